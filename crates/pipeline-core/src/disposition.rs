@@ -1,0 +1,35 @@
+//! What the runtime does about a failure: four answers, chosen by the type of the error and never by its text.
+
+/// What a failure means for the message at hand. See the table in `docs/architecture.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disposition {
+    /// This message can never succeed: dead letter at once, then commit.
+    Reject,
+    /// This message may succeed later: full-jitter backoff, a bounded number of attempts, then dead letter.
+    Retry,
+    /// A dependency is away: hold the message, pause, back off without limit; nothing becomes a dead letter.
+    Unavailable,
+    /// A broken invariant, or a fault of our own: stop with a non-zero exit code and commit nothing past it.
+    Halt,
+}
+
+/// An error that knows what is to be done about it.
+pub trait Classify: std::error::Error + Send + Sync + 'static {
+    /// What the runtime is to do. One exhaustive match; no look at message texts.
+    fn disposition(&self) -> Disposition;
+
+    /// The stable code of the error, such as `SLUICE-STORE-003`; each has a page in `docs/errors/`.
+    fn code(&self) -> &'static str;
+}
+
+impl Disposition {
+    /// The word used as a metric label and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Retry => "retry",
+            Self::Unavailable => "unavailable",
+            Self::Halt => "halt",
+        }
+    }
+}

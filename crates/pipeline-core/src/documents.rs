@@ -1,0 +1,246 @@
+//! The documents of the hierarchy, in the one shape that sources make and stores keep.
+//!
+//! A source maps its own field names to these types and keeps everything it does not know in [`Attributes`], so that
+//! nothing is dropped silently. A store never sees the source's names. Text is exact: numbers keep the digits they
+//! were written with, strings keep their code points.
+
+use std::fmt;
+
+use crate::ids::{ProviderId, ServiceId};
+
+/// A JSON object with the fields that the mapping does not know, in the source's order and with exact number text.
+/// The empty object is `{}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attributes(pub String);
+
+/// A provider service: the top of the hierarchy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its id.
+    pub id: ServiceId,
+    /// Its name, when it has one.
+    pub name: Option<String>,
+    /// Every other field of the document.
+    pub attributes: Attributes,
+}
+
+/// A provider of one service, without its subtree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// The service it belongs to.
+    pub service_id: ServiceId,
+    /// Its id, unique within the service.
+    pub id: ProviderId,
+    /// Its name, when it has one.
+    pub name: Option<String>,
+    /// Every other field of the document.
+    pub attributes: Attributes,
+}
+
+/// A bundle with its subscription fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its id, unique within the provider.
+    pub id: String,
+    /// Its name, when it has one.
+    pub name: Option<String>,
+    /// Every other field of the document.
+    pub attributes: Attributes,
+    /// In order of (position, id).
+    pub fields: Vec<SubscriptionField>,
+}
+
+/// One subscription field of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionField {
+    /// Its id, unique within the bundle; a nested field without one has its name as id.
+    pub id: String,
+    /// Its name, when it has one.
+    pub name: Option<String>,
+    /// The exact text of the value: strings without their quotes, anything else as written. `None` when absent.
+    pub value: Option<String>,
+    /// The JSON type of the value; [`DataType::Null`] when absent.
+    pub data_type: DataType,
+    /// Whether the document says that it is required.
+    pub required: Option<bool>,
+    /// The position that the document gives, or the place in its parent's list.
+    pub position: i64,
+    /// Every other field of the document.
+    pub attributes: Attributes,
+}
+
+/// JSON type of a subscription field's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// A string.
+    String,
+    /// A number, of any size and precision.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// `null`, or no value at all.
+    Null,
+    /// An object or an array.
+    Json,
+}
+
+/// Everything below one provider, as read for a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subtree {
+    /// Whose subtree it is.
+    pub provider_id: ProviderId,
+    /// What became of reading it.
+    pub content: SubtreeContent,
+}
+
+/// What a source found below a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubtreeContent {
+    /// All of it, the bundles in byte order of their ids; empty for a provider without bundles.
+    Complete(Vec<Bundle>),
+    /// At least one document of it cannot be stored; the faults found, never empty.
+    Rejected(Vec<DocumentFault>),
+    /// The provider's own document is gone since the batch was planned.
+    Vanished,
+}
+
+/// A document that was read, or the reason why it cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found<T> {
+    /// A sound document.
+    Document(T),
+    /// A document that is not.
+    Fault(DocumentFault),
+}
+
+/// Why a document cannot be stored: what is wrong, with what, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentFault {
+    /// The level of the document.
+    pub level: Level,
+    /// The service concerned, when known.
+    pub service_id: Option<ServiceId>,
+    /// The provider concerned, when known.
+    pub provider_id: Option<ProviderId>,
+    /// The document's own id, when it has a readable one.
+    pub document_id: Option<String>,
+    /// Where the document stands, such as `providers.jsonl:17`, or a collection and key.
+    pub place: String,
+    /// The rule that it breaks.
+    pub code: FaultCode,
+    /// One sentence that says what was found and what was expected.
+    pub reason: String,
+}
+
+/// The level of a document in the hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// A provider service.
+    Service,
+    /// A provider.
+    Provider,
+    /// A bundle.
+    Bundle,
+    /// A subscription field.
+    SubscriptionField,
+}
+
+/// The rule that a document breaks. Each code has a page in `docs/errors/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultCode {
+    /// The bytes are not JSON, or not UTF-8.
+    NotJson,
+    /// The JSON is not an object, or repeats a key.
+    NotAnObject,
+    /// The id or the parent's id is missing or empty.
+    MissingId,
+    /// A mapped field has the wrong type.
+    WrongType,
+    /// A sibling has the same id.
+    DuplicateId,
+    /// No document has the parent's id.
+    Orphan,
+    /// A text is longer than its column, or a document larger than the bound.
+    TooLarge,
+    /// The JSON nests deeper than databases can read.
+    TooDeep,
+}
+
+// === impl Attributes ===
+
+impl Attributes {
+    /// The empty object.
+    pub fn empty() -> Self {
+        Self("{}".to_owned())
+    }
+
+    /// The object's JSON text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl DataType ===
+
+impl DataType {
+    /// The word in the column `data_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Null => "null",
+            Self::Json => "json",
+        }
+    }
+}
+
+// === impl Level ===
+
+impl Level {
+    /// The level's word in the ledger and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "provider_service",
+            Self::Provider => "provider",
+            Self::Bundle => "bundle",
+            Self::SubscriptionField => "subscription_field",
+        }
+    }
+}
+
+// === impl FaultCode ===
+
+impl FaultCode {
+    /// All codes, in order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::MissingId,
+        Self::WrongType,
+        Self::DuplicateId,
+        Self::Orphan,
+        Self::TooLarge,
+        Self::TooDeep,
+    ];
+
+    /// The stable code, such as `SLUICE-DOC-001`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "SLUICE-DOC-001",
+            Self::NotAnObject => "SLUICE-DOC-002",
+            Self::MissingId => "SLUICE-DOC-003",
+            Self::WrongType => "SLUICE-DOC-004",
+            Self::DuplicateId => "SLUICE-DOC-005",
+            Self::Orphan => "SLUICE-DOC-006",
+            Self::TooLarge => "SLUICE-DOC-007",
+            Self::TooDeep => "SLUICE-DOC-008",
+        }
+    }
+}
+
+impl fmt::Display for DocumentFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.place, self.reason, self.code.as_str())
+    }
+}

@@ -1,0 +1,22 @@
+//! What every stage of Sluice shares.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`], [`documents`] | the names of things and the documents of the hierarchy |
+//! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
+//! | [`stage`], [`disposition`] | what a stage is, and what happens when it fails |
+//! | [`registry`] | schema ids, the wire format, and a small registry for local mode |
+//! | [`kafka`] | consumer, producer and local broker; the only place that names `rdkafka` |
+//! | [`runtime`] | the drive loop: decode, handle, emit, acknowledge, commit the contiguous head |
+//! | [`settings`], [`configuration`] | the configuration keys, and how they are layered and checked |
+//! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
+
+pub mod configuration;
+pub mod contracts;
+pub mod disposition;
+pub mod documents;
+pub mod ids;
+pub mod registry;
+pub mod settings;
+pub mod stage;
+pub mod telemetry;

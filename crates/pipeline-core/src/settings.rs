@@ -1,0 +1,310 @@
+//! Every configuration key of Sluice, with its default and its meaning; `docs/configuration.md` is made from it.
+//!
+//! The doc comments are what an operator reads in the reference, so they say what a number means when running.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// All settings, of every stage and of the command. Unknown keys are errors.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The Kafka cluster.
+    pub kafka: Kafka,
+    /// The schema registry.
+    pub schema_registry: SchemaRegistry,
+    /// Where documents come from.
+    pub source: Source,
+    /// Where rows go.
+    pub target: Target,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
+    /// The health and metrics endpoint.
+    pub admin: Admin,
+    /// How a stage works through its messages.
+    pub stage: Stage,
+}
+
+/// The Kafka cluster.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kafka {
+    /// Brokers to begin with, `host:port`, comma-separated.
+    pub bootstrap_servers: String,
+    /// Prefix of the consumer groups; the stage's name follows: `sluice-bundles`.
+    pub group_prefix: String,
+    /// A worker that is silent for so long loses its partitions to the others. Milliseconds.
+    pub session_timeout_ms: u32,
+    /// How to talk to the brokers: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security_protocol: SecurityProtocol,
+    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub sasl_mechanism: Option<String>,
+    /// SASL user name.
+    pub username: Option<String>,
+    /// SASL password; prefer `password_file`.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretString>,
+    /// File that holds the SASL password.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificate authority that signed the brokers' certificates, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How a client talks to the brokers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecurityProtocol {
+    /// No encryption, no authentication.
+    #[default]
+    Plaintext,
+    /// TLS.
+    Ssl,
+    /// SASL without encryption.
+    SaslPlaintext,
+    /// SASL over TLS.
+    SaslSsl,
+}
+
+/// The schema registry.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchemaRegistry {
+    /// Address of a registry with the Confluent API, such as `http://registry:8081`.
+    pub url: String,
+    /// User name for basic authentication.
+    pub username: Option<String>,
+    /// Password for basic authentication; prefer `password_file`.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretString>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// How long one call may take. Milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// Where documents come from.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// `file:///folder`, `generator:?services=40&providers=10000&bundles=20&fields=5&seed=1`; empty means not set.
+    pub url: String,
+    /// Field names of each collection.
+    pub mapping: Mapping,
+}
+
+/// Field names of each collection; everything not named here is kept in `attributes`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mapping {
+    /// Provider services.
+    pub provider_services: ServiceFields,
+    /// Providers.
+    pub providers: ProviderFields,
+    /// Bundles.
+    pub bundles: BundleFields,
+    /// Subscription fields.
+    pub subscription_fields: SubscriptionFieldFields,
+}
+
+macro_rules! field_names {
+    ($(#[$doc:meta])* $type:ident { $($(#[$field_doc:meta])* $field:ident = $default:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $type {
+            $($(#[$field_doc])* pub $field: String,)*
+        }
+
+        impl Default for $type {
+            fn default() -> Self {
+                Self { $($field: $default.to_owned(),)* }
+            }
+        }
+    };
+}
+
+field_names! {
+    /// Field names of a provider service.
+    ServiceFields {
+        /// Its id.
+        id = "id",
+        /// Its name.
+        name = "name",
+    }
+}
+field_names! {
+    /// Field names of a provider.
+    ProviderFields {
+        /// Its id.
+        id = "id",
+        /// The id of its service.
+        service_id = "service_id",
+        /// Its name.
+        name = "name",
+    }
+}
+field_names! {
+    /// Field names of a bundle.
+    BundleFields {
+        /// Its id.
+        id = "id",
+        /// The id of its provider.
+        provider_id = "provider_id",
+        /// The id of its service; needed only where provider ids repeat in several services.
+        service_id = "service_id",
+        /// Its name.
+        name = "name",
+        /// The list of nested subscription fields, when they are nested.
+        subscription_fields = "subscription_fields",
+    }
+}
+field_names! {
+    /// Field names of a subscription field.
+    SubscriptionFieldFields {
+        /// Its id; a nested field without one has its name as id.
+        id = "id",
+        /// The id of its bundle, in a collection of its own.
+        bundle_id = "bundle_id",
+        /// The id of its provider, in a collection of its own; needed only where bundle ids repeat.
+        provider_id = "provider_id",
+        /// Its name.
+        name = "name",
+        /// Its value.
+        value = "value",
+        /// Whether it is required.
+        required = "required",
+        /// Its position.
+        position = "position",
+    }
+}
+
+/// Where rows go.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Target {
+    /// `mysql://user@host:port/database` or `sqlite:///file.db`; empty means not set.
+    pub url: String,
+    /// Password; prefer `password_file`.
+    #[schemars(with = "Option<String>")]
+    pub password: Option<SecretString>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// Connections that one process may hold at most.
+    pub max_connections: u32,
+}
+
+/// Logs and traces.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// OTLP/HTTP endpoint for traces, such as `http://jaeger:4318`; empty means no traces.
+    pub otlp_endpoint: String,
+    /// `human` for people, `json` for machines: one object per line.
+    pub log_format: LogFormat,
+    /// What to log: a level, or directives such as `info,pipeline_core=debug`.
+    pub log_filter: String,
+}
+
+/// Shape of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The health and metrics endpoint.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address of `/livez`, `/readyz`, `/metrics` and `/version`; port 0 picks a free one.
+    pub bind: String,
+}
+
+/// How a stage works through its messages.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stage {
+    /// Providers in one batch, for runs that do not say. More make fewer, larger transactions.
+    pub batch_size: u32,
+    /// Messages that one process handles side by side at most.
+    pub in_flight: u32,
+    /// Attempts for an error that may pass, before the message becomes a dead letter.
+    pub max_attempts: u32,
+    /// Longest pause between two attempts. Milliseconds.
+    pub max_backoff_ms: u32,
+    /// How long a stage that is told to stop may finish what it has begun. Milliseconds.
+    pub drain_timeout_ms: u32,
+    /// How often the activator looks for what a lost confirmation should have told it. Milliseconds.
+    pub tick_interval_ms: u32,
+    /// Register missing schemas at the start; for development. In production registering is a step of deployment.
+    pub register_schemas: bool,
+}
+
+// === defaults ===
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "localhost:9092".to_owned(),
+            group_prefix: "sluice".to_owned(),
+            session_timeout_ms: 6_000,
+            security_protocol: SecurityProtocol::Plaintext,
+            sasl_mechanism: None,
+            username: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+        }
+    }
+}
+
+impl Default for SchemaRegistry {
+    fn default() -> Self {
+        Self {
+            url: "http://localhost:8081".to_owned(),
+            username: None,
+            password: None,
+            password_file: None,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self { url: String::new(), password: None, password_file: None, max_connections: 8 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), log_format: LogFormat::Human, log_filter: "info".to_owned() }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { bind: "127.0.0.1:0".to_owned() }
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self {
+            batch_size: 50,
+            in_flight: 8,
+            max_attempts: 5,
+            max_backoff_ms: 10_000,
+            drain_timeout_ms: 25_000,
+            tick_interval_ms: 2_000,
+            register_schemas: false,
+        }
+    }
+}
