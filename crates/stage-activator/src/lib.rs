@@ -1,1 +1,132 @@
-//! (being written)
+//! Stage 4, the fan-in: asks the ledger whether a service, or the whole run, is proven complete, and switches readers.
+//!
+//! A confirmation is a hint and nothing more: it makes the stage look. Any number of activators may race; the ledger
+//! lets one win and shows the others that it is done. A lost confirmation costs the timer's delay, for the timer looks
+//! at everything that is still open. Announcements leave by the same pattern as the other stages' messages: they are
+//! read from the ledger, and marked there when the brokers have them.
+
+use std::time::Duration;
+
+use pipeline_core::{
+    contracts::{Activated, Confirmed},
+    disposition::{Classify, Disposition},
+    ids::{InvalidRunId, RunId, ServiceId},
+    stage::{Emit, Record, Stage},
+};
+use pipeline_store::{Outcome, ServiceActivation, Store};
+
+/// The stage.
+pub struct ActivatorStage {
+    store: Store,
+    tick_interval: Duration,
+}
+
+/// Why a service could not be activated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The message names no run.
+    #[error("cannot activate a service of no run")]
+    RunId(#[source] InvalidRunId),
+    /// The ledger could not be read or written.
+    #[error("could not activate service `{service_id}`")]
+    Activate {
+        /// The service.
+        service_id: ServiceId,
+        /// Why not.
+        #[source]
+        source: pipeline_store::Error,
+    },
+    /// What is open could not be read from the ledger, or an announcement not be marked.
+    #[error("could not read what is to be activated or announced")]
+    Ledger(#[source] pipeline_store::Error),
+}
+
+// === impl ActivatorStage ===
+
+impl ActivatorStage {
+    /// Activates in `store`; looks for what a lost confirmation should have told it every `tick_interval`.
+    pub fn new(store: Store, tick_interval: Duration) -> Self {
+        Self { store, tick_interval }
+    }
+
+    async fn activate(&self, run_id: RunId, service_id: &ServiceId) -> Result<Vec<ServiceActivation>, Error> {
+        let outcome = self.store.activate(run_id, service_id).await;
+        match outcome.map_err(|source| Error::Activate { service_id: service_id.clone(), source })? {
+            Outcome::Activated(activations) => {
+                let services = activations.len();
+                tracing::info!(%run_id, %service_id, services, "activated");
+                Ok(activations)
+            }
+            Outcome::NotYet(waiting) => {
+                tracing::debug!(%run_id, %service_id, ?waiting, "not yet complete");
+                Ok(Vec::new())
+            }
+            Outcome::AlreadyDone | Outcome::Closed => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Stage for ActivatorStage {
+    const NAME: &'static str = "activator";
+    type Input = Confirmed;
+    type Output = Activated;
+    type Error = Error;
+
+    async fn handle(&self, record: &Record<Confirmed>) -> Result<Emit<Activated>, Error> {
+        let run_id = RunId::parse(&record.message.run_id).map_err(Error::RunId)?;
+        let service_id = ServiceId(record.message.service_id.clone());
+        Ok(self.activate(run_id, &service_id).await?.into_iter().map(announcement).collect())
+    }
+
+    async fn delivered(&self, emitted: &Emit<Activated>) -> Result<(), Error> {
+        for message in &emitted.messages {
+            let run_id = RunId::parse(&message.run_id).map_err(Error::RunId)?;
+            let service_id = ServiceId(message.service_id.clone());
+            self.store.mark_announced(run_id, &[service_id]).await.map_err(Error::Ledger)?;
+        }
+        Ok(())
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(self.tick_interval)
+    }
+
+    async fn tick(&self) -> Result<Emit<Activated>, Error> {
+        for (run_id, service_id) in self.store.activatable().await.map_err(Error::Ledger)? {
+            // What it activates is among the unannounced below.
+            self.activate(run_id, &service_id).await?;
+        }
+        let unannounced = self.store.unannounced(None).await.map_err(Error::Ledger)?;
+        Ok(unannounced.into_iter().map(announcement).collect())
+    }
+}
+
+fn announcement(activation: ServiceActivation) -> Activated {
+    Activated {
+        run_id: activation.run_id.to_string(),
+        generation: activation.generation.0,
+        service_id: activation.service_id.0,
+        epoch: activation.epoch,
+        removed: activation.removed,
+        providers: activation.providers,
+        bundles: activation.bundles,
+        subscription_fields: activation.subscription_fields,
+        duration_ms: activation.duration_ms,
+    }
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::RunId(_) => Disposition::Reject,
+            Self::Activate { source, .. } | Self::Ledger(source) => source.disposition(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RunId(_) => "SLUICE-STAGE-001",
+            Self::Activate { source, .. } | Self::Ledger(source) => source.code(),
+        }
+    }
+}

@@ -1,1 +1,122 @@
-//! (being written)
+//! Stage 3: reads what is below the providers of one batch, stores it under them, and confirms.
+//!
+//! The subtrees are read before the transaction begins, so a slow source holds no lock, and memory is bounded by the
+//! batch. The transaction then checks the fence and the batch's state, compares digests, writes what changed and marks
+//! the batch stored: all or nothing. A bad document rejects its provider, which keeps its last good content; the other
+//! providers of the batch go on.
+
+use std::sync::Arc;
+
+use pipeline_core::{
+    contracts::{BatchPlanned, Confirmation, Confirmed},
+    disposition::{Classify, Disposition},
+    ids::{BatchNo, Generation, InvalidRunId, RunId, ServiceId},
+    stage::{Emit, Record, Stage},
+};
+use pipeline_source::Source;
+use pipeline_store::{BatchKey, BatchState, Begin, Store, StoredBatch};
+
+/// The stage.
+pub struct BundlesStage {
+    source: Arc<dyn Source>,
+    store: Store,
+}
+
+/// Why a batch could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The message names no run.
+    #[error("cannot store a batch of no run")]
+    RunId(#[source] InvalidRunId),
+    /// The subtrees could not be read.
+    #[error("could not read the bundles of batch {batch_no} of service `{service_id}`")]
+    Read {
+        /// The service.
+        service_id: String,
+        /// The batch.
+        batch_no: i32,
+        /// Why not.
+        #[source]
+        source: pipeline_source::Error,
+    },
+    /// The batch could not be written.
+    #[error("could not store batch {batch_no} of service `{service_id}`")]
+    Write {
+        /// The service.
+        service_id: String,
+        /// The batch.
+        batch_no: i32,
+        /// Why not.
+        #[source]
+        source: pipeline_store::Error,
+    },
+}
+
+// === impl BundlesStage ===
+
+impl BundlesStage {
+    /// Reads subtrees from `source` and keeps them in `store`.
+    pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
+        Self { source, store }
+    }
+}
+
+impl Stage for BundlesStage {
+    const NAME: &'static str = "bundles";
+    type Input = BatchPlanned;
+    type Output = Confirmed;
+    type Error = Error;
+
+    async fn handle(&self, record: &Record<BatchPlanned>) -> Result<Emit<Confirmed>, Error> {
+        let message = &record.message;
+        let BatchPlanned { service_id, batch_no, .. } = message;
+        let write = |source| Error::Write { service_id: service_id.clone(), batch_no: *batch_no, source };
+        let read = |source| Error::Read { service_id: service_id.clone(), batch_no: *batch_no, source };
+        let key = BatchKey {
+            run_id: RunId::parse(&message.run_id).map_err(Error::RunId)?,
+            generation: Generation(message.generation),
+            service_id: ServiceId(service_id.clone()),
+            batch_no: BatchNo(*batch_no),
+        };
+        let provider_ids = match self.store.batch_state(&key).await.map_err(write)? {
+            BatchState::Planned { provider_ids } => provider_ids,
+            BatchState::Stored(batch) => return Ok(Emit::one(confirmation(message, &batch))),
+            BatchState::Closed => return Ok(Emit::nothing()),
+        };
+        let subtrees = self.source.subtrees(&key.service_id, &provider_ids).await.map_err(read)?;
+        match self.store.store_batch(&key, subtrees).await.map_err(write)? {
+            Begin::Work(batch) => Ok(Emit::one(confirmation(message, &batch))),
+            Begin::Done | Begin::Closed => Ok(Emit::nothing()),
+        }
+    }
+}
+
+fn confirmation(message: &BatchPlanned, batch: &StoredBatch) -> Confirmed {
+    Confirmed {
+        run_id: message.run_id.clone(),
+        generation: message.generation,
+        service_id: message.service_id.clone(),
+        what: Confirmation::BatchStored,
+        batch_no: Some(message.batch_no),
+        providers: batch.stored + batch.unchanged,
+        rejected: batch.rejected,
+    }
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::RunId(_) => Disposition::Reject,
+            Self::Read { source, .. } => source.disposition(),
+            Self::Write { source, .. } => source.disposition(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RunId(_) => "SLUICE-STAGE-001",
+            Self::Read { source, .. } => source.code(),
+            Self::Write { source, .. } => source.code(),
+        }
+    }
+}

@@ -1,1 +1,141 @@
-//! (being written)
+//! Stage 2: reads the providers of one service, plans them in batches, and announces each batch.
+//!
+//! Provider rows, the closing of vanished ones and the whole plan are one transaction. The plan is the outbox: what is
+//! announced is read back from it, so a service that is handed over twice announces the same batches, with the same
+//! numbers and the same providers, even when the source has changed in between.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use pipeline_core::{
+    contracts::{BatchPlanned, Confirmation, Confirmed, ServiceDiscovered},
+    disposition::{Classify, Disposition},
+    documents::Found,
+    ids::{Generation, InvalidRunId, RunId, ServiceId},
+    stage::{Either, Emit, Record, Stage},
+};
+use pipeline_source::Source;
+use pipeline_store::{Begin, Plan, Store};
+
+/// The stage.
+pub struct ProvidersStage {
+    source: Arc<dyn Source>,
+    store: Store,
+}
+
+/// Why a service could not be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The message names no run.
+    #[error("cannot plan a service of no run")]
+    RunId(#[source] InvalidRunId),
+    /// The providers could not be read.
+    #[error("could not read the providers of service `{service_id}`")]
+    Read {
+        /// The service.
+        service_id: ServiceId,
+        /// Why not.
+        #[source]
+        source: pipeline_source::Error,
+    },
+    /// The ledger could not be read or written.
+    #[error("could not plan service `{service_id}`")]
+    Ledger {
+        /// The service.
+        service_id: ServiceId,
+        /// Why not.
+        #[source]
+        source: pipeline_store::Error,
+    },
+}
+
+// === impl ProvidersStage ===
+
+impl ProvidersStage {
+    /// Reads providers from `source` and plans them in `store`.
+    pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
+        Self { source, store }
+    }
+
+    async fn plan(&self, mut plan: Plan, service_id: &ServiceId) -> Result<(), Error> {
+        let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
+        // A service that is gone has no providers; its empty plan takes it out of the views.
+        if !plan.removed() {
+            let mut chunks = self.source.providers(service_id).ready_chunks(plan.batch_size());
+            while let Some(chunk) = chunks.next().await {
+                let mut providers = Vec::with_capacity(chunk.len());
+                let mut faults = Vec::new();
+                for found in chunk {
+                    match found.map_err(|source| Error::Read { service_id: service_id.clone(), source })? {
+                        Found::Document(provider) => providers.push(provider),
+                        Found::Fault(fault) => faults.push(fault),
+                    }
+                }
+                plan.put(&providers).await.map_err(ledger)?;
+                plan.reject(&faults).await.map_err(ledger)?;
+            }
+        }
+        let planned = plan.finish().await.map_err(ledger)?;
+        tracing::debug!(%service_id, batches = planned.batches, providers = planned.providers, "service planned");
+        Ok(())
+    }
+}
+
+impl Stage for ProvidersStage {
+    const NAME: &'static str = "providers";
+    type Input = ServiceDiscovered;
+    type Output = Either<BatchPlanned, Confirmed>;
+    type Error = Error;
+
+    async fn handle(&self, record: &Record<ServiceDiscovered>) -> Result<Emit<Self::Output>, Error> {
+        let message = &record.message;
+        let run_id = RunId::parse(&message.run_id).map_err(Error::RunId)?;
+        let service_id = ServiceId(message.service_id.clone());
+        let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
+        match self.store.begin_plan(run_id, Generation(message.generation), &service_id).await.map_err(ledger)? {
+            Begin::Work(plan) => self.plan(plan, &service_id).await?,
+            Begin::Done => {}
+            Begin::Closed => return Ok(Emit::nothing()),
+        }
+        let batches = self.store.planned_batches(run_id, &service_id).await.map_err(ledger)?;
+        let providers = batches.iter().map(|batch| batch.provider_ids.len() as i64).sum();
+        let confirmed = Confirmed {
+            run_id: message.run_id.clone(),
+            generation: message.generation,
+            service_id: message.service_id.clone(),
+            what: Confirmation::ServicePlanned,
+            batch_no: None,
+            providers,
+            rejected: 0,
+        };
+        // A batch that is stored already has been announced before; its own message sees to its confirmation.
+        let waiting = batches.into_iter().filter(|batch| !batch.stored).map(|batch| {
+            Either::Left(BatchPlanned {
+                run_id: message.run_id.clone(),
+                generation: message.generation,
+                service_id: message.service_id.clone(),
+                batch_no: batch.batch_no.0,
+                provider_ids: batch.provider_ids.into_iter().map(|id| id.0).collect(),
+            })
+        });
+        Ok(waiting.chain([Either::Right(confirmed)]).collect())
+    }
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::RunId(_) => Disposition::Reject,
+            Self::Read { source, .. } => source.disposition(),
+            Self::Ledger { source, .. } => source.disposition(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RunId(_) => "SLUICE-STAGE-001",
+            Self::Read { source, .. } => source.code(),
+            Self::Ledger { source, .. } => source.code(),
+        }
+    }
+}

@@ -1,1 +1,121 @@
-//! (being written)
+//! Stage 1: on a run request, puts every provider service into the ledger and announces each.
+//!
+//! All of it is one transaction: the services' rows, their place in the run, and the closing of those that are gone.
+//! What is announced is then read back from the ledger, so a request that is handed over twice, by a crash between
+//! the transaction and the offset for instance, announces the same services again and changes nothing.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use pipeline_core::{
+    contracts::{RunRequested, ServiceDiscovered},
+    disposition::{Classify, Disposition},
+    documents::Found,
+    stage::{Emit, Record, Stage},
+};
+use pipeline_source::Source;
+use pipeline_store::{Begin, Discovery, Run, RunRequest, RunState, Store};
+
+/// Documents read before they are written together.
+const CHUNK: usize = 500;
+
+/// The stage.
+pub struct RootStage {
+    source: Arc<dyn Source>,
+    store: Store,
+}
+
+/// Why a run could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request makes no sense.
+    #[error("cannot open the run: the request is not valid")]
+    Request(#[source] pipeline_store::Error),
+    /// The services could not be read.
+    #[error("could not read the provider services")]
+    Read(#[source] pipeline_source::Error),
+    /// The ledger could not be read or written.
+    #[error("could not put the run into the ledger")]
+    Ledger(#[source] pipeline_store::Error),
+}
+
+// === impl RootStage ===
+
+impl RootStage {
+    /// Reads services from `source` and keeps them in `store`.
+    pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
+        Self { source, store }
+    }
+
+    async fn discover(&self, mut discovery: Discovery) -> Result<(), Error> {
+        let mut chunks = self.source.services().ready_chunks(CHUNK);
+        while let Some(chunk) = chunks.next().await {
+            let mut services = Vec::with_capacity(chunk.len());
+            let mut faults = Vec::new();
+            for found in chunk {
+                match found.map_err(Error::Read)? {
+                    Found::Document(service) => services.push(service),
+                    Found::Fault(fault) => faults.push(fault),
+                }
+            }
+            discovery.put(&services).await.map_err(Error::Ledger)?;
+            discovery.reject(&faults).await.map_err(Error::Ledger)?;
+        }
+        let mut unreachable = self.source.unreachable().try_ready_chunks(CHUNK);
+        while let Some(faults) = unreachable.try_next().await.map_err(|error| Error::Read(error.1))? {
+            discovery.reject(&faults).await.map_err(Error::Ledger)?;
+        }
+        let discovered = discovery.finish().await.map_err(Error::Ledger)?;
+        tracing::info!(services = discovered.services, removed = discovered.removed, "services discovered");
+        Ok(())
+    }
+
+    async fn announce(&self, run: &Run) -> Result<Emit<ServiceDiscovered>, Error> {
+        let Some(generation) = run.generation else { return Ok(Emit::nothing()) };
+        let services = self.store.discovered_services(run.run_id).await.map_err(Error::Ledger)?;
+        let announcement = |service_id: pipeline_core::ids::ServiceId| ServiceDiscovered {
+            run_id: run.run_id.to_string(),
+            generation: generation.0,
+            service_id: service_id.0,
+        };
+        Ok(services.into_iter().map(announcement).collect())
+    }
+}
+
+impl Stage for RootStage {
+    const NAME: &'static str = "root";
+    type Input = RunRequested;
+    type Output = ServiceDiscovered;
+    type Error = Error;
+
+    async fn handle(&self, record: &Record<RunRequested>) -> Result<Emit<ServiceDiscovered>, Error> {
+        let request = RunRequest::try_from(&record.message).map_err(Error::Request)?;
+        let run = self.store.open_run(&request).await.map_err(Error::Ledger)?;
+        if run.state != RunState::Running {
+            tracing::info!(run_id = %run.run_id, state = ?run.state, reason = run.reason, "nothing to do for this run");
+            return Ok(Emit::nothing());
+        }
+        match self.store.begin_discovery(run.run_id).await.map_err(Error::Ledger)? {
+            Begin::Work(discovery) => self.discover(discovery).await?,
+            Begin::Done => {}
+            Begin::Closed => return Ok(Emit::nothing()),
+        }
+        self.announce(&run).await
+    }
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Request(source) | Self::Ledger(source) => source.disposition(),
+            Self::Read(source) => source.disposition(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Request(source) | Self::Ledger(source) => source.code(),
+            Self::Read(source) => source.code(),
+        }
+    }
+}

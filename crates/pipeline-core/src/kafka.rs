@@ -1,0 +1,125 @@
+//! Everything that talks to Kafka; no other module names `rdkafka`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`consumer`] | a consumer that hands each partition out as a queue of its own, and asks before it lets one go |
+//! | [`producer`] | a producer whose every send is acknowledged by all in-sync replicas |
+//! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
+//! | [`admin`] | topics: create the missing ones, report what is there |
+//!
+//! The transport is at-least-once: idempotent producer, `acks=all`, offsets committed after the effect. Correctness
+//! does not rest on Kafka transactions.
+
+pub mod admin;
+pub mod consumer;
+pub mod local;
+pub mod producer;
+
+mod error;
+
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
+use secrecy::ExposeSecret;
+
+use crate::settings::{Kafka, SecurityProtocol};
+
+pub use error::Error;
+pub use producer::Producer;
+
+/// A message as it lies in a partition, detached from the client's buffers.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where it lies.
+    pub position: Position,
+    /// Key bytes, if any.
+    pub key: Option<Vec<u8>>,
+    /// Value bytes; `None` is a tombstone.
+    pub payload: Option<Vec<u8>>,
+    /// Headers in order; names may repeat.
+    pub headers: Vec<Header>,
+}
+
+/// One header of a message.
+pub type Header = (String, Option<Vec<u8>>);
+
+/// A partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub number: i32,
+}
+
+/// A place in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The partition.
+    pub partition: Partition,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+impl Delivery {
+    /// The value of the last header of this name, when it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().rev().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    /// Bytes that the message takes in a partition, about.
+    pub fn size(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        self.key.as_ref().map_or(0, Vec::len) + self.payload.as_ref().map_or(0, Vec::len) + headers
+    }
+}
+
+impl std::fmt::Display for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.number)
+    }
+}
+
+/// What every client has in common: where the brokers are and how to be let in.
+fn client_config(settings: &Kafka, client_id: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.bootstrap_servers)
+        .set("client.id", client_id)
+        .set("allow.auto.create.topics", "false")
+        // The defaults wait up to ten seconds between attempts; a restarted broker should be found sooner.
+        .set("reconnect.backoff.ms", "100")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    let protocol = match settings.security_protocol {
+        SecurityProtocol::Plaintext => "plaintext",
+        SecurityProtocol::Ssl => "ssl",
+        SecurityProtocol::SaslPlaintext => "sasl_plaintext",
+        SecurityProtocol::SaslSsl => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(mechanism) = &settings.sasl_mechanism {
+        config.set("sasl.mechanism", mechanism);
+    }
+    if let Some(username) = &settings.username {
+        config.set("sasl.username", username);
+    }
+    if let Some(password) = &settings.password {
+        config.set("sasl.password", password.expose_secret());
+    }
+    if let Some(ca_file) = &settings.ca_file {
+        config.set("ssl.ca.location", ca_file.to_string_lossy());
+    }
+    config
+}
+
+/// Passes a line of librdkafka on to `tracing`.
+fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Warning => tracing::info!(target: "librdkafka", facility, "{message}"),
+        _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Topics: create the missing ones, report what is there.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    config::FromClientConfig,
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+
+use super::{Error, client_config};
+use crate::{contracts, settings};
+
+/// How long a question to the cluster may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a cluster looks like from here.
+#[derive(Clone, Debug)]
+pub struct ClusterReport {
+    /// `host:port` of each broker.
+    pub brokers: Vec<String>,
+    /// Topics that Sluice needs and that are not there.
+    pub missing_topics: Vec<String>,
+}
+
+/// All topics that Sluice uses, in the order of the flow.
+pub fn topics() -> Vec<&'static str> {
+    contracts::ALL.iter().map(|(topic, _)| *topic).chain([contracts::DEAD_LETTERS]).collect()
+}
+
+/// Asks the cluster for its brokers and topics.
+///
+/// # Errors
+/// [`Error::Unreachable`] when no broker answers in time.
+pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
+    let client = admin_client(settings)?;
+    let bootstrap_servers = settings.bootstrap_servers.clone();
+    // librdkafka's metadata call blocks its thread.
+    let metadata = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
+        .await
+        .unwrap_or(Err(KafkaError::Canceled))
+        .map_err(|source| Error::Unreachable { bootstrap_servers, source })?;
+    let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    Ok(ClusterReport {
+        brokers: metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect(),
+        missing_topics: topics().into_iter().filter(|topic| !present.contains(topic)).map(str::to_owned).collect(),
+    })
+}
+
+/// Creates the topics that are missing; gives their names.
+///
+/// # Errors
+/// [`Error::Unreachable`], or [`Error::CreateTopic`] with the broker's reason.
+pub async fn ensure_topics(
+    settings: &settings::Kafka,
+    partitions: i32,
+    replication: i32,
+) -> Result<Vec<String>, Error> {
+    let missing = check(settings).await?.missing_topics;
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let new: Vec<NewTopic<'_>> =
+        missing.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))).collect();
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let results = admin_client(settings)?
+        .create_topics(&new, &options)
+        .await
+        .map_err(|source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
+    for result in results {
+        match result {
+            // Somebody else was faster, which is as good.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(Error::CreateTopic { topic, reason: code.to_string() }),
+        }
+    }
+    Ok(missing)
+}
+
+fn admin_client(settings: &settings::Kafka) -> Result<AdminClient<DefaultClientContext>, Error> {
+    AdminClient::from_config(&client_config(settings, "sluice-admin"))
+        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+}
+
+/// The first and the next offset of each partition of a topic, in order of the partitions. Blocks the thread.
+///
+/// # Errors
+/// [`Error::Unreachable`] when the cluster does not answer in time.
+pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i64)>, Error> {
+    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+    let client = admin_client(settings)?;
+    let metadata = client.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
+    partitions
+        .map(|partition| client.inner().fetch_watermarks(topic, partition, TIMEOUT).map_err(unreachable))
+        .collect()
+}

@@ -1,0 +1,300 @@
+//! A group member that hands each partition out as a queue of its own, and asks before it lets one go.
+//!
+//! Three threads of control meet here, and their order is what the commit rule rests on:
+//!
+//! - librdkafka calls the rebalance callback on the thread that polls. That is a thread of our own, `kafka-poll`,
+//!   which does nothing else, so it may block in the callback without holding up anybody.
+//! - On *assign*, the callback waits until the runtime has split the partition's queue off. Only then does
+//!   librdkafka begin to fetch, so every message arrives in the split queue and in order. A queue that nobody reads
+//!   fills up and stops fetching: that is the backpressure, without pausing and refetching.
+//! - On *revoke*, the callback waits until the runtime has drained the partition and said what to commit, commits
+//!   synchronously, and only then gives the partition up. The next owner starts exactly where we stopped.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::{
+        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
+        stream_consumer::StreamPartitionQueue,
+    },
+    error::{KafkaError, KafkaResult},
+    message::{BorrowedMessage, Headers as _, Message as _},
+    util::DefaultRuntime,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Delivery, Error, Partition, Position, client_config, log};
+use crate::settings;
+
+/// A member of a consumer group, subscribed to one topic.
+pub struct GroupMember {
+    consumer: Arc<StreamConsumer<Context>>,
+    events: mpsc::UnboundedReceiver<Event>,
+    stop_polling: oneshot::Sender<()>,
+    poll_thread: thread::JoinHandle<()>,
+    group: String,
+}
+
+/// What the group asks of its member.
+pub enum Event {
+    /// These partitions are ours from now on. Fetching begins when `ready` is answered.
+    Assigned {
+        /// The new partitions only.
+        partitions: Vec<Partition>,
+        /// To be answered when their queues are split off.
+        ready: Reply<()>,
+    },
+    /// These partitions are to be given up.
+    Revoked {
+        /// The partitions to give up only.
+        partitions: Vec<Partition>,
+        /// Somebody else owns them already: finish nothing, commit nothing.
+        lost: bool,
+        /// To be answered with the next offset of each drained partition; they are committed before it is given up.
+        drained: Reply<Vec<Position>>,
+    },
+    /// Something does not work; librdkafka keeps trying.
+    Trouble(Error),
+}
+
+/// The answer that the rebalance callback waits for. Dropped without an answer, the callback goes on at once.
+pub struct Reply<T>(SyncSender<T>);
+
+/// The messages of one assigned partition.
+pub struct PartitionQueue {
+    queue: StreamPartitionQueue<Context, DefaultRuntime>,
+    partition: Partition,
+}
+
+struct Context {
+    events: mpsc::UnboundedSender<Event>,
+    group: String,
+    topic: String,
+}
+
+// === impl GroupMember ===
+
+impl GroupMember {
+    /// Joins `group` and subscribes to `topic`. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when librdkafka refuses the configuration. A cluster that is away is not an error here: it
+    /// shows as [`Event::Trouble`].
+    pub fn join(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Self, Error> {
+        let invalid = |source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+        let mut config = client_config(settings, group);
+        config
+            .set("group.id", group)
+            .set("session.timeout.ms", settings.session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", (settings.session_timeout_ms / 4).max(1).to_string())
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Messages are small and handled slowly; the defaults would hold 64 MiB of them in memory.
+            .set("queued.min.messages", "2000")
+            .set("queued.max.messages.kbytes", "4096");
+        let (sender, events) = mpsc::unbounded_channel();
+        let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.to_owned() };
+        let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
+        consumer.subscribe(&[topic]).map_err(invalid)?;
+        let consumer = Arc::new(consumer);
+        let (stop_polling, stopped) = oneshot::channel();
+        let poll_thread = thread::Builder::new()
+            .name("kafka-poll".to_owned())
+            .spawn({
+                let consumer = Arc::clone(&consumer);
+                let runtime = tokio::runtime::Handle::current();
+                let topic = topic.to_owned();
+                move || runtime.block_on(poll(consumer, sender, stopped, topic))
+            })
+            .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned() })
+    }
+
+    /// What the group asks next. Safe to cancel.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Splits off the queue of a partition; to be called before [`Event::Assigned`] is answered.
+    pub fn split(&self, partition: &Partition) -> Option<PartitionQueue> {
+        let queue = self.consumer.split_partition_queue(&partition.topic, partition.number)?;
+        Some(PartitionQueue { queue, partition: partition.clone() })
+    }
+
+    /// Commits the next offset of each partition without waiting for the answer; a failure is logged and the next
+    /// commit makes up for it.
+    ///
+    /// # Errors
+    /// [`Error::Commit`] when the request cannot even be queued.
+    pub fn commit(&self, positions: &[Position]) -> Result<(), Error> {
+        let failed = |source| Error::Commit { group: self.group.clone(), source };
+        let offsets = offsets(positions).map_err(failed)?;
+        self.consumer.commit(&offsets, CommitMode::Async).map_err(failed)
+    }
+
+    /// Asks to leave the group; partitions that are still held come back as [`Event::Revoked`].
+    pub fn begin_leave(&self) {
+        self.consumer.unsubscribe();
+    }
+
+    /// Closes the connection. All queues must have been dropped, or the group waits for the session to time out.
+    pub async fn close(self) {
+        let Self { consumer, events, stop_polling, poll_thread, .. } = self;
+        drop(events);
+        drop(stop_polling);
+        // Joining and closing block; a panic of the poll thread has been reported by then.
+        let closed = tokio::task::spawn_blocking(move || {
+            poll_thread.join().unwrap_or_default();
+            drop(consumer);
+        });
+        closed.await.unwrap_or_default();
+    }
+}
+
+/// Serves rebalances and errors. All messages go to split queues, so none may arrive here.
+async fn poll(
+    consumer: Arc<StreamConsumer<Context>>,
+    events: mpsc::UnboundedSender<Event>,
+    mut stopped: oneshot::Receiver<()>,
+    topic: String,
+) {
+    loop {
+        let received = tokio::select! {
+            biased;
+            _ = &mut stopped => return,
+            received = consumer.recv() => received,
+        };
+        let source = match received {
+            Err(source) => source,
+            // Handling it here would break the order of its partition; losing it would break everything.
+            Ok(message) => KafkaError::Seek(format!("offset {} arrived outside its queue", message.offset())),
+        };
+        if events.send(Event::Trouble(Error::Consume { topic: topic.clone(), source })).is_err() {
+            return;
+        }
+    }
+}
+
+fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for position in positions {
+        let Partition { topic, number } = &position.partition;
+        list.add_partition_offset(topic, *number, Offset::Offset(position.offset))?;
+    }
+    Ok(list)
+}
+
+// === impl PartitionQueue ===
+
+impl PartitionQueue {
+    /// Waits for the next message of the partition. Safe to cancel.
+    ///
+    /// # Errors
+    /// [`Error::Consume`]; the queue stays usable.
+    pub async fn recv(&self) -> Result<Delivery, Error> {
+        match self.queue.recv().await {
+            Ok(message) => Ok(detach(&message, &self.partition)),
+            Err(source) => Err(Error::Consume { topic: self.partition.topic.clone(), source }),
+        }
+    }
+}
+
+fn detach(message: &BorrowedMessage<'_>, partition: &Partition) -> Delivery {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    Delivery {
+        position: Position { partition: partition.clone(), offset: message.offset() },
+        key: message.key().map(<[u8]>::to_vec),
+        payload: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}
+
+// === impl Reply ===
+
+impl<T> Reply<T> {
+    /// Lets the rebalance go on.
+    pub fn answer(self, answer: T) {
+        // The callback is gone only when the consumer is being closed; then nobody waits.
+        self.0.send(answer).unwrap_or_default();
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    /// Asks the runtime and blocks until it answers; `None` when it is gone.
+    fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Event) -> Option<T> {
+        let (reply, answer) = sync_channel(1);
+        self.events.send(question(Reply(reply))).ok()?;
+        answer.recv().ok()
+    }
+
+    fn trouble(&self, source: KafkaError) {
+        let error = Error::Consume { topic: self.topic.clone(), source };
+        if self.events.send(Event::Trouble(error)).is_err() {
+            tracing::debug!("the group member is being closed");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::info!(target: "librdkafka", "consumer: {error}: {reason}");
+        self.trouble(error);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let partitions = partitions(list);
+                self.ask(|ready| Event::Assigned { partitions, ready }).unwrap_or_default();
+            }
+            Rebalance::Revoke(list) => {
+                let partitions = partitions(list);
+                let lost = consumer.assignment_lost();
+                let positions = self.ask(|drained| Event::Revoked { partitions, lost, drained }).unwrap_or_default();
+                if lost || positions.is_empty() {
+                    return;
+                }
+                let committed = offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+                if let Err(error) = committed {
+                    // The next owner repeats what we did, which is harmless.
+                    tracing::warn!(group = self.group, "could not commit before giving partitions up: {error}");
+                }
+            }
+            Rebalance::Error(error) => self.trouble(error.clone()),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        match result {
+            Ok(()) | Err(KafkaError::ConsumerCommit(rdkafka::types::RDKafkaErrorCode::NoOffset)) => {}
+            Err(error) => tracing::warn!(group = self.group, "could not commit offsets: {error}"),
+        }
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    list.elements()
+        .iter()
+        .map(|element| Partition { topic: element.topic().to_owned(), number: element.partition() })
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! What can go wrong with Kafka, and what it means for the message at hand.
+
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+
+use crate::disposition::{Classify, Disposition};
+
+/// A failed operation on the cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A client could not be made from the configuration.
+    #[error("cannot make a Kafka client for `{bootstrap_servers}`")]
+    Client {
+        /// The configured brokers.
+        bootstrap_servers: String,
+        /// Why not.
+        #[source]
+        source: KafkaError,
+    },
+    /// A message could not be produced.
+    #[error("could not produce to `{topic}`")]
+    Produce {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        #[source]
+        source: KafkaError,
+    },
+    /// Offsets could not be committed.
+    #[error("could not commit offsets of group `{group}`")]
+    Commit {
+        /// The consumer group.
+        group: String,
+        /// Why not.
+        #[source]
+        source: KafkaError,
+    },
+    /// A message could not be fetched, or the group not be joined.
+    #[error("could not consume from `{topic}`")]
+    Consume {
+        /// The topic.
+        topic: String,
+        /// Why not.
+        #[source]
+        source: KafkaError,
+    },
+    /// Metadata of the cluster could not be had.
+    #[error("could not reach Kafka at `{bootstrap_servers}`")]
+    Unreachable {
+        /// The configured brokers.
+        bootstrap_servers: String,
+        /// Why not.
+        #[source]
+        source: KafkaError,
+    },
+    /// A topic could not be created.
+    #[error("could not create topic `{topic}`: {reason}")]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        reason: String,
+    },
+    /// The local broker keeps 5 MiB per partition and would drop the oldest message silently.
+    #[error("cannot produce to `{topic}`: local mode keeps {limit} bytes per partition, and {partition} is full")]
+    LocalPartitionFull {
+        /// The topic.
+        topic: String,
+        /// The full partition.
+        partition: i32,
+        /// Bytes that may wait in one partition.
+        limit: usize,
+    },
+    /// The local broker did not start.
+    #[error("cannot start the local broker: {reason}")]
+    Local {
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Produce { source, .. } => produce_disposition(source),
+            Self::Commit { .. } | Self::Consume { .. } | Self::Unreachable { .. } | Self::CreateTopic { .. } => {
+                Disposition::Unavailable
+            }
+            Self::Client { .. } | Self::LocalPartitionFull { .. } | Self::Local { .. } => Disposition::Halt,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Client { .. } => "SLUICE-KAFKA-001",
+            Self::Produce { .. } => "SLUICE-KAFKA-002",
+            Self::Commit { .. } => "SLUICE-KAFKA-003",
+            Self::Consume { .. } => "SLUICE-KAFKA-004",
+            Self::Unreachable { .. } => "SLUICE-KAFKA-005",
+            Self::CreateTopic { .. } => "SLUICE-KAFKA-006",
+            Self::LocalPartitionFull { .. } => "SLUICE-KAFKA-007",
+            Self::Local { .. } => "SLUICE-KAFKA-008",
+        }
+    }
+}
+
+/// Only a message that the broker will never take is the message's fault; anything else is the cluster's.
+fn produce_disposition(error: &KafkaError) -> Disposition {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessage) => Disposition::Reject,
+        // The idempotent producer lost track of its sequence: only a new process can go on safely.
+        Some(RDKafkaErrorCode::Fatal) => Disposition::Halt,
+        _ => Disposition::Unavailable,
+    }
+}

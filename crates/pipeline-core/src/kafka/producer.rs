@@ -1,0 +1,132 @@
+//! A producer whose every send is acknowledged by all in-sync replicas before it counts.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header as KafkaHeader, OwnedHeaders},
+    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
+};
+
+use super::{Error, Header, client_config, local::Budget, log};
+use crate::settings;
+
+/// Shared by everything in one process that produces; cheap to clone.
+#[derive(Clone)]
+pub struct Producer {
+    inner: FutureProducer<Context>,
+    budget: Option<Arc<Budget>>,
+}
+
+/// A message to be produced.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// The topic.
+    pub topic: String,
+    /// The key: messages of one key stay in order.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub payload: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<Header>,
+}
+
+struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::info!(target: "librdkafka", "producer: {error}: {reason}");
+    }
+}
+
+// === impl Producer ===
+
+impl Producer {
+    /// Makes a producer; does not connect yet. `budget` guards the partitions of a local broker.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when librdkafka refuses the configuration.
+    pub fn new(settings: &settings::Kafka, budget: Option<Arc<Budget>>) -> Result<Self, Error> {
+        let mut config = client_config(settings, "sluice-producer");
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // A stage emits the batches of a whole service at once; a little patience makes one request of them.
+            .set("linger.ms", "5")
+            // Give up on one send well before an operator would; the runtime then says so and tries again.
+            .set("message.timeout.ms", "15000");
+        FutureProducer::from_config_and_context(&config, Context)
+            .map(|inner| Self { inner, budget })
+            .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+    }
+
+    /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
+    /// key arrive in order.
+    ///
+    /// # Errors
+    /// The first failure; messages after it may or may not have arrived.
+    pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<(), Error> {
+        let mut deliveries = Vec::with_capacity(messages.len());
+        for message in messages {
+            let size = message.payload.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len);
+            if let Some(budget) = &self.budget {
+                budget.check(&message.topic)?;
+            }
+            let delivery = self.enqueue(&message).await?;
+            deliveries.push((message.topic, size, delivery));
+        }
+        for (topic, size, delivery) in deliveries {
+            let outcome = match delivery.await {
+                Ok(outcome) => outcome.map_err(|(source, _)| source),
+                Err(_) => Err(KafkaError::Canceled),
+            };
+            let delivered = outcome.map_err(|source| Error::Produce { topic: topic.clone(), source })?;
+            if let Some(budget) = &self.budget {
+                budget.produced(&topic, delivered.partition, size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for room in the client's queue when it is full.
+    async fn enqueue(&self, message: &Outbound) -> Result<DeliveryFuture, Error> {
+        loop {
+            match self.inner.send_result(record(message)) {
+                Ok(delivery) => return Ok(delivery),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err((source, _)) => return Err(Error::Produce { topic: message.topic.clone(), source }),
+            }
+        }
+    }
+
+    /// Waits until nothing is on its way any more, at most `timeout`. Blocks the thread.
+    ///
+    /// # Errors
+    /// When messages are still on their way.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.flush(timeout).map_err(|source| Error::Produce { topic: "(any)".to_owned(), source })
+    }
+}
+
+fn record(message: &Outbound) -> FutureRecord<'_, [u8], [u8]> {
+    let mut record = FutureRecord::to(&message.topic);
+    if let Some(key) = &message.key {
+        record = record.key(key.as_slice());
+    }
+    if let Some(payload) = &message.payload {
+        record = record.payload(payload.as_slice());
+    }
+    let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+    for (name, value) in &message.headers {
+        headers = headers.insert(KafkaHeader { key: name, value: value.as_deref() });
+    }
+    record.headers(headers)
+}

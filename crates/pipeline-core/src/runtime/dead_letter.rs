@@ -1,0 +1,131 @@
+//! A message that cannot be processed, kept for people: the original key, bytes and headers, and why.
+//!
+//! The reason travels in headers, as text, under the names that Kafka Connect uses, so that every Kafka tool shows
+//! it; what Connect has no name for is under `sluice-`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::failure::Failure;
+use crate::{
+    contracts,
+    kafka::{Delivery, Header, producer::Outbound},
+    telemetry::TraceContext,
+};
+
+/// Header names of a dead letter.
+pub mod header {
+    /// Topic that the message came from.
+    pub const TOPIC: &str = "__connect.errors.topic";
+    /// Partition that the message came from.
+    pub const PARTITION: &str = "__connect.errors.partition";
+    /// Offset of the message in it.
+    pub const OFFSET: &str = "__connect.errors.offset";
+    /// The consumer group that failed on it.
+    pub const GROUP: &str = "__connect.errors.connector.name";
+    /// The stage that failed on it.
+    pub const STAGE: &str = "__connect.errors.stage";
+    /// The error's code; Connect puts a class name here.
+    pub const CLASS: &str = "__connect.errors.exception.class.name";
+    /// The error and its causes, at most 1 KiB.
+    pub const MESSAGE: &str = "__connect.errors.exception.message";
+    /// The error's code: route on this one.
+    pub const CODE: &str = "sluice-error-code";
+    /// The run that the message belongs to.
+    pub const RUN_ID: &str = "sluice-run-id";
+    /// How often the message was tried.
+    pub const ATTEMPT: &str = "sluice-attempt";
+    /// When it failed first, in milliseconds since 1970-01-01 UTC.
+    pub const FIRST_FAILED_AT: &str = "sluice-first-failed-at";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+}
+
+/// What is known about a message when it is given up.
+pub(crate) struct Obituary<'a> {
+    pub(crate) stage: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) run_id: Option<&'a str>,
+    pub(crate) failure: &'a Failure,
+    pub(crate) attempts: u32,
+    pub(crate) first_failed_at: SystemTime,
+    pub(crate) trace: &'a TraceContext,
+}
+
+/// The dead letter of a message. A message that died before loses the headers of its earlier death, no others.
+pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbound {
+    let mut headers: Vec<Header> = delivery.headers.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
+    let first_failed_at = obituary.first_failed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));
+    add(header::TOPIC, delivery.position.partition.topic.clone());
+    add(header::PARTITION, delivery.position.partition.number.to_string());
+    add(header::OFFSET, delivery.position.offset.to_string());
+    add(header::GROUP, obituary.group.to_owned());
+    add(header::STAGE, obituary.stage.to_owned());
+    add(header::CLASS, obituary.failure.code.to_owned());
+    add(header::MESSAGE, obituary.failure.text.clone());
+    add(header::CODE, obituary.failure.code.to_owned());
+    if let Some(run_id) = obituary.run_id {
+        add(header::RUN_ID, run_id.to_owned());
+    }
+    add(header::ATTEMPT, obituary.attempts.to_string());
+    add(header::FIRST_FAILED_AT, first_failed_at.to_string());
+    add(header::TRACEPARENT, obituary.trace.to_string());
+    Outbound {
+        topic: contracts::DEAD_LETTERS.to_owned(),
+        key: delivery.key.clone(),
+        payload: delivery.payload.clone(),
+        headers,
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("__connect.errors.")
+        || [header::CODE, header::RUN_ID, header::ATTEMPT, header::FIRST_FAILED_AT, header::TRACEPARENT].contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        disposition::Disposition,
+        ids::RunId,
+        kafka::{Partition, Position},
+    };
+
+    #[test]
+    fn a_dead_letter_keeps_key_bytes_and_foreign_headers_and_says_why_once() {
+        let delivery = Delivery {
+            position: Position { partition: Partition { topic: "t".to_owned(), number: 2 }, offset: 7 },
+            key: Some(b"k".to_vec()),
+            payload: Some(vec![0, 159, 146, 150]),
+            headers: vec![
+                ("mine".to_owned(), Some(vec![255])),
+                (header::CODE.to_owned(), Some(b"SLUICE-OLD-001".to_vec())),
+            ],
+        };
+        let failure = Failure { disposition: Disposition::Reject, code: "SLUICE-WIRE-001", text: "no".to_owned() };
+        let run = RunId::new();
+        let letter = dead_letter(
+            &delivery,
+            &Obituary {
+                stage: "bundles",
+                group: "sluice-bundles",
+                run_id: Some(&run.to_string()),
+                failure: &failure,
+                attempts: 3,
+                first_failed_at: UNIX_EPOCH,
+                trace: &TraceContext::for_run(run),
+            },
+        );
+        assert_eq!((letter.key, letter.payload), (delivery.key, delivery.payload));
+        let value = |name: &str| {
+            let found: Vec<_> = letter.headers.iter().filter(|(header, _)| header == name).collect();
+            assert_eq!(found.len(), 1, "{name} stands {} times", found.len());
+            found[0].1.clone().unwrap()
+        };
+        assert_eq!(value("mine"), [255]);
+        assert_eq!(value(header::CODE), b"SLUICE-WIRE-001");
+        assert_eq!(value(header::OFFSET), b"7");
+        assert_eq!(value(header::RUN_ID), run.to_string().into_bytes());
+    }
+}

@@ -1,0 +1,55 @@
+//! A failure as the runtime sees it: what to do, the code, and the whole chain of causes as text.
+
+use crate::{
+    disposition::{Classify, Disposition},
+    service::chain,
+};
+
+/// Longest text of a failure that is kept, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// A classified error, ready to be logged, shown and put into headers.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) disposition: Disposition,
+    pub(crate) code: &'static str,
+    /// The error and its causes, joined by `: `, at most 1 KiB.
+    pub(crate) text: String,
+}
+
+impl std::error::Error for Failure {}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+// `Failure` must not implement `Classify` itself, or this would overlap with the identity conversion.
+impl<E: Classify> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let text = chain(&error);
+        Self { disposition: error.disposition(), code: error.code(), text: shortened(text) }
+    }
+}
+
+/// Cuts at a character boundary.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT - 3).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = shortened("é".repeat(2000));
+        assert!(text.len() <= MAX_TEXT && text.ends_with('…'));
+    }
+}

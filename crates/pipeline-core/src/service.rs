@@ -1,0 +1,242 @@
+//! The `main` of a stage's binary: arguments, configuration, signals, admin endpoint, exit code.
+//!
+//! A dependency that is away at the start is waited for, with `/readyz` saying so, because under an orchestrator the
+//! order in which things come up is nobody's business. What ends the process at once is what waiting cannot mend:
+//! bad arguments, bad configuration, a missing or incompatible schema.
+
+use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::{self, Health},
+    configuration::{self, Options},
+    disposition::{Classify, Disposition},
+    registry::Registry,
+    runtime::{self, Context},
+    settings::Settings,
+    stage::Stage,
+    telemetry,
+};
+
+/// Exit codes of every program of Sluice.
+pub mod exit {
+    /// Done, or stopped by request.
+    pub const OK: u8 = 0;
+    /// Failed.
+    pub const FAILED: u8 = 1;
+    /// Wrong arguments.
+    pub const USAGE: u8 = 2;
+    /// Unhealthy or not ready.
+    pub const NOT_READY: u8 = 10;
+    /// Finished, with dead letters or rejects.
+    pub const WITH_REJECTS: u8 = 20;
+    /// A dependency cannot be reached; trying again later may help.
+    pub const UNREACHABLE: u8 = 75;
+    /// Bad configuration.
+    pub const CONFIGURATION: u8 = 78;
+    /// A schema is absent or incompatible.
+    pub const SCHEMA: u8 = 100;
+}
+
+/// Boxes an error that says whether waiting may help.
+pub fn build_error(error: impl Classify) -> BuildError {
+    Box::new(error)
+}
+
+/// How often a dependency that is away at the start is tried.
+const START_RETRY: Duration = Duration::from_secs(1);
+
+/// What a stage is built from beside its settings: a classified error says whether waiting may help.
+pub type BuildError = Box<dyn Classify>;
+
+#[derive(Parser)]
+#[command(disable_help_subcommand = true)]
+struct Arguments {
+    /// Configuration file, YAML.
+    #[arg(long, value_name = "FILE", env = "SLUICE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Sets one key over file and environment, such as `-X stage.in_flight=4`.
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = key_value)]
+    overrides: Vec<(String, String)>,
+}
+
+/// Runs one stage as a process of its own. `name` is the program's.
+pub fn main<S, B, F>(name: &'static str, about: &'static str, build: B) -> ExitCode
+where
+    S: Stage,
+    B: Fn(Settings) -> F,
+    F: Future<Output = Result<S, BuildError>>,
+{
+    let command = Arguments::command().name(name).about(about).version(env!("CARGO_PKG_VERSION"));
+    let parsed = command.try_get_matches().and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    let arguments = match parsed {
+        Ok(arguments) => arguments,
+        // Prints help, version or the fault, and ends with 0 or 2.
+        Err(error) => error.exit(),
+    };
+    let options = Options { file: arguments.config, environment: std::env::vars(), overrides: arguments.overrides };
+    let settings = match configuration::load(options) {
+        Ok(loaded) => loaded.settings,
+        Err(error) => {
+            eprintln!("{name}: bad configuration\n{error}");
+            return ExitCode::from(exit::CONFIGURATION);
+        }
+    };
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(serve(name, settings, build)));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{name}: cannot start the Tokio runtime: {error}");
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn serve<S, B, F>(name: &str, settings: Settings, build: B) -> u8
+where
+    S: Stage,
+    B: Fn(Settings) -> F,
+    F: Future<Output = Result<S, BuildError>>,
+{
+    let telemetry = match telemetry::init(&settings.telemetry, name) {
+        Ok(guard) => guard,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            return exit::CONFIGURATION;
+        }
+    };
+    let metrics = telemetry::metrics::install();
+    let shutdown = CancellationToken::new();
+    if let Err(error) = watch_signals(shutdown.clone()) {
+        tracing::error!("cannot listen to signals: {error}");
+        return exit::FAILED;
+    }
+    let health = Health::new();
+    let admin_stop = CancellationToken::new();
+    let admin = match admin::start(&settings.admin.bind, health.clone(), metrics, admin_stop.clone()).await {
+        Ok(admin) => admin,
+        Err(error) => {
+            tracing::error!("{error}");
+            return exit::CONFIGURATION;
+        }
+    };
+    tracing::info!(admin = %admin.local_addr, "{name} started");
+    let code = run(name, settings, build, health, shutdown).await;
+    admin_stop.cancel();
+    telemetry.shutdown();
+    code
+}
+
+async fn run<S, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
+where
+    S: Stage,
+    B: Fn(Settings) -> F,
+    F: Future<Output = Result<S, BuildError>>,
+{
+    let registry = match Registry::new(&settings.schema_registry) {
+        Ok(registry) => registry,
+        Err(error) => {
+            tracing::error!(code = error.code(), "{error}");
+            return exit::CONFIGURATION;
+        }
+    };
+    let stage = match until_built(&settings, build, &health, &shutdown).await {
+        Ok(Some(stage)) => stage,
+        Ok(None) => return exit::OK,
+        Err(error) => {
+            tracing::error!(code = error.code(), "{name} cannot start: {}", chain(error.as_ref()));
+            return exit::CONFIGURATION;
+        }
+    };
+    let context = Context { settings, registry, health, shutdown, local_budget: None };
+    match runtime::run(stage, context).await {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            tracing::error!("{}", chain(&error));
+            match error {
+                runtime::Error::Schemas { .. } => exit::SCHEMA,
+                runtime::Error::Kafka { .. } | runtime::Error::Halted { .. } => exit::FAILED,
+            }
+        }
+    }
+}
+
+/// Builds the stage, waiting for what is away. `None` when told to stop meanwhile.
+async fn until_built<S, B, F>(
+    settings: &Settings,
+    build: B,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<Option<S>, BuildError>
+where
+    B: Fn(Settings) -> F,
+    F: Future<Output = Result<S, BuildError>>,
+{
+    let component = health.component("start");
+    component.down("connecting to source and target");
+    loop {
+        let error = match build(settings.clone()).await {
+            Ok(stage) => {
+                component.up();
+                return Ok(Some(stage));
+            }
+            Err(error) => error,
+        };
+        if !matches!(error.disposition(), Disposition::Unavailable | Disposition::Retry) {
+            return Err(error);
+        }
+        let cause = chain(error.as_ref());
+        component.down(&cause);
+        tracing::warn!(code = error.code(), "waiting to start: {cause}");
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(None),
+            () = tokio::time::sleep(START_RETRY) => {}
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT asks for an orderly end, the second ends at once.
+fn watch_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for times in 1.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if times > 1 {
+                tracing::warn!("second signal: ending at once; what is in hand will be repeated");
+                std::process::exit(i32::from(exit::FAILED));
+            }
+            tracing::info!("stopping: finishing what is in hand");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(format!("`{text}` is not KEY=VALUE")),
+    }
+}

@@ -1,0 +1,360 @@
+//! The runtime over the local broker and the embedded registry: same Kafka code, same wire format as in production.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pipeline_core::{
+    admin::Health,
+    contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered},
+    disposition::{Classify, Disposition},
+    ids::RunId,
+    kafka::{
+        Delivery, Producer, admin,
+        consumer::{Event, GroupMember},
+        local::LocalBroker,
+        producer::Outbound,
+    },
+    registry::{Codec, Registry, server::EmbeddedRegistry},
+    runtime::{self, Context, header},
+    settings::Settings,
+    stage::{Emit, Record, Stage},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a condition may take; far more than it does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_is_handled_once_and_what_it_emits_arrives() {
+    let world = World::new().await;
+    world.send(0..200).await;
+    let worker = world.start(|_| Ok(()));
+    world.until("all are handled", || world.handled().len() == 200).await;
+    worker.stop().await.unwrap();
+    assert!(world.handled().values().all(|times| *times == 1));
+    let emitted = world.read(BatchPlanned::TOPIC, 200).await;
+    let keys: BTreeSet<_> = emitted.iter().map(|delivery| delivery.key.clone().unwrap()).collect();
+    assert_eq!(keys.len(), 200);
+    assert!(emitted.iter().all(|delivery| delivery.header(header::TRACEPARENT).is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_worker_starts_where_the_first_stopped() {
+    let world = World::new().await;
+    world.send(0..100).await;
+    let first = world.start(|_| Ok(()));
+    world.until("the first worker has all", || world.handled().len() == 100).await;
+    first.stop().await.unwrap();
+    world.send(100..150).await;
+    let second = world.start(|_| Ok(()));
+    world.until("the second worker has the rest", || world.handled().len() == 150).await;
+    second.stop().await.unwrap();
+    assert!(world.handled().values().all(|times| *times == 1), "the first worker's offsets were not committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_joins_takes_over_partitions_without_repeating_a_message() {
+    let world = World::new().await;
+    world.send(0..300).await;
+    let slow = |_: &str| Ok(());
+    let first = world.start_slow(Duration::from_millis(20), slow);
+    world.until("the first worker is at work", || world.handled().len() > 20).await;
+    let second = world.start_slow(Duration::from_millis(20), slow);
+    world.until("all are handled", || world.handled().len() == 300).await;
+    first.stop().await.unwrap();
+    second.stop().await.unwrap();
+    assert!(world.handled().values().all(|times| *times == 1), "a drained partition was repeated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_message_becomes_a_dead_letter_and_blocks_nobody() {
+    let world = World::new().await;
+    world.send(0..40).await;
+    world.send_bytes("poison", b"not a record").await;
+    let worker = world.start(|service| if service == "s7" { Err(Failure(Disposition::Reject)) } else { Ok(()) });
+    let letters = world.read(DEAD_LETTERS, 2).await;
+    world.until("the others are handled", || world.handled().len() == 40).await;
+    worker.stop().await.unwrap();
+    let by_key: BTreeMap<_, _> = letters.iter().map(|letter| (letter.key.clone().unwrap(), letter)).collect();
+    let undecodable = by_key[b"poison".as_slice()];
+    assert_eq!(undecodable.payload.as_deref(), Some(b"not a record".as_slice()));
+    assert!(undecodable.header(header::CODE).unwrap().starts_with("SLUICE-WIRE-"));
+    let rejected = by_key[b"s7".as_slice()];
+    assert_eq!(rejected.header(header::CODE), Some("SLUICE-TEST-001"));
+    assert_eq!(rejected.header(header::ATTEMPT), Some("1"));
+    assert_eq!(rejected.header(header::RUN_ID), Some(world.run.to_string().as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_may_pass_is_tried_a_bounded_number_of_times() {
+    let world = World::new().await;
+    world.send(0..10).await;
+    let worker = world.start(|service| if service == "s3" { Err(Failure(Disposition::Retry)) } else { Ok(()) });
+    let letters = world.read(DEAD_LETTERS, 1).await;
+    worker.stop().await.unwrap();
+    assert_eq!(letters[0].header(header::ATTEMPT), Some("3"));
+    assert_eq!(world.handled()["s3"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_pauses_the_stage_and_makes_no_dead_letter() {
+    let world = World::new().await;
+    world.send(0..30).await;
+    let away = Arc::new(AtomicBool::new(true));
+    let worker = world.start({
+        let away = Arc::clone(&away);
+        move |_| if away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    });
+    // Many more attempts than a message may use up, on no more messages than may be in hand.
+    world.until("the stage has tried often", || world.handled().values().sum::<usize>() > 20).await;
+    assert!(world.handled().len() <= 4, "took {} messages during an outage", world.handled().len());
+    assert!(!worker.health.is_ready());
+    away.store(false, Ordering::SeqCst);
+    world.until("all are handled", || world.handled().len() == 30).await;
+    world.until("the stage is ready again", || worker.health.is_ready()).await;
+    worker.stop().await.unwrap();
+    assert_eq!(world.read(BatchPlanned::TOPIC, 30).await.len(), 30);
+    assert_eq!(world.count(DEAD_LETTERS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_invariant_stops_the_stage_and_nothing_past_it_is_committed() {
+    let world = World::new().await;
+    world.send(0..60).await;
+    let worker = world.start(|service| if service == "s30" { Err(Failure(Disposition::Halt)) } else { Ok(()) });
+    let error = worker.ended().await.unwrap_err();
+    assert!(matches!(error, runtime::Error::Halted { .. }), "{error}");
+    let before = world.handled();
+    let next = world.start(|_| Ok(()));
+    world
+        .until("the message is repeated", || world.handled().get("s30").is_some_and(|times| *times > before["s30"]))
+        .await;
+    world.until("the rest is handled", || world.handled().len() == 60).await;
+    next.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_handler_stops_the_stage() {
+    let world = World::new().await;
+    world.send(0..1).await;
+    let worker = world.start(|_| panic!("planted"));
+    assert!(matches!(worker.ended().await, Err(runtime::Error::Halted { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_whose_schema_is_not_registered_refuses_to_start() {
+    let world = World::unregistered().await;
+    let worker = world.start(|_| Ok(()));
+    assert!(matches!(worker.ended().await, Err(runtime::Error::Schemas { .. })));
+}
+
+// === the world of a test ===
+
+struct World {
+    _broker: LocalBroker,
+    _registry: EmbeddedRegistry,
+    settings: Settings,
+    producer: Producer,
+    run: RunId,
+    handled: Arc<Mutex<BTreeMap<String, usize>>>,
+    emitted: Arc<AtomicUsize>,
+}
+
+struct Worker {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), runtime::Error>>,
+    health: Health,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("planted failure")]
+struct Failure(Disposition);
+
+impl Classify for Failure {
+    fn disposition(&self) -> Disposition {
+        self.0
+    }
+
+    fn code(&self) -> &'static str {
+        "SLUICE-TEST-001"
+    }
+}
+
+struct Probe<F> {
+    behave: F,
+    pause: Duration,
+    handled: Arc<Mutex<BTreeMap<String, usize>>>,
+    emitted: Arc<AtomicUsize>,
+}
+
+impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe<F> {
+    const NAME: &'static str = "probe";
+    type Input = ServiceDiscovered;
+    type Output = BatchPlanned;
+    type Error = Failure;
+
+    async fn handle(&self, record: &Record<ServiceDiscovered>) -> Result<Emit<BatchPlanned>, Failure> {
+        let ServiceDiscovered { run_id, generation, service_id } = record.message.clone();
+        *self.handled.lock().unwrap().entry(service_id.clone()).or_default() += 1;
+        tokio::time::sleep(self.pause).await;
+        (self.behave)(&service_id)?;
+        self.emitted.fetch_add(1, Ordering::SeqCst);
+        Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids: Vec::new() }))
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let world = Self::unregistered().await;
+        let registry = Registry::new(&world.settings.schema_registry).unwrap();
+        let contracts =
+            [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA), (BatchPlanned::TOPIC, BatchPlanned::SCHEMA)];
+        Codec::prepare(&registry, &contracts, &contracts, true).await.unwrap();
+        world
+    }
+
+    async fn unregistered() -> Self {
+        let broker = LocalBroker::start(&admin::topics()).unwrap();
+        let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+        let mut settings = Settings::default();
+        settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
+        settings.schema_registry.url = registry.url().to_owned();
+        settings.stage.in_flight = 4;
+        settings.stage.max_attempts = 3;
+        settings.stage.max_backoff_ms = 50;
+        let producer = Producer::new(&settings.kafka, Some(broker.budget())).unwrap();
+        Self {
+            _broker: broker,
+            _registry: registry,
+            settings,
+            producer,
+            run: RunId::new(),
+            handled: Arc::default(),
+            emitted: Arc::default(),
+        }
+    }
+
+    fn start(&self, behave: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static) -> Worker {
+        self.start_slow(Duration::ZERO, behave)
+    }
+
+    fn start_slow(
+        &self,
+        pause: Duration,
+        behave: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static,
+    ) -> Worker {
+        let shutdown = CancellationToken::new();
+        let health = Health::new();
+        let stage = Probe { behave, pause, handled: Arc::clone(&self.handled), emitted: Arc::clone(&self.emitted) };
+        let context = Context {
+            settings: self.settings.clone(),
+            registry: Registry::new(&self.settings.schema_registry).unwrap(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            local_budget: None,
+        };
+        Worker { shutdown, task: tokio::spawn(runtime::run(stage, context)), health }
+    }
+
+    async fn send(&self, numbers: std::ops::Range<i32>) {
+        let registry = Registry::new(&self.settings.schema_registry).unwrap();
+        let contracts = [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA)];
+        let codec = Codec::prepare(&registry, &[], &contracts, false).await.unwrap();
+        let messages = numbers.map(|number| {
+            let message =
+                ServiceDiscovered { run_id: self.run.to_string(), generation: 1, service_id: format!("s{number}") };
+            Outbound {
+                topic: ServiceDiscovered::TOPIC.to_owned(),
+                key: Some(message.key().into_bytes()),
+                payload: Some(codec.encode(&message).unwrap()),
+                headers: Vec::new(),
+            }
+        });
+        self.producer.send_all(messages.collect()).await.unwrap();
+    }
+
+    async fn send_bytes(&self, key: &str, bytes: &[u8]) {
+        let message = Outbound {
+            topic: ServiceDiscovered::TOPIC.to_owned(),
+            key: Some(key.as_bytes().to_vec()),
+            payload: Some(bytes.to_vec()),
+            headers: Vec::new(),
+        };
+        self.producer.send_all(vec![message]).await.unwrap();
+    }
+
+    fn handled(&self) -> BTreeMap<String, usize> {
+        self.handled.lock().unwrap().clone()
+    }
+
+    async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain until {what}; handled: {:?}", self.handled());
+    }
+
+    /// Reads at least `count` messages of a topic as a group of its own.
+    async fn read(&self, topic: &str, count: usize) -> Vec<Delivery> {
+        let mut member = GroupMember::join(&self.settings.kafka, &format!("reader-{}", RunId::new()), topic).unwrap();
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let mut deliveries = Vec::new();
+        let mut readers = Vec::new();
+        let reading = async {
+            while deliveries.len() < count {
+                tokio::select! {
+                    Some(event) = member.next_event() => match event {
+                        Event::Assigned { partitions, ready } => {
+                            for partition in partitions {
+                                let queue = member.split(&partition).unwrap();
+                                let sender = sender.clone();
+                                readers.push(tokio::spawn(async move {
+                                    while let Ok(delivery) = queue.recv().await {
+                                        if sender.send(delivery).is_err() { return; }
+                                    }
+                                }));
+                            }
+                            ready.answer(());
+                        }
+                        Event::Revoked { drained, .. } => drained.answer(Vec::new()),
+                        Event::Trouble(error) => panic!("{error}"),
+                    },
+                    Some(delivery) = received.recv() => deliveries.push(delivery),
+                }
+            }
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        for reader in readers {
+            reader.abort();
+            let _ = reader.await;
+        }
+        member.close().await;
+        assert!(read.is_ok(), "read {} of {count} messages of {topic}", deliveries.len());
+        deliveries
+    }
+
+    /// Messages in a topic, by its watermarks.
+    fn count(&self, topic: &str) -> usize {
+        admin::watermarks(&self.settings.kafka, topic).unwrap().iter().map(|(low, high)| (high - low) as usize).sum()
+    }
+}
+
+impl Worker {
+    async fn stop(self) -> Result<(), runtime::Error> {
+        self.shutdown.cancel();
+        self.ended().await
+    }
+
+    async fn ended(self) -> Result<(), runtime::Error> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the stage did not end").unwrap()
+    }
+}

@@ -1,0 +1,18 @@
+//! The bundles stage as a process of its own.
+
+use std::process::ExitCode;
+
+use pipeline_core::{service, settings::Settings};
+use pipeline_store::Store;
+use stage_bundles::BundlesStage;
+
+fn main() -> ExitCode {
+    service::main("stage-bundles", "Stores the bundles and subscription fields of one batch of providers", build)
+}
+
+async fn build(settings: Settings) -> Result<BundlesStage, service::BuildError> {
+    let source = pipeline_source::open(&settings.source).map_err(service::build_error)?;
+    let store = Store::connect(&settings.target).await.map_err(service::build_error)?;
+    store.check_migrated().await.map_err(service::build_error)?;
+    Ok(BundlesStage::new(source, store))
+}

@@ -1,0 +1,18 @@
+//! The root stage as a process of its own.
+
+use std::process::ExitCode;
+
+use pipeline_core::{service, settings::Settings};
+use pipeline_store::Store;
+use stage_root::RootStage;
+
+fn main() -> ExitCode {
+    service::main("stage-root", "Reads the provider services of a run and announces each", build)
+}
+
+async fn build(settings: Settings) -> Result<RootStage, service::BuildError> {
+    let source = pipeline_source::open(&settings.source).map_err(service::build_error)?;
+    let store = Store::connect(&settings.target).await.map_err(service::build_error)?;
+    store.check_migrated().await.map_err(service::build_error)?;
+    Ok(RootStage::new(source, store))
+}
