@@ -11,12 +11,17 @@
 //! | [`settings`], [`configuration`] | the configuration keys, and how they are layered and checked |
 //! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
 
+pub mod admin;
 pub mod configuration;
 pub mod contracts;
 pub mod disposition;
 pub mod documents;
+pub mod error_pages;
 pub mod ids;
+pub mod kafka;
 pub mod registry;
+pub mod runtime;
+pub mod service;
 pub mod settings;
 pub mod stage;
 pub mod telemetry;

@@ -1,1 +1,55 @@
-//! (being written)
+//! The schema registry: which schema a message was written with, and whether this program may read and write it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`client`] | [`Registry`]: ids, versions, levels and compatibility, over the Confluent API |
+//! | [`codec`] | [`Codec`]: the wire format, from a record to bytes and back through schema evolution |
+//! | [`datum`] | proof that bytes are a whole datum, before anything is decoded or allocated |
+//! | [`compatibility`] | the compatibility levels as a pure function |
+//! | [`server`] | [`EmbeddedRegistry`]: a small registry in memory for local mode |
+//!
+//! What a caller may rely on: a stage that could [`Codec::prepare`] itself can write its topics and read the newest
+//! schema of those it consumes; a registry that is away is never taken for a bad message; and bytes from a topic,
+//! whatever they are, give a record or an error and never a panic.
+
+pub mod client;
+pub mod codec;
+pub mod compatibility;
+pub mod datum;
+mod error;
+mod error_pages;
+mod once_map;
+pub mod server;
+
+use std::fmt;
+
+pub use client::{Compatibility, Registered, Registry, Version};
+pub use codec::{Codec, DecodeError, EncodeError};
+pub use compatibility::Level;
+pub use error::Error;
+pub use error_pages::ERRORS;
+pub use server::EmbeddedRegistry;
+
+/// Number that a registry gave a schema; a message carries it in front of its datum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(transparent)]
+pub struct SchemaId(pub u32);
+
+/// What the page of an error code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The stable code, such as `SLUICE-REGISTRY-001`.
+    pub code: &'static str,
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for SchemaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

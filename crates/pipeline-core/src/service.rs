@@ -129,7 +129,7 @@ where
     tracing::info!(admin = %admin.local_addr, "{name} started");
     let code = run(name, settings, build, health, shutdown).await;
     admin_stop.cancel();
-    telemetry.shutdown();
+    drop(telemetry);
     code
 }
 

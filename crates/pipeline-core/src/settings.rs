@@ -1,12 +1,15 @@
 //! Every configuration key of Sluice, with its default and its meaning; `docs/configuration.md` is made from it.
 //!
-//! The doc comments are what an operator reads in the reference, so they say what a number means when running.
+//! This file is the one source of truth: the JSON Schema of [`Settings`] gives [`crate::configuration`] the known keys,
+//! their types, ranges and defaults, and the reference is printed from it. So the doc comments are what an operator
+//! reads and say what a number means when running; `range` and `length` are enforced at the start; `writeOnly` marks a
+//! secret, which is never printed. What a URL or an address has to look like is in `configuration/checks.rs`.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// All settings, of every stage and of the command. Unknown keys are errors.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -32,29 +35,33 @@ pub struct Settings {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kafka {
-    /// Brokers to begin with, `host:port`, comma-separated.
+    /// Brokers to begin with: `host:port`, several separated by commas. The others are learnt from them.
     pub bootstrap_servers: String,
-    /// Prefix of the consumer groups; the stage's name follows: `sluice-bundles`.
+    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Two
+    /// installations on one cluster need two prefixes.
+    #[schemars(length(min = 1))]
     pub group_prefix: String,
-    /// A worker that is silent for so long loses its partitions to the others. Milliseconds.
+    /// A worker that is silent for so long loses its partitions to the others. Brokers refuse less than their
+    /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
     pub session_timeout_ms: u32,
-    /// How to talk to the brokers: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    /// How to talk to the brokers.
     pub security_protocol: SecurityProtocol,
-    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; needed by the two `sasl_` protocols.
     pub sasl_mechanism: Option<String>,
     /// SASL user name.
     pub username: Option<String>,
-    /// SASL password; prefer `password_file`.
-    #[schemars(with = "Option<String>")]
+    /// SASL password; prefer `password_file`, which keeps it out of files and process lists.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
-    /// File that holds the SASL password.
+    /// File that holds the SASL password; one line break at its end is not part of it.
     pub password_file: Option<PathBuf>,
-    /// File with the certificate authority that signed the brokers' certificates, PEM.
+    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 /// How a client talks to the brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SecurityProtocol {
     /// No encryption, no authentication.
@@ -77,11 +84,12 @@ pub struct SchemaRegistry {
     /// User name for basic authentication.
     pub username: Option<String>,
     /// Password for basic authentication; prefer `password_file`.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
-    /// How long one call may take. Milliseconds.
+    /// How long one call may take before it counts as failed and is tried again. Milliseconds.
+    #[schemars(range(min = 10, max = 600_000))]
     pub timeout_ms: u32,
 }
 
@@ -89,7 +97,8 @@ pub struct SchemaRegistry {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
-    /// `file:///folder`, `generator:?services=40&providers=10000&bundles=20&fields=5&seed=1`; empty means not set.
+    /// A folder of JSON lines, `file:///folder`; a bucket, `couchbase://host/bucket.scope`; or made-up documents,
+    /// `generator:?services=40&providers=10000&bundles=20&fields=5&seed=1`. Empty means not set.
     pub url: String,
     /// Field names of each collection.
     pub mapping: Mapping,
@@ -115,7 +124,7 @@ macro_rules! field_names {
         #[derive(Clone, Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct $type {
-            $($(#[$field_doc])* pub $field: String,)*
+            $($(#[$field_doc])* #[schemars(length(min = 1))] pub $field: String,)*
         }
 
         impl Default for $type {
@@ -185,14 +194,15 @@ field_names! {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
-    /// `mysql://user@host:port/database` or `sqlite:///file.db`; empty means not set.
+    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set.
     pub url: String,
-    /// Password; prefer `password_file`.
-    #[schemars(with = "Option<String>")]
+    /// Password of the URL's user; prefer `password_file`.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
-    /// Connections that one process may hold at most.
+    /// Connections to the database that one process may hold at most.
+    #[schemars(range(min = 1, max = 1_000))]
     pub max_connections: u32,
 }
 
@@ -200,16 +210,16 @@ pub struct Target {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// OTLP/HTTP endpoint for traces, such as `http://jaeger:4318`; empty means no traces.
+    /// Where traces go, by OTLP over HTTP, such as `http://jaeger:4318`; `/v1/traces` is added. Empty means no traces.
     pub otlp_endpoint: String,
-    /// `human` for people, `json` for machines: one object per line.
+    /// Shape of log lines, which go to standard error.
     pub log_format: LogFormat,
-    /// What to log: a level, or directives such as `info,pipeline_core=debug`.
+    /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,pipeline_core=debug`.
     pub log_filter: String,
 }
 
 /// Shape of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// Lines for people.
@@ -223,7 +233,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Address of `/livez`, `/readyz`, `/metrics` and `/version`; port 0 picks a free one.
+    /// Address of `/livez`, `/readyz`, `/metrics` and `/version`, such as `0.0.0.0:9464`; port 0 picks a free one,
+    /// which is logged at the start.
     pub bind: String,
 }
 
@@ -231,17 +242,26 @@ pub struct Admin {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stage {
-    /// Providers in one batch, for runs that do not say. More make fewer, larger transactions.
+    /// Providers in one batch, for runs that do not say. More make fewer, larger transactions, and each crash redoes
+    /// more work.
+    #[schemars(range(min = 1, max = 5_000))]
     pub batch_size: u32,
-    /// Messages that one process handles side by side at most.
+    /// Messages that one process handles side by side at most; beyond it the partitions pause. Memory grows with it.
+    #[schemars(range(min = 1, max = 1_024))]
     pub in_flight: u32,
-    /// Attempts for an error that may pass, before the message becomes a dead letter.
+    /// Attempts for an error that may pass, before the message becomes a dead letter. A dependency that is away does
+    /// not count: it is waited for without limit.
+    #[schemars(range(min = 1, max = 100))]
     pub max_attempts: u32,
     /// Longest pause between two attempts. Milliseconds.
+    #[schemars(range(min = 1, max = 3_600_000))]
     pub max_backoff_ms: u32,
-    /// How long a stage that is told to stop may finish what it has begun. Milliseconds.
+    /// How long a stage that is told to stop may finish what it has begun; keep it below the grace period of
+    /// whatever stops it. Milliseconds.
+    #[schemars(range(max = 3_600_000))]
     pub drain_timeout_ms: u32,
     /// How often the activator looks for what a lost confirmation should have told it. Milliseconds.
+    #[schemars(range(min = 10, max = 3_600_000))]
     pub tick_interval_ms: u32,
     /// Register missing schemas at the start; for development. In production registering is a step of deployment.
     pub register_schemas: bool,

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Code of a handler that panicked.
-const HANDLER_PANICKED: &str = "SLUICE-RUNTIME-002";
+const HANDLER_PANICKED: &str = "SLUICE-RUNTIME-001";
 
 /// Next offsets that may be committed, of all partitions of the process.
 #[derive(Debug, Default)]

@@ -1,0 +1,162 @@
+//! What no schema says: addresses that can be one, and keys that only make sense together.
+
+use std::net::SocketAddr;
+
+use reqwest::Url;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Kafka, SecurityProtocol, Settings};
+
+use super::{Report, keys::listed, view::shown};
+
+const SASL_MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// Reports everything that cannot work.
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    brokers(&settings.kafka.bootstrap_servers, report);
+    sasl(&settings.kafka, report);
+    web_address("schema_registry.url", &settings.schema_registry.url, report);
+    if !settings.source.url.is_empty() {
+        source(&settings.source.url, report);
+    }
+    if !settings.target.url.is_empty() {
+        target(settings, report);
+    }
+    if !settings.telemetry.otlp_endpoint.is_empty() {
+        web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
+    }
+    if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
+        let problem = format!("not a log filter: {source}");
+        report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
+    }
+    bind(&settings.admin.bind, report);
+}
+
+fn brokers(servers: &str, report: &mut Report<'_>) {
+    for server in servers.split(',').map(str::trim) {
+        if !is_host_and_port(server) {
+            let problem = format!("expected `host:port`, found {}", quoted(server));
+            report.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
+        }
+    }
+}
+
+fn sasl(kafka: &Kafka, report: &mut Report<'_>) {
+    if let Some(mechanism) = &kafka.sasl_mechanism
+        && !SASL_MECHANISMS.contains(&mechanism.as_str())
+    {
+        let problem =
+            format!("expected one of {}, found {}", listed(SASL_MECHANISMS.into_iter()), quoted(mechanism));
+        report.fault("kafka.sasl_mechanism", problem, None);
+    }
+    if !matches!(kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
+        return;
+    }
+    let has_password = kafka.password.is_some() || kafka.password_file.is_some();
+    let needed = [
+        (kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism"),
+        (kafka.username.is_some(), "kafka.username"),
+        (has_password, "kafka.password_file"),
+    ];
+    for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
+        report.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
+    }
+}
+
+fn source(url: &str, report: &mut Report<'_>) {
+    let key = "source.url";
+    let Some(scheme) = scheme(key, url, &["file", "generator", "couchbase", "couchbases"], report) else { return };
+    if scheme == "file" {
+        let is_rooted = url.strip_prefix("file://").is_some_and(|path| path.starts_with('/'));
+        if !is_rooted {
+            let hint = Some("three slashes and an absolute path: `file:///folder`".to_owned());
+            report.fault(key, format!("not an absolute path: {}", quoted(url)), hint);
+        }
+    } else if scheme != "generator" {
+        host(key, url, "couchbase://host/bucket.scope", report);
+    }
+}
+
+fn target(settings: &Settings, report: &mut Report<'_>) {
+    let (key, url) = ("target.url", settings.target.url.as_str());
+    match scheme(key, url, &["mysql", "sqlite"], report) {
+        Some("mysql") => {
+            let Some(parsed) = host(key, url, "mysql://user@host:port/database", report) else { return };
+            if parsed.path().trim_matches('/').is_empty() {
+                let hint = Some("end with its name: `mysql://user@host:port/database`".to_owned());
+                report.fault(key, "names no database".to_owned(), hint);
+            }
+            let other = settings.target.password.is_some() || settings.target.password_file.is_some();
+            if parsed.password().is_some() && other {
+                let hint = Some("take it out of the URL".to_owned());
+                report.fault(key, "holds a password, and another one is configured".to_owned(), hint);
+            }
+        }
+        Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
+            let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`".to_owned());
+            report.fault(key, "names no file".to_owned(), hint);
+        }
+        _ => {}
+    }
+}
+
+fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
+    if scheme(key, url, &["http", "https"], report).is_some() {
+        host(key, url, "http://host:port", report);
+    }
+}
+
+/// The scheme when it is one of the allowed.
+fn scheme<'a>(key: &str, url: &'a str, allowed: &[&str], report: &mut Report<'_>) -> Option<&'a str> {
+    let expected = listed(allowed.iter().copied());
+    let Some((scheme, _)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
+        report.fault(key, format!("expected a URL with one of the schemes {expected}, found {}", quoted(url)), None);
+        return None;
+    };
+    if allowed.contains(&scheme) {
+        return Some(scheme);
+    }
+    let hint = match scheme {
+        "mariadb" => Some("write `mysql://`; it serves both".to_owned()),
+        _ => None,
+    };
+    report.fault(key, format!("unknown scheme `{scheme}`; expected one of {expected}"), hint);
+    None
+}
+
+fn host(key: &str, url: &str, shape: &str, report: &mut Report<'_>) -> Option<Url> {
+    let hint = Some(format!("such as `{shape}`"));
+    match Url::parse(url) {
+        Ok(parsed) if parsed.host_str().is_some_and(|host| !host.is_empty()) => return Some(parsed),
+        Ok(_) => report.fault(key, format!("names no host: {}", quoted(url)), hint),
+        Err(source) => report.fault(key, format!("not a URL: {source}"), hint),
+    }
+    None
+}
+
+fn bind(bind: &str, report: &mut Report<'_>) {
+    let is_local_name = bind.strip_prefix("localhost:").is_some_and(|port| port.parse::<u16>().is_ok());
+    if bind.parse::<SocketAddr>().is_err() && !is_local_name {
+        let problem = format!("expected an address and a port, found {}", quoted(bind));
+        let hint = match bind.strip_prefix(':').unwrap_or(bind).parse::<u16>() {
+            Ok(port) => format!("write `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone"),
+            Err(_) => "such as `0.0.0.0:9464`".to_owned(),
+        };
+        report.fault("admin.bind", problem, Some(hint));
+    }
+}
+
+fn is_host_and_port(server: &str) -> bool {
+    let Some((host, port)) = server.rsplit_once(':') else { return false };
+    // More colons are only right in an address such as `[::1]`; a `/` means that somebody wrote a URL.
+    let is_host = (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '/']);
+    !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_scheme(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown(text)) }
+}

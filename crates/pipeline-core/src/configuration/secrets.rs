@@ -1,0 +1,107 @@
+//! Secrets from files, so that they need not be in a configuration file, the environment or a process list.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+
+use crate::settings::Settings;
+
+use super::Report;
+
+/// More than this is no password; it keeps a wrong path from filling memory.
+const LARGEST: u64 = 64 * 1024;
+
+/// One secret with the two keys that can hold it.
+struct Slot<'a> {
+    key: &'static str,
+    file_key: &'static str,
+    value: &'a mut Option<SecretString>,
+    file: Option<PathBuf>,
+}
+
+/// Fills the secrets whose `*_file` is set, and says which came from which file. Other files that are named must be
+/// there, too.
+pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'static str, PathBuf)> {
+    if let Some(path) = &settings.kafka.ca_file
+        && let Err(source) = fs::File::open(path)
+    {
+        report.fault("kafka.ca_file", format!("cannot read `{}`: {source}", path.display()), None);
+    }
+    let mut from_files = Vec::new();
+    for slot in slots(settings) {
+        let Some(path) = slot.file else { continue };
+        if slot.value.is_some() {
+            let problem = format!("is set, and so is `{}` ({})", slot.key, report.place(slot.key));
+            report.fault(slot.file_key, problem, Some("keep one of them".to_owned()));
+            continue;
+        }
+        match read_secret(&path) {
+            Ok(secret) => {
+                warn_if_readable_by_all(slot.file_key, &path, report);
+                *slot.value = Some(secret);
+                from_files.push((slot.key, path));
+            }
+            Err(source) => {
+                report.fault(slot.file_key, format!("cannot read `{}`: {source}", path.display()), None);
+            }
+        }
+    }
+    from_files
+}
+
+fn slots(settings: &mut Settings) -> [Slot<'_>; 3] {
+    let Settings { kafka, schema_registry, target, .. } = settings;
+    [
+        Slot {
+            key: "kafka.password",
+            file_key: "kafka.password_file",
+            file: kafka.password_file.clone(),
+            value: &mut kafka.password,
+        },
+        Slot {
+            key: "schema_registry.password",
+            file_key: "schema_registry.password_file",
+            file: schema_registry.password_file.clone(),
+            value: &mut schema_registry.password,
+        },
+        Slot {
+            key: "target.password",
+            file_key: "target.password_file",
+            file: target.password_file.clone(),
+            value: &mut target.password,
+        },
+    ]
+}
+
+/// The file's text without one line break at its end, which editors and `echo` add.
+fn read_secret(path: &Path) -> io::Result<SecretString> {
+    let length = fs::metadata(path)?.len();
+    if length > LARGEST {
+        return Err(io::Error::other(format!("{length} bytes are no secret")));
+    }
+    let text = fs::read_to_string(path)?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(io::Error::other("it is empty"));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// A warning only: Kubernetes mounts secrets with mode 0644 unless told otherwise.
+#[cfg(unix)]
+fn warn_if_readable_by_all(key: &str, path: &Path, report: &mut Report<'_>) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o004 != 0 {
+        let problem = format!("`{}` can be read by everybody (mode {mode:04o})", path.display());
+        report.warn(key, problem, Some("take the right away: mode 0440 or less".to_owned()));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_readable_by_all(_: &str, _: &Path, _: &mut Report<'_>) {}

@@ -1,0 +1,126 @@
+//! What `sluice explain CODE` says, and the pages in `docs/errors/`: one for each code that can reach a person.
+
+/// What there is to say about an error code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The stable code, such as `SLUICE-REGISTRY-001`.
+    pub code: &'static str,
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The codes of this crate beside those of the registry: documents, Kafka, runtime, stages.
+pub const ERRORS: &[ErrorPage] = &[
+    ErrorPage {
+        code: "SLUICE-DOC-001",
+        title: "a document is not JSON",
+        cause: "The line or value is not valid UTF-8, or not valid JSON; often it was cut off while being exported.",
+        remedy: "Look at the place that the message names and export the document again.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-002",
+        title: "a document is not an object with distinct keys",
+        cause: "The JSON is a list or a plain value, or the object repeats a key, so that its meaning is open.",
+        remedy: "Mend the document at the place that the message names.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-003",
+        title: "a document has no id, or no parent's id",
+        cause: "The field is missing or empty, or has another name than the mapping says.",
+        remedy: "Mend the document, or set the field's name under `source.mapping`.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-004",
+        title: "a field has the wrong type",
+        cause: "A mapped field holds another JSON type than its column takes, such as a number as an id.",
+        remedy: "Mend the document, or map the field elsewhere, so that it is kept in `attributes`.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-005",
+        title: "two documents of one parent have the same id",
+        cause: "The export holds a document twice, or the id is not the field that tells siblings apart.",
+        remedy: "Remove one of them, or map `id` to the field that is unique.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-006",
+        title: "a document has a parent that is not there",
+        cause: "The parent was deleted without its children, or the export was taken while data changed.",
+        remedy: "Export again, or delete the orphan. It is not copied, and holds no activation.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-007",
+        title: "a document or a text of it is too large",
+        cause: "An id is longer than 255 characters, a name longer than 1,024, or a document larger than the bound.",
+        remedy: "Shorten it at the source; ids are never cut.",
+    },
+    ErrorPage {
+        code: "SLUICE-DOC-008",
+        title: "a document nests too deep",
+        cause: "It nests deeper than 30 levels, which databases cannot read back as JSON.",
+        remedy: "Flatten the document at the source.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-001",
+        title: "a Kafka client cannot be made",
+        cause: "librdkafka refuses the configuration, for instance TLS in a build without it.",
+        remedy: "Compare the section `kafka` with the reference; the message names the property.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-002",
+        title: "a message could not be produced",
+        cause: "The brokers are away, have too few in-sync replicas, or the message is larger than the topic takes.",
+        remedy: "Look at the brokers. The stage holds what it has in hand and goes on by itself.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-003",
+        title: "offsets could not be committed",
+        cause: "The group's coordinator is away, or the group has been rebalanced meanwhile.",
+        remedy: "Nothing: the next commit makes up for it, and what is repeated changes nothing.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-004",
+        title: "messages could not be fetched",
+        cause: "The brokers or the topic are away, or the user may not read it.",
+        remedy: "Run `sluice doctor`; create missing topics with `sluice topics create`.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-005",
+        title: "the cluster does not answer",
+        cause: "No broker listens at `kafka.bootstrap_servers`, or TLS and SASL do not fit.",
+        remedy: "Check address, network and credentials. Stages wait for it; commands end with 75.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-006",
+        title: "a topic could not be created",
+        cause: "The user may not create topics, or the replication asked for is more than there are brokers.",
+        remedy: "Use `--replication`, or have the topics created by whoever may.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-007",
+        title: "a partition of the local broker is full",
+        cause: "Local mode keeps messages in memory, 5 MiB per partition, and would drop the oldest silently.",
+        remedy: "Take a larger `--batch-size`, or a real cluster for data of this size.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-008",
+        title: "the local broker cannot start",
+        cause: "The process may not listen on a loopback port.",
+        remedy: "Allow it, or use a real cluster.",
+    },
+    ErrorPage {
+        code: "SLUICE-RUNTIME-001",
+        title: "a handler panicked",
+        cause: "A fault in Sluice, met by the message that the log names.",
+        remedy: "Report it with the message and the log. The message is repeated after a restart.",
+    },
+    ErrorPage {
+        code: "SLUICE-STAGE-001",
+        title: "a message names no run",
+        cause: "Its run id is not a UUID: somebody else writes to Sluice's topics.",
+        remedy: "Look at the dead letter's key and headers for where it comes from.",
+    },
+];

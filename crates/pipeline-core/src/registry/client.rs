@@ -1,0 +1,278 @@
+//! The client of a schema registry with the Confluent API.
+//!
+//! A schema is always sent as compact JSON, and looked up before it is registered. Registries differ here: Confluent's
+//! compares parsed schemas, Apicurio compares texts, so that the same schema with other white space would be another
+//! one. Where the registry finds nothing, the subject's versions are compared as JSON before we believe it.
+
+use std::{fmt, sync::Arc};
+
+use apache_avro::Schema;
+use reqwest::Method;
+use schema_registry_converter::{
+    async_impl::schema_registry as calls,
+    schema_registry_common::{SchemaType, SrCall, SuppliedSchema},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap};
+use crate::settings;
+
+#[cfg(test)]
+mod tests;
+mod transport;
+
+use transport::Transport;
+
+/// A connection to a schema registry; cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wire: Transport,
+    schemas: OnceMap<SchemaId, Arc<Schema>>,
+}
+
+/// What registering a schema came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Registered {
+    /// The schema's id.
+    pub id: SchemaId,
+    /// Its version within the subject.
+    pub version: u32,
+    /// It was there before; nothing has been written.
+    pub already: bool,
+}
+
+/// A registered version of a subject.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Version {
+    /// The schema's id.
+    pub id: SchemaId,
+    /// Its number within the subject, from 1.
+    pub version: u32,
+    /// The schema as the registry holds it.
+    pub schema: String,
+}
+
+/// The registry's opinion on a schema that is not registered yet.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Compatibility {
+    /// The schema may be registered.
+    pub compatible: bool,
+    /// Why not, in the registry's words.
+    pub messages: Vec<String>,
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// A client of the registry that the settings name. Connects when first asked something.
+    pub fn new(settings: &settings::SchemaRegistry) -> Result<Self, Error> {
+        let inner = Inner { wire: Transport::new(settings)?, schemas: OnceMap::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The registry's address without credentials.
+    pub fn url(&self) -> &str {
+        self.inner.wire.shown()
+    }
+
+    /// Succeeds when the registry answers and lets us in. Tells best why not: unlike the library, it knows the status
+    /// of an answer that did not come from the registry itself, such as a proxy's 401.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let subjects: Vec<String> = self.inner.wire.call("list the subjects", Method::GET, &["subjects"], None).await?;
+        tracing::debug!(registry = self.url(), subjects = subjects.len(), "the schema registry answers");
+        Ok(())
+    }
+
+    /// The id of exactly this schema under the subject; `None` when it is not registered there. Writes nothing.
+    pub async fn lookup(&self, subject: &str, schema: &str) -> Result<Option<SchemaId>, Error> {
+        Ok(self.find(subject, schema).await?.map(|found| found.id))
+    }
+
+    /// Registers the schema unless it is registered already.
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<Registered, Error> {
+        if let Some(found) = self.find(subject, schema).await? {
+            return Ok(found);
+        }
+        let operation = format!("register the schema of `{subject}`");
+        let supplied = SuppliedSchema::new(None, SchemaType::Avro, compact(subject, schema)?);
+        let posted = calls::post_schema(self.inner.wire.library(), subject.to_owned(), supplied).await;
+        if let Err(error) = posted {
+            return Err(match self.inner.wire.failed(operation, error) {
+                Error::Refused { code, message, .. } if code / 100 == 409 || code == 409 => {
+                    Error::Incompatible { subject: subject.to_owned(), reason: message }
+                }
+                other => other,
+            });
+        }
+        // The answer has no version. Asking again also shows the id that a look-up will give, whoever wrote it.
+        let found = self.find(subject, schema).await?;
+        let found = found.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
+        Ok(Registered { already: false, ..found })
+    }
+
+    /// The level that new versions of the subject are held to: its own, or else the registry's.
+    pub async fn level(&self, subject: &str) -> Result<Level, Error> {
+        let operation = format!("read the compatibility level of `{subject}`");
+        let own: Result<LevelAnswer, Error> =
+            self.inner.wire.call(&operation, Method::GET, &["config", subject], None).await;
+        let answer = match own {
+            Err(error) if error.is_missing() => {
+                self.inner.wire.call(&operation, Method::GET, &["config"], None).await?
+            }
+            other => other?,
+        };
+        answer.level.parse().map_err(|_| self.inner.wire.nonsense(operation, format!("level `{}`", answer.level)))
+    }
+
+    /// Sets the level that new versions of the subject are held to; the subject need not exist.
+    pub async fn set_level(&self, subject: &str, level: Level) -> Result<(), Error> {
+        let operation = format!("set the compatibility level of `{subject}`");
+        let body = json!({ "compatibility": level.as_str() });
+        let _: Value = self.inner.wire.call(&operation, Method::PUT, &["config", subject], Some(body)).await?;
+        Ok(())
+    }
+
+    /// The names of all subjects.
+    pub async fn subjects(&self) -> Result<Vec<String>, Error> {
+        let subjects = calls::get_all_subjects(self.inner.wire.library()).await;
+        subjects.map_err(|error| self.inner.wire.failed("list the subjects".to_owned(), error))
+    }
+
+    /// The numbers of the subject's versions, oldest first; empty when there is no such subject.
+    pub async fn versions(&self, subject: &str) -> Result<Vec<u32>, Error> {
+        let versions = calls::get_all_versions(self.inner.wire.library(), subject.to_owned()).await;
+        match versions.map_err(|error| self.inner.wire.failed(format!("list the versions of `{subject}`"), error)) {
+            Err(error) if error.is_missing() => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// One version of the subject, or the newest; `None` when there is no such version.
+    pub async fn version(&self, subject: &str, version: Option<u32>) -> Result<Option<Version>, Error> {
+        let call = match version {
+            Some(version) => SrCall::GetBySubjectAndVersion(subject, version),
+            None => SrCall::GetLatest(subject),
+        };
+        let operation = format!("read a version of `{subject}`");
+        let answer = match calls::perform_sr_call(self.inner.wire.library(), call).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let error = self.inner.wire.failed(operation, error);
+                return if error.is_missing() { Ok(None) } else { Err(error) };
+            }
+        };
+        match (answer.id, answer.version, answer.schema) {
+            (Some(id), Some(version), Some(schema)) => Ok(Some(Version { id: SchemaId(id), version, schema })),
+            _ => Err(self.inner.wire.nonsense(operation, "id, version or schema is missing".to_owned())),
+        }
+    }
+
+    /// The schema of an id. Fetched once, by one request, however many ask; an id never changes its schema.
+    pub async fn by_id(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+        self.inner.schemas.get_or_make(id, || self.fetch(id)).await
+    }
+
+    /// Whether the registry would take the schema as the subject's next version. Writes nothing.
+    pub async fn check_compatible(&self, subject: &str, schema: &str) -> Result<Compatibility, Error> {
+        let operation = format!("check the schema of `{subject}`");
+        let body = json!({ "schema": compact(subject, schema)?, "schemaType": "AVRO" });
+        let path = ["compatibility", "subjects", subject, "versions"];
+        match self.inner.wire.call::<CompatibilityAnswer>(&operation, Method::POST, &path, Some(body)).await {
+            Ok(answer) => Ok(answer.into()),
+            // A subject without versions takes anything.
+            Err(error) if error.is_missing() => Ok(Compatibility { compatible: true, messages: Vec::new() }),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+        let operation = format!("read schema {id}");
+        let registered = match calls::get_schema_by_id(id.0, self.inner.wire.library()).await {
+            Ok(registered) => registered,
+            Err(error) => {
+                let error = self.inner.wire.failed(operation, error);
+                return Err(if error.is_missing() { Error::UnknownId { id } } else { error });
+            }
+        };
+        let unusable = |reason: String| Error::Unusable { what: id.to_string(), reason };
+        if registered.schema_type != SchemaType::Avro {
+            return Err(unusable(format!("its type is {:?}", registered.schema_type)));
+        }
+        if !registered.references.is_empty() {
+            return Err(unusable("it refers to other schemas".to_owned()));
+        }
+        let schema = Schema::parse_str(&registered.schema).map_err(|error| unusable(error.to_string()))?;
+        tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
+        Ok(Arc::new(schema))
+    }
+
+    async fn find(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
+        let operation = format!("look up the schema of `{subject}`");
+        let body = json!({ "schema": compact(subject, schema)?, "schemaType": "AVRO" }).to_string();
+        match calls::perform_sr_call(self.inner.wire.library(), SrCall::PostForVersion(subject, &body)).await {
+            Ok(answer) => match (answer.id, answer.version) {
+                (Some(id), Some(version)) => Ok(Some(Registered { id: SchemaId(id), version, already: true })),
+                _ => Err(self.inner.wire.nonsense(operation, "id or version is missing".to_owned())),
+            },
+            Err(error) => {
+                let error = self.inner.wire.failed(operation, error);
+                if error.is_missing() { self.find_among_versions(subject, schema).await } else { Err(error) }
+            }
+        }
+    }
+
+    async fn find_among_versions(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
+        let wanted: Option<Value> = serde_json::from_str(schema).ok();
+        for number in self.versions(subject).await?.into_iter().rev() {
+            let Some(found) = self.version(subject, Some(number)).await? else { continue };
+            if serde_json::from_str(&found.schema).ok() == wanted {
+                return Ok(Some(Registered { id: found.id, version: found.version, already: true }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+// === answers ===
+
+#[derive(Deserialize)]
+struct LevelAnswer {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+/// Confluent gives `messages`, Apicurio one `reason`.
+#[derive(Deserialize)]
+struct CompatibilityAnswer {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Option<Vec<String>>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl From<CompatibilityAnswer> for Compatibility {
+    fn from(answer: CompatibilityAnswer) -> Self {
+        let messages = answer.messages.unwrap_or_default().into_iter().chain(answer.reason).collect();
+        Self { compatible: answer.is_compatible, messages }
+    }
+}
+
+/// The schema as JSON without white space, after a check that it is Avro at all.
+fn compact(subject: &str, schema: &str) -> Result<String, Error> {
+    let invalid = |source| Error::InvalidSchema { subject: subject.to_owned(), source: Box::new(source) };
+    Schema::parse_str(schema).map_err(invalid)?;
+    // What Avro parsed is JSON, but a bare type name such as `string` would not be.
+    Ok(serde_json::from_str::<Value>(schema).map_or_else(|_| schema.to_owned(), |json| json.to_string()))
+}

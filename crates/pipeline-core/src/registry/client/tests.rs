@@ -1,0 +1,190 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::{Router, http::StatusCode, middleware, routing::any};
+
+use super::*;
+use crate::{
+    contracts::{self, Message, RunRequested},
+    disposition::{Classify, Disposition},
+    registry::{EmbeddedRegistry, server},
+};
+
+const INT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
+const TEXT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}"#;
+
+fn client(url: &str) -> Registry {
+    Registry::new(&settings::SchemaRegistry { url: url.to_owned(), ..Default::default() }).unwrap()
+}
+
+/// Serves the router on a free port for the rest of the test.
+async fn serve(router: Router) -> Registry {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, router).into_future());
+    client(&url)
+}
+
+async fn answering(status: u16, body: &'static str) -> Registry {
+    let status = StatusCode::from_u16(status).unwrap();
+    serve(Router::new().fallback(any(async move || (status, body)))).await
+}
+
+/// What any registry has to do for us; runs against the embedded one here.
+async fn keeps_the_promises_of_a_registry(registry: &Registry) {
+    registry.ping().await.unwrap();
+    let subject = contracts::subject("client-test");
+    assert_eq!(registry.lookup(&subject, INT).await.unwrap(), None);
+    assert_eq!(registry.versions(&subject).await.unwrap(), [0; 0]);
+    assert_eq!(registry.version(&subject, None).await.unwrap(), None);
+    assert!(registry.check_compatible(&subject, INT).await.unwrap().compatible);
+
+    registry.set_level(&subject, Level::FullTransitive).await.unwrap();
+    let first = registry.register(&subject, INT).await.unwrap();
+    assert!(!first.already && first.version == 1);
+    let again = registry.register(&subject, &INT.replace(',', " ,\n ")).await.unwrap();
+    assert_eq!(again, Registered { already: true, ..first });
+    assert_eq!(registry.lookup(&subject, INT).await.unwrap(), Some(first.id));
+    assert_eq!(registry.lookup(&subject, TEXT).await.unwrap(), None);
+    assert_eq!(registry.level(&subject).await.unwrap(), Level::FullTransitive);
+    assert_eq!(registry.versions(&subject).await.unwrap(), [1]);
+    assert_eq!(registry.version(&subject, None).await.unwrap().unwrap().id, first.id);
+    assert_eq!(registry.version(&subject, Some(7)).await.unwrap(), None);
+    assert!(registry.subjects().await.unwrap().contains(&subject));
+    assert_eq!(*registry.by_id(first.id).await.unwrap(), Schema::parse_str(INT).unwrap());
+
+    let opinion = registry.check_compatible(&subject, TEXT).await.unwrap();
+    assert!(!opinion.compatible && !opinion.messages.is_empty(), "{opinion:?}");
+    let refused = registry.register(&subject, TEXT).await.unwrap_err();
+    assert!(matches!(&refused, Error::Incompatible { .. }), "{refused}");
+    let invalid = registry.register(&subject, r#"{"type":"nope"}"#).await.unwrap_err();
+    assert!(matches!(&invalid, Error::InvalidSchema { .. }), "{invalid}");
+    let unknown = registry.by_id(SchemaId(4_000_000)).await.unwrap_err();
+    assert!(matches!(&unknown, Error::UnknownId { .. }), "{unknown}");
+}
+
+#[tokio::test]
+async fn the_embedded_registry_keeps_the_promises_of_a_registry() {
+    let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    keeps_the_promises_of_a_registry(&client(embedded.url())).await;
+    embedded.shutdown().await;
+}
+
+/// Run with the address of a real registry: `SLUICE_TEST_REGISTRY=http://… cargo test -- --ignored`.
+#[tokio::test]
+#[ignore = "needs the address of a real, empty registry in SLUICE_TEST_REGISTRY"]
+async fn a_real_registry_keeps_the_promises_of_a_registry() {
+    keeps_the_promises_of_a_registry(&client(&std::env::var("SLUICE_TEST_REGISTRY").unwrap())).await;
+}
+
+#[tokio::test]
+async fn every_record_is_registered_without_conflict() {
+    let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let registry = client(embedded.url());
+    for (topic, schema) in contracts::ALL {
+        let subject = contracts::subject(topic);
+        registry.set_level(&subject, Level::FullTransitive).await.unwrap();
+        assert!(!registry.register(&subject, schema).await.unwrap().already);
+        assert!(registry.register(&subject, schema).await.unwrap().already);
+    }
+}
+
+#[tokio::test]
+async fn a_schema_is_fetched_by_one_request_however_many_ask() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    let counting = middleware::from_fn(move |request: axum::extract::Request, next: middleware::Next| {
+        let counter = Arc::clone(&counter);
+        async move {
+            if request.uri().path().starts_with("/schemas/ids/") {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+            next.run(request).await
+        }
+    });
+    let registry = serve(server::router().layer(counting)).await;
+    let id = registry.register("x-value", INT).await.unwrap().id;
+    let (one, two, three) = tokio::join!(registry.by_id(id), registry.by_id(id), registry.by_id(id));
+    assert!(Arc::ptr_eq(&one.unwrap(), &two.unwrap()));
+    three.unwrap();
+    registry.clone().by_id(id).await.unwrap();
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
+
+    // What failed is asked again, and leaves nothing behind.
+    registry.by_id(SchemaId(9)).await.unwrap_err();
+    registry.by_id(SchemaId(9)).await.unwrap_err();
+    assert_eq!(requests.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_or_broken_is_waited_for() {
+    let gone = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let refused = client(gone.url());
+    gone.shutdown().await;
+    let broken = answering(500, r#"{"error_code":50001,"message":"store is away"}"#).await;
+    let gateway = answering(502, "<html>bad gateway</html>").await;
+    let overloaded = answering(429, r#"{"error_code":42901,"message":"slow down"}"#).await;
+    let other_program = answering(200, "hello").await;
+    let wrong_path = answering(404, "<html>not found</html>").await;
+    for registry in [refused, broken, gateway, overloaded, other_program, wrong_path] {
+        for error in [
+            registry.ping().await.unwrap_err(),
+            registry.lookup("x-value", RunRequested::SCHEMA).await.unwrap_err(),
+            registry.versions("x-value").await.unwrap_err(),
+            registry.by_id(SchemaId(1)).await.unwrap_err(),
+        ] {
+            assert_eq!(error.disposition(), Disposition::Unavailable, "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_never_answers_is_given_up_after_the_timeout() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let settings = settings::SchemaRegistry { url, timeout_ms: 50, ..Default::default() };
+    let registry = Registry::new(&settings).unwrap();
+    for error in [registry.ping().await.unwrap_err(), registry.by_id(SchemaId(1)).await.unwrap_err()] {
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_user_stops_instead_of_waiting() {
+    let registry = answering(401, r#"{"error_code":40101,"message":"who are you"}"#).await;
+    let proxy = answering(401, "<html>unauthorized</html>").await;
+    let errors = [registry.ping().await, proxy.ping().await, registry.lookup("x-value", INT).await.map(|_| ())];
+    for error in errors.map(Result::unwrap_err) {
+        assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-REGISTRY-004"));
+    }
+}
+
+#[tokio::test]
+async fn user_name_and_password_are_sent_by_every_kind_of_call_and_never_shown() {
+    let authorised = middleware::from_fn(|request: axum::extract::Request, next: middleware::Next| async move {
+        let sent = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        if sent == Some("Basic YW5hOnMzY3JldA==") { Ok(next.run(request).await) } else { Err(StatusCode::UNAUTHORIZED) }
+    });
+    let plain = serve(server::router().layer(authorised)).await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "s3cret\n").unwrap();
+    let settings = settings::SchemaRegistry {
+        url: plain.url().to_owned(),
+        username: Some("ana".to_owned()),
+        password_file: Some(file.path().to_owned()),
+        ..Default::default()
+    };
+    let registry = Registry::new(&settings).unwrap();
+    registry.ping().await.unwrap();
+    registry.register("x-value", INT).await.unwrap();
+    assert!(!format!("{registry:?}").contains("s3cret"));
+    assert_eq!(client("http://ana:s3cret@localhost:8081/").url(), "http://localhost:8081");
+}
+
+#[test]
+fn addresses_that_cannot_work_are_refused_with_their_key() {
+    for url in ["", "localhost:8081", "ftp://registry", "registry", "https://registry"] {
+        let settings = settings::SchemaRegistry { url: url.to_owned(), ..Default::default() };
+        let error = Registry::new(&settings).unwrap_err();
+        assert!(matches!(error, Error::Setting { key: "url", .. }), "{error}");
+    }
+}

@@ -1,0 +1,219 @@
+//! The wire format: a zero byte, the schema's id in four bytes (big end first), then the Avro datum.
+//!
+//! Decoding follows the writer's schema, found by its id, and resolves it to the schema this program was built with,
+//! so that old and new versions of a stage read each other's messages. When both have the same layout, which is the
+//! rule, records are decoded without an intermediate value. What has to be known of a schema is worked out once for
+//! each id; a message then costs no request and no parsing.
+//!
+//! Any bytes give a record or a [`DecodeError`]: [`Layout`] checks the datum before the decoder sees it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use apache_avro::{
+    GenericSingleObjectReader, Schema, from_value, reader::datum::GenericDatumReader, util::max_allocation_bytes,
+    writer::datum::GenericDatumWriter,
+};
+
+use super::{
+    Error, Registry, SchemaId,
+    compatibility::{can_read, may_read},
+    datum::Layout,
+    once_map::OnceMap,
+};
+use crate::contracts::{Message, subject};
+
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use error::{DecodeError, EncodeError};
+
+/// The first byte of every message in the registry's format.
+const MAGIC: u8 = 0;
+
+/// Magic byte and schema id.
+const HEADER_LEN: usize = 5;
+
+/// What one value of a message may make the decoder allocate: far above the largest message, far below the memory.
+const MAX_ALLOCATION: usize = 64 * 1024 * 1024;
+
+/// Turns records into messages and back; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Codec {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    written: HashMap<String, Written>,
+    plans: OnceMap<(&'static str, SchemaId), Arc<Plan>>,
+}
+
+/// A schema that this program writes, with the id it is registered under.
+#[derive(Debug)]
+struct Written {
+    header: [u8; HEADER_LEN],
+    schema: Schema,
+}
+
+/// How messages of one writer's schema become records of one type.
+enum Plan {
+    /// The layouts are the same.
+    Direct { layout: Layout, reader: GenericSingleObjectReader },
+    /// The layouts differ: decode as the writer had it, then resolve.
+    Resolve { layout: Layout, writer: Arc<Schema>, reader: Schema },
+    /// This program has no way to read it. Remembered, because such messages seldom come alone.
+    Impossible { reason: String },
+}
+
+// === impl Codec ===
+
+impl Codec {
+    /// Makes sure that every schema is as this program needs it: those of `writes` are registered, and the newest of
+    /// each of `reads` is readable. Both are lists of topic and schema text. With `register`, for development, absent
+    /// schemas are registered.
+    ///
+    /// # Errors
+    /// [`Error::NotRegistered`] and [`Error::Incompatible`] when a schema is absent or does not go together with ours;
+    /// an error of disposition *unavailable* when it is worth asking again.
+    pub async fn prepare(
+        registry: &Registry,
+        reads: &[(&str, &str)],
+        writes: &[(&str, &str)],
+        register: bool,
+    ) -> Result<Self, Error> {
+        // Takes effect once for the process; the library's own limit is half a gigabyte.
+        max_allocation_bytes(MAX_ALLOCATION);
+        registry.ping().await?;
+        let mut written = HashMap::new();
+        for (topic, text) in writes {
+            let subject = subject(topic);
+            let schema = parse(&subject, text)?;
+            let id = if register {
+                registry.register(&subject, text).await?.id
+            } else {
+                registry.lookup(&subject, text).await?.ok_or_else(|| Error::NotRegistered { subject })?
+            };
+            written.insert((*topic).to_owned(), Written { header: header(id), schema });
+        }
+        for (topic, text) in reads {
+            let subject = subject(topic);
+            if register {
+                registry.register(&subject, text).await?;
+            }
+            verify_readable(registry, &subject, &parse(&subject, text)?).await?;
+        }
+        let inner = Inner { registry: registry.clone(), written, plans: OnceMap::default() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The message for a record of a topic that [`Codec::prepare`] was told of as written.
+    pub fn encode<M: Message>(&self, message: &M) -> Result<Vec<u8>, EncodeError> {
+        let written = self.inner.written.get(M::TOPIC).ok_or(EncodeError::NotPrepared { topic: M::TOPIC })?;
+        let unfit = |source| EncodeError::Unfit { topic: M::TOPIC, source: Box::new(source) };
+        let mut bytes = written.header.to_vec();
+        let writer = GenericDatumWriter::builder(&written.schema).build().map_err(unfit)?;
+        writer.write_ser(&mut bytes, message).map_err(unfit)?;
+        Ok(bytes)
+    }
+
+    /// The record in a message. An empty message is what Kafka calls a tombstone, and no record.
+    pub async fn decode<M: Message>(&self, bytes: &[u8]) -> Result<M, DecodeError> {
+        let (id, datum) = split(bytes)?;
+        let plan = self.inner.plans.get_or_make((M::TOPIC, id), || self.plan::<M>(id)).await?;
+        let damaged = |source| DecodeError::Damaged { id, source };
+        let unfit = |source| DecodeError::Unfit { topic: M::TOPIC, id, source: Box::new(source) };
+        match plan.as_ref() {
+            Plan::Direct { layout, reader } => {
+                layout.check(datum).map_err(damaged)?;
+                // The reader was told to expect no header, so it starts at the datum.
+                reader.read_deser(&mut &*datum).map_err(unfit)
+            }
+            Plan::Resolve { layout, writer, reader } => {
+                layout.check(datum).map_err(damaged)?;
+                let resolving = GenericDatumReader::builder(writer).reader_schema(reader).build().map_err(unfit)?;
+                let value = resolving.read_value(&mut &*datum).map_err(unfit)?;
+                from_value(&value).map_err(unfit)
+            }
+            Plan::Impossible { reason } => {
+                Err(DecodeError::Unresolvable { topic: M::TOPIC, id, reason: reason.clone() })
+            }
+        }
+    }
+
+    async fn plan<M: Message>(&self, id: SchemaId) -> Result<Arc<Plan>, DecodeError> {
+        let writer = match self.inner.registry.by_id(id).await {
+            Ok(schema) => schema,
+            Err(Error::UnknownId { id }) => return Err(DecodeError::UnknownSchema { id }),
+            Err(Error::Unusable { reason, .. }) => return Ok(Arc::new(Plan::Impossible { reason })),
+            Err(source) => return Err(DecodeError::Registry { id, source }),
+        };
+        let ours = Schema::parse_str(M::SCHEMA).map_err(|source| DecodeError::Unfit {
+            topic: M::TOPIC,
+            id,
+            source: Box::new(source),
+        })?;
+        let plan = Plan::new(writer, ours).unwrap_or_else(|reason| Plan::Impossible { reason });
+        Ok(Arc::new(plan))
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn new(writer: Arc<Schema>, ours: Schema) -> Result<Self, String> {
+        // The decoder would match fields by name alone and take one record for another that happens to have its
+        // fields, so the schemas are compared first.
+        may_read(&writer, &ours)?;
+        let layout = Layout::of(&writer)?;
+        if writer.canonical_form() != ours.canonical_form() {
+            return Ok(Self::Resolve { layout, writer, reader: ours });
+        }
+        let reader = GenericSingleObjectReader::builder().schema(ours).header(Vec::new()).build();
+        Ok(Self::Direct { layout, reader: reader.map_err(|error| error.to_string())? })
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Direct { .. } => "Direct",
+            Self::Resolve { .. } => "Resolve",
+            Self::Impossible { .. } => "Impossible",
+        })
+    }
+}
+
+// === wire format ===
+
+fn header(id: SchemaId) -> [u8; HEADER_LEN] {
+    let [a, b, c, d] = id.0.to_be_bytes();
+    [MAGIC, a, b, c, d]
+}
+
+fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), DecodeError> {
+    match bytes {
+        [] => Err(DecodeError::Empty),
+        [MAGIC, a, b, c, d, datum @ ..] => Ok((SchemaId(u32::from_be_bytes([*a, *b, *c, *d])), datum)),
+        [first, ..] => Err(DecodeError::NotWireFormat { first: *first, length: bytes.len() }),
+    }
+}
+
+fn parse(subject: &str, text: &str) -> Result<Schema, Error> {
+    let invalid = |source| Error::InvalidSchema { subject: subject.to_owned(), source: Box::new(source) };
+    Schema::parse_str(text).map_err(invalid)
+}
+
+async fn verify_readable(registry: &Registry, subject: &str, ours: &Schema) -> Result<(), Error> {
+    let newest = registry.version(subject, None).await?;
+    let newest = newest.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
+    let writer = Schema::parse_str(&newest.schema).map_err(|error| Error::Unusable {
+        what: format!("`{subject}` version {}", newest.version),
+        reason: error.to_string(),
+    })?;
+    can_read(&writer, ours).map_err(|reason| Error::Incompatible {
+        subject: subject.to_owned(),
+        reason: format!("this program cannot read what version {} writes: {reason}", newest.version),
+    })
+}

@@ -1,0 +1,132 @@
+//! Why a message could not be read or written.
+
+use apache_avro::Error as AvroError;
+
+use crate::{
+    disposition::{Classify, Disposition},
+    registry::{Error, SchemaId, datum::Fault},
+};
+
+/// A message could not be turned into a record.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all: a tombstone.
+    #[error("the message is empty")]
+    Empty,
+    /// The bytes do not begin as the registry's format does.
+    #[error("{length} bytes that begin with {first:#04x} are not in the schema registry's wire format")]
+    NotWireFormat {
+        /// The first byte.
+        first: u8,
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// Cut off, too long, or with lengths that nobody writes.
+    #[error("the message of schema {id} is not a whole record")]
+    Damaged {
+        /// The schema it says it was written with.
+        id: SchemaId,
+        /// What is wrong.
+        #[source]
+        source: Fault,
+    },
+    /// The registry does not know the schema.
+    #[error("the message says it was written with schema {id}, which is not registered")]
+    UnknownSchema {
+        /// The id in the message.
+        id: SchemaId,
+    },
+    /// The writer's schema is known, and beyond this program.
+    #[error("a message of schema {id} cannot be read as a record of `{topic}`: {reason}")]
+    Unresolvable {
+        /// The topic of the record that was wanted.
+        topic: &'static str,
+        /// The writer's schema.
+        id: SchemaId,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The schemas go together, and this message's values do not.
+    #[error("the message of schema {id} does not fit a record of `{topic}`")]
+    Unfit {
+        /// The topic of the record that was wanted.
+        topic: &'static str,
+        /// The writer's schema.
+        id: SchemaId,
+        /// What does not fit.
+        #[source]
+        source: Box<AvroError>,
+    },
+    /// The writer's schema could not be fetched.
+    #[error("could not fetch schema {id} to read a message")]
+    Registry {
+        /// The id in the message.
+        id: SchemaId,
+        /// Why not.
+        #[source]
+        source: Error,
+    },
+}
+
+/// A record could not be turned into a message: a fault of this program.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// The stage never said that it writes this topic.
+    #[error("the schema of `{topic}` was not looked up at the start")]
+    NotPrepared {
+        /// The topic.
+        topic: &'static str,
+    },
+    /// The record does not fit its schema.
+    #[error("a record of `{topic}` does not fit its schema")]
+    Unfit {
+        /// The topic.
+        topic: &'static str,
+        /// What does not fit.
+        #[source]
+        source: Box<AvroError>,
+    },
+}
+
+// === impl Classify ===
+
+impl Classify for DecodeError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Empty
+            | Self::NotWireFormat { .. }
+            | Self::Damaged { .. }
+            | Self::UnknownSchema { .. }
+            | Self::Unresolvable { .. }
+            | Self::Unfit { .. } => Disposition::Reject,
+            Self::Registry { source, .. } => source.disposition(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "SLUICE-WIRE-001",
+            Self::NotWireFormat { .. } => "SLUICE-WIRE-002",
+            Self::Damaged { .. } => "SLUICE-WIRE-003",
+            Self::UnknownSchema { .. } => "SLUICE-WIRE-004",
+            Self::Unresolvable { .. } => "SLUICE-WIRE-005",
+            Self::Unfit { .. } => "SLUICE-WIRE-006",
+            Self::Registry { source, .. } => source.code(),
+        }
+    }
+}
+
+impl Classify for EncodeError {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::NotPrepared { .. } | Self::Unfit { .. } => Disposition::Halt,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotPrepared { .. } => "SLUICE-WIRE-007",
+            Self::Unfit { .. } => "SLUICE-WIRE-008",
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong between this program and the registry, and what the runtime does about each.
+
+use apache_avro::Error as AvroError;
+
+use super::SchemaId;
+use crate::disposition::{Classify, Disposition};
+
+/// A source of any type; the registry's client libraries have several.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// A call to the registry, or a schema in it, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No answer: not resolved, refused, cut, or not within the time limit.
+    #[error("could not {operation}: the schema registry `{url}` is not reachable")]
+    Unreachable {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// Why there was no answer.
+        #[source]
+        source: Cause,
+    },
+    /// The registry answered that it has a fault of its own.
+    #[error("could not {operation}: the schema registry `{url}` failed with {code}: {message}")]
+    Failing {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// The registry's error code.
+        code: u32,
+        /// The registry's words.
+        message: String,
+    },
+    /// What answered does not speak the registry's language.
+    #[error("could not {operation}: `{url}` did not answer as a schema registry does ({detail})")]
+    Nonsense {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// What came instead.
+        detail: String,
+    },
+    /// The registry does not let this program in.
+    #[error("cannot {operation}: the schema registry `{url}` denied access with {code}: {message}")]
+    Denied {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// The registry's error code.
+        code: u32,
+        /// The registry's words.
+        message: String,
+    },
+    /// The registry understood and said no.
+    #[error("cannot {operation}: the schema registry `{url}` refused with {code}: {message}")]
+    Refused {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// The registry's error code.
+        code: u32,
+        /// The registry's words.
+        message: String,
+    },
+    /// This program's schema is not in the registry.
+    #[error("this program's schema is not registered under `{subject}`; run `sluice schema register`")]
+    NotRegistered {
+        /// The subject that lacks it.
+        subject: String,
+    },
+    /// This program's schema and those in the registry do not go together.
+    #[error("this program's schema is incompatible with those registered under `{subject}`: {reason}")]
+    Incompatible {
+        /// The subject.
+        subject: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The registry has no schema of this id.
+    #[error("no schema with id {id} is registered")]
+    UnknownId {
+        /// The id that was asked for.
+        id: SchemaId,
+    },
+    /// The registry has a schema of this id that is not Avro, or is beyond this program.
+    #[error("the registered schema {what} cannot be used: {reason}")]
+    Unusable {
+        /// Which schema.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A schema given to this program is not Avro.
+    #[error("the schema given for `{subject}` is not valid Avro")]
+    InvalidSchema {
+        /// The subject it was given for.
+        subject: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<AvroError>,
+    },
+    /// A setting of the registry cannot be used.
+    #[error("setting `schema_registry.{key}` cannot be used: {reason}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// Why not; never the value of a secret.
+        reason: String,
+    },
+    /// The embedded registry could not open its port.
+    #[error("could not open the embedded registry on `{address}`")]
+    Bind {
+        /// The address.
+        address: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+// === impl Error ===
+
+impl Error {
+    /// True when the registry says that the subject, version or schema asked for does not exist.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if http_class(*code) == 404)
+    }
+
+    /// The registry's own error code and words, sorted by what they mean for us.
+    pub(super) fn answered(operation: String, url: String, code: u32, message: String) -> Self {
+        match http_class(code) {
+            // Zero stands for a body that was not the registry's: a proxy's page, or another program on the port.
+            0 => Self::Nonsense { operation, url, detail: message },
+            401 | 403 | 407 => Self::Denied { operation, url, code, message },
+            408 | 429 | 500..=599 => Self::Failing { operation, url, code, message },
+            _ => Self::Refused { operation, url, code, message },
+        }
+    }
+}
+
+/// The registry's codes are an HTTP status, with two more digits where it says more: 404 and 40403.
+fn http_class(code: u32) -> u32 {
+    if code >= 10_000 { code / 100 } else { code }
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            Self::Unreachable { .. } | Self::Failing { .. } | Self::Nonsense { .. } => Disposition::Unavailable,
+            Self::UnknownId { .. } | Self::Unusable { .. } => Disposition::Reject,
+            Self::Denied { .. }
+            | Self::Refused { .. }
+            | Self::NotRegistered { .. }
+            | Self::Incompatible { .. }
+            | Self::InvalidSchema { .. }
+            | Self::Setting { .. }
+            | Self::Bind { .. } => Disposition::Halt,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "SLUICE-REGISTRY-001",
+            Self::Failing { .. } => "SLUICE-REGISTRY-002",
+            Self::Nonsense { .. } => "SLUICE-REGISTRY-003",
+            Self::Denied { .. } => "SLUICE-REGISTRY-004",
+            Self::Refused { .. } => "SLUICE-REGISTRY-005",
+            Self::NotRegistered { .. } => "SLUICE-REGISTRY-006",
+            Self::Incompatible { .. } => "SLUICE-REGISTRY-007",
+            Self::UnknownId { .. } => "SLUICE-REGISTRY-008",
+            Self::Unusable { .. } => "SLUICE-REGISTRY-009",
+            Self::InvalidSchema { .. } => "SLUICE-REGISTRY-010",
+            Self::Setting { .. } => "SLUICE-REGISTRY-011",
+            Self::Bind { .. } => "SLUICE-REGISTRY-012",
+        }
+    }
+}

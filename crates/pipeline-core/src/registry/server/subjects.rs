@@ -1,0 +1,203 @@
+//! What the embedded registry knows, and its rules; no HTTP here.
+
+use std::collections::{BTreeMap, HashMap};
+
+use apache_avro::Schema;
+use serde_json::{Value, json};
+
+use crate::registry::compatibility::{Level, Past, conflicts};
+
+/// The schemas, the subjects with their versions, and the levels.
+#[derive(Debug)]
+pub(super) struct Subjects {
+    /// A schema's id is its place, counted from 1.
+    schemas: Vec<Stored>,
+    ids: HashMap<String, u32>,
+    /// The ids of a subject's versions; a version's number is its place, counted from 1.
+    subjects: BTreeMap<String, Vec<u32>>,
+    levels: BTreeMap<String, Level>,
+    level: Level,
+}
+
+#[derive(Debug)]
+struct Stored {
+    text: String,
+    schema: Schema,
+}
+
+/// One version of a subject.
+pub(super) struct Found {
+    pub(super) id: u32,
+    pub(super) version: u32,
+    pub(super) text: String,
+}
+
+/// No, with the registry's error code: an HTTP status, with two more digits where it says more.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) code: u32,
+    pub(super) message: String,
+}
+
+// === impl Subjects ===
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self {
+            schemas: Vec::new(),
+            ids: HashMap::new(),
+            subjects: BTreeMap::new(),
+            levels: BTreeMap::new(),
+            level: Level::Backward,
+        }
+    }
+}
+
+impl Subjects {
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.subjects.keys().map(String::as_str).collect()
+    }
+
+    pub(super) fn versions(&self, subject: &str) -> Result<Vec<u32>, Refusal> {
+        Ok(self.history(subject)?.iter().map(|past| past.version).collect())
+    }
+
+    pub(super) fn version(&self, subject: &str, version: &str) -> Result<Found, Refusal> {
+        let history = self.history(subject)?;
+        let number = match version {
+            "latest" | "-1" => history.last().map(|past| past.version),
+            number => number.parse().ok(),
+        };
+        let number = number.ok_or_else(|| Refusal::new(42202, format!("`{version}` is not a version")))?;
+        self.subjects
+            .get(subject)
+            .and_then(|ids| place(number).and_then(|place| ids.get(place)))
+            .and_then(|id| self.found(*id, number))
+            .ok_or_else(|| Refusal::new(40402, format!("subject `{subject}` has no version {number}")))
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Result<&str, Refusal> {
+        let stored = id.parse().ok().and_then(|id| self.stored(id));
+        stored.map(|stored| stored.text.as_str()).ok_or_else(|| Refusal::new(40403, format!("no schema has id {id}")))
+    }
+
+    /// The version that is exactly this schema.
+    pub(super) fn lookup(&self, subject: &str, text: &str) -> Result<Found, Refusal> {
+        let (text, _) = parse(text)?;
+        self.history(subject)?;
+        self.find(subject, &text)
+            .ok_or_else(|| Refusal::new(40403, format!("the schema is not registered under `{subject}`")))
+    }
+
+    /// The schema's id; a new version of the subject unless it has the schema already.
+    pub(super) fn register(&mut self, subject: &str, text: &str) -> Result<u32, Refusal> {
+        let (text, schema) = parse(text)?;
+        if let Some(found) = self.find(subject, &text) {
+            return Ok(found.id);
+        }
+        let history = self.history(subject).unwrap_or_default();
+        let reasons = conflicts(&schema, &history, self.level(Some(subject)));
+        if !reasons.is_empty() {
+            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+            let message = format!("the schema is incompatible with `{subject}`: {}", reasons.join("; "));
+            return Err(Refusal::new(409, message));
+        }
+        let id = self.ids.get(&text).copied().unwrap_or_else(|| {
+            self.schemas.push(Stored { text: text.clone(), schema });
+            number(self.schemas.len())
+        });
+        self.ids.insert(text, id);
+        self.subjects.entry(subject.to_owned()).or_default().push(id);
+        Ok(id)
+    }
+
+    /// Why the schema may not follow the subject's versions, or one of them.
+    pub(super) fn check(&self, subject: &str, version: Option<&str>, text: &str) -> Result<Vec<String>, Refusal> {
+        let (_, schema) = parse(text)?;
+        let only = version.map(|version| self.version(subject, version)).transpose()?;
+        let history = self.history(subject).unwrap_or_default();
+        let history: Vec<Past<'_>> =
+            history.into_iter().filter(|past| only.as_ref().is_none_or(|only| only.version == past.version)).collect();
+        let reasons = conflicts(&schema, &history, self.level(Some(subject)));
+        Ok(reasons.iter().map(ToString::to_string).collect())
+    }
+
+    /// The level that counts for a subject, or the registry's.
+    pub(super) fn level(&self, subject: Option<&str>) -> Level {
+        subject.and_then(|subject| self.own_level(subject)).unwrap_or(self.level)
+    }
+
+    pub(super) fn own_level(&self, subject: &str) -> Option<Level> {
+        self.levels.get(subject).copied()
+    }
+
+    pub(super) fn set_level(&mut self, subject: Option<&str>, level: &str) -> Result<Level, Refusal> {
+        let level: Level = level.parse().map_err(|error| Refusal::new(42203, format!("{error}")))?;
+        match subject {
+            Some(subject) => {
+                self.levels.insert(subject.to_owned(), level);
+            }
+            None => self.level = level,
+        }
+        Ok(level)
+    }
+
+    fn history(&self, subject: &str) -> Result<Vec<Past<'_>>, Refusal> {
+        let ids = self.subjects.get(subject);
+        let ids = ids.ok_or_else(|| Refusal::new(40401, format!("there is no subject `{subject}`")))?;
+        let numbered = ids.iter().zip(1..);
+        Ok(numbered.filter_map(|(id, version)| Some(Past { version, schema: &self.stored(*id)?.schema })).collect())
+    }
+
+    fn find(&self, subject: &str, text: &str) -> Option<Found> {
+        let id = *self.ids.get(text)?;
+        let index = self.subjects.get(subject)?.iter().position(|known| *known == id)?;
+        self.found(id, number(index + 1))
+    }
+
+    fn found(&self, id: u32, version: u32) -> Option<Found> {
+        Some(Found { id, version, text: self.stored(id)?.text.clone() })
+    }
+
+    fn stored(&self, id: u32) -> Option<&Stored> {
+        place(id).and_then(|place| self.schemas.get(place))
+    }
+}
+
+fn place(number: u32) -> Option<usize> {
+    number.checked_sub(1).and_then(|place| usize::try_from(place).ok())
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The schema, and its text as compact JSON: what tells schemas apart. The parsing canonical form would not do, for it
+/// drops the defaults, and a default is what makes a change compatible.
+fn parse(text: &str) -> Result<(String, Schema), Refusal> {
+    let schema = Schema::parse_str(text)
+        .map_err(|error| Refusal::new(42201, format!("the schema is not valid Avro: {error}")))?;
+    let text = serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |json| json.to_string());
+    Ok((text, schema))
+}
+
+// === impl Found ===
+
+impl Found {
+    pub(super) fn described(&self, subject: &str) -> Value {
+        json!({ "subject": subject, "version": self.version, "id": self.id, "schema": self.text })
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub(super) fn new(code: u32, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        let status = if self.code >= 10_000 { self.code / 100 } else { self.code };
+        u16::try_from(status).unwrap_or(500)
+    }
+}
