@@ -35,19 +35,6 @@ pub use server::EmbeddedRegistry;
 #[serde(transparent)]
 pub struct SchemaId(pub u32);
 
-/// What the page of an error code says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorPage {
-    /// The stable code, such as `SLUICE-REGISTRY-001`.
-    pub code: &'static str,
-    /// What happened, in a few words.
-    pub title: &'static str,
-    /// Why it happens.
-    pub cause: &'static str,
-    /// What to do about it.
-    pub remedy: &'static str,
-}
-
 impl fmt::Display for SchemaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

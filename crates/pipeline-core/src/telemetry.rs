@@ -12,8 +12,7 @@
 //! logs only: traces and trace contexts are complete at every log level.
 
 use std::{
-    error,
-    fmt,
+    error, fmt,
     io::{self, IsTerminal},
 };
 
@@ -74,12 +73,12 @@ pub enum Error {
     Again(#[source] tracing_subscriber::util::TryInitError),
     /// Spans cannot be exported to this endpoint.
     #[cfg(feature = "otlp")]
-    #[error("cannot export traces to `{endpoint}`")]
+    #[error("cannot export traces to `{endpoint}`: {reason}")]
     Exporter {
         /// The endpoint, without credentials.
         endpoint: String,
-        /// What is wrong.
-        source: opentelemetry_otlp::ExporterBuildError,
+        /// What is wrong, as text: the error itself holds the endpoint with its credentials.
+        reason: String,
     },
 }
 
@@ -88,7 +87,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Guard {
     #[cfg(feature = "otlp")]
-    exporter: Option<otlp::Exporter>,
+    _exporter: Option<otlp::Exporter>,
 }
 
 /// Starts logs, and traces when an endpoint is set and this build has the feature `otlp`. Once per process.
@@ -106,7 +105,7 @@ pub fn init(settings: &Telemetry, service_name: &str) -> Result<Guard, Error> {
         let exporter = otlp::Exporter::new(&settings.otlp_endpoint, service_name)?;
         let traces = exporter.as_ref().map(|exporter| exporter.layer().with_filter(otlp::traced()));
         subscriber.with(traces).try_init().map_err(Error::Again)?;
-        Ok(Guard { exporter })
+        Ok(Guard { _exporter: exporter })
     }
     #[cfg(not(feature = "otlp"))]
     {

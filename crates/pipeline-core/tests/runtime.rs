@@ -1,4 +1,5 @@
 //! The runtime over the local broker and the embedded registry: same Kafka code, same wire format as in production.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -335,7 +336,7 @@ impl World {
         let read = tokio::time::timeout(PATIENCE, reading).await;
         for reader in readers {
             reader.abort();
-            let _ = reader.await;
+            reader.await.unwrap_or_default();
         }
         member.close().await;
         assert!(read.is_ok(), "read {} of {count} messages of {topic}", deliveries.len());

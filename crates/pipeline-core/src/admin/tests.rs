@@ -1,64 +1,137 @@
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::telemetry;
 
-async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+struct Running {
+    address: String,
+    health: Health,
+    stop: CancellationToken,
+    admin: Admin,
 }
 
-async fn serve(health: &Health) -> SocketAddr {
-    let metrics = crate::telemetry::metrics::install();
-    start("127.0.0.1:0", health.clone(), metrics, CancellationToken::new()).await.unwrap().local_addr
+async fn running() -> Running {
+    let (health, stop) = (Health::named("sluice-test"), CancellationToken::new());
+    let admin =
+        start("127.0.0.1:0", health.clone(), telemetry::metrics::install(), stop.clone()).await.expect("a free port");
+    Running { address: format!("http://{}", admin.local_addr), health, stop, admin }
 }
 
-#[tokio::test]
-async fn a_process_is_ready_when_all_its_components_are() {
-    let health = Health::new();
-    let address = serve(&health).await;
-    assert_eq!(get(address, "/readyz").await.0, 503);
-    let (database, broker) = (health.component("database"), health.component("broker"));
-    database.up();
-    broker.up();
-    assert_eq!(get(address, "/readyz").await.0, 200);
-    broker.down("connection refused");
-    let (status, body) = get(address, "/readyz").await;
-    assert_eq!(status, 503);
-    assert!(body.contains("broker: connection refused") && !body.contains("database"), "{body}");
-    assert_eq!(get(address, "/livez").await.0, 200, "an outage is no reason to be restarted");
+impl Running {
+    async fn get(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("{}{path}", self.address)).await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    }
+
+    async fn get_json(&self, path: &str) -> (u16, Value) {
+        let (status, text) = self.get(path).await;
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
 }
 
 #[tokio::test]
-async fn a_process_is_dead_when_one_of_its_loops_is_silent() {
-    let health = Health::new();
-    let address = serve(&health).await;
-    let beat = health.register_loop("drive", Duration::ZERO);
-    let (status, body) = get(address, "/livez").await;
-    assert_eq!(status, 503);
-    assert!(body.contains("drive"), "{body}");
-    let patient = health.register_loop("drive", Duration::from_secs(3600));
-    patient.beat();
+async fn a_process_is_ready_when_all_its_components_are_up() {
+    let running = running().await;
+    assert_eq!(running.get_json("/readyz").await, (503, json!({"ready": false, "causes": ["starting"]})));
+
+    let kafka = running.health.component("kafka");
+    let target = running.health.component("target");
+    kafka.up();
+    assert_eq!(running.get_json("/readyz").await, (503, json!({"ready": false, "causes": ["target: starting"]})));
+    target.up();
+    assert!(running.health.is_ready());
+    assert_eq!(running.get_json("/readyz").await, (200, json!({"ready": true})));
+
+    kafka.down("no broker answers");
+    let kafka_is_down = json!({"name": "kafka", "ready": false, "cause": "no broker answers"});
+    let components = json!([kafka_is_down, {"name": "target", "ready": true}]);
+    let causes = json!(["kafka: no broker answers"]);
+    let expected = json!({"ready": false, "causes": causes, "components": components});
+    assert_eq!(running.get_json("/readyz?verbose").await, (503, expected));
+}
+
+#[tokio::test]
+async fn a_missing_dependency_does_not_make_a_process_dead() {
+    let running = running().await;
+    running.health.component("kafka").down("away");
+    assert_eq!(running.get_json("/livez").await, (200, json!({"live": true})));
+}
+
+#[test]
+fn a_loop_that_goes_silent_makes_a_process_dead() {
+    let health = Health::named("sluice-test");
+    let limit = Duration::from_secs(30);
+    let silent_in = |seconds: u64| health.silent_loops_at(health.now() + seconds * 1_000);
+    let beat = health.register_loop("poll", limit);
+    assert!(silent_in(29).is_empty());
+    assert_eq!(silent_in(31), ["poll: silent for 31 s"]);
+
+    let other = health.register_loop("poll", limit);
+    beat.finish();
+    assert_eq!(silent_in(31), ["poll: silent for 31 s"], "the new loop of that name is still watched");
+    other.finish();
+    assert!(silent_in(31).is_empty());
+}
+
+#[test]
+fn a_beat_ends_the_silence() {
+    let health = Health::named("sluice-test");
+    let beat = health.register_loop("poll", Duration::from_millis(1));
+    while health.silent_loops().is_empty() {
+        std::thread::yield_now();
+    }
+    let before = health.now();
     beat.beat();
-    assert_eq!(get(address, "/livez").await.0, 200);
+    assert!(health.silent_loops_at(before).is_empty());
 }
 
 #[tokio::test]
-async fn metrics_and_version_are_served() {
-    let address = serve(&Health::new()).await;
-    assert!(get(address, "/metrics").await.1.contains("sluice_build_info"));
-    assert!(get(address, "/version").await.1.contains(crate::telemetry::VERSION));
-    assert_eq!(get(address, "/nothing").await.0, 404);
+async fn a_silent_loop_is_answered_with_503() {
+    let running = running().await;
+    let beat = running.health.register_loop("poll", Duration::ZERO);
+    drop(beat); // as a panic would
+    loop {
+        let (status, body) = running.get_json("/livez").await;
+        if status == 503 {
+            assert_eq!(body, json!({"live": false, "causes": ["poll: silent for 0 s"]}));
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let bind = taken.local_addr().unwrap().to_string();
-    let metrics = crate::telemetry::metrics::install();
-    let error = start(&bind, Health::new(), metrics, CancellationToken::new()).await.unwrap_err();
-    assert!(error.to_string().contains(&bind));
+async fn the_version_and_the_metrics_are_told() {
+    let running = running().await;
+    let (status, version) = running.get_json("/version").await;
+    assert_eq!((status, &version["name"]), (200, &json!("sluice-test")));
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    let response = reqwest::get(format!("{}/metrics", running.address)).await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    assert!(response.text().await.expect("text").contains("sluice_build_info{"));
+    assert_eq!(running.get("/nothing").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused() {
+    let running = running().await;
+    let sent = reqwest::Client::new().get(format!("{}/livez", running.address)).body(vec![0; BODY_LIMIT + 1]).send();
+    assert_eq!(sent.await.expect("an answer").status().as_u16(), 413);
+}
+
+#[tokio::test]
+async fn the_endpoint_closes_when_it_is_told_to() {
+    let running = running().await;
+    running.stop.cancel();
+    running.admin.closed().await;
+    assert!(reqwest::get(format!("{}/livez", running.address)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_an_error_that_names_it() {
+    let running = running().await;
+    let taken = running.admin.local_addr.to_string();
+    let result = start(&taken, Health::new(), telemetry::metrics::install(), CancellationToken::new()).await;
+    let error = result.expect_err("taken");
+    assert_eq!(error.to_string(), format!("cannot listen on `{taken}`; see `admin.bind`"));
 }

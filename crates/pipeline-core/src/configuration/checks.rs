@@ -45,8 +45,7 @@ fn sasl(kafka: &Kafka, report: &mut Report<'_>) {
     if let Some(mechanism) = &kafka.sasl_mechanism
         && !SASL_MECHANISMS.contains(&mechanism.as_str())
     {
-        let problem =
-            format!("expected one of {}, found {}", listed(SASL_MECHANISMS.into_iter()), quoted(mechanism));
+        let problem = format!("expected one of {}, found {}", listed(SASL_MECHANISMS.into_iter()), quoted(mechanism));
         report.fault("kafka.sasl_mechanism", problem, None);
     }
     if !matches!(kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {

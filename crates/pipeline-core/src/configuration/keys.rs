@@ -48,6 +48,8 @@ pub(super) struct Section {
 
 /// Below this likeness (0 to 1) a suggestion would be a guess.
 const LIKE: f64 = 0.6;
+/// What being in the same section adds to it.
+const NEIGHBOUR: f64 = 0.1;
 /// The likeness of the same last word in another section of the same depth.
 const SAME_WORD: f64 = 0.9;
 
@@ -125,14 +127,22 @@ impl Keys {
         let likeness = |known: &str| {
             let as_deep = known.matches('.').count() == path.matches('.').count();
             let same_word = as_deep && !parent(known).is_empty() && last(known) == last(path);
-            let like = strsim::normalized_damerau_levenshtein(known, path);
-            if same_word { like.max(SAME_WORD) } else { like }
+            if same_word {
+                SAME_WORD
+            } else if parent(known) == parent(path) {
+                // The shared section would make any two short words alike.
+                strsim::normalized_damerau_levenshtein(last(known), last(path)) + NEIGHBOUR
+            } else {
+                strsim::normalized_damerau_levenshtein(known, path)
+            }
         };
         // The first of equals wins, so that the answer is the same each time.
         let others = self.paths().filter(|known| !path.starts_with(&format!("{known}.")));
-        let best = others.map(|known| (known, likeness(known))).reduce(|best, other| {
-            if other.1 > best.1 { other } else { best }
-        });
+        let best = others.map(|known| (known, likeness(known))).reduce(
+            |best, other| {
+                if other.1 > best.1 { other } else { best }
+            },
+        );
         best.filter(|(_, like)| *like >= LIKE).map(|(known, _)| known)
     }
 

@@ -3,7 +3,7 @@
 //! Only what a configuration needs is accepted: one document of nested sections with plain values. Aliases, tags and
 //! lists are faults of their own, so that nothing is read differently from how it looks.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
@@ -197,7 +197,7 @@ fn is_start(event: &Event<'_>) -> bool {
     matches!(event, Event::MappingStart(..) | Event::SequenceStart(..))
 }
 
-fn is_text_tag(tag: &Cow<'_, Tag>) -> bool {
+fn is_text_tag(tag: &Tag) -> bool {
     tag.is_yaml_core_schema() && tag.suffix == "str"
 }
 

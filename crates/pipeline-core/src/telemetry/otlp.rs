@@ -43,7 +43,10 @@ impl Exporter {
             .with_endpoint(address(endpoint))
             .with_timeout(TIMEOUT)
             .build()
-            .map_err(|source| Error::Exporter { endpoint: redact_url(endpoint), source })?;
+            .map_err(|source| {
+                let reason = source.to_string().replace(&address(endpoint), &redact_url(&address(endpoint)));
+                Error::Exporter { endpoint: redact_url(endpoint), reason }
+            })?;
         let builder = SdkTracerProvider::builder().with_batch_exporter(exporter);
         Ok(Some(Self { provider: builder.with_resource(resource(service_name)).build() }))
     }
@@ -65,8 +68,7 @@ impl Drop for Exporter {
 pub(super) fn set_parent(span: &Span, parent: &TraceContext) {
     let (trace_id, span_id) = parent.ids();
     let flags = if parent.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::default() };
-    let context =
-        SpanContext::new(TraceId::from(trace_id), SpanId::from(span_id), flags, true, TraceState::default());
+    let context = SpanContext::new(TraceId::from(trace_id), SpanId::from(span_id), flags, true, TraceState::default());
     if let Err(source) = span.set_parent(Context::new().with_remote_span_context(context)) {
         tracing::trace!(error = %source, "the span is not exported");
     }
@@ -84,10 +86,8 @@ pub(super) fn context_of(span: &Span) -> Option<TraceContext> {
 pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
     provider: &SdkTracerProvider,
 ) -> OpenTelemetryLayer<S, Tracer> {
-    let scope = InstrumentationScope::builder("sluice")
-        .with_version(VERSION)
-        .with_schema_url(names::SCHEMA_URL)
-        .build();
+    let scope =
+        InstrumentationScope::builder("sluice").with_version(VERSION).with_schema_url(names::SCHEMA_URL).build();
     // Places in the code, threads and idle times are the exporter's idea of attributes, not the conventions'.
     tracing_opentelemetry::layer()
         .with_tracer(provider.tracer_with_scope(scope))

@@ -288,8 +288,7 @@ mod exported {
         // A log filter must not thin out the traces.
         let quiet = log_layer(LogFormat::Human, false, io::sink)
             .with_filter(EnvFilter::builder().parse("error").expect("a filter"));
-        let subscriber =
-            Registry::default().with(quiet).with(otlp::layer(&provider).with_filter(otlp::traced()));
+        let subscriber = Registry::default().with(quiet).with(otlp::layer(&provider).with_filter(otlp::traced()));
         let run = TraceContext::for_run(RunId::new());
         let second = with_default(subscriber, || {
             let first = consumer_span("providers", &AT, Some(&run));
@@ -332,5 +331,34 @@ mod exported {
         assert_eq!(context.trace_id(), parent.trace_id());
         assert!(!context.is_sampled());
         assert!(exporter.0.lock().expect("no panic").is_empty());
+    }
+
+    /// Inside a runtime on purpose: the exporter's own thread and client must not depend on it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_left_is_sent_at_the_end() {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&received);
+        let receive = move |body: axum::body::Bytes| async move { sink.lock().expect("no panic").extend(body) };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}/", listener.local_addr().expect("an address"));
+        let routes = axum::Router::new().route("/v1/traces", axum::routing::post(receive));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let exporter = otlp::Exporter::new(&endpoint, "sluice-test").expect("an exporter").expect("an endpoint");
+        with_default(Registry::default().with(exporter.layer()), || {
+            drop(consumer_span("bundles", &AT, None));
+        });
+        tokio::task::spawn_blocking(move || drop(exporter)).await.expect("no panic");
+        let text = String::from_utf8_lossy(&received.lock().expect("no panic")).into_owned();
+        for part in ["service.name", "sluice-test", "process sluice.sync.batch-planned.v1", names::SCHEMA_URL] {
+            assert!(text.contains(part), "{part} is not in what was sent");
+        }
+        server.abort();
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_an_error_without_its_password() {
+        let error = otlp::Exporter::new("http://user:canary@ho st", "sluice-test").expect_err("not an address");
+        assert!(!format!("{}", Chain(&error)).contains("canary"), "{error}");
     }
 }
