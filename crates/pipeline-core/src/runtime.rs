@@ -267,6 +267,7 @@ impl<S: Stage> Driver<S> {
         let shared = Arc::clone(&self.shared);
         let events = self.events.clone();
         self.leave().await;
+        beat.finish();
         events.stopped(shared.processor.settings.in_flight as usize - shared.permits.available_permits());
         outcome
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Health},
-    configuration::{self, Options},
+    configuration::{self, Loaded, Options},
     disposition::{Classify, Disposition},
     registry::Registry,
     runtime::{self, Context},
@@ -77,9 +77,9 @@ where
         // Prints help, version or the fault, and ends with 0 or 2.
         Err(error) => error.exit(),
     };
-    let options = Options { file: arguments.config, environment: std::env::vars(), overrides: arguments.overrides };
-    let settings = match configuration::load(options) {
-        Ok(loaded) => loaded.settings,
+    let options = Options { file: arguments.config, environment: configuration::environment(), overrides: arguments.overrides };
+    let loaded = match configuration::load(options) {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("{name}: bad configuration\n{error}");
             return ExitCode::from(exit::CONFIGURATION);
@@ -88,7 +88,7 @@ where
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map(|runtime| runtime.block_on(serve(name, settings, build)));
+        .map(|runtime| runtime.block_on(serve(name, loaded, build)));
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -98,12 +98,13 @@ where
     }
 }
 
-async fn serve<S, B, F>(name: &str, settings: Settings, build: B) -> u8
+async fn serve<S, B, F>(name: &str, loaded: Loaded, build: B) -> u8
 where
     S: Stage,
     B: Fn(Settings) -> F,
     F: Future<Output = Result<S, BuildError>>,
 {
+    let Loaded { settings, warnings, .. } = loaded;
     let telemetry = match telemetry::init(&settings.telemetry, name) {
         Ok(guard) => guard,
         Err(error) => {
@@ -111,13 +112,16 @@ where
             return exit::CONFIGURATION;
         }
     };
+    for warning in warnings {
+        tracing::warn!("configuration: {warning}");
+    }
     let metrics = telemetry::metrics::install();
     let shutdown = CancellationToken::new();
     if let Err(error) = watch_signals(shutdown.clone()) {
         tracing::error!("cannot listen to signals: {error}");
         return exit::FAILED;
     }
-    let health = Health::new();
+    let health = Health::named(name);
     let admin_stop = CancellationToken::new();
     let admin = match admin::start(&settings.admin.bind, health.clone(), metrics, admin_stop.clone()).await {
         Ok(admin) => admin,
@@ -126,9 +130,9 @@ where
             return exit::CONFIGURATION;
         }
     };
-    tracing::info!(admin = %admin.local_addr, "{name} started");
     let code = run(name, settings, build, health, shutdown).await;
     admin_stop.cancel();
+    admin.closed().await;
     drop(telemetry);
     code
 }
