@@ -4,17 +4,38 @@
 //! is below these providers. It maps its own field names to [`pipeline_core::documents`], keeps what it does not know
 //! in `attributes`, and reports a broken document as a [`Found::Fault`] instead of failing, so that one bad document
 //! never hides the others. Only an answer that cannot be had at all is an [`Error`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`files`] | a folder of JSON lines, as `cbexport json -f lines` writes it |
+//! | [`generator`] | any number of documents out of a seed, for tests and measurements |
+//! | [`sample`] | the catalogue that ships with Sluice |
+//! | [`export`] | any source, written as such a folder |
+//! | [`json`], [`mapping`], [`subtree`] | bytes to documents; shared by all sources that read JSON |
+
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use pipeline_core::{
     documents::{DocumentFault, Found, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
+    settings,
 };
 
 mod error;
+pub mod export;
+pub mod files;
+pub mod generator;
+pub mod json;
+pub mod mapping;
+pub mod sample;
+pub mod subtree;
+#[cfg(test)]
+mod testing;
+mod url;
 
-pub use error::Error;
+pub use error::{ERRORS, Error, ErrorPage};
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.
 #[async_trait]
@@ -29,5 +50,49 @@ pub trait Source: Send + Sync {
     async fn subtrees(&self, service_id: &ServiceId, provider_ids: &[ProviderId]) -> Result<Vec<Subtree>, Error>;
 
     /// Documents that no parent will ever ask for: unreadable ones and orphans. Read once per run, by the root stage.
+    /// No such fault names both a service and a provider: one that could would be found below that provider.
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>>;
+
+    /// How many documents have their place in the hierarchy, sound or not; what a complete copy of a source without
+    /// faults holds.
+    async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Proves that the source can be read, and says in a few words what was found.
+    async fn check(&self) -> Result<String, Error> {
+        Ok(self.counts().await?.to_string())
+    }
+}
+
+/// Documents per level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Provider services.
+    pub services: i64,
+    /// Providers.
+    pub providers: i64,
+    /// Bundles.
+    pub bundles: i64,
+    /// Subscription fields, nested ones and those in a collection of their own.
+    pub subscription_fields: i64,
+}
+
+/// Opens the source that the settings name, by the scheme of its URL. Reads no document; a folder must exist.
+pub fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
+    mapping::check_names(&settings.mapping)?;
+    match url::parse(&settings.url)? {
+        url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings.mapping.clone())?)),
+        url::Location::Generator(query) => Ok(Arc::new(generator::Generator::from_query(&query)?)),
+    }
+}
+
+// === impl Counts ===
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { services, providers, bundles, subscription_fields } = self;
+        write!(
+            f,
+            "{services} services, {providers} providers, {bundles} bundles, {subscription_fields} subscription fields"
+        )
+    }
 }

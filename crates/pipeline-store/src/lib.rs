@@ -1,1 +1,68 @@
-//! (being written)
+//! Where documents go: MySQL, MariaDB and SQLite behind one API; the ledger, the versioned rows, and activation.
+//!
+//! The target's database holds both the copy and the proof of what was copied, and every transaction writes the two
+//! together. So the ledger is the truth: messages only say that there may be something to do, and handling one twice
+//! finds it done. What a caller can rely on:
+//!
+//! - **Nothing half**: a service is planned, a batch stored, a generation activated completely or not at all.
+//! - **Nothing twice**: every operation that is called again gives the recorded result and writes nothing.
+//! - **Nothing late**: no transaction of a run commits after the run is closed (`fence.rs`).
+//! - **Readers see one generation** of a service, or of a whole run, old or new, at every moment (`activation.rs`).
+//! - **What did not change is not written** (`digest.rs`, `versions.rs`).
+//!
+//! | module | holds |
+//! |---|---|
+//! | `run`, `ending` | opening runs, and ending them early |
+//! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
+//! | [`proof`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
+//! | [`digest`] | when two contents are the same |
+//! | `versions`, `rejects`, `fence` | what those transactions are made of |
+//! | `progress` | what the ledger says about a run, for people |
+//! | `connection`, `migration` | the handle; tables and views |
+//! | `database`, `dialect`, `insert` | the thin layer over the drivers; everything in which dialects differ |
+
+mod activation;
+mod clock;
+mod connection;
+mod content;
+mod database;
+mod dialect;
+pub mod digest;
+mod discovery;
+mod ending;
+mod error;
+mod facts;
+mod fence;
+mod insert;
+mod migration;
+mod plan;
+mod progress;
+pub mod proof;
+mod rejects;
+mod run;
+mod versions;
+
+pub use activation::{Outcome, ServiceActivation};
+pub use connection::Store;
+pub use content::{BatchKey, BatchState, StoredBatch};
+pub use discovery::{Discovered, Discovery};
+pub use ending::Aborted;
+pub use error::{ERRORS, Error, ErrorPage};
+pub use migration::Migrated;
+pub use plan::{Plan, Planned, PlannedBatch};
+pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};
+pub use proof::Waiting;
+pub use rejects::Reject;
+pub use run::{ActivationMode, Run, RunRequest, RunState, Tolerance};
+pub use versions::OPEN;
+
+/// What a stage finds when it begins a piece of work in the ledger.
+#[derive(Debug)]
+pub enum Begin<T> {
+    /// There is work to do, or it was done just now.
+    Work(T),
+    /// It was done before: only emit again.
+    Done,
+    /// The run is not open, or not under this generation: do nothing.
+    Closed,
+}

@@ -1,2 +1,49 @@
-//! (being written)
-fn main() {}
+//! The command people type.
+//!
+//! Standard output holds the answer and nothing else; progress, notes and logs go to standard error. How the command
+//! ended is in its exit code ([`exit::Exit`]), and what went wrong is printed in one place ([`failure::Failure`]).
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod commands;
+mod exit;
+mod failure;
+mod follow;
+mod local;
+mod output;
+mod pages;
+mod progress;
+mod request;
+mod session;
+mod text;
+
+use crate::{
+    cli::{Cli, Color},
+    exit::Exit,
+    failure::Failure,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.global.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Failure::caused(Exit::Failed, "cannot start the async runtime", &error)),
+    };
+    match runtime.block_on(commands::dispatch(cli)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    failure.print();
+    failure.exit.into()
+}

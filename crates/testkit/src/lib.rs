@@ -1,1 +1,32 @@
-//! (being written)
+//! Real servers and real processes for tests: started on free ports, ended whatever becomes of the test.
+//!
+//! | module | gives |
+//! |---|---|
+//! | [`mariadb`] | a database server, shared by the tests of one process, with a fresh database for each |
+//! | [`kafka`], [`registry`] | a broker of one node, and a schema registry with the Confluent API |
+//! | [`stack`] | all three, started side by side |
+//! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
+//! | [`wait`] | waiting for a condition, never for a time |
+//!
+//! Everything that a test process starts lives in one folder, `sluice-tests/NAME-PID` in the system's temporary
+//! folder. When the process ends, by whatever cause, a janitor ends what it started and removes the folder; if a test
+//! failed, the folder stays, with logs, topics and tables, and its path is printed.
+//!
+//! `cargo xtask setup` installs what is needed. A server that cannot be started fails the test with the end of its log
+//! and what to do: the functions here panic, as tests do.
+#![expect(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "test code: a server that cannot start is a failed test, and a panic is how a test fails"
+)]
+
+pub mod http;
+mod janitor;
+pub mod kafka;
+pub mod mariadb;
+mod ports;
+pub mod process;
+pub mod registry;
+mod server;
+pub mod stack;
+pub mod wait;

@@ -1,2 +1,65 @@
-//! (being written)
-fn main() {}
+//! The verbs of this repository: `cargo xtask setup | test | check | generate | deny`.
+//!
+//! Each verb does alone what a person or a CI machine needs, prints what it is doing, and ends with a sentence on what
+//! to do when it fails. CI runs the same verbs.
+#![expect(clippy::print_stdout, reason = "a developer's tool: its progress is its answer")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod command;
+mod deny;
+mod failure;
+mod generate;
+mod setup;
+mod suite;
+
+/// Set-up, checks and generated files of Sluice.
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what the tests need and this machine lacks: a database server, Java, Kafka, a schema registry.
+    Setup,
+    /// Set up, build, and run every test against real servers.
+    Test {
+        /// Run only the tests whose names contain this.
+        #[arg(long)]
+        filter: Option<String>,
+    },
+    /// Check formatting, lints, layers, names, error pages and generated documents.
+    Check,
+    /// Rewrite the generated documents.
+    Generate,
+    /// Check advisories, licences and sources of dependencies, when `cargo-deny` is installed.
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        Verb::Setup => setup::run(),
+        Verb::Test { filter } => suite::run(filter.as_deref()),
+        Verb::Check => check::run(),
+        Verb::Generate => generate::run(),
+        Verb::Deny => deny::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is going on.
+fn say(text: &str) {
+    println!("xtask: {text}");
+}

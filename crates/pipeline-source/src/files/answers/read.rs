@@ -1,0 +1,70 @@
+//! One line, read in full to a document of its level. A violation has the document's id wherever that can be read.
+
+use std::borrow::Cow;
+
+use pipeline_core::documents::{FaultCode, Level, Provider, Service};
+
+use crate::{
+    files::{collection::Text, peek::peek, snapshot::Snapshot},
+    mapping::{self, BundleDocument, FieldDocument, MAX_DOCUMENT, Violation},
+};
+
+/// Reads a line of the services' file.
+pub fn service(snapshot: &Snapshot, text: Text<'_>) -> Result<Service, Violation> {
+    let names = &snapshot.mapping.provider_services;
+    let read = whole(Level::Service, text).and_then(|text| mapping::service(text, names));
+    read.map_err(|violation| with_id(violation, text, &names.id))
+}
+
+/// Reads a line of the providers' file.
+pub fn provider(snapshot: &Snapshot, text: Text<'_>) -> Result<Provider, Violation> {
+    let names = &snapshot.mapping.providers;
+    let read = whole(Level::Provider, text).and_then(|text| mapping::provider(text, names));
+    read.map_err(|violation| with_id(violation, text, &names.id))
+}
+
+/// Reads a line of the bundles' file.
+pub fn bundle(snapshot: &Snapshot, text: Text<'_>) -> Result<BundleDocument, Vec<Violation>> {
+    let names = &snapshot.mapping.bundles;
+    let read = whole(Level::Bundle, text).map_err(|violation| vec![violation]);
+    let mut read = read.and_then(|text| mapping::bundle(text, names, &snapshot.mapping.subscription_fields));
+    if let Err(violations) = &mut read {
+        // The bundle's own ones only, not those of its nested fields.
+        for violation in violations.iter_mut().filter(|violation| violation.level == Level::Bundle) {
+            *violation = with_id(violation.clone(), text, &names.id);
+        }
+    }
+    read
+}
+
+/// Reads a line of the subscription fields' file.
+pub fn field(snapshot: &Snapshot, text: Text<'_>) -> Result<FieldDocument, Violation> {
+    let names = &snapshot.mapping.subscription_fields;
+    let read = whole(Level::SubscriptionField, text).and_then(|text| mapping::field(text, names));
+    read.map_err(|violation| with_id(violation, text, &names.id))
+}
+
+/// The id under a name, without a look at the rest.
+pub fn id<'b>(text: Text<'b>, name: &str) -> Option<Cow<'b, str>> {
+    let (Text::Whole(text) | Text::TooLong(text)) = text;
+    let [id] = peek(text, [name]);
+    id.id()
+}
+
+/// A document's bytes, unless there are too many of them.
+fn whole(level: Level, text: Text<'_>) -> Result<&[u8], Violation> {
+    match text {
+        Text::Whole(text) if text.len() <= MAX_DOCUMENT => Ok(text),
+        Text::Whole(_) | Text::TooLong(_) => Err(Violation {
+            level,
+            document_id: None,
+            code: FaultCode::TooLarge,
+            reason: format!("the line has more than {} MiB", MAX_DOCUMENT / 1024 / 1024),
+        }),
+    }
+}
+
+fn with_id(violation: Violation, text: Text<'_>, name: &str) -> Violation {
+    let own_id = || id(text, name).map(Cow::into_owned);
+    Violation { document_id: violation.document_id.or_else(own_id), ..violation }
+}

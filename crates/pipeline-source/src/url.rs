@@ -1,0 +1,109 @@
+//! Which source a URL names.
+
+use std::path::PathBuf;
+
+use crate::Error;
+
+/// What `source.url` points at.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// `file:///folder`.
+    Folder(PathBuf),
+    /// `generator:?…`, with the part behind the question mark.
+    Generator(String),
+}
+
+/// Reads the URL. Never repeats it in an error: a URL may hold a password.
+pub(crate) fn parse(url: &str) -> Result<Location, Error> {
+    if url.trim().is_empty() {
+        return Err(invalid("it is not set; use `file:///folder` or `generator:?services=…`"));
+    }
+    let Some((scheme, rest)) = url.split_once(':') else {
+        return Err(invalid("it has no scheme; a folder is written `file:///folder`"));
+    };
+    match scheme.to_ascii_lowercase().as_str() {
+        "file" => folder(rest),
+        "generator" => generator(rest),
+        "couchbase" | "couchbases" => Err(Error::NotInThisBuild { scheme: scheme.to_owned() }),
+        _ => Err(Error::Scheme { scheme: scheme.to_owned() }),
+    }
+}
+
+fn folder(rest: &str) -> Result<Location, Error> {
+    let path = rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest);
+    if !path.starts_with('/') {
+        return Err(invalid("the path of a folder is absolute and follows three slashes: `file:///folder`"));
+    }
+    match String::from_utf8(percent_decoded(path)) {
+        Ok(path) => Ok(Location::Folder(PathBuf::from(path))),
+        Err(_) => Err(invalid("its percent signs do not spell UTF-8")),
+    }
+}
+
+fn generator(rest: &str) -> Result<Location, Error> {
+    match rest.strip_prefix("//").unwrap_or(rest) {
+        "" => Ok(Location::Generator(String::new())),
+        rest => match rest.strip_prefix('?') {
+            Some(query) => Ok(Location::Generator(query.to_owned())),
+            None => Err(invalid("the generator's parameters follow a question mark: `generator:?services=40`")),
+        },
+    }
+}
+
+/// Replaces `%41` by `A`. A percent sign that is not followed by two hexadecimal digits stands for itself, because
+/// people paste plain paths.
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        let byte = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => hexadecimal(*high, *low).inspect(|_| rest = after),
+            _ => None,
+        };
+        decoded.push(byte.unwrap_or(first));
+    }
+    decoded
+}
+
+fn hexadecimal(high: u8, low: u8) -> Option<u8> {
+    let high = char::from(high).to_digit(16)?;
+    let low = char::from(low).to_digit(16)?;
+    u8::try_from(high * 16 + low).ok()
+}
+
+fn invalid(reason: &str) -> Error {
+    Error::Url { reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_an_absolute_path_and_may_be_percent_encoded() {
+        let folder = |path: &str| Location::Folder(PathBuf::from(path));
+        assert_eq!(parse("file:///data/export").unwrap(), folder("/data/export"));
+        assert_eq!(parse("file://localhost/data").unwrap(), folder("/data"));
+        assert_eq!(parse("file:/data").unwrap(), folder("/data"));
+        assert_eq!(parse("FILE:///d%C3%A4ta/a%20b").unwrap(), folder("/däta/a b"));
+        assert_eq!(parse("file:///100%/50%zz").unwrap(), folder("/100%/50%zz"));
+    }
+
+    #[test]
+    fn a_url_that_names_no_source_is_refused_with_what_to_write_instead() {
+        for (url, expected) in [
+            ("", "not set"),
+            ("/data/export", "file:///folder"),
+            ("file://data", "three slashes"),
+            ("file:data", "three slashes"),
+            ("generator:services=1", "question mark"),
+            ("s3://bucket", "`file:///folder` or `generator:?services=…`"),
+            ("couchbase://user:secret@host/bucket", "not part of this build yet"),
+        ] {
+            let message = parse(url).unwrap_err().to_string();
+            assert!(message.contains(expected), "{url}: {message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
+    }
+}

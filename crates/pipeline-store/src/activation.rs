@@ -1,0 +1,245 @@
+//! The switch of readers to a new generation.
+//!
+//! ```text
+//!  service:  discovered ──plan──▶ planned ──proof closes, one activator wins──▶ activated
+//! ```
+//!
+//! **Who may switch.** Anyone, at any time, any number at once; messages are hints. An activator first reads the proof
+//! from the ledger, without locks: its facts stay true while the run is open (see [`crate::proof`]), so that reading
+//! them again under locks would add nothing. Then one short transaction
+//! 1. passes the fence: the run is open under this generation, and stays so until the commit;
+//! 2. moves the service from *planned* to *activated*. The number of rows changed decides who wins: the others wait
+//!    for the row, then change nothing, and report [`Outcome::AlreadyDone`];
+//! 3. moves the pointer to the run's generation, on the condition that it points to an older one, and counts `epoch`.
+//!
+//! The transaction writes one small row per service and touches no data: its length does not depend on how much was
+//! loaded. Mode *whole-run* does the same for all services at once, under the exclusive lock on the run's row, and
+//! ends the run in the same transaction, so that readers see one generation before and one after, and nothing between.
+//!
+//! **Who ends the run** (mode *per-service*). Each activator tries after its own commit, under the exclusive lock on
+//! the run's row; only the one that finds no service left changes the row. Two last activators cannot miss each other:
+//! each looks after its own commit, so that the later one sees both. Should it die in between, the timer looks again.
+
+use pipeline_core::ids::{Generation, RunId, ServiceId};
+use serde::Serialize;
+
+use crate::{
+    ActivationMode, Error, Run, RunState, Store,
+    clock::now_ms,
+    database::{Context, Session, Value},
+    facts::{self, Service, State},
+    fence,
+    proof::{self, Waiting},
+};
+
+mod announcement;
+mod switch;
+
+/// What an attempt to activate came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// This call switched these services.
+    Activated(Vec<ServiceActivation>),
+    /// The proof does not close yet.
+    NotYet(Waiting),
+    /// The service was switched before, or by another activator just now.
+    AlreadyDone,
+    /// The run is not open, or does not have the service.
+    Closed,
+}
+
+/// A service that was switched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceActivation {
+    /// By which run.
+    pub run_id: RunId,
+    /// The generation that readers see now.
+    pub generation: Generation,
+    /// The service.
+    pub service_id: ServiceId,
+    /// How often the service has been switched.
+    pub epoch: i64,
+    /// The service is gone from the source, and now from the views.
+    pub removed: bool,
+    /// Providers planned.
+    pub providers: i64,
+    /// Bundles in the generation.
+    pub bundles: i64,
+    /// Subscription fields in the generation.
+    pub subscription_fields: i64,
+    /// Milliseconds from the request of the run to the switch.
+    pub duration_ms: i64,
+}
+
+impl Store {
+    /// Switches the service (mode per-service) or all services of the run (mode whole-run) when the proof closes.
+    /// Ends the run when nothing of it is left. May be called at any time, any number of times.
+    pub async fn activate(&self, run: RunId, service: &ServiceId) -> Result<Outcome, Error> {
+        let Some(run) = self.run(run).await? else {
+            return Ok(Outcome::Closed);
+        };
+        match run.state {
+            RunState::Running => match run.mode {
+                ActivationMode::PerService => self.activate_service(&run, service).await,
+                ActivationMode::WholeRun => self.activate_run(&run, service).await,
+            },
+            RunState::Activated => Ok(Outcome::AlreadyDone),
+            RunState::Aborted | RunState::Failed | RunState::Refused => Ok(Outcome::Closed),
+        }
+    }
+
+    /// What the timer should try to activate: services of the open run whose batches are all stored, and the run
+    /// itself when all its services are switched. For a whole run one entry stands for all.
+    pub async fn activatable(&self) -> Result<Vec<(RunId, ServiceId)>, Error> {
+        let mut session = self.database.session(Context::new("look for", "services to activate")).await?;
+        let row = session
+            .fetch_optional(
+                format!("SELECT {} FROM sync_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS),
+                &[],
+            )
+            .await?;
+        let Some(run) = row.map(|row| Run::from_row(&row)).transpose()? else {
+            return Ok(Vec::new());
+        };
+        let services = facts::read(&mut session, run.run_id, None).await?;
+        let open = services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned));
+        let complete = |service: &&Service| proof::complete(&service.facts).is_ok();
+        let ready: Vec<&Service> = match run.mode {
+            ActivationMode::PerService => open.clone().filter(complete).collect(),
+            ActivationMode::WholeRun if run.discovered && open.clone().all(|service| complete(&service)) => {
+                open.clone().take(1).collect()
+            }
+            ActivationMode::WholeRun => Vec::new(),
+        };
+        let left_to_finish = run.discovered && open.clone().next().is_none();
+        let finish = services.iter().filter(|_| left_to_finish).take(1);
+        Ok(ready.into_iter().chain(finish).map(|service| (run.run_id, service.service_id.clone())).collect())
+    }
+
+    async fn activate_service(&self, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
+        let context = Context::new("activate service", format!("{}/{service_id}", run.run_id));
+        let mut session = self.database.session(context.clone()).await?;
+        // Most calls come while batches are missing, and cost one look into an index.
+        if let Some(waiting) = unstored(&mut session, run.run_id, Some(service_id)).await? {
+            return Ok(Outcome::NotYet(waiting));
+        }
+        let services = facts::read(&mut session, run.run_id, Some(service_id)).await?;
+        let Some(service) = services.first() else {
+            return Ok(Outcome::Closed);
+        };
+        match service.state {
+            State::Rejected => return Ok(Outcome::Closed),
+            State::Activated => {
+                drop(session);
+                self.finish_run(run).await?;
+                return Ok(Outcome::AlreadyDone);
+            }
+            State::Discovered | State::Planned => {}
+        }
+        // The rejects of the whole run matter only to a service that has some of its own.
+        let rejects = if service.facts.all_rejected() > 0 {
+            facts::rejects(&facts::read(&mut session, run.run_id, None).await?)
+        } else {
+            facts::rejects(&services)
+        };
+        if let Err(waiting) = proof::service_closes(&service.facts, &rejects, &run.tolerance) {
+            return not_yet(session.context(), waiting);
+        }
+        drop(session);
+
+        let switched = self.switch_service(run, service_id, context).await?;
+        self.finish_run(run).await?;
+        match switched {
+            switch::Switched::ByUs => self.activations(run.run_id, Some(service_id)).await.map(Outcome::Activated),
+            switch::Switched::Before => Ok(Outcome::AlreadyDone),
+            switch::Switched::Closed => Ok(Outcome::Closed),
+        }
+    }
+
+    async fn activate_run(&self, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
+        let context = Context::new("activate run", run.run_id.to_string());
+        let mut session = self.database.session(context.clone()).await?;
+        if !run.discovered {
+            return Ok(Outcome::NotYet(Waiting::Discovery));
+        }
+        if let Some(waiting) = unstored(&mut session, run.run_id, None).await? {
+            return Ok(Outcome::NotYet(waiting));
+        }
+        let services = facts::read(&mut session, run.run_id, None).await?;
+        if !services.iter().any(|service| service.service_id == *service_id) {
+            return Ok(Outcome::Closed);
+        }
+        let rejects = facts::rejects(&services);
+        let open: Vec<proof::ServiceFacts> = services
+            .iter()
+            .filter(|service| matches!(service.state, State::Discovered | State::Planned))
+            .map(|service| service.facts)
+            .collect();
+        if let Err(waiting) = proof::run_closes(run.discovered, &open, &rejects, &run.tolerance) {
+            return not_yet(session.context(), waiting);
+        }
+        drop(session);
+
+        match self.switch_run(run, context).await? {
+            switch::Switched::ByUs => self.activations(run.run_id, None).await.map(Outcome::Activated),
+            switch::Switched::Before => Ok(Outcome::AlreadyDone),
+            switch::Switched::Closed => Ok(Outcome::Closed),
+        }
+    }
+
+    /// Ends the run as activated when none of its services is left to be switched; see the module's remarks.
+    async fn finish_run(&self, run: &Run) -> Result<(), Error> {
+        let run_id = run.run_id.to_string();
+        let mut session = self.database.begin(Context::new("finish run", run_id.as_str())).await?;
+        if left(&mut session, &run_id).await? {
+            return Ok(());
+        }
+        // Lock first and look again: what was read before the lock may be older than the lock.
+        if fence::close(&mut session, run.run_id).await?.is_none() || left(&mut session, &run_id).await? {
+            return Ok(());
+        }
+        session
+            .execute(
+                "UPDATE sync_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
+                 WHERE run_id = ? AND state = 'running' AND discovered = 1",
+                &[now_ms().into(), (&run_id).into()],
+            )
+            .await?;
+        session.commit().await
+    }
+}
+
+/// Whether a service of the run is still to be switched.
+async fn left(session: &mut Session, run_id: &str) -> Result<bool, Error> {
+    let row = session
+        .fetch_optional(
+            "SELECT service_id FROM sync_service WHERE run_id = ? AND state IN ('discovered', 'planned') LIMIT 1",
+            &[run_id.into()],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The batches that are still to be stored, when there are any.
+async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -> Result<Option<Waiting>, Error> {
+    let run_id = run.to_string();
+    let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
+    values.extend(only.map(Value::from));
+    let which = if only.is_some() { " AND service_id = ?" } else { "" };
+    let batches = session
+        .fetch_one(
+            format!("SELECT COUNT(*) AS batches FROM sync_batch WHERE run_id = ? AND state = 'planned'{which}"),
+            &values,
+        )
+        .await?
+        .int("batches")?;
+    Ok((batches > 0).then_some(Waiting::Batches { batches }))
+}
+
+/// Counts that do not add up although everything is stored will never add up: that is not a reason to wait.
+fn not_yet(context: &Context, waiting: Waiting) -> Result<Outcome, Error> {
+    match waiting {
+        Waiting::Unaccounted { .. } => Err(Error::broken(context, waiting.to_string())),
+        waiting => Ok(Outcome::NotYet(waiting)),
+    }
+}

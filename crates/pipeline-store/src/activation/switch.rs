@@ -1,0 +1,152 @@
+//! The transactions that move the pointers.
+
+use pipeline_core::ids::{Generation, RunId, ServiceId};
+
+use crate::{
+    Error, Run, RunState, Store,
+    clock::now_ms,
+    database::{Context, Session},
+    fence,
+};
+
+/// Who switched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Switched {
+    /// This call.
+    ByUs,
+    /// Another one, earlier.
+    Before,
+    /// Nobody: the run is not open.
+    Closed,
+}
+
+impl Store {
+    /// Switches one service. The caller has seen its proof close.
+    pub(super) async fn switch_service(
+        &self,
+        run: &Run,
+        service_id: &ServiceId,
+        context: Context,
+    ) -> Result<Switched, Error> {
+        let Some(generation) = run.generation else {
+            return Ok(Switched::Closed);
+        };
+        let run_id = run.run_id.to_string();
+        let now = now_ms();
+        let mut session = self.database.begin(context).await?;
+        if !fence::pass(&mut session, run.run_id, generation).await? {
+            return Ok(Switched::Closed);
+        }
+        let won = session
+            .execute(
+                "UPDATE sync_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
+                 WHERE run_id = ? AND service_id = ? AND state = 'planned'",
+                &[now.into(), (&run_id).into(), service_id.into()],
+            )
+            .await?;
+        if won == 0 {
+            return Ok(Switched::Before);
+        }
+        let moved = session
+            .execute(
+                "UPDATE active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
+                 activated_at_ms = ? WHERE service_id = ? AND generation < ?",
+                &[generation.into(), now.into(), service_id.into(), generation.into()],
+            )
+            .await?;
+        if moved == 0 {
+            // The first time. Should there be a pointer to this or a later generation, its key refuses this one.
+            session
+                .execute_one(
+                    "INSERT INTO active_generation (service_id, generation, previous, epoch, activated_at_ms) \
+                     VALUES (?, ?, NULL, 1, ?)",
+                    &[service_id.into(), generation.into(), now.into()],
+                )
+                .await?;
+        }
+        session
+            .execute_one(
+                "UPDATE sync_service SET epoch = \
+                 (SELECT a.epoch FROM active_generation a WHERE a.service_id = sync_service.service_id) \
+                 WHERE run_id = ? AND service_id = ?",
+                &[(&run_id).into(), service_id.into()],
+            )
+            .await?;
+        session.commit().await?;
+        Ok(Switched::ByUs)
+    }
+
+    /// Switches all services of the run and ends it, in one transaction of five statements. The caller has seen the
+    /// proof close.
+    pub(super) async fn switch_run(&self, run: &Run, context: Context) -> Result<Switched, Error> {
+        let mut session = self.database.begin(context).await?;
+        let Some((_, generation)) = fence::close(&mut session, run.run_id).await? else {
+            let state = state_of(&mut session, run.run_id).await?;
+            return Ok(if state == RunState::Activated.as_str() { Switched::Before } else { Switched::Closed });
+        };
+        let run_id = run.run_id.to_string();
+        let now = now_ms();
+        let won = session
+            .execute(
+                "UPDATE sync_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
+                 WHERE run_id = ? AND state = 'planned'",
+                &[now.into(), (&run_id).into()],
+            )
+            .await?;
+        let moved = move_pointers(&mut session, &run_id, generation, now).await?;
+        if moved != won {
+            let broken = format!("{moved} pointers were moved for {won} services");
+            return Err(Error::broken(session.context(), broken));
+        }
+        session
+            .execute(
+                "UPDATE sync_service SET epoch = \
+                 (SELECT a.epoch FROM active_generation a WHERE a.service_id = sync_service.service_id) \
+                 WHERE run_id = ? AND state = 'activated'",
+                &[(&run_id).into()],
+            )
+            .await?;
+        session
+            .execute_one(
+                "UPDATE sync_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
+                 WHERE run_id = ? AND state = 'running'",
+                &[now.into(), (&run_id).into()],
+            )
+            .await?;
+        session.commit().await?;
+        Ok(Switched::ByUs)
+    }
+}
+
+/// Moves the pointers of all services that the run has just activated, and makes those that are missing.
+async fn move_pointers(
+    session: &mut Session,
+    run_id: &str,
+    generation: Generation,
+    now: i64,
+) -> Result<u64, Error> {
+    let moved = session
+        .execute(
+            "UPDATE active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
+             activated_at_ms = ? WHERE generation < ? AND service_id IN \
+             (SELECT s.service_id FROM sync_service s WHERE s.run_id = ? AND s.state = 'activated')",
+            &[generation.into(), now.into(), generation.into(), run_id.into()],
+        )
+        .await?;
+    let made = session
+        .execute(
+            "INSERT INTO active_generation (service_id, generation, previous, epoch, activated_at_ms) \
+             SELECT s.service_id, r.generation, NULL, 1, s.activated_at_ms \
+             FROM sync_service s JOIN sync_run r ON r.run_id = s.run_id \
+             LEFT JOIN active_generation a ON a.service_id = s.service_id \
+             WHERE s.run_id = ? AND s.state = 'activated' AND a.service_id IS NULL",
+            &[run_id.into()],
+        )
+        .await?;
+    Ok(moved.saturating_add(made))
+}
+
+async fn state_of(session: &mut Session, run: RunId) -> Result<String, Error> {
+    let run_id = run.to_string();
+    session.fetch_one("SELECT state FROM sync_run WHERE run_id = ?", &[(&run_id).into()]).await?.text("state")
+}

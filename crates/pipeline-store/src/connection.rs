@@ -1,0 +1,194 @@
+//! The handle to the target that every stage and command holds.
+//!
+//! Connecting changes nothing in the database and fails fast: it opens one connection outside the pool, so that the
+//! caller sees the driver's own answer instead of the pool's time-out. Later, the pool opens connections as needed.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use pipeline_core::settings;
+use secrecy::ExposeSecret;
+use sqlx::{
+    ConnectOptions, Connection, Executor,
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    Error,
+    database::{Context, Database},
+};
+
+/// How long to wait for a connection, new or from the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a SQLite connection waits for a writer in another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// SQLite's share of `packet_limit`; its own limit is a thousand million bytes.
+const SQLITE_PACKET: usize = 64 * 1024 * 1024;
+
+/// Settings of a MySQL or MariaDB session.
+///
+/// - Strict mode: a value that does not fit is an error and never a silently shorter value.
+/// - READ COMMITTED: transactions lock the rows that they change and no gaps between them, so that batches of one
+///   service do not block each other. The ledger never relies on reading the same thing twice.
+const MYSQL_SESSION: [&str; 2] = [
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
+     SESSION time_zone = '+00:00'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+];
+
+/// The target: its ledger, its rows and its views. Cheap to clone; clones share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) database: Database,
+    pub(crate) target: Arc<str>,
+    /// Bytes that one statement may have at most.
+    pub(crate) packet_limit: usize,
+}
+
+impl Store {
+    /// Connects to `mysql://user@host:port/database` or `sqlite:///file.db` (created when absent); changes nothing in
+    /// it. Errors say whether the URL is wrong, the server is away, or the account is refused.
+    pub async fn connect(target: &settings::Target) -> Result<Store, Error> {
+        let url = target.url.as_str();
+        match url.split_once(':') {
+            Some(("mysql" | "mariadb", _)) => connect_mysql(target).await,
+            Some(("sqlite", _)) => connect_sqlite(target).await,
+            _ => Err(invalid(url, "expected `mysql://user@host:port/database` or `sqlite:///file.db`".to_owned())),
+        }
+    }
+
+    /// The target's URL without its password.
+    pub fn describe(&self) -> String {
+        self.target.to_string()
+    }
+
+    /// Closes all connections, after the transactions under way have ended.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
+    let url = target.url.as_str();
+    let described = without_password(url);
+    let context = Context::new("connect to", described.as_str());
+    let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, source.to_string()))?;
+    if options.get_database().is_none() {
+        return Err(invalid(url, "it names no database: expected `mysql://user@host:port/database`".to_owned()));
+    }
+    if let Some(password) = password(target).await? {
+        options = options.password(&password);
+    }
+    let options = options.disable_statement_logging();
+
+    let first = within_timeout(async {
+        let mut connection = options.connect().await?;
+        prepare_mysql_session(&mut connection).await?;
+        let (packet,): (i64,) =
+            sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(packet)
+    });
+    let packet = first.await.map_err(|source| Error::statement(&context, source))?;
+
+    let pool = MySqlPoolOptions::new()
+        .max_connections(target.max_connections.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(prepare_mysql_session(connection)))
+        .connect_lazy_with(options);
+    Ok(Store {
+        database: Database::MySql(pool),
+        target: described.into(),
+        packet_limit: usize::try_from(packet).unwrap_or(usize::MAX),
+    })
+}
+
+async fn prepare_mysql_session(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    for statement in MYSQL_SESSION {
+        connection.execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// Readers never wait for the writer (WAL), and a commit is on the disk before it is answered (FULL): the ledger must
+/// not forget what a committed Kafka offset says is done.
+async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
+    let url = target.url.as_str();
+    let context = Context::new("open", url);
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|source| invalid(url, source.to_string()))?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .disable_statement_logging();
+    if options.get_filename() == ":memory:" || url.contains("mode=memory") {
+        return Err(invalid(url, "each connection would have a database of its own: name a file".to_owned()));
+    }
+
+    let first = within_timeout(async { options.connect().await?.close().await });
+    first.await.map_err(|source| Error::statement(&context, source))?;
+
+    let pool = SqlitePoolOptions::new()
+        .max_connections(target.max_connections.max(2))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options);
+    let writers = Arc::new(Mutex::new(()));
+    Ok(Store { database: Database::Sqlite(pool, writers), target: url.into(), packet_limit: SQLITE_PACKET })
+}
+
+/// A server that accepts and then says nothing is as away as one that refuses.
+async fn within_timeout<T>(connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
+        Ok(result) => result,
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
+}
+
+async fn password(target: &settings::Target) -> Result<Option<String>, Error> {
+    if let Some(password) = &target.password {
+        return Ok(Some(password.expose_secret().to_owned()));
+    }
+    let Some(path) = &target.password_file else {
+        return Ok(None);
+    };
+    match tokio::fs::read_to_string(path).await {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(source) => Err(Error::PasswordFile { path: path.clone(), source }),
+    }
+}
+
+fn invalid(url: &str, reason: String) -> Error {
+    Error::InvalidTarget { url: without_password(url), reason }
+}
+
+/// `mysql://user:secret@host/db` → `mysql://user@host/db`.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    // A password may hold an `@` that should have been encoded: the last one before the path ends the credentials.
+    let authority_end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    match authority.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
+            format!("{scheme}://{user}@{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn a_described_target_has_no_password() {
+        assert_eq!(without_password("mysql://u:p@h:1/d"), "mysql://u@h:1/d");
+        assert_eq!(without_password("mysql://u:p@q@h/d"), "mysql://u@h/d");
+        assert_eq!(without_password("mysql://u@h/d"), "mysql://u@h/d");
+        assert_eq!(without_password("sqlite:///a/b@c.db"), "sqlite:///a/b@c.db");
+    }
+}

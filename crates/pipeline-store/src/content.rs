@@ -1,0 +1,340 @@
+//! The bundles stage's transaction: the content of one batch.
+//!
+//! The transaction passes the fence, locks the batch's row, compares digests, writes what changed, and records the
+//! counts in the batch's row. A message that comes again finds the batch stored and gets the same counts; two workers
+//! with the same message wait for each other on the row. A provider's content is written completely or not at all:
+//! one broken document rejects its provider, which keeps its last good content, and no other provider of the batch.
+//!
+//! Old content is never changed. New content is inserted under a number of its own, and the provider's open row is
+//! closed and followed by one that points to the new number; readers see neither before the activation.
+
+use std::collections::{HashMap, HashSet};
+
+use pipeline_core::{
+    documents::{Bundle, DocumentFault, Subtree, SubtreeContent},
+    ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
+};
+
+use crate::{
+    Begin, Error, Store,
+    clock::now_ms,
+    database::{Context, Row, Session},
+    digest::{self, Digest},
+    fence,
+    plan::{length, not_in_ledger, provider_ids},
+    rejects,
+};
+
+mod compare;
+mod rows;
+
+/// Which batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BatchKey {
+    /// The run.
+    pub run_id: RunId,
+    /// The generation that the run fills.
+    pub generation: Generation,
+    /// The service.
+    pub service_id: ServiceId,
+    /// The batch's number within the service.
+    pub batch_no: BatchNo,
+}
+
+/// Where a batch stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BatchState {
+    /// To be read and stored.
+    Planned {
+        /// Its providers, in plan order.
+        provider_ids: Vec<ProviderId>,
+    },
+    /// Done.
+    Stored(StoredBatch),
+    /// Its run is not open, or not under this generation: do nothing.
+    Closed,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// Providers of the batch: the sum of the next four.
+    pub providers: i64,
+    /// Content written.
+    pub stored: i64,
+    /// Content the same as before.
+    pub unchanged: i64,
+    /// Broken; the last good content stays.
+    pub rejected: i64,
+    /// Gone between the plan and the reading.
+    pub skipped: i64,
+    /// Bundles of the batch in this generation, written or kept.
+    pub bundles: i64,
+    /// Subscription fields of the batch in this generation, written or kept.
+    pub fields: i64,
+    /// Rows of bundles written.
+    pub bundles_written: i64,
+    /// Rows of subscription fields written.
+    pub fields_written: i64,
+}
+
+/// A provider's complete content, before it is known whether it changed.
+#[derive(Debug)]
+struct Content {
+    provider_id: ProviderId,
+    bundles: Vec<Bundle>,
+    digest: Digest,
+}
+
+/// The subtrees of a batch, sorted by what became of reading them.
+#[derive(Debug, Default)]
+struct Read {
+    contents: Vec<Content>,
+    rejected: HashSet<ProviderId>,
+    faults: Vec<DocumentFault>,
+    vanished: Vec<ProviderId>,
+}
+
+/// A batch's row, locked.
+#[derive(Debug)]
+struct Locked {
+    state: String,
+    provider_ids: Vec<ProviderId>,
+    first_ordinal: i64,
+    recorded: StoredBatch,
+}
+
+impl Store {
+    /// Where a batch stands, before anything is read for it. [`Error::NotInLedger`] when the run is open and has no
+    /// such batch.
+    pub async fn batch_state(&self, key: &BatchKey) -> Result<BatchState, Error> {
+        let mut session = self.database.session(key.context("read the state of batch")).await?;
+        // Without a lock: this only spares a reading of the source; `store_batch` decides.
+        let run_id = key.run_id.to_string();
+        let open = session
+            .fetch_optional(
+                "SELECT run_id FROM sync_run WHERE run_id = ? AND state = 'running' AND generation = ?",
+                &[(&run_id).into(), key.generation.into()],
+            )
+            .await?
+            .is_some();
+        if !open {
+            return Ok(BatchState::Closed);
+        }
+        let batch = read_batch(&mut session, key, "").await?;
+        match batch.state.as_str() {
+            "stored" => Ok(BatchState::Stored(batch.recorded)),
+            _ => Ok(BatchState::Planned { provider_ids: batch.provider_ids }),
+        }
+    }
+
+    /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `subtrees` has one
+    /// entry for each provider of the batch, in any order.
+    pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Begin<StoredBatch>, Error> {
+        // Digests and checks first: nothing is locked while they are computed.
+        let row_limit = self.packet_limit / 2;
+        let read = Read::sort(subtrees, &key.service_id, row_limit);
+
+        let mut session = self.database.begin(key.context("store batch")).await?;
+        if !fence::pass(&mut session, key.run_id, key.generation).await? {
+            return Ok(Begin::Closed);
+        }
+        let lock = session.dialect().exclusive_lock();
+        let batch = read_batch(&mut session, key, lock).await?;
+        if batch.state == "stored" {
+            return Ok(Begin::Work(batch.recorded));
+        }
+        read.check_complete(session.context(), &batch.provider_ids)?;
+
+        let stored = self.write_batch(&mut session, key, &batch, read).await?;
+        record(&mut session, key, &stored).await?;
+        session.commit().await?;
+        Ok(Begin::Work(stored))
+    }
+
+    async fn write_batch(
+        &self,
+        session: &mut Session,
+        key: &BatchKey,
+        batch: &Locked,
+        mut read: Read,
+    ) -> Result<StoredBatch, Error> {
+        rejects::record(session, self.packet_limit, key.run_id, Some(&key.service_id), &read.faults).await?;
+        // Earlier transactions of the run may have rejected some of these providers too: a duplicate found after the
+        // batch was cut, or a document that only the root stage saw.
+        read.reject(compare::rejected_before(session, key, &batch.provider_ids).await?);
+
+        let open = compare::open_contents(session, key, &batch.provider_ids).await?;
+        let mut stored = StoredBatch {
+            providers: length(batch.provider_ids.len()),
+            rejected: length(read.rejected.len()),
+            skipped: length(read.vanished.len()),
+            ..StoredBatch::default()
+        };
+        for id in read.rejected.iter().chain(&read.vanished) {
+            stored.keep(open.get(id));
+        }
+        let (unchanged, changed): (Vec<Content>, Vec<Content>) =
+            read.contents.into_iter().partition(|content| compare::is_unchanged(content, &open));
+        for content in &unchanged {
+            stored.unchanged += 1;
+            stored.keep(open.get(&content.provider_id));
+        }
+
+        let numbers = content_numbers(key.generation, batch);
+        compare::close_old(session, key, &changed, &open).await?;
+        let written = rows::insert(session, self.packet_limit, key, &changed, &numbers).await?;
+        stored.stored = length(changed.len());
+        stored.bundles_written = written.bundles;
+        stored.fields_written = written.fields;
+        stored.bundles = stored.bundles.saturating_add(written.bundles);
+        stored.fields = stored.fields.saturating_add(written.fields);
+        Ok(stored)
+    }
+}
+
+// === impl BatchKey ===
+
+impl BatchKey {
+    fn context(&self, operation: &'static str) -> Context {
+        Context::new(operation, format!("{}/{}/{}", self.run_id, self.service_id, self.batch_no))
+    }
+}
+
+// === impl StoredBatch ===
+
+impl StoredBatch {
+    fn keep(&mut self, open: Option<&compare::Open>) {
+        if let Some(open) = open {
+            self.bundles = self.bundles.saturating_add(open.bundles);
+            self.fields = self.fields.saturating_add(open.fields);
+        }
+    }
+}
+
+// === impl Read ===
+
+impl Read {
+    fn sort(subtrees: Vec<Subtree>, service: &ServiceId, row_limit: usize) -> Self {
+        let mut read = Self::default();
+        for Subtree { provider_id, content } in subtrees {
+            match content {
+                SubtreeContent::Complete(bundles) => match rows::too_large(&bundles, row_limit) {
+                    None => {
+                        let digest = digest::of(&bundles);
+                        read.contents.push(Content { provider_id, bundles, digest });
+                    }
+                    Some(fault) => {
+                        read.faults.push(DocumentFault { service_id: Some(service.clone()), ..fault.of(&provider_id) });
+                        read.rejected.insert(provider_id);
+                    }
+                },
+                SubtreeContent::Rejected(faults) => {
+                    // Whatever the fault says, it is this provider's subtree that cannot be stored.
+                    read.faults.extend(faults.into_iter().map(|fault| DocumentFault {
+                        service_id: Some(service.clone()),
+                        provider_id: Some(provider_id.clone()),
+                        ..fault
+                    }));
+                    read.rejected.insert(provider_id);
+                }
+                SubtreeContent::Vanished => read.vanished.push(provider_id),
+            }
+        }
+        read
+    }
+
+    /// Every provider of the batch once, and no other.
+    fn check_complete(&self, context: &Context, planned: &[ProviderId]) -> Result<(), Error> {
+        let given: HashSet<&ProviderId> =
+            self.contents.iter().map(|content| &content.provider_id).chain(&self.rejected).chain(&self.vanished).collect();
+        let count = self.contents.len().saturating_add(self.rejected.len()).saturating_add(self.vanished.len());
+        if count == planned.len() && planned.iter().all(|id| given.contains(id)) {
+            return Ok(());
+        }
+        Err(Error::broken(context, format!("{count} subtrees were given for a batch of {} providers", planned.len())))
+    }
+
+    fn reject(&mut self, ids: HashSet<ProviderId>) {
+        self.contents.retain(|content| !ids.contains(&content.provider_id));
+        self.vanished.retain(|id| !ids.contains(id));
+        self.rejected.extend(ids);
+    }
+}
+
+/// The number of each provider's content, from its place in the plan.
+fn content_numbers(generation: Generation, batch: &Locked) -> HashMap<&ProviderId, i64> {
+    let first = content_id(generation, batch.first_ordinal);
+    batch.provider_ids.iter().zip(first..).collect()
+}
+
+/// `generation × 2³² + ordinal`.
+pub(crate) fn content_id(generation: Generation, ordinal: i64) -> i64 {
+    (generation.0 << 32).saturating_add(ordinal)
+}
+
+async fn read_batch(session: &mut Session, key: &BatchKey, lock: &'static str) -> Result<Locked, Error> {
+    // The service's row is read apart: a join would lock it too, and batches of one service would wait for each other.
+    let run_id = key.run_id.to_string();
+    let service = session
+        .fetch_optional(
+            "SELECT first_ordinal FROM sync_service WHERE run_id = ? AND service_id = ?",
+            &[(&run_id).into(), (&key.service_id).into()],
+        )
+        .await?;
+    let first_of_service = service.map(|row| row.optional_int("first_ordinal")).transpose()?.flatten();
+    let row = session
+        .fetch_optional(
+            format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
+            &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
+        )
+        .await?;
+    let batch = row.map(|row| Locked::from_row(&row, first_of_service)).transpose()?;
+    batch.ok_or_else(|| not_in_ledger(session.context(), "batch"))
+}
+
+impl Locked {
+    fn from_row(row: &Row<'_>, first_of_service: Option<i64>) -> Result<Self, Error> {
+        let first_of_service = first_of_service.ok_or_else(|| row.broken("a service with batches is not planned"))?;
+        Ok(Self {
+            state: row.text("state")?,
+            provider_ids: provider_ids(row)?,
+            first_ordinal: first_of_service.saturating_add(row.int("first_ordinal")?),
+            recorded: StoredBatch {
+                providers: row.int("providers")?,
+                stored: row.int("stored")?,
+                unchanged: row.int("unchanged")?,
+                rejected: row.int("rejected")?,
+                skipped: row.int("skipped")?,
+                bundles: row.int("bundles")?,
+                fields: row.int("fields")?,
+                bundles_written: row.int("bundles_written")?,
+                fields_written: row.int("fields_written")?,
+            },
+        })
+    }
+}
+
+async fn record(session: &mut Session, key: &BatchKey, stored: &StoredBatch) -> Result<(), Error> {
+    session
+        .execute_one(
+            "UPDATE sync_batch SET state = 'stored', stored = ?, unchanged = ?, rejected = ?, skipped = ?, \
+             bundles = ?, fields = ?, bundles_written = ?, fields_written = ?, stored_at_ms = ? \
+             WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'planned'",
+            &[
+                stored.stored.into(),
+                stored.unchanged.into(),
+                stored.rejected.into(),
+                stored.skipped.into(),
+                stored.bundles.into(),
+                stored.fields.into(),
+                stored.bundles_written.into(),
+                stored.fields_written.into(),
+                now_ms().into(),
+                (&key.run_id.to_string()).into(),
+                (&key.service_id).into(),
+                key.batch_no.into(),
+            ],
+        )
+        .await
+}

@@ -1,0 +1,149 @@
+//! The rows of new content.
+
+use std::collections::HashMap;
+
+use pipeline_core::{
+    documents::{Bundle, DocumentFault, FaultCode, Level, SubscriptionField},
+    ids::ProviderId,
+};
+
+use super::{BatchKey, Content};
+use crate::{
+    Error,
+    database::{Session, Value},
+    insert::Insert,
+    plan::length,
+    versions::OPEN,
+};
+
+/// Rows that were inserted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) bundles: i64,
+    pub(super) fields: i64,
+}
+
+/// A row that no statement can carry.
+#[derive(Debug)]
+pub(super) struct TooLarge<'b> {
+    level: Level,
+    id: &'b str,
+    bytes: usize,
+    limit: usize,
+}
+
+/// Inserts the contents, and the rows that point to them.
+pub(super) async fn insert(
+    session: &mut Session,
+    packet_limit: usize,
+    key: &BatchKey,
+    contents: &[Content],
+    numbers: &HashMap<&ProviderId, i64>,
+) -> Result<Written, Error> {
+    let mut bundles = Insert::new(
+        session,
+        packet_limit,
+        "INSERT INTO bundle (content_id, ordinal, bundle_id, name, attributes)",
+    );
+    let mut fields = Insert::new(
+        session,
+        packet_limit,
+        "INSERT INTO subscription_field (content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, \
+         required, position, attributes)",
+    );
+    let mut pointers = Insert::new(
+        session,
+        packet_limit,
+        "INSERT INTO provider_content (service_id, provider_id, valid_from, valid_to, content_id, digest, \
+         bundle_count, field_count)",
+    );
+    for content in contents {
+        let number = *numbers.get(&content.provider_id).ok_or_else(|| {
+            Error::broken(session.context(), format!("provider `{}` is not in the batch", content.provider_id))
+        })?;
+        for (ordinal, bundle) in (0_i64..).zip(&content.bundles) {
+            bundles.row(session, bundle_row(number, ordinal, bundle)).await?;
+            for (field_ordinal, field) in (0_i64..).zip(&bundle.fields) {
+                fields.row(session, field_row(number, ordinal, field_ordinal, field)).await?;
+            }
+        }
+        let row = [
+            (&key.service_id).into(),
+            (&content.provider_id).into(),
+            key.generation.into(),
+            OPEN.into(),
+            number.into(),
+            (&content.digest).into(),
+            length(content.bundles.len()).into(),
+            content.bundles.iter().map(|bundle| length(bundle.fields.len())).sum::<i64>().into(),
+        ];
+        pointers.row(session, row).await?;
+    }
+    let written = Written {
+        bundles: i64::try_from(bundles.finish(session).await?).unwrap_or(i64::MAX),
+        fields: i64::try_from(fields.finish(session).await?).unwrap_or(i64::MAX),
+    };
+    pointers.finish(session).await?;
+    Ok(written)
+}
+
+/// The first row that would be larger than the limit, which is a part of what the server accepts as one packet. Found
+/// before the transaction, so that it rejects one provider and not the batch.
+pub(super) fn too_large(bundles: &[Bundle], limit: usize) -> Option<TooLarge<'_>> {
+    for bundle in bundles {
+        let bytes = size(&bundle_row(0, 0, bundle));
+        if bytes > limit {
+            return Some(TooLarge { level: Level::Bundle, id: &bundle.id, bytes, limit });
+        }
+        for field in &bundle.fields {
+            let bytes = size(&field_row(0, 0, 0, field));
+            if bytes > limit {
+                return Some(TooLarge { level: Level::SubscriptionField, id: &field.id, bytes, limit });
+            }
+        }
+    }
+    None
+}
+
+impl TooLarge<'_> {
+    pub(super) fn of(&self, provider_id: &ProviderId) -> DocumentFault {
+        DocumentFault {
+            level: self.level,
+            service_id: None,
+            provider_id: Some(provider_id.clone()),
+            document_id: Some(self.id.to_owned()),
+            place: format!("{} `{}`", self.level.as_str(), self.id),
+            code: FaultCode::TooLarge,
+            reason: format!("its row has {} bytes, the target accepts {}", self.bytes, self.limit),
+        }
+    }
+}
+
+fn bundle_row(number: i64, ordinal: i64, bundle: &Bundle) -> [Value<'_>; 5] {
+    [
+        number.into(),
+        ordinal.into(),
+        (&bundle.id).into(),
+        bundle.name.as_deref().into(),
+        (&bundle.attributes).into(),
+    ]
+}
+
+fn field_row(number: i64, bundle_ordinal: i64, ordinal: i64, field: &SubscriptionField) -> [Value<'_>; 10] {
+    [
+        number.into(),
+        bundle_ordinal.into(),
+        ordinal.into(),
+        (&field.id).into(),
+        field.name.as_deref().into(),
+        field.value.as_deref().into(),
+        field.data_type.as_str().into(),
+        field.required.into(),
+        field.position.into(),
+        (&field.attributes).into(),
+    ]
+}
+
+fn size(row: &[Value<'_>]) -> usize {
+    row.iter().map(Value::size).sum()
+}

@@ -1,0 +1,304 @@
+//! A thin layer over the two drivers: statements with `?` placeholders, borrowed values in, typed columns out.
+//!
+//! Its own and thin, because the driver's `Any` loses types, and because bulk loading may one day go through another
+//! client: everything above this module knows [`Session`], [`Value`] and [`Row`] only.
+//!
+//! Every session carries a [`Context`], so that an error says what was being done without each call repeating it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use sqlx::{
+    Arguments, AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, mysql::MySqlArguments, pool::PoolConnection,
+    sqlite::SqliteArguments,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::{Error, dialect::Dialect};
+
+pub(crate) use row::{Row, Rows};
+pub(crate) use value::Value;
+
+mod row;
+mod value;
+
+/// A pool of connections to one of the two kinds of database.
+#[derive(Clone, Debug)]
+pub(crate) enum Database {
+    /// MySQL or MariaDB.
+    MySql(MySqlPool),
+    /// SQLite. It has one writer at a time; the mutex is the queue of this process's writers. Without it they would
+    /// poll the file's lock, unfairly and up to a time-out.
+    Sqlite(SqlitePool, Arc<Mutex<()>>),
+}
+
+/// What is being done to what, for errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    /// A verb and its object, such as `store batch`.
+    pub(crate) operation: &'static str,
+    /// Identifiers.
+    pub(crate) subject: String,
+}
+
+/// A connection in use: in a transaction, or for single statements. Dropping a transaction rolls it back.
+pub(crate) struct Session {
+    handle: Handle,
+    context: Context,
+}
+
+enum Handle {
+    MySql(PoolConnection<MySql>),
+    MySqlTransaction(sqlx::Transaction<'static, MySql>),
+    Sqlite(PoolConnection<Sqlite>),
+    // Fields are dropped in order: the roll-back is under way before the next writer gets its turn.
+    SqliteTransaction(sqlx::Transaction<'static, Sqlite>, OwnedMutexGuard<()>),
+}
+
+/// Runs an expression on whichever connection a handle holds.
+macro_rules! on_connection {
+    ($handle:expr, mysql: $mysql:ident => $on_mysql:expr, sqlite: $sqlite:ident => $on_sqlite:expr) => {
+        match $handle {
+            Handle::MySql($mysql) => $on_mysql,
+            Handle::MySqlTransaction($mysql) => $on_mysql,
+            Handle::Sqlite($sqlite) => $on_sqlite,
+            Handle::SqliteTransaction($sqlite, _) => $on_sqlite,
+        }
+    };
+}
+
+// === impl Database ===
+
+impl Database {
+    /// The dialect that this database speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::MySql(_) => Dialect::MySql,
+            Self::Sqlite(..) => Dialect::Sqlite,
+        }
+    }
+
+    /// A connection for single statements, each a transaction of its own. To read with, and for conditional updates
+    /// that stand alone.
+    pub(crate) async fn session(&self, context: Context) -> Result<Session, Error> {
+        let handle = match self {
+            Self::MySql(pool) => pool.acquire().await.map(Handle::MySql),
+            Self::Sqlite(pool, _) => pool.acquire().await.map(Handle::Sqlite),
+        };
+        Session::new(handle, context)
+    }
+
+    /// A transaction that writes. SQLite takes its write lock at once: a transaction that reads first and locks later
+    /// can find that its snapshot is stale, and no waiting helps it then.
+    pub(crate) async fn begin(&self, context: Context) -> Result<Session, Error> {
+        let handle = match self {
+            Self::MySql(pool) => pool.begin().await.map(Handle::MySqlTransaction),
+            Self::Sqlite(pool, writers) => {
+                // The turn comes before the connection, so that waiting writers do not starve readers of them.
+                let turn = Arc::clone(writers).lock_owned().await;
+                let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
+                transaction.map(|transaction| Handle::SqliteTransaction(transaction, turn))
+            }
+        };
+        Session::new(handle, context)
+    }
+
+    /// Waits for transactions under way, then closes all connections.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::MySql(pool) => pool.close().await,
+            Self::Sqlite(pool, _) => pool.close().await,
+        }
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    pub(crate) fn new(operation: &'static str, subject: impl Into<String>) -> Self {
+        Self { operation, subject: subject.into() }
+    }
+}
+
+// === impl Session ===
+
+impl Session {
+    fn new(handle: Result<Handle, sqlx::Error>, context: Context) -> Result<Self, Error> {
+        match handle {
+            Ok(handle) => Ok(Self { handle, context }),
+            Err(source) => Err(Error::statement(&context, source)),
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The dialect that this session speaks.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.handle {
+            Handle::MySql(_) | Handle::MySqlTransaction(_) => Dialect::MySql,
+            Handle::Sqlite(_) | Handle::SqliteTransaction(..) => Dialect::Sqlite,
+        }
+    }
+
+    /// Runs a statement; gives the number of rows that it inserted, deleted, or matched for update.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<u64, Error> {
+        self.run(sql.into(), values, true).await
+    }
+
+    /// Runs a statement that will hardly come again in this shape, so that it must not push others out of the
+    /// connection's cache of prepared statements.
+    pub(crate) async fn execute_once(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<u64, Error> {
+        self.run(sql.into(), values, false).await
+    }
+
+    /// Runs a statement that changes one row, or fails.
+    pub(crate) async fn execute_one(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<(), Error> {
+        match self.execute(sql, values).await? {
+            1 => Ok(()),
+            rows => Err(Error::broken(&self.context, format!("{rows} rows of the ledger were changed instead of 1"))),
+        }
+    }
+
+    /// Runs statements without parameters, as text. For definitions, which cannot be prepared everywhere.
+    pub(crate) async fn execute_text(&mut self, sql: &str) -> Result<(), Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let result = on_connection!(&mut self.handle,
+            mysql: connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop),
+            sqlite: connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
+        );
+        result.map_err(|source| Error::statement(&self.context, source))
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn fetch_all(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<Rows<'_>, Error> {
+        let sql = AssertSqlSafe(sql.into());
+        let rows = on_connection!(&mut self.handle,
+            mysql: connection => match mysql_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .fetch_all(&mut **connection).await
+                    .map(|rows| rows.into_iter().map(row::Inner::MySql).collect()),
+                Err(source) => Err(source),
+            },
+            sqlite: connection => match sqlite_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .fetch_all(&mut **connection).await
+                    .map(|rows| rows.into_iter().map(row::Inner::Sqlite).collect()),
+                Err(source) => Err(source),
+            }
+        );
+        match rows {
+            Ok(rows) => Ok(Rows::new(rows, &self.context)),
+            Err(source) => Err(Error::statement(&self.context, source)),
+        }
+    }
+
+    /// The first row of a query that gives one row at most.
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row<'_>>, Error> {
+        Ok(self.fetch_all(sql, values).await?.into_iter().next())
+    }
+
+    /// The row of a query that always gives one, such as a count.
+    pub(crate) async fn fetch_one(
+        &mut self,
+        sql: impl Into<Cow<'static, str>>,
+        values: &[Value<'_>],
+    ) -> Result<Row<'_>, Error> {
+        let rows = self.fetch_all(sql, values).await?;
+        let context = rows.context;
+        rows.into_iter().next().ok_or_else(|| Error::statement(context, sqlx::Error::RowNotFound))
+    }
+
+    /// Commits a transaction; nothing else has been done for a session without one.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        let result = match self.handle {
+            Handle::MySql(_) | Handle::Sqlite(_) => Ok(()),
+            Handle::MySqlTransaction(transaction) => transaction.commit().await,
+            Handle::SqliteTransaction(transaction, turn) => {
+                let result = transaction.commit().await;
+                drop(turn);
+                result
+            }
+        };
+        result.map_err(|source| Error::commit(&self.context, source))
+    }
+
+    async fn run(&mut self, sql: Cow<'static, str>, values: &[Value<'_>], keep: bool) -> Result<u64, Error> {
+        let sql = AssertSqlSafe(sql);
+        let result = on_connection!(&mut self.handle,
+            mysql: connection => match mysql_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .persistent(keep)
+                    .execute(&mut **connection).await
+                    .map(|done| done.rows_affected()),
+                Err(source) => Err(source),
+            },
+            sqlite: connection => match sqlite_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .persistent(keep)
+                    .execute(&mut **connection).await
+                    .map(|done| done.rows_affected()),
+                Err(source) => Err(source),
+            }
+        );
+        result.map_err(|source| Error::statement(&self.context, source))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
+    let mut arguments = MySqlArguments::default();
+    arguments.reserve(values.len(), values.iter().map(Value::size).sum());
+    for value in values {
+        match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Real(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(*value),
+            Value::Bytes(value) => arguments.add(*value),
+            Value::Null => arguments.add(None::<i64>),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, sqlx::Error> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Real(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(*value),
+            Value::Bytes(value) => arguments.add(*value),
+            Value::Null => arguments.add(None::<i64>),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}

@@ -1,0 +1,78 @@
+//! What a query gives.
+//!
+//! Columns are read without the driver's type check: it takes text with a binary collation for bytes.
+
+use sqlx::{Decode, MySql, Row as _, Sqlite, mysql::MySqlRow, sqlite::SqliteRow};
+
+use super::Context;
+use crate::Error;
+
+/// One row.
+pub(crate) struct Row<'c> {
+    inner: Inner,
+    context: &'c Context,
+}
+
+/// All rows of a query, and what the query was for.
+pub(crate) struct Rows<'c> {
+    rows: Vec<Inner>,
+    pub(super) context: &'c Context,
+}
+
+pub(super) enum Inner {
+    MySql(MySqlRow),
+    Sqlite(SqliteRow),
+}
+
+impl<'c> Rows<'c> {
+    pub(super) fn new(rows: Vec<Inner>, context: &'c Context) -> Self {
+        Self { rows, context }
+    }
+
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Row<'c>> {
+        let context = self.context;
+        self.rows.into_iter().map(move |inner| Row { inner, context })
+    }
+}
+
+impl Row<'_> {
+    pub(crate) fn int(&self, column: &'static str) -> Result<i64, Error> {
+        self.get(column)
+    }
+
+    pub(crate) fn optional_int(&self, column: &'static str) -> Result<Option<i64>, Error> {
+        self.get(column)
+    }
+
+    pub(crate) fn optional_real(&self, column: &'static str) -> Result<Option<f64>, Error> {
+        self.get(column)
+    }
+
+    pub(crate) fn text(&self, column: &'static str) -> Result<String, Error> {
+        self.get(column)
+    }
+
+    pub(crate) fn optional_text(&self, column: &'static str) -> Result<Option<String>, Error> {
+        self.get(column)
+    }
+
+    pub(crate) fn bytes(&self, column: &'static str) -> Result<Vec<u8>, Error> {
+        self.get(column)
+    }
+
+    /// The error of a column whose value the ledger never writes.
+    pub(crate) fn broken(&self, broken: impl Into<String>) -> Error {
+        Error::broken(self.context, broken)
+    }
+
+    fn get<'r, T>(&'r self, column: &'static str) -> Result<T, Error>
+    where
+        T: Decode<'r, MySql> + Decode<'r, Sqlite>,
+    {
+        let value = match &self.inner {
+            Inner::MySql(row) => row.try_get_unchecked(column),
+            Inner::Sqlite(row) => row.try_get_unchecked(column),
+        };
+        value.map_err(|source| Error::statement(self.context, source))
+    }
+}

@@ -1,0 +1,238 @@
+//! The root stage's transaction: which services a run has.
+//!
+//! One transaction under the exclusive lock on the run's row: the only other writers of a run that is not discovered
+//! yet are a second root stage, which then finds the discovery done, and an abort.
+//!
+//! What is not seen is removed, so a discovery must be sure of what it has seen:
+//! - a run over a part of the services removes nothing outside its part;
+//! - a service whose document is broken counts as seen: it keeps its last good row and is not planned;
+//! - a broken document that could be any service's keeps all services from being removed in this run;
+//! - a source without any service ends the run as failed: an empty folder must not empty the copy.
+
+use std::collections::HashSet;
+
+use pipeline_core::{
+    documents::{DocumentFault, Level, Service},
+    ids::{Generation, RunId, ServiceId},
+};
+
+use crate::{
+    Begin, Error, Run, RunState, Store,
+    clock::now_ms,
+    database::{Context, Session},
+    fence,
+    insert::Insert,
+    plan::length,
+    rejects,
+    versions::{self, Document, Table},
+};
+
+/// Ids read at a time when looking for what has vanished.
+const PAGE: i64 = 5_000;
+
+/// An open discovery: one transaction. Dropping it without [`Discovery::finish`] rolls back.
+#[derive(Debug)]
+pub struct Discovery {
+    session: Session,
+    packet_limit: usize,
+    run: Run,
+    generation: Generation,
+    /// Empty means all.
+    scope: HashSet<ServiceId>,
+    seen: HashSet<ServiceId>,
+    rejected: HashSet<ServiceId>,
+    /// A broken document could be that of any service.
+    unidentified: bool,
+}
+
+/// What a discovery found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// Services to be planned, without the removed ones.
+    pub services: i64,
+    /// Services that are gone from the source.
+    pub removed: i64,
+    /// Why the run was ended as failed instead: there was no service, and an empty source must not empty the copy.
+    pub failed: Option<String>,
+}
+
+impl Store {
+    /// Begins the discovery of a run: [`Begin::Work`] once, [`Begin::Done`] when it was finished before.
+    pub async fn begin_discovery(&self, run: RunId) -> Result<Begin<Discovery>, Error> {
+        let mut session = self.database.begin(Context::new("discover services of run", run.to_string())).await?;
+        let Some((run, generation)) = fence::close(&mut session, run).await? else {
+            return Ok(Begin::Closed);
+        };
+        if run.discovered {
+            return Ok(Begin::Done);
+        }
+        Ok(Begin::Work(Discovery {
+            session,
+            packet_limit: self.packet_limit,
+            generation,
+            scope: run.scope.iter().cloned().collect(),
+            run,
+            seen: HashSet::new(),
+            rejected: HashSet::new(),
+            unidentified: false,
+        }))
+    }
+
+    /// The services of a run that are to be planned, removed ones included, from the ledger, in byte order.
+    pub async fn discovered_services(&self, run: RunId) -> Result<Vec<ServiceId>, Error> {
+        let mut session = self.database.session(Context::new("list services of run", run.to_string())).await?;
+        let rows = session
+            .fetch_all(
+                "SELECT service_id FROM sync_service WHERE run_id = ? AND state <> 'rejected' ORDER BY service_id",
+                &[(&run.to_string()).into()],
+            )
+            .await?;
+        rows.into_iter().map(|row| Ok(ServiceId(row.text("service_id")?))).collect()
+    }
+}
+
+impl Discovery {
+    /// Records services that were read, in chunks of any size. Services outside the run's scope are ignored.
+    pub async fn put(&mut self, services: &[Service]) -> Result<(), Error> {
+        let mut accepted: Vec<&Service> = Vec::with_capacity(services.len());
+        let mut duplicates = Vec::new();
+        for service in services.iter().filter(|service| in_scope(&self.scope, &service.id)) {
+            if self.rejected.contains(&service.id) {
+                continue;
+            }
+            if self.seen.insert(service.id.clone()) {
+                accepted.push(service);
+            } else {
+                duplicates.push(rejects::duplicate(Level::Service, &service.id, None));
+            }
+        }
+        let documents: Vec<Document<'_>> = accepted
+            .iter()
+            .map(|service| Document {
+                id: service.id.as_str(),
+                name: service.name.as_deref(),
+                attributes: &service.attributes,
+            })
+            .collect();
+        versions::write(&mut self.session, self.packet_limit, Table::Services, self.generation, &documents).await?;
+        self.insert_services(accepted.iter().map(|service| &service.id), "discovered", false).await?;
+        if duplicates.is_empty() { Ok(()) } else { self.reject(&duplicates).await }
+    }
+
+    /// Records documents that break rules, of whatever level.
+    pub async fn reject(&mut self, faults: &[DocumentFault]) -> Result<(), Error> {
+        rejects::record(&mut self.session, self.packet_limit, self.run.run_id, None, faults).await?;
+        for fault in faults.iter().filter(|fault| fault.level == Level::Service) {
+            match &fault.service_id {
+                None => self.unidentified = true,
+                Some(id) if in_scope(&self.scope, id) => self.reject_service(id).await?,
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes vanished services and commits.
+    pub async fn finish(mut self) -> Result<Discovered, Error> {
+        let discovered = self.seen.difference(&self.rejected).count();
+        let vanished = if self.nothing_to_trust(discovered) { Vec::new() } else { self.vanished().await? };
+        if discovered == 0 && vanished.is_empty() {
+            return self.fail().await;
+        }
+
+        let ids: Vec<&str> = vanished.iter().map(ServiceId::as_str).collect();
+        versions::close(&mut self.session, Table::Services, self.generation, &ids).await?;
+        self.insert_services(vanished.iter(), "discovered", true).await?;
+        let run_id = self.run.run_id.to_string();
+        self.session
+            .execute_one(
+                "UPDATE sync_run SET discovered = 1 WHERE run_id = ? AND state = 'running'",
+                &[(&run_id).into()],
+            )
+            .await?;
+        self.session.commit().await?;
+        Ok(Discovered { services: length(discovered), removed: length(vanished.len()), failed: None })
+    }
+
+    /// Whether the absence of a service says nothing.
+    fn nothing_to_trust(&self, discovered: usize) -> bool {
+        self.unidentified || (discovered == 0 && self.scope.is_empty())
+    }
+
+    async fn vanished(&mut self) -> Result<Vec<ServiceId>, Error> {
+        let mut vanished = Vec::new();
+        let mut after = None;
+        loop {
+            let page = versions::open_ids(&mut self.session, Table::Services, after.as_deref(), PAGE).await?;
+            after = page.last().cloned();
+            let Some(_) = after else {
+                return Ok(vanished);
+            };
+            vanished.extend(page.into_iter().map(ServiceId).filter(|id| {
+                in_scope(&self.scope, id) && !self.seen.contains(id) && !self.rejected.contains(id)
+            }));
+        }
+    }
+
+    async fn reject_service(&mut self, id: &ServiceId) -> Result<(), Error> {
+        if !self.rejected.insert(id.clone()) {
+            return Ok(());
+        }
+        if !self.seen.contains(id) {
+            return self.insert_services([id].into_iter(), "rejected", false).await;
+        }
+        versions::take_back(&mut self.session, Table::Services, self.generation, &[id.as_str()]).await?;
+        let run_id = self.run.run_id.to_string();
+        self.session
+            .execute_one(
+                "UPDATE sync_service SET state = 'rejected' WHERE run_id = ? AND service_id = ?",
+                &[(&run_id).into(), id.into()],
+            )
+            .await
+    }
+
+    async fn insert_services<'s>(
+        &mut self,
+        ids: impl Iterator<Item = &'s ServiceId> + Send,
+        state: &'static str,
+        removed: bool,
+    ) -> Result<(), Error> {
+        let run_id = self.run.run_id.to_string();
+        let now = now_ms();
+        let into = "INSERT INTO sync_service (run_id, service_id, state, removed, discovered_at_ms)";
+        let mut insert = Insert::new(&self.session, self.packet_limit, into);
+        for id in ids {
+            let row = [(&run_id).into(), id.into(), state.into(), removed.into(), now.into()];
+            insert.row(&mut self.session, row).await?;
+        }
+        insert.finish(&mut self.session).await?;
+        Ok(())
+    }
+
+    /// Ends the run as failed. No row of a service was written, so that there is nothing to undo; the rejects stay,
+    /// because they may say why.
+    async fn fail(mut self) -> Result<Discovered, Error> {
+        let reason = if !self.rejected.is_empty() || self.unidentified {
+            "no document of a service could be used: see the rejects"
+        } else if self.scope.is_empty() {
+            "the source has no service; an empty source does not empty the copy"
+        } else {
+            "neither the source nor the copy has a service of the run's scope"
+        };
+        let run_id = self.run.run_id.to_string();
+        self.session
+            .execute_one(
+                "UPDATE sync_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ? \
+                 WHERE run_id = ? AND state = 'running'",
+                &[RunState::Failed.as_str().into(), reason.into(), now_ms().into(), (&run_id).into()],
+            )
+            .await?;
+        self.session.commit().await?;
+        Ok(Discovered { services: 0, removed: 0, failed: Some(reason.to_owned()) })
+    }
+}
+
+fn in_scope(scope: &HashSet<ServiceId>, id: &ServiceId) -> bool {
+    scope.is_empty() || scope.contains(id)
+}
+

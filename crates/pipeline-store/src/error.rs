@@ -1,0 +1,181 @@
+//! What can go wrong at the target: each variant says what was being done, to what, and why it failed.
+//!
+//! The variant is chosen from the driver's type, the SQLSTATE and the server's error number, never from a message
+//! text, because texts are translated and reworded. What the runtime does follows from the variant alone.
+
+use std::path::PathBuf;
+
+use pipeline_core::disposition::{Classify, Disposition};
+
+pub use pages::{ERRORS, ErrorPage};
+
+pub(crate) mod fault;
+mod pages;
+#[cfg(test)]
+mod tests;
+
+/// A failed operation on the target.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is away: not reachable, shutting down, read-only, out of connections or out of space.
+    #[error("could not {operation} `{subject}`: the database is not available")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Other transactions were in the way: a deadlock, a lock that was waited for too long, a busy file.
+    #[error("could not {operation} `{subject}`: another transaction was in the way")]
+    Contended {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The answer to a commit was lost. It may have happened or not; the ledger knows.
+    #[error("could not learn whether `{subject}` was committed ({operation})")]
+    CommitUnknown {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A value does not fit its column.
+    #[error("cannot {operation} `{subject}`: the database refuses a value")]
+    ValueRefused {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database account lacks a privilege, or is refused altogether.
+    #[error("could not {operation} `{subject}`: the database account is not allowed to")]
+    Denied {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database answered something that this program does not understand, or the reverse.
+    #[error("cannot {operation} `{subject}`: the database and this program disagree")]
+    Disagreement {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The target's URL is not one that a store can be made from.
+    #[error("cannot use `{url}` as target: {reason}")]
+    InvalidTarget {
+        /// The URL, without its password.
+        url: String,
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// The file with the target's password could not be read.
+    #[error("cannot read the password file `{path}`")]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The target's tables are not those that this program was built for.
+    #[error("cannot use `{target}`: its schema has version {found}, this program needs {needed}")]
+    NotMigrated {
+        /// The target, without its password.
+        target: String,
+        /// The version found; 0 when there is none.
+        found: i64,
+        /// The version needed.
+        needed: i64,
+    },
+    /// The server has no collation that compares ids byte for byte.
+    #[error("cannot migrate `{target}`: the server has neither `utf8mb4_nopad_bin` nor `utf8mb4_0900_bin`")]
+    NoCollation {
+        /// The target, without its password.
+        target: String,
+    },
+    /// A message names something that the ledger does not have.
+    #[error("cannot {operation} `{subject}`: the ledger has no such {what}")]
+    NotInLedger {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// The kind of thing that is missing.
+        what: &'static str,
+    },
+    /// A request for a run that cannot be one.
+    #[error("cannot open a run: {reason}")]
+    InvalidRequest {
+        /// What was found and what was expected.
+        reason: String,
+    },
+    /// Something that the ledger promises does not hold.
+    #[error("cannot {operation} `{subject}`: {broken}")]
+    Broken {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What was found and what was promised.
+        broken: String,
+    },
+}
+
+impl Classify for Error {
+    fn disposition(&self) -> Disposition {
+        match self {
+            // Denied is repaired by an administrator while the message waits, like a database that is away.
+            Self::Unavailable { .. } | Self::Denied { .. } => Disposition::Unavailable,
+            // Handling again begins by reading the ledger, so an unknown commit needs nothing special.
+            Self::Contended { .. } | Self::CommitUnknown { .. } => Disposition::Retry,
+            Self::ValueRefused { .. } | Self::NotInLedger { .. } | Self::InvalidRequest { .. } => Disposition::Reject,
+            Self::Disagreement { .. }
+            | Self::InvalidTarget { .. }
+            | Self::PasswordFile { .. }
+            | Self::NotMigrated { .. }
+            | Self::NoCollation { .. }
+            | Self::Broken { .. } => Disposition::Halt,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "SLUICE-STORE-001",
+            Self::Contended { .. } => "SLUICE-STORE-002",
+            Self::CommitUnknown { .. } => "SLUICE-STORE-003",
+            Self::ValueRefused { .. } => "SLUICE-STORE-004",
+            Self::Denied { .. } => "SLUICE-STORE-005",
+            Self::Disagreement { .. } => "SLUICE-STORE-006",
+            Self::InvalidTarget { .. } => "SLUICE-STORE-007",
+            Self::PasswordFile { .. } => "SLUICE-STORE-008",
+            Self::NotMigrated { .. } => "SLUICE-STORE-009",
+            Self::NoCollation { .. } => "SLUICE-STORE-010",
+            Self::NotInLedger { .. } => "SLUICE-STORE-011",
+            Self::InvalidRequest { .. } => "SLUICE-STORE-012",
+            Self::Broken { .. } => "SLUICE-STORE-013",
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! From what a driver says to what kind of fault it is.
+
+use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
+
+use super::Error;
+use crate::database::Context;
+
+/// The kinds of fault that a statement can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Unavailable,
+    Contended,
+    ValueRefused,
+    Denied,
+    Disagreement,
+}
+
+impl Error {
+    /// The error of a statement that failed.
+    pub(crate) fn statement(context: &Context, source: sqlx::Error) -> Self {
+        let operation = context.operation;
+        let subject = context.subject.clone();
+        match fault(&source) {
+            Fault::Unavailable => Self::Unavailable { operation, subject, source },
+            Fault::Contended => Self::Contended { operation, subject, source },
+            Fault::ValueRefused => Self::ValueRefused { operation, subject, source },
+            Fault::Denied => Self::Denied { operation, subject, source },
+            Fault::Disagreement => Self::Disagreement { operation, subject, source },
+        }
+    }
+
+    /// The error of a commit that failed. When the database itself says no, the transaction is rolled back; when the
+    /// line went dead instead of answering, nobody knows.
+    pub(crate) fn commit(context: &Context, source: sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::Database(_) => Self::statement(context, source),
+            _ => Self::CommitUnknown { operation: context.operation, subject: context.subject.clone(), source },
+        }
+    }
+
+    /// The error of a promise of the ledger that does not hold.
+    pub(crate) fn broken(context: &Context, broken: impl Into<String>) -> Self {
+        Self::Broken { operation: context.operation, subject: context.subject.clone(), broken: broken.into() }
+    }
+}
+
+/// Whether a statement failed because a unique key has the value already.
+pub(crate) fn is_duplicate(error: &Error) -> bool {
+    match error {
+        Error::Disagreement { source: sqlx::Error::Database(source), .. } => source.is_unique_violation(),
+        _ => false,
+    }
+}
+
+fn fault(error: &sqlx::Error) -> Fault {
+    match error {
+        sqlx::Error::Database(error) => database_fault(error.as_ref()),
+        // A protocol error in mid-stream means that the connection is of no more use; a new one may be.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => Fault::Unavailable,
+        // The enum may grow; what is not known is our fault until looked at.
+        _ => Fault::Disagreement,
+    }
+}
+
+fn database_fault(error: &(dyn DatabaseError + 'static)) -> Fault {
+    if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return mysql_fault(error.number(), error.code());
+    }
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        let code = error.code().and_then(|code| code.parse().ok());
+        return code.map_or(Fault::Disagreement, sqlite_fault);
+    }
+    Fault::Disagreement
+}
+
+/// Error numbers of MySQL and MariaDB; where both use a number, they mean the same. What is not listed is judged by
+/// the class of its SQLSTATE.
+pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
+    match number {
+        // Lock wait time-out, deadlock, record changed since read, table definition changed, statement killed,
+        // prepared statement to be made again, NOWAIT refused, statement time-out (both dialects).
+        1205 | 1213 | 1020 | 1412 | 1317 | 1615 | 3572 | 3024 | 1969 => Fault::Contended,
+        // Too many connections (server, user, resource), shutdown, connection killed or aborted, network, host
+        // blocked.
+        1040 | 1203 | 1226 | 1053 | 1927 | 1152 | 1184 | 1158..=1161 | 1129 | 4031 => Fault::Unavailable,
+        // Read-only server or transaction; disk or table full, storage engine error, out of memory; no such database.
+        1290 | 1836 | 1792 | 1021 | 1114 | 1030 | 1037 | 1041 | 1049 => Fault::Unavailable,
+        // Access denied: database, user, table, column, special, routine, password-less, host, insecure transport.
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1130 | 3159 | 1820 => Fault::Denied,
+        // Too long, out of range, wrong string, wrong value, truncated, null, bad UTF-8, packet too large, CHECK.
+        1406 | 1264 | 1366 | 1292 | 1265 | 1048 | 1300 | 1153 | 3819 | 4025 => Fault::ValueRefused,
+        // Duplicates: every key is guarded by the ledger, so a duplicate is a broken promise, not a bad value.
+        1022 | 1062 | 1169 | 1586 => Fault::Disagreement,
+        _ => match sqlstate.and_then(|state| state.get(..2)) {
+            Some("08") => Fault::Unavailable,
+            Some("40") => Fault::Contended,
+            Some("22") => Fault::ValueRefused,
+            Some("28") => Fault::Denied,
+            _ => Fault::Disagreement,
+        },
+    }
+}
+
+/// SQLite's extended result codes; the low byte is the primary code.
+pub(super) fn sqlite_fault(code: i32) -> Fault {
+    const UNIQUE: i32 = 2067;
+    const PRIMARY_KEY: i32 = 1555;
+    if code == UNIQUE || code == PRIMARY_KEY {
+        return Fault::Disagreement;
+    }
+    match code & 0xff {
+        // BUSY, LOCKED, INTERRUPT
+        5 | 6 | 9 => Fault::Contended,
+        // NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
+        7 | 8 | 10 | 13 | 14 | 15 => Fault::Unavailable,
+        // PERM, AUTH
+        3 | 23 => Fault::Denied,
+        // TOOBIG, CONSTRAINT, MISMATCH
+        18..=20 => Fault::ValueRefused,
+        _ => Fault::Disagreement,
+    }
+}

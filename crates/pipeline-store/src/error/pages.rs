@@ -1,0 +1,115 @@
+//! What people are told about each code; `sluice explain` prints it and `docs/errors/` is made from it.
+
+/// The explanation of one code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// Such as `SLUICE-STORE-003`.
+    pub code: &'static str,
+    /// A few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// All codes of this crate, in order.
+pub const ERRORS: &[ErrorPage] = &[
+    ErrorPage {
+        code: "SLUICE-STORE-001",
+        title: "the database is not available",
+        cause: "The target could not be reached, is shutting down, is read-only, has no connection left for this \
+                account, has no space left, or does not have the database named in `target.url`.",
+        remedy: "Nothing is lost: the stage holds its messages and tries again by itself. Check that the server runs \
+                 and that `target.url` names it, that the disk is not full, and that `max_connections` of the server \
+                 covers `target.max_connections` of all processes together.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-002",
+        title: "another transaction was in the way",
+        cause: "A deadlock, a lock that was held too long, or a busy SQLite file. Single cases are normal and are \
+                tried again. Many of them mean that something else writes to Sluice's tables or holds long \
+                transactions open.",
+        remedy: "If a message became a dead letter with this code, find the transaction that holds the locks \
+                 (`SHOW ENGINE INNODB STATUS`), end it, and replay the dead letter.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-003",
+        title: "the answer to a commit was lost",
+        cause: "The connection broke between the commit and its answer, so that the transaction may have happened or \
+                not.",
+        remedy: "Nothing: the message is handled again, begins by reading the ledger, and does only what is missing.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-004",
+        title: "the database refuses a value",
+        cause: "A value is too long or out of range for its column, or one row is larger than the server's \
+                `max_allowed_packet`. Sources check these bounds, so that this is rare.",
+        remedy: "The dead letter names the batch. Raise `max_allowed_packet` if rows are meant to be so large, or \
+                 repair the document, then replay the dead letter.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-005",
+        title: "the database account is not allowed to",
+        cause: "The password is wrong, or the account lacks a privilege. A loading account needs SELECT, INSERT, \
+                UPDATE and DELETE on the database; only the migration needs CREATE, ALTER, INDEX, DROP and CREATE \
+                VIEW.",
+        remedy: "Grant the privilege or correct the password. The stages go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-006",
+        title: "the database and this program disagree",
+        cause: "A table, column or type is not what the program expects, or a key that the ledger guards was there \
+                already. Usually the tables were changed by hand, or it is a fault of Sluice.",
+        remedy: "The process has stopped and has committed nothing past the failure. Compare the tables with those of \
+                 a fresh `sluice migrate`; if they are the same, report the error with its log lines.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-007",
+        title: "the target's URL cannot be used",
+        cause: "`target.url` is empty, has an unknown scheme, or cannot be parsed.",
+        remedy: "Write `mysql://user@host:port/database` (for MySQL and MariaDB) or `sqlite:///folder/file.db`.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-008",
+        title: "the password file cannot be read",
+        cause: "`target.password_file` names a file that is not there or that this account may not read.",
+        remedy: "Correct the path or the file's permissions. The file holds the password and nothing else; a final \
+                 line break is ignored.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-009",
+        title: "the target's tables have another version",
+        cause: "The database was never migrated, or was migrated by an older or a newer release.",
+        remedy: "Run the migration of this release with an account that may change tables, or use the release that \
+                 fits the tables. Stages never change tables themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-010",
+        title: "the server cannot compare ids byte for byte",
+        cause: "Neither `utf8mb4_nopad_bin` (MariaDB 10.2 or later) nor `utf8mb4_0900_bin` (MySQL 8.0.17 or later) \
+                exists, so that ids differing only in a trailing space would be one.",
+        remedy: "Use MariaDB 10.11 or later, or MySQL 8.4 or later.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-011",
+        title: "the ledger has no such thing",
+        cause: "A message names a service or batch that the target's ledger does not have, although its run is open. \
+                Messages are produced from the ledger, so that this one was made elsewhere, or for another target.",
+        remedy: "Check that all stages use the same `target.url`. The message is among the dead letters.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-012",
+        title: "the request for a run cannot be one",
+        cause: "Its run id is not a UUID, its batch size is less than 1, or a tolerance is negative or not a number.",
+        remedy: "Correct the request and send it again; `sluice run start` makes valid ones.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-013",
+        title: "a promise of the ledger does not hold",
+        cause: "The counts of a service do not add up, or a row is in a state that no transaction of Sluice leaves. \
+                Tables were changed by hand, or it is a fault of Sluice.",
+        remedy: "The process has stopped and has committed nothing past the failure; readers still see the last \
+                 activated generation. Abort the run and start a new one; report the error with its log lines.",
+    },
+];

@@ -1,0 +1,54 @@
+use std::collections::BTreeSet;
+
+use pipeline_core::disposition::{Classify, Disposition};
+
+use super::{
+    ERRORS, Error,
+    fault::{Fault, mysql_fault, sqlite_fault},
+};
+use crate::database::Context;
+
+#[test]
+fn server_numbers_are_judged_before_sqlstates() {
+    assert_eq!(mysql_fault(1213, Some("40001")), Fault::Contended);
+    assert_eq!(mysql_fault(1205, Some("HY000")), Fault::Contended);
+    assert_eq!(mysql_fault(1040, Some("08004")), Fault::Unavailable);
+    assert_eq!(mysql_fault(1290, Some("HY000")), Fault::Unavailable);
+    assert_eq!(mysql_fault(1045, Some("28000")), Fault::Denied);
+    assert_eq!(mysql_fault(1142, Some("42000")), Fault::Denied);
+    assert_eq!(mysql_fault(1406, Some("22001")), Fault::ValueRefused);
+    assert_eq!(mysql_fault(1146, Some("42S02")), Fault::Disagreement);
+    assert_eq!(mysql_fault(1062, Some("23000")), Fault::Disagreement);
+    assert_eq!(mysql_fault(9999, Some("08S01")), Fault::Unavailable);
+    assert_eq!(mysql_fault(9999, None), Fault::Disagreement);
+}
+
+#[test]
+fn sqlite_extended_codes_are_judged_by_their_primary_code() {
+    assert_eq!(sqlite_fault(5), Fault::Contended);
+    assert_eq!(sqlite_fault(517), Fault::Contended);
+    assert_eq!(sqlite_fault(13), Fault::Unavailable);
+    assert_eq!(sqlite_fault(1555), Fault::Disagreement);
+    assert_eq!(sqlite_fault(1299), Fault::ValueRefused);
+    assert_eq!(sqlite_fault(1), Fault::Disagreement);
+}
+
+#[test]
+fn a_commit_without_an_answer_is_unknown_and_tried_again() {
+    let context = Context::new("store batch", "r/s/0");
+    let cut = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+    let error = Error::commit(&context, cut);
+    assert!(matches!(error, Error::CommitUnknown { .. }));
+    assert_eq!(error.disposition(), Disposition::Retry);
+}
+
+#[test]
+fn every_page_has_a_code_of_its_own_in_order() {
+    let codes: Vec<_> = ERRORS.iter().map(|page| page.code).collect();
+    let sorted: BTreeSet<_> = codes.iter().copied().collect();
+    assert_eq!(codes, sorted.into_iter().collect::<Vec<_>>());
+    let numbered: Vec<_> = (1..=ERRORS.len()).map(|number| format!("SLUICE-STORE-{number:03}")).collect();
+    assert_eq!(codes, numbered);
+    let last = Error::broken(&Context::new("test", ""), "");
+    assert_eq!(codes.last(), Some(&last.code()), "the last variant has the last code");
+}

@@ -1,0 +1,110 @@
+//! Many rows in few statements.
+//!
+//! Full chunks share one statement text, so that a connection prepares it once; what is left over is prepared for
+//! this one time. Chunks are bounded by rows, by placeholders and by bytes, whichever is reached first.
+
+use crate::{
+    Error,
+    database::{Session, Value},
+};
+
+/// Rows in a full chunk. Beyond some thousands, larger statements gain nothing and cost memory on both sides.
+const ROWS: usize = 1_000;
+/// Bytes in a chunk, at most; and at most a quarter of what the server accepts.
+const BYTES: usize = 4 * 1024 * 1024;
+
+/// Collects rows of `N` columns and inserts them chunk by chunk.
+pub(crate) struct Insert<'v, const N: usize> {
+    into: &'static str,
+    values: Vec<Value<'v>>,
+    bytes: usize,
+    max_rows: usize,
+    max_bytes: usize,
+    inserted: u64,
+}
+
+impl<'v, const N: usize> Insert<'v, N> {
+    /// `into` is the statement up to its rows: `INSERT INTO t (a, b)`.
+    pub(crate) fn new(session: &Session, packet_limit: usize, into: &'static str) -> Self {
+        Self {
+            into,
+            values: Vec::new(),
+            bytes: 0,
+            max_rows: session.dialect().max_placeholders().checked_div(N).unwrap_or(1).min(ROWS),
+            max_bytes: BYTES.min(packet_limit / 4),
+            inserted: 0,
+        }
+    }
+
+    /// Adds a row; may insert those before it.
+    pub(crate) async fn row(&mut self, session: &mut Session, row: [Value<'v>; N]) -> Result<(), Error> {
+        let bytes: usize = row.iter().map(Value::size).sum();
+        if self.rows() > 0 && self.bytes.saturating_add(bytes) > self.max_bytes {
+            self.flush(session).await?;
+        }
+        self.values.extend(row);
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.rows() >= self.max_rows {
+            self.flush(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Inserts what is left; gives the number of all rows inserted.
+    pub(crate) async fn finish(mut self, session: &mut Session) -> Result<u64, Error> {
+        self.flush(session).await?;
+        Ok(self.inserted)
+    }
+
+    fn rows(&self) -> usize {
+        self.values.len().checked_div(N).unwrap_or(0)
+    }
+
+    async fn flush(&mut self, session: &mut Session) -> Result<(), Error> {
+        let rows = self.rows();
+        if rows == 0 {
+            return Ok(());
+        }
+        let row = format!("({})", placeholders(N));
+        let sql = format!("{} VALUES {}", self.into, vec![row.as_str(); rows].join(","));
+        let inserted = if rows == self.max_rows {
+            session.execute(sql, &self.values).await?
+        } else {
+            session.execute_once(sql, &self.values).await?
+        };
+        self.inserted = self.inserted.saturating_add(inserted);
+        self.values.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
+/// `?,?,?`
+pub(crate) fn placeholders(count: usize) -> String {
+    vec!["?"; count].join(",")
+}
+
+/// Ids in one `IN` list.
+pub(crate) const IN_LIST: usize = 256;
+
+/// The placeholders and values of an `IN` list of 1 to [`IN_LIST`] ids. The list is filled up to a power of two with
+/// its last id, which changes nothing in the answer and keeps the number of different statements small.
+pub(crate) fn in_list<'v>(ids: &[&'v str]) -> (String, Vec<Value<'v>>) {
+    let length = ids.len().next_power_of_two();
+    let mut values: Vec<Value<'v>> = ids.iter().map(|id| Value::Text(id)).collect();
+    let filler = values.last().copied().unwrap_or(Value::Null);
+    values.resize(length, filler);
+    (placeholders(length), values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{in_list, placeholders};
+
+    #[test]
+    fn an_in_list_is_filled_up_to_a_power_of_two() {
+        let (marks, values) = in_list(&["a", "b", "c"]);
+        assert_eq!(marks, placeholders(4));
+        assert_eq!(values, ["a".into(), "b".into(), "c".into(), "c".into()]);
+    }
+}

@@ -1,0 +1,182 @@
+//! Tables and views, and the version that they have.
+//!
+//! Definitions commit by themselves on MySQL and MariaDB, so a migration cannot be undone half-way. Instead every
+//! statement of a migration may be run again, and the version is recorded after the last one: a migration that was
+//! cut off is run once more from its beginning.
+
+use crate::{
+    Error, Store,
+    clock::now_ms,
+    database::{Context, Session},
+    dialect::Dialect,
+};
+
+/// A step from one version of the schema to the next.
+struct Migration {
+    version: i64,
+    mysql: &'static str,
+    sqlite: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    mysql: include_str!("../migrations/mysql/0001_ledger_and_rows.sql"),
+    sqlite: include_str!("../migrations/sqlite/0001_ledger_and_rows.sql"),
+}];
+
+/// The version that this program was built for.
+const NEEDED: i64 = 1;
+
+/// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
+const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
+
+/// Seconds that a migration waits for another one to end.
+const LOCK_TIMEOUT: i64 = 60;
+
+/// Schema versions before and after a migration; 0 is an empty database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Migrated {
+    /// Before.
+    pub from: i64,
+    /// After.
+    pub to: i64,
+}
+
+impl Store {
+    /// Creates or upgrades tables and views. The only operation that needs more than SELECT, INSERT, UPDATE and
+    /// DELETE. Running it again changes nothing.
+    pub async fn migrate(&self) -> Result<Migrated, Error> {
+        let mut session = self.database.session(Context::new("migrate", &*self.target)).await?;
+        let locked = lock(&mut session).await?;
+        let result = self.migrate_locked(&mut session).await;
+        if locked {
+            session.fetch_all("SELECT RELEASE_LOCK('sluice_migration') AS released", &[]).await?;
+        }
+        result
+    }
+
+    /// Fails unless the schema has exactly the version that this program was built for.
+    pub async fn check_migrated(&self) -> Result<(), Error> {
+        let mut session = self.database.session(Context::new("check the schema of", &*self.target)).await?;
+        match version(&mut session).await? {
+            NEEDED => Ok(()),
+            found => Err(Error::NotMigrated { target: self.describe(), found, needed: NEEDED }),
+        }
+    }
+
+    async fn migrate_locked(&self, session: &mut Session) -> Result<Migrated, Error> {
+        let from = version(session).await?;
+        if from > NEEDED {
+            return Err(Error::NotMigrated { target: self.describe(), found: from, needed: NEEDED });
+        }
+        session
+            .execute_text(
+                "CREATE TABLE IF NOT EXISTS sluice_schema \
+                 (version BIGINT NOT NULL PRIMARY KEY, applied_at_ms BIGINT NOT NULL)",
+            )
+            .await?;
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
+            let text = match session.dialect() {
+                Dialect::MySql => migration.mysql.replace("{collation}", self.collation(session).await?),
+                Dialect::Sqlite => migration.sqlite.to_owned(),
+            };
+            for statement in statements(&text) {
+                session.execute_text(&statement).await?;
+            }
+            session
+                .execute(
+                    "INSERT INTO sluice_schema (version, applied_at_ms) VALUES (?, ?)",
+                    &[migration.version.into(), now_ms().into()],
+                )
+                .await?;
+        }
+        Ok(Migrated { from, to: NEEDED })
+    }
+
+    /// The collation of ids: asked from the server by name, because version texts say little across two dialects.
+    async fn collation(&self, session: &mut Session) -> Result<&'static str, Error> {
+        for collation in COLLATIONS {
+            let found = session
+                .fetch_optional(
+                    "SELECT collation_name AS name FROM information_schema.collations WHERE collation_name = ?",
+                    &[collation.into()],
+                )
+                .await?;
+            if found.is_some() {
+                return Ok(collation);
+            }
+        }
+        Err(Error::NoCollation { target: self.describe() })
+    }
+}
+
+/// Keeps a second migration out until the first has ended. SQLite needs no lock: its definitions take the file's, and
+/// each may be run again.
+async fn lock(session: &mut Session) -> Result<bool, Error> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(false);
+    }
+    let got = session
+        .fetch_one("SELECT GET_LOCK('sluice_migration', ?) AS got", &[LOCK_TIMEOUT.into()])
+        .await?
+        .optional_int("got")?;
+    match got {
+        Some(1) => Ok(true),
+        _ => Err(Error::Contended {
+            operation: session.context().operation,
+            subject: session.context().subject.clone(),
+            source: sqlx::Error::PoolTimedOut,
+        }),
+    }
+}
+
+/// The schema's version; 0 when its table does not exist. Looked up in the catalogue first, so that a missing table is
+/// an answer and not an error.
+async fn version(session: &mut Session) -> Result<i64, Error> {
+    let catalogue = match session.dialect() {
+        Dialect::MySql => {
+            "SELECT COUNT(*) AS found FROM information_schema.tables \
+             WHERE table_schema = DATABASE() AND table_name = 'sluice_schema'"
+        }
+        Dialect::Sqlite => "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'sluice_schema'",
+    };
+    if session.fetch_one(catalogue, &[]).await?.int("found")? == 0 {
+        return Ok(0);
+    }
+    session.fetch_one("SELECT COALESCE(MAX(version), 0) AS version FROM sluice_schema", &[]).await?.int("version")
+}
+
+/// The statements of a migration file, without its comments.
+fn statements(text: &str) -> Vec<String> {
+    let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    let code = code.join("\n");
+    code.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MIGRATIONS, NEEDED, statements};
+
+    #[test]
+    fn the_last_migration_gives_the_version_that_is_needed() {
+        let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert_eq!(versions, (1..=NEEDED).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_statement_of_a_migration_may_be_run_again() {
+        for migration in MIGRATIONS {
+            for statement in statements(migration.mysql) {
+                let again = statement.starts_with("CREATE TABLE IF NOT EXISTS")
+                    || statement.starts_with("CREATE OR REPLACE VIEW");
+                assert!(again, "{statement}");
+            }
+            for statement in statements(migration.sqlite) {
+                let again = statement.contains(" IF NOT EXISTS ")
+                    || statement.starts_with("DROP VIEW IF EXISTS")
+                    || statement.starts_with("CREATE VIEW");
+                assert!(again, "{statement}");
+            }
+        }
+    }
+}

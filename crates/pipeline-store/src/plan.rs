@@ -1,0 +1,368 @@
+//! The providers stage's transaction: which providers a service has, and in which batches they are read.
+//!
+//! One transaction writes the changed versions of providers, closes the vanished ones, and plans the batches with
+//! their counts, so that a service is either planned completely or not at all. The batches are the outbox: messages
+//! are made from them, as often as it takes.
+//!
+//! What is not seen is removed, so a plan must be sure of what it has seen:
+//! - a provider whose document is broken counts as seen: it keeps its last good row and content;
+//! - a broken document that could be any provider's keeps all providers of the service from being removed;
+//! - a service that is gone has an empty plan, which closes all its providers: if it comes back in a later
+//!   generation, the old ones do not come back with it.
+//!
+//! **Ordinals.** The content of a provider has the number `generation × 2³² + ordinal`, and ordinals must be unique in
+//! the run. Batches count within their service from 0; where the service begins is taken from the run's counter in
+//! the last statement before the commit. The counter's row is locked for the length of one commit, not of a plan.
+//!
+//! **Memory.** A plan holds the ids of its service's providers, about a hundred bytes each, to know what has vanished.
+
+use std::collections::HashSet;
+
+use pipeline_core::{
+    documents::{DocumentFault, Level, Provider},
+    ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
+};
+
+use crate::{
+    Begin, Error, Store,
+    clock::now_ms,
+    database::{Context, Row, Session},
+    fence, rejects,
+    versions::{self, Document, Table},
+};
+
+use vanish::Kept;
+
+mod vanish;
+
+/// Ordinals of a run: content ids have 32 bits for them.
+const MAX_ORDINAL: i64 = 1 << 32;
+
+/// An open plan: one transaction. Dropping it without [`Plan::finish`] rolls back.
+#[derive(Debug)]
+pub struct Plan {
+    session: Session,
+    packet_limit: usize,
+    run_id: String,
+    run: RunId,
+    generation: Generation,
+    service_id: ServiceId,
+    batch_size: usize,
+    removed: bool,
+    /// Providers in batches, and those waiting for their batch to fill.
+    planned: HashSet<ProviderId>,
+    waiting: Vec<ProviderId>,
+    next_batch: i32,
+    next_ordinal: i64,
+    /// Providers with a broken document that are in no batch.
+    rejected: HashSet<ProviderId>,
+    /// Broken documents of providers without an id.
+    unidentified: i64,
+    /// Providers that a broken document without a service may belong to.
+    protected: HashSet<ProviderId>,
+    protect_all: bool,
+}
+
+/// What a plan came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Batches to be stored.
+    pub batches: i64,
+    /// Providers planned, rejected ones included.
+    pub providers: i64,
+    /// Providers that are gone from the source.
+    pub removed: i64,
+}
+
+/// A batch as the plan made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedBatch {
+    /// Its number within the service, from 0.
+    pub batch_no: BatchNo,
+    /// Its providers, in plan order.
+    pub provider_ids: Vec<ProviderId>,
+    /// Its content is stored.
+    pub stored: bool,
+}
+
+impl Store {
+    /// Begins the plan of one service: [`Begin::Work`] once, [`Begin::Done`] when it was planned before.
+    /// [`Error::NotInLedger`] when the run is open and has no such service.
+    pub async fn begin_plan(
+        &self,
+        run: RunId,
+        generation: Generation,
+        service: &ServiceId,
+    ) -> Result<Begin<Plan>, Error> {
+        let context = Context::new("plan service", format!("{run}/{service}"));
+        let mut session = self.database.begin(context).await?;
+        let Some((open, _)) = fence::pass_open(&mut session, run).await?.filter(|(_, found)| *found == generation)
+        else {
+            return Ok(Begin::Closed);
+        };
+        // The lock on the service's row makes a second worker with the same message wait, and then find it planned.
+        let run_id = run.to_string();
+        let lock = session.dialect().exclusive_lock();
+        let row = session
+            .fetch_optional(
+                format!("SELECT state, removed FROM sync_service WHERE run_id = ? AND service_id = ?{lock}"),
+                &[(&run_id).into(), service.into()],
+            )
+            .await?;
+        let found = row.map(|row| Ok((row.text("state")?, row.int("removed")? != 0))).transpose()?;
+        let removed = match found {
+            None => return Err(not_in_ledger(session.context(), "service")),
+            Some((state, removed)) if state == "discovered" => removed,
+            Some((state, _)) if state == "rejected" => return Ok(Begin::Closed),
+            Some(_) => return Ok(Begin::Done),
+        };
+        let mut plan = Plan {
+            session,
+            packet_limit: self.packet_limit,
+            run_id,
+            run,
+            generation,
+            service_id: service.clone(),
+            batch_size: usize::try_from(open.batch_size).unwrap_or(usize::MAX).max(1),
+            removed,
+            planned: HashSet::new(),
+            waiting: Vec::new(),
+            next_batch: 0,
+            next_ordinal: 0,
+            rejected: HashSet::new(),
+            unidentified: 0,
+            protected: HashSet::new(),
+            protect_all: false,
+        };
+        if !removed {
+            plan.read_earlier_rejects().await?;
+        }
+        Ok(Begin::Work(plan))
+    }
+
+    /// The batches of a planned service, from the ledger, in order.
+    pub async fn planned_batches(&self, run: RunId, service: &ServiceId) -> Result<Vec<PlannedBatch>, Error> {
+        let context = Context::new("list batches of service", format!("{run}/{service}"));
+        let mut session = self.database.session(context).await?;
+        let rows = session
+            .fetch_all(
+                "SELECT batch_no, provider_ids, state FROM sync_batch WHERE run_id = ? AND service_id = ? \
+                 ORDER BY batch_no",
+                &[(&run.to_string()).into(), service.into()],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                let batch_no = i32::try_from(row.int("batch_no")?).map_err(|error| row.broken(error.to_string()))?;
+                Ok(PlannedBatch {
+                    batch_no: BatchNo(batch_no),
+                    provider_ids: provider_ids(&row)?,
+                    stored: row.text("state")? == "stored",
+                })
+            })
+            .collect()
+    }
+}
+
+impl Plan {
+    /// Providers in one batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// The service is gone from the source: read nothing, just finish.
+    pub fn removed(&self) -> bool {
+        self.removed
+    }
+
+    /// Records providers that were read, in chunks of any size; batches are cut at [`Plan::batch_size`].
+    pub async fn put(&mut self, providers: &[Provider]) -> Result<(), Error> {
+        let mut accepted: Vec<&Provider> = Vec::with_capacity(providers.len());
+        let mut duplicates = Vec::new();
+        for provider in providers {
+            if self.rejected.contains(&provider.id) {
+                continue;
+            }
+            if self.planned.insert(provider.id.clone()) {
+                accepted.push(provider);
+            } else {
+                duplicates.push(rejects::duplicate(Level::Provider, &self.service_id, Some(&provider.id)));
+            }
+        }
+        let documents: Vec<Document<'_>> = accepted
+            .iter()
+            .map(|provider| Document {
+                id: provider.id.as_str(),
+                name: provider.name.as_deref(),
+                attributes: &provider.attributes,
+            })
+            .collect();
+        let table = Table::Providers(&self.service_id);
+        versions::write(&mut self.session, self.packet_limit, table, self.generation, &documents).await?;
+
+        for provider in accepted {
+            self.waiting.push(provider.id.clone());
+            if self.waiting.len() >= self.batch_size {
+                self.cut_batch().await?;
+            }
+        }
+        if duplicates.is_empty() { Ok(()) } else { self.reject(&duplicates).await }
+    }
+
+    /// Records documents that break rules. A provider that is in a batch already stays there, and the batch will find
+    /// it rejected.
+    pub async fn reject(&mut self, faults: &[DocumentFault]) -> Result<(), Error> {
+        rejects::record(&mut self.session, self.packet_limit, self.run, Some(&self.service_id), faults).await?;
+        for fault in faults.iter().filter(|fault| fault.level == Level::Provider) {
+            match &fault.provider_id {
+                None => {
+                    self.unidentified += 1;
+                    self.protect_all = true;
+                }
+                Some(id) if self.planned.contains(id) => {
+                    let table = Table::Providers(&self.service_id);
+                    versions::take_back(&mut self.session, table, self.generation, &[id.as_str()]).await?;
+                }
+                Some(id) => {
+                    self.rejected.insert(id.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes vanished providers and commits.
+    pub async fn finish(mut self) -> Result<Planned, Error> {
+        if !self.waiting.is_empty() {
+            self.cut_batch().await?;
+        }
+        let (removed, kept) = self.close_vanished().await?;
+        let rejected = length(self.rejected.len()).saturating_add(self.unidentified);
+        let planned = Planned {
+            batches: i64::from(self.next_batch),
+            providers: self.next_ordinal.saturating_add(rejected),
+            removed,
+        };
+        let first_ordinal = self.take_ordinals().await?;
+        self.record(&planned, rejected, &kept, first_ordinal).await?;
+        self.session.commit().await?;
+        Ok(planned)
+    }
+
+    /// What earlier transactions of the run found broken. A provider of this service whose own document is broken is
+    /// rejected; one whose document does not even name its service may be one of ours, and must not be removed.
+    async fn read_earlier_rejects(&mut self) -> Result<(), Error> {
+        let rows = self
+            .session
+            .fetch_all(
+                "SELECT service_id, provider_id FROM sync_reject \
+                 WHERE run_id = ? AND level = 'provider' AND (service_id = ? OR service_id IS NULL)",
+                &[(&self.run_id).into(), (&self.service_id).into()],
+            )
+            .await?;
+        for row in rows.into_iter() {
+            let ours = row.optional_text("service_id")?.is_some();
+            let provider = row.optional_text("provider_id")?.map(ProviderId);
+            match (ours, provider) {
+                (true, Some(id)) => drop(self.rejected.insert(id)),
+                (false, Some(id)) => drop(self.protected.insert(id)),
+                (true, None) => {
+                    self.unidentified += 1;
+                    self.protect_all = true;
+                }
+                (false, None) => self.protect_all = true,
+            }
+        }
+        Ok(())
+    }
+
+    async fn cut_batch(&mut self) -> Result<(), Error> {
+        let provider_ids = serde_json::to_string(&self.waiting)
+            .map_err(|error| Error::broken(self.session.context(), error.to_string()))?;
+        let providers = length(self.waiting.len());
+        self.session
+            .execute_one(
+                "INSERT INTO sync_batch (run_id, service_id, batch_no, state, first_ordinal, provider_ids, providers, \
+                 stored, unchanged, rejected, skipped, bundles, fields, bundles_written, fields_written, planned_at_ms) \
+                 VALUES (?, ?, ?, 'planned', ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?)",
+                &[
+                    (&self.run_id).into(),
+                    (&self.service_id).into(),
+                    BatchNo(self.next_batch).into(),
+                    self.next_ordinal.into(),
+                    (&provider_ids).into(),
+                    providers.into(),
+                    now_ms().into(),
+                ],
+            )
+            .await?;
+        self.waiting.clear();
+        self.next_ordinal = self.next_ordinal.saturating_add(providers);
+        self.next_batch = self
+            .next_batch
+            .checked_add(1)
+            .ok_or_else(|| Error::broken(self.session.context(), "a service has more batches than can be numbered"))?;
+        Ok(())
+    }
+
+    /// Takes as many ordinals as the service has providers in batches; gives the first. Must stay the last lock before
+    /// the commit: all plans of the run meet here.
+    async fn take_ordinals(&mut self) -> Result<i64, Error> {
+        self.session
+            .execute_one(
+                "UPDATE sync_ordinals SET next_ordinal = next_ordinal + ? WHERE run_id = ?",
+                &[self.next_ordinal.into(), (&self.run_id).into()],
+            )
+            .await?;
+        let next = self
+            .session
+            .fetch_one("SELECT next_ordinal FROM sync_ordinals WHERE run_id = ?", &[(&self.run_id).into()])
+            .await?
+            .int("next_ordinal")?;
+        if next > MAX_ORDINAL {
+            return Err(Error::broken(self.session.context(), format!("the run has more than {MAX_ORDINAL} providers")));
+        }
+        Ok(next.saturating_sub(self.next_ordinal))
+    }
+
+    async fn record(
+        &mut self,
+        planned: &Planned,
+        rejected: i64,
+        kept: &Kept,
+        first_ordinal: i64,
+    ) -> Result<(), Error> {
+        self.session
+            .execute_one(
+                "UPDATE sync_service SET state = 'planned', expected_batches = ?, expected_providers = ?, \
+                 rejected_providers = ?, removed_providers = ?, kept_bundles = ?, kept_fields = ?, first_ordinal = ?, \
+                 planned_at_ms = ? WHERE run_id = ? AND service_id = ? AND state = 'discovered'",
+                &[
+                    planned.batches.into(),
+                    planned.providers.into(),
+                    rejected.into(),
+                    planned.removed.into(),
+                    kept.bundles.into(),
+                    kept.fields.into(),
+                    first_ordinal.into(),
+                    now_ms().into(),
+                    (&self.run_id).into(),
+                    (&self.service_id).into(),
+                ],
+            )
+            .await
+    }
+}
+
+/// The column `provider_ids` of a batch.
+pub(crate) fn provider_ids(row: &Row<'_>) -> Result<Vec<ProviderId>, Error> {
+    serde_json::from_str(&row.text("provider_ids")?).map_err(|error| row.broken(error.to_string()))
+}
+
+pub(crate) fn not_in_ledger(context: &Context, what: &'static str) -> Error {
+    Error::NotInLedger { operation: context.operation, subject: context.subject.clone(), what }
+}
+
+pub(crate) fn length(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

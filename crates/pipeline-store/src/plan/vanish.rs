@@ -1,0 +1,65 @@
+//! Which providers of a service are gone, and which are kept although they are in no batch.
+
+use pipeline_core::ids::ProviderId;
+
+use super::Plan;
+use crate::{
+    Error,
+    versions::{self, OPEN, Table},
+};
+
+/// Ids read at a time.
+const PAGE: i64 = 5_000;
+
+/// Contents that stay visible although no batch of the plan has their providers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) bundles: i64,
+    pub(super) fields: i64,
+}
+
+impl Plan {
+    /// Closes the providers that the source no longer has, with their contents; gives how many, and what is kept.
+    pub(super) async fn close_vanished(&mut self) -> Result<(i64, Kept), Error> {
+        let mut removed = 0_i64;
+        let mut kept = Kept::default();
+        let mut after: Option<String> = None;
+        loop {
+            let table = Table::Providers(&self.service_id);
+            let page = versions::open_ids(&mut self.session, table, after.as_deref(), PAGE).await?;
+            after = page.last().cloned();
+            if after.is_none() {
+                return Ok((removed, kept));
+            }
+            let unplanned: Vec<ProviderId> =
+                page.into_iter().map(ProviderId).filter(|id| !self.planned.contains(id)).collect();
+            let (keep, close): (Vec<&str>, Vec<&str>) =
+                unplanned.iter().map(ProviderId::as_str).partition(|id| self.keeps(id));
+            let closed = versions::close(&mut self.session, table, self.generation, &close).await?;
+            removed = removed.saturating_add(i64::try_from(closed).unwrap_or(i64::MAX));
+            versions::close(&mut self.session, Table::Contents(&self.service_id), self.generation, &close).await?;
+            self.add_kept(&keep, &mut kept).await?;
+        }
+    }
+
+    fn keeps(&self, id: &str) -> bool {
+        let id = ProviderId::from(id);
+        !self.removed && (self.protect_all || self.rejected.contains(&id) || self.protected.contains(&id))
+    }
+
+    async fn add_kept(&mut self, ids: &[&str], kept: &mut Kept) -> Result<(), Error> {
+        for ids in ids.chunks(crate::insert::IN_LIST) {
+            let (condition, mut values) = Table::Contents(&self.service_id).condition(ids);
+            values.push(OPEN.into());
+            let sql = format!(
+                "SELECT CAST(COALESCE(SUM(bundle_count), 0) AS SIGNED) AS bundles, \
+                 CAST(COALESCE(SUM(field_count), 0) AS SIGNED) AS fields \
+                 FROM provider_content {condition} AND valid_to = ?"
+            );
+            let row = self.session.fetch_one(sql, &values).await?;
+            kept.bundles = kept.bundles.saturating_add(row.int("bundles")?);
+            kept.fields = kept.fields.saturating_add(row.int("fields")?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! What the ledger says about a run, for people and for exit codes.
+
+use pipeline_core::ids::RunId;
+use serde::Serialize;
+
+use crate::{
+    ActivationMode, Error, Run, RunState, Store, Waiting,
+    database::{Context, Session},
+    facts::{self, Service, State},
+    proof,
+};
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Progress {
+    /// The run.
+    pub run: Run,
+    /// Its services.
+    pub services: ServiceProgress,
+    /// Its batches.
+    pub batches: BatchProgress,
+    /// Its providers.
+    pub providers: ProviderProgress,
+    /// Rows of bundles written by the run.
+    pub bundles_written: i64,
+    /// Rows of subscription fields written by the run.
+    pub fields_written: i64,
+    /// Bundles in the generation, as far as it is stored: written ones and those kept from before.
+    pub bundles: i64,
+    /// Subscription fields in the generation, as far as it is stored.
+    pub subscription_fields: i64,
+    /// Why the run waits, when everything is stored and only its rejects hold the activation.
+    pub blocked: Option<String>,
+    /// Every service is planned: the numbers of batches and providers will not grow any more.
+    pub planning_complete: bool,
+}
+
+/// Services of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ServiceProgress {
+    /// All services of the run; unknown until the root stage has finished.
+    pub expected: Option<i64>,
+    /// In the ledger, in whatever state; vanished ones included.
+    pub discovered: i64,
+    /// Planned, or further.
+    pub planned: i64,
+    /// Switched.
+    pub activated: i64,
+    /// Gone from the source.
+    pub removed: i64,
+}
+
+/// Batches of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BatchProgress {
+    /// In the ledger, in whatever state.
+    pub planned: i64,
+    /// Stored.
+    pub stored: i64,
+}
+
+/// Providers of a run. When it is complete, `planned` is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProviderProgress {
+    /// Found in the source.
+    pub planned: i64,
+    /// Content written.
+    pub stored: i64,
+    /// Content the same as before: nothing written.
+    pub unchanged: i64,
+    /// Broken; the last good content stays.
+    pub rejected: i64,
+    /// Gone between the plan and the reading.
+    pub skipped: i64,
+}
+
+/// Rows that readers see now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// In the view `provider_services`.
+    pub services: i64,
+    /// In the view `providers`.
+    pub providers: i64,
+    /// In the view `bundles`.
+    pub bundles: i64,
+    /// In the view `subscription_fields`.
+    pub subscription_fields: i64,
+}
+
+impl Store {
+    /// How far a run is; `None` when the ledger does not have it.
+    pub async fn progress(&self, id: RunId) -> Result<Option<Progress>, Error> {
+        let Some(run) = self.run(id).await? else {
+            return Ok(None);
+        };
+        let mut session = self.database.session(Context::new("read progress of run", id.to_string())).await?;
+        let services = facts::read(&mut session, id, None).await?;
+        Ok(Some(Progress::new(run, &services)))
+    }
+
+    /// The rows that readers see in the four views now; counts every row.
+    pub async fn counts(&self) -> Result<Counts, Error> {
+        let mut session = self.database.session(Context::new("count rows of", "the views")).await?;
+        Ok(Counts {
+            services: count(&mut session, "SELECT COUNT(*) AS found FROM provider_services").await?,
+            providers: count(&mut session, "SELECT COUNT(*) AS found FROM providers").await?,
+            bundles: count(&mut session, "SELECT COUNT(*) AS found FROM bundles").await?,
+            subscription_fields: count(&mut session, "SELECT COUNT(*) AS found FROM subscription_fields").await?,
+        })
+    }
+}
+
+impl Progress {
+    fn new(run: Run, all: &[Service]) -> Self {
+        // A service whose own document is broken is not part of the work.
+        let services: Vec<&Service> = all.iter().filter(|service| service.state != State::Rejected).collect();
+        let sum = |of: fn(&Service) -> i64| services.iter().map(|service| of(service)).sum::<i64>();
+        let discovered = sum(|_| 1);
+        let planned = sum(|service| i64::from(service.facts.planned));
+        Self {
+            services: ServiceProgress {
+                expected: run.discovered.then_some(discovered),
+                discovered,
+                planned,
+                activated: sum(|service| i64::from(service.state == State::Activated)),
+                removed: sum(|service| i64::from(service.removed)),
+            },
+            batches: BatchProgress {
+                planned: sum(|service| service.facts.batches),
+                stored: sum(|service| service.facts.batches_stored),
+            },
+            providers: ProviderProgress {
+                planned: sum(|service| service.facts.expected_providers),
+                stored: sum(|service| service.facts.stored),
+                unchanged: sum(|service| service.facts.unchanged),
+                rejected: sum(|service| service.facts.all_rejected()),
+                skipped: sum(|service| service.facts.skipped),
+            },
+            bundles_written: sum(|service| service.sums.bundles_written),
+            fields_written: sum(|service| service.sums.fields_written),
+            bundles: sum(|service| service.sums.bundles),
+            subscription_fields: sum(|service| service.sums.fields),
+            blocked: blocked(&run, all),
+            planning_complete: run.discovered && planned == discovered,
+            run,
+        }
+    }
+}
+
+/// Why an open run will not go on by itself: every batch is stored, and rejects hold whatever is not switched yet.
+fn blocked(run: &Run, all: &[Service]) -> Option<String> {
+    let rejects = facts::rejects(all);
+    let open: Vec<&Service> =
+        all.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned)).collect();
+    if run.state != RunState::Running || !run.discovered || open.is_empty() {
+        return None;
+    }
+    let waiting = |service: &&Service| proof::service_closes(&service.facts, &rejects, &run.tolerance).err();
+    let held = match run.mode {
+        ActivationMode::PerService => {
+            let waits: Vec<Option<Waiting>> = open.iter().map(waiting).collect();
+            let only_rejects = waits.iter().all(|wait| matches!(wait, Some(Waiting::Rejects { .. })));
+            waits.into_iter().next().flatten().filter(|_| only_rejects)
+        }
+        ActivationMode::WholeRun => {
+            let facts: Vec<proof::ServiceFacts> = open.iter().map(|service| service.facts).collect();
+            proof::run_closes(run.discovered, &facts, &rejects, &run.tolerance).err()
+        }
+    };
+    held.filter(|waiting| matches!(waiting, Waiting::Rejects { .. })).map(|waiting| waiting.to_string())
+}
+
+async fn count(session: &mut Session, sql: &'static str) -> Result<i64, Error> {
+    session.fetch_one(sql, &[]).await?.int("found")
+}

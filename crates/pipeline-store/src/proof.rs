@@ -1,0 +1,246 @@
+//! When a service may be switched: the fan-in's invariants as pure functions.
+//!
+//! The activation decides by them, tests state them, and a checker can hold the ledger against them afterwards. Facts
+//! only: nothing here reads a database, and no message is counted. Every fact is one that stays true while the run is
+//! open: a plan is never changed, a stored batch never becomes unstored. So a proof that closes once stays closed.
+//!
+//! What closes a proof of a service:
+//! - it is planned, and as many batches are in the ledger as the plan says;
+//! - all of them are stored;
+//! - every provider that was planned is accounted for: stored, unchanged, rejected or skipped;
+//! - no rejects of its own hold it, or the run tolerates all that it has.
+
+use crate::Tolerance;
+
+/// What the ledger says about one service of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceFacts {
+    /// Its plan is committed, or it is activated already.
+    pub planned: bool,
+    /// Batches that the plan says.
+    pub expected_batches: i64,
+    /// Providers that the plan says, rejected ones included.
+    pub expected_providers: i64,
+    /// Providers that the plan itself rejected; they are in no batch.
+    pub plan_rejected: i64,
+    /// Batches in the ledger.
+    pub batches: i64,
+    /// Batches that are stored.
+    pub batches_stored: i64,
+    /// Sums over the stored batches.
+    pub stored: i64,
+    /// See `stored`.
+    pub unchanged: i64,
+    /// See `stored`.
+    pub rejected: i64,
+    /// See `stored`.
+    pub skipped: i64,
+}
+
+/// Rejects of a whole run, against which its tolerance is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RejectFacts {
+    /// Providers rejected by plans and batches; a service whose own document is broken counts as one.
+    pub rejected: i64,
+    /// Providers planned so far.
+    pub planned: i64,
+}
+
+/// Why an activation has to wait.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Waiting {
+    /// The root stage has not finished.
+    #[error("the services are still being discovered")]
+    Discovery,
+    /// Some services are not planned yet.
+    #[error("{services} services are not planned yet")]
+    Plans {
+        /// How many.
+        services: i64,
+    },
+    /// Some batches are not stored yet.
+    #[error("{batches} batches are not stored yet")]
+    Batches {
+        /// How many.
+        batches: i64,
+    },
+    /// Everything is stored, and more providers are rejected than tolerated.
+    #[error("{rejected} of {planned} providers are rejected, more than the run tolerates")]
+    Rejects {
+        /// Rejected providers of the run.
+        rejected: i64,
+        /// Planned providers of the run.
+        planned: i64,
+    },
+    /// Everything is stored, and the counts do not add up: a broken promise of the ledger.
+    #[error("{accounted} of {planned} planned providers are accounted for in {batches} of {expected_batches} batches")]
+    Unaccounted {
+        /// Providers that the plan says.
+        planned: i64,
+        /// Providers stored, unchanged, rejected or skipped.
+        accounted: i64,
+        /// Batches in the ledger.
+        batches: i64,
+        /// Batches that the plan says.
+        expected_batches: i64,
+    },
+}
+
+impl ServiceFacts {
+    /// All rejected providers of the service.
+    pub fn all_rejected(&self) -> i64 {
+        self.plan_rejected.saturating_add(self.rejected)
+    }
+
+    /// Providers whose fate is known.
+    pub fn accounted(&self) -> i64 {
+        self.all_rejected()
+            .saturating_add(self.stored)
+            .saturating_add(self.unchanged)
+            .saturating_add(self.skipped)
+    }
+}
+
+/// Whether everything that was planned for the service is in the target.
+pub fn complete(service: &ServiceFacts) -> Result<(), Waiting> {
+    if !service.planned {
+        return Err(Waiting::Plans { services: 1 });
+    }
+    let unstored = service.batches.saturating_sub(service.batches_stored);
+    if unstored > 0 {
+        return Err(Waiting::Batches { batches: unstored });
+    }
+    if service.batches != service.expected_batches || service.accounted() != service.expected_providers {
+        return Err(Waiting::Unaccounted {
+            planned: service.expected_providers,
+            accounted: service.accounted(),
+            batches: service.batches,
+            expected_batches: service.expected_batches,
+        });
+    }
+    Ok(())
+}
+
+/// Whether a run tolerates its rejects. Every bound that is set must hold; without bounds none is tolerated.
+pub fn tolerated(tolerance: &Tolerance, run: &RejectFacts) -> bool {
+    if run.rejected == 0 {
+        return true;
+    }
+    let within_count = tolerance.max_providers.map(|bound| run.rejected <= bound);
+    let within_percent = tolerance.max_percent.map(|bound| percent(run.rejected, run.planned) <= bound);
+    match (within_count, within_percent) {
+        (None, None) => false,
+        (count, share) => count.unwrap_or(true) && share.unwrap_or(true),
+    }
+}
+
+/// Whether one service may be switched by itself: it is complete, and if it has rejects, the run tolerates its own.
+pub fn service_closes(service: &ServiceFacts, run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting> {
+    complete(service)?;
+    if service.all_rejected() > 0 { rejects_allow(run, tolerance) } else { Ok(()) }
+}
+
+/// Whether all services of a run may be switched at once. `services` are those that are still to be switched.
+pub fn run_closes(
+    discovered: bool,
+    services: &[ServiceFacts],
+    run: &RejectFacts,
+    tolerance: &Tolerance,
+) -> Result<(), Waiting> {
+    if !discovered {
+        return Err(Waiting::Discovery);
+    }
+    let unplanned = services.iter().filter(|service| !service.planned).count();
+    if unplanned > 0 {
+        return Err(Waiting::Plans { services: i64::try_from(unplanned).unwrap_or(i64::MAX) });
+    }
+    let unstored: i64 =
+        services.iter().map(|service| service.batches.saturating_sub(service.batches_stored).max(0)).sum();
+    if unstored > 0 {
+        return Err(Waiting::Batches { batches: unstored });
+    }
+    services.iter().try_for_each(complete)?;
+    rejects_allow(run, tolerance)
+}
+
+fn rejects_allow(run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting> {
+    if tolerated(tolerance, run) {
+        Ok(())
+    } else {
+        Err(Waiting::Rejects { rejected: run.rejected, planned: run.planned })
+    }
+}
+
+/// Rejects without anything planned, such as a broken service alone, are all there is.
+fn percent(rejected: i64, planned: i64) -> f64 {
+    if planned <= 0 { 100.0 } else { rejected as f64 * 100.0 / planned as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RejectFacts, ServiceFacts, Waiting, complete, run_closes, service_closes, tolerated};
+    use crate::Tolerance;
+
+    const NONE: Tolerance = Tolerance { max_providers: None, max_percent: None };
+
+    fn full() -> ServiceFacts {
+        ServiceFacts {
+            planned: true,
+            expected_batches: 2,
+            expected_providers: 10,
+            plan_rejected: 1,
+            batches: 2,
+            batches_stored: 2,
+            stored: 4,
+            unchanged: 3,
+            rejected: 1,
+            skipped: 1,
+        }
+    }
+
+    #[test]
+    fn a_proof_closes_only_when_every_count_does() {
+        assert_eq!(complete(&full()), Ok(()));
+        assert_eq!(complete(&ServiceFacts { planned: false, ..full() }), Err(Waiting::Plans { services: 1 }));
+        assert_eq!(complete(&ServiceFacts { batches_stored: 1, ..full() }), Err(Waiting::Batches { batches: 1 }));
+        let short = [
+            ServiceFacts { batches: 1, batches_stored: 1, ..full() },
+            ServiceFacts { stored: 3, ..full() },
+            ServiceFacts { unchanged: 4, ..full() },
+            ServiceFacts { expected_providers: 11, ..full() },
+            ServiceFacts { expected_batches: 3, ..full() },
+        ];
+        for facts in short {
+            assert!(matches!(complete(&facts), Err(Waiting::Unaccounted { .. })), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_without_providers_closes_once_planned() {
+        let empty = ServiceFacts { planned: true, ..ServiceFacts::default() };
+        assert_eq!(complete(&empty), Ok(()));
+        assert!(complete(&ServiceFacts::default()).is_err());
+    }
+
+    #[test]
+    fn every_bound_that_is_set_must_hold() {
+        let run = RejectFacts { rejected: 2, planned: 100 };
+        assert!(!tolerated(&NONE, &run));
+        assert!(tolerated(&NONE, &RejectFacts { rejected: 0, planned: 0 }));
+        assert!(tolerated(&Tolerance { max_providers: Some(2), max_percent: None }, &run));
+        assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: None }, &run));
+        assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(2.0) }, &run));
+        assert!(!tolerated(&Tolerance { max_providers: Some(5), max_percent: Some(1.0) }, &run));
+        assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: Some(50.0) }, &run));
+    }
+
+    #[test]
+    fn rejects_of_others_do_not_hold_a_service_but_hold_a_whole_run() {
+        let clean = ServiceFacts { plan_rejected: 0, rejected: 0, expected_providers: 8, ..full() };
+        let run = RejectFacts { rejected: 2, planned: 18 };
+        assert_eq!(service_closes(&clean, &run, &NONE), Ok(()));
+        assert_eq!(service_closes(&full(), &run, &NONE), Err(Waiting::Rejects { rejected: 2, planned: 18 }));
+        assert!(matches!(run_closes(true, &[clean, full()], &run, &NONE), Err(Waiting::Rejects { .. })));
+        assert_eq!(run_closes(false, &[clean], &RejectFacts::default(), &NONE), Err(Waiting::Discovery));
+    }
+}

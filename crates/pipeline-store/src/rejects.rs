@@ -1,0 +1,115 @@
+//! Documents that break rules, as the ledger keeps them.
+
+use pipeline_core::{
+    documents::{DocumentFault, FaultCode, Level},
+    ids::{ProviderId, RunId, ServiceId},
+};
+use serde::Serialize;
+
+use crate::{
+    Error, Store,
+    database::{Context, Row, Session, Value},
+    insert::Insert,
+};
+
+/// Characters of an id column. A longer id is not the id of any row; it is kept as the document's id.
+const MAX_ID: usize = 255;
+
+/// A document that could not be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reject {
+    /// The run.
+    pub run_id: RunId,
+    /// The service concerned, when known.
+    pub service_id: Option<ServiceId>,
+    /// The provider concerned, when known.
+    pub provider_id: Option<ProviderId>,
+    /// The document's level: `provider_service`, `provider`, `bundle` or `subscription_field`.
+    pub level: String,
+    /// The document's own id, when it has a readable one.
+    pub document_id: Option<String>,
+    /// Where the document stands.
+    pub place: String,
+    /// The rule that it breaks, such as `SLUICE-DOC-004`.
+    pub code: String,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+impl Store {
+    /// The rejects of a run, in the order they were recorded.
+    pub async fn rejects(&self, id: RunId, limit: u32) -> Result<Vec<Reject>, Error> {
+        let mut session = self.database.session(Context::new("list rejects of run", id.to_string())).await?;
+        let rows = session
+            .fetch_all(
+                "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sync_reject \
+                 WHERE run_id = ? ORDER BY reject_id LIMIT ?",
+                &[(&id.to_string()).into(), i64::from(limit).into()],
+            )
+            .await?;
+        rows.into_iter().map(|row| Reject::from_row(id, &row)).collect()
+    }
+}
+
+impl Reject {
+    fn from_row(run_id: RunId, row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            run_id,
+            service_id: row.optional_text("service_id")?.map(ServiceId),
+            provider_id: row.optional_text("provider_id")?.map(ProviderId),
+            level: row.text("level")?,
+            document_id: row.optional_text("document_id")?,
+            place: row.text("place")?,
+            code: row.text("code")?,
+            reason: row.text("reason")?,
+        })
+    }
+}
+
+/// Records faults. A fault that names no service belongs to `service`, when one is given.
+pub(crate) async fn record(
+    session: &mut Session,
+    packet_limit: usize,
+    run: RunId,
+    service: Option<&ServiceId>,
+    faults: &[DocumentFault],
+) -> Result<(), Error> {
+    let run_id = run.to_string();
+    let into = "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason)";
+    let mut insert = Insert::new(session, packet_limit, into);
+    for fault in faults {
+        let service_id = fault.service_id.as_ref().or(service).map(ServiceId::as_str);
+        let provider_id = fault.provider_id.as_ref().map(ProviderId::as_str);
+        let row: [Value<'_>; 8] = [
+            (&run_id).into(),
+            service_id.filter(|id| fits(id)).into(),
+            provider_id.filter(|id| fits(id)).into(),
+            fault.level.as_str().into(),
+            fault.document_id.as_deref().into(),
+            fault.place.as_str().into(),
+            fault.code.as_str().into(),
+            fault.reason.as_str().into(),
+        ];
+        insert.row(session, row).await?;
+    }
+    insert.finish(session).await?;
+    Ok(())
+}
+
+/// The fault of a second document with the same id, which the source did not notice.
+pub(crate) fn duplicate(level: Level, service: &ServiceId, provider: Option<&ProviderId>) -> DocumentFault {
+    let id = provider.map_or(service.as_str(), ProviderId::as_str);
+    DocumentFault {
+        level,
+        service_id: Some(service.clone()),
+        provider_id: provider.cloned(),
+        document_id: Some(id.to_owned()),
+        place: level.as_str().to_owned(),
+        code: FaultCode::DuplicateId,
+        reason: format!("a second document has the id `{id}`"),
+    }
+}
+
+fn fits(id: &str) -> bool {
+    id.chars().count() <= MAX_ID
+}

@@ -1,0 +1,350 @@
+//! Runs: opened once, at most one at a time per target.
+//!
+//! ```text
+//!               ┌──────────── the last service is activated ───────────▶ activated
+//!  request ──▶ running ────── a person ends it ────────────────────────▶ aborted
+//!     │         └──────────── Sluice ends it (an empty source) ────────▶ failed
+//!     └──▶ refused (another run is open)
+//! ```
+//!
+//! Only a *running* run is written for; the other states are final. `sync_run.open_slot` is 1 in state *running* and
+//! null in all others, and it is unique: the database, not a check before an insert, lets one run be open at most.
+//! The generation is one more than that of any run before, activated or not, so that rows that an aborted run left
+//! behind can never be taken for those of a later one.
+
+use pipeline_core::{
+    contracts,
+    ids::{Generation, RunId, ServiceId},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Store,
+    clock::now_ms,
+    database::{Context, Row, Session, Value},
+    error::fault::is_duplicate,
+};
+
+/// When readers are switched to the new generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActivationMode {
+    /// Each service as soon as its proof closes.
+    PerService,
+    /// All services of the run in one transaction.
+    WholeRun,
+}
+
+/// How many rejected providers a run may have and still be activated. A run without bounds tolerates none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tolerance {
+    /// At most so many.
+    pub max_providers: Option<i64>,
+    /// At most so many in a hundred planned providers.
+    pub max_percent: Option<f64>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// Open: the only state in which anything is written for it.
+    Running,
+    /// Every service of it is active.
+    Activated,
+    /// Ended by a person; what was not active yet is undone.
+    Aborted,
+    /// Ended by Sluice; what was not active yet is undone.
+    Failed,
+    /// Never opened, because another run was open.
+    Refused,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRequest {
+    /// The id that the requester chose.
+    pub run_id: RunId,
+    /// Who asked.
+    pub requested_by: String,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub requested_at_ms: i64,
+    /// When readers are switched.
+    pub mode: ActivationMode,
+    /// Services to synchronise; empty means all.
+    pub scope: Vec<ServiceId>,
+    /// Providers in one batch, 1 or more.
+    pub batch_size: u32,
+    /// Rejects that do not hold the activation.
+    pub tolerance: Tolerance,
+}
+
+/// A run as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    /// Its id.
+    pub run_id: RunId,
+    /// The generation that it fills; none for a refused run.
+    pub generation: Option<Generation>,
+    /// Where it stands.
+    pub state: RunState,
+    /// When readers are switched.
+    pub mode: ActivationMode,
+    /// Rejects that do not hold the activation.
+    pub tolerance: Tolerance,
+    /// Services to synchronise; empty means all.
+    pub scope: Vec<ServiceId>,
+    /// Providers in one batch.
+    pub batch_size: u32,
+    /// Who asked.
+    pub requested_by: String,
+    /// When it was asked for, in milliseconds since 1970-01-01 UTC.
+    pub requested_at_ms: i64,
+    /// When the ledger opened or refused it.
+    pub started_at_ms: i64,
+    /// When it ended.
+    pub finished_at_ms: Option<i64>,
+    /// Why it was aborted, failed or refused.
+    pub reason: Option<String>,
+    /// The root stage has put all its services in the ledger.
+    pub discovered: bool,
+}
+
+// === impl RunState ===
+
+impl RunState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Activated => "activated",
+            Self::Aborted => "aborted",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Running, Self::Activated, Self::Aborted, Self::Failed, Self::Refused]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+    }
+}
+
+// === impl ActivationMode ===
+
+impl ActivationMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PerService => "per-service",
+            Self::WholeRun => "whole-run",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::PerService, Self::WholeRun].into_iter().find(|mode| mode.as_str() == text)
+    }
+}
+
+// === impl RunRequest ===
+
+impl TryFrom<&contracts::RunRequested> for RunRequest {
+    type Error = Error;
+
+    /// Checks what the schema cannot say: the id is a UUID, the batch size and the bounds make sense.
+    fn try_from(message: &contracts::RunRequested) -> Result<Self, Error> {
+        let invalid = |reason: String| Error::InvalidRequest { reason };
+        let run_id = RunId::parse(&message.run_id).map_err(|error| invalid(error.to_string()))?;
+        let batch_size = u32::try_from(message.batch_size).ok().filter(|size| *size >= 1);
+        let batch_size = batch_size
+            .ok_or_else(|| invalid(format!("the batch size is {}, expected 1 or more", message.batch_size)))?;
+        if let Some(bound) = message.max_rejected_providers.filter(|bound| *bound < 0) {
+            return Err(invalid(format!("the tolerance is {bound} rejected providers, expected 0 or more")));
+        }
+        if let Some(bound) = message.max_rejected_percent.filter(|bound| !(0.0..=100.0).contains(bound)) {
+            return Err(invalid(format!("the tolerance is {bound} %, expected 0 to 100")));
+        }
+        Ok(Self {
+            run_id,
+            requested_by: message.requested_by.clone(),
+            requested_at_ms: message.requested_at_ms,
+            mode: match message.activation {
+                contracts::Activation::PerService => ActivationMode::PerService,
+                contracts::Activation::WholeRun => ActivationMode::WholeRun,
+            },
+            scope: message.scope.iter().map(|id| ServiceId(id.clone())).collect(),
+            batch_size,
+            tolerance: Tolerance {
+                max_providers: message.max_rejected_providers,
+                max_percent: message.max_rejected_percent,
+            },
+        })
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Columns that [`Run::from_row`] reads.
+    pub(crate) const COLUMNS: &'static str = "run_id, generation, state, mode, max_rejected_providers, \
+        max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, reason, \
+        discovered";
+
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let run_id = row.text("run_id")?;
+        let state = row.text("state")?;
+        let mode = row.text("mode")?;
+        let batch_size = row.int("batch_size")?;
+        Ok(Self {
+            run_id: RunId::parse(&run_id).map_err(|error| row.broken(error.to_string()))?,
+            generation: row.optional_int("generation")?.map(Generation),
+            state: RunState::parse(&state).ok_or_else(|| row.broken(format!("`{state}` is not a state of a run")))?,
+            mode: ActivationMode::parse(&mode).ok_or_else(|| row.broken(format!("`{mode}` is not a mode")))?,
+            tolerance: Tolerance {
+                max_providers: row.optional_int("max_rejected_providers")?,
+                max_percent: row.optional_real("max_rejected_percent")?,
+            },
+            scope: serde_json::from_str(&row.text("scope")?).map_err(|error| row.broken(error.to_string()))?,
+            batch_size: u32::try_from(batch_size).map_err(|error| row.broken(error.to_string()))?,
+            requested_by: row.text("requested_by")?,
+            requested_at_ms: row.int("requested_at_ms")?,
+            started_at_ms: row.int("started_at_ms")?,
+            finished_at_ms: row.optional_int("finished_at_ms")?,
+            reason: row.optional_text("reason")?,
+            discovered: row.int("discovered")? != 0,
+        })
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Opens a run, or refuses it when another one is open. The same request again gives the same run, whatever has
+    /// become of it.
+    pub async fn open_run(&self, request: &RunRequest) -> Result<Run, Error> {
+        let context = Context::new("open run", request.run_id.to_string());
+        // Each turn ends with an insert that the unique keys accept or refuse, so that no answer rests on a read that
+        // may be stale. A second turn is needed only when another run was opened or closed in between.
+        for _ in 0..10 {
+            if let Some(run) = self.run(request.run_id).await? {
+                return Ok(run);
+            }
+            let mut session = self.database.begin(context.clone()).await?;
+            match insert_running(&mut session, request).await {
+                Ok(()) => {
+                    session.commit().await?;
+                    continue;
+                }
+                Err(error) if is_duplicate(&error) => drop(session),
+                Err(error) => return Err(error),
+            }
+            let mut session = self.database.session(context.clone()).await?;
+            if let Some(open) = open_run_id(&mut session).await? {
+                let reason = format!("run `{open}` is open");
+                match insert(&mut session, request, RunState::Refused, None, Some(&reason)).await {
+                    Err(error) if !is_duplicate(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Err(Error::broken(&context, "runs are opened and closed faster than this one can be recorded"))
+    }
+
+    /// One run.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
+        let mut session = self.database.session(Context::new("read run", id.to_string())).await?;
+        let row = session
+            .fetch_optional(
+                format!("SELECT {} FROM sync_run WHERE run_id = ?", Run::COLUMNS),
+                &[(&id.to_string()).into()],
+            )
+            .await?;
+        row.map(|row| Run::from_row(&row)).transpose()
+    }
+
+    /// The newest runs, newest first, refused ones included.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
+        let mut session = self.database.session(Context::new("list", "runs")).await?;
+        let rows = session
+            .fetch_all(
+                format!("SELECT {} FROM sync_run ORDER BY started_at_ms DESC, run_id DESC LIMIT ?", Run::COLUMNS),
+                &[i64::from(limit).into()],
+            )
+            .await?;
+        rows.into_iter().map(|row| Run::from_row(&row)).collect()
+    }
+
+    /// The newest run that was not refused.
+    pub async fn latest_run(&self) -> Result<Option<Run>, Error> {
+        let mut session = self.database.session(Context::new("read run", "@latest")).await?;
+        let row = session
+            .fetch_optional(
+                format!(
+                    "SELECT {} FROM sync_run WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT 1",
+                    Run::COLUMNS
+                ),
+                &[],
+            )
+            .await?;
+        row.map(|row| Run::from_row(&row)).transpose()
+    }
+}
+
+/// Inserts an open run under the next generation. The generation is read before it is written, and may be taken by
+/// then: its unique key refuses it, and the caller begins again.
+async fn insert_running(session: &mut Session, request: &RunRequest) -> Result<(), Error> {
+    let next = session
+        .fetch_one("SELECT COALESCE(MAX(generation), 0) + 1 AS generation FROM sync_run", &[])
+        .await?
+        .int("generation")?;
+    insert(session, request, RunState::Running, Some(Generation(next)), None).await?;
+    session
+        .execute_one(
+            "INSERT INTO sync_ordinals (run_id, next_ordinal) VALUES (?, 0)",
+            &[(&request.run_id.to_string()).into()],
+        )
+        .await
+}
+
+async fn insert(
+    session: &mut Session,
+    request: &RunRequest,
+    state: RunState,
+    generation: Option<Generation>,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let run_id = request.run_id.to_string();
+    let scope = serde_json::to_string(&request.scope)
+        .map_err(|error| Error::InvalidRequest { reason: format!("the scope cannot be written as JSON: {error}") })?;
+    let started_at_ms = now_ms();
+    let open_slot = (state == RunState::Running).then_some(1_i64);
+    let finished_at_ms = (state != RunState::Running).then_some(started_at_ms);
+    let values: [Value<'_>; 14] = [
+        (&run_id).into(),
+        generation.into(),
+        state.as_str().into(),
+        open_slot.into(),
+        request.mode.as_str().into(),
+        request.tolerance.max_providers.into(),
+        request.tolerance.max_percent.into(),
+        (&scope).into(),
+        i64::from(request.batch_size.max(1)).into(),
+        (&request.requested_by).into(),
+        request.requested_at_ms.into(),
+        started_at_ms.into(),
+        finished_at_ms.into(),
+        reason.into(),
+    ];
+    session
+        .execute_one(
+            "INSERT INTO sync_run (run_id, generation, state, open_slot, mode, max_rejected_providers, \
+             max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, \
+             reason, discovered, content_pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+            &values,
+        )
+        .await
+}
+
+async fn open_run_id(session: &mut Session) -> Result<Option<String>, Error> {
+    let row = session.fetch_optional("SELECT run_id FROM sync_run WHERE open_slot = 1", &[]).await?;
+    row.map(|row| row.text("run_id")).transpose()
+}

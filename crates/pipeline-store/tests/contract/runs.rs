@@ -1,0 +1,118 @@
+//! Opening runs, and sources that are empty.
+
+use futures::future::join_all;
+use pipeline_core::{contracts, disposition::{Classify, Disposition}, ids::RunId};
+use pipeline_store::{ActivationMode::{PerService, WholeRun}, RunRequest, RunState, Tolerance};
+
+use crate::{
+    driver::{Sync, request, sync},
+    target::Target,
+    world::{Views, World},
+};
+
+on_both! {
+    async fn one_run_is_open_at_most(target: &Target) {
+        let other = target.another().await;
+        let requests: Vec<RunRequest> = (0..8).map(|_| request(WholeRun)).collect();
+        let stores = [&target.store, &other];
+        let opened = join_all(requests.iter().zip(stores.iter().cycle()).map(|(request, store)| {
+            store.open_run(request)
+        }))
+        .await;
+        let opened: Vec<_> = opened.into_iter().map(Result::unwrap).collect();
+        let running: Vec<_> = opened.iter().filter(|run| run.state == RunState::Running).collect();
+        assert_eq!(running.len(), 1, "{opened:?}");
+        let open = running[0];
+        for refused in opened.iter().filter(|run| run.state != RunState::Running) {
+            assert_eq!((refused.state, refused.generation), (RunState::Refused, None));
+            assert!(refused.reason.as_ref().unwrap().contains(&open.run_id.to_string()));
+        }
+        assert_eq!(target.store.latest_run().await.unwrap().unwrap().run_id, open.run_id);
+        assert_eq!(target.store.runs(20).await.unwrap().len(), 8);
+        assert_eq!(target.store.runs(3).await.unwrap().len(), 3);
+    }
+
+    async fn a_run_keeps_what_was_asked(target: &Target) {
+        let mut asked = request(WholeRun);
+        asked.scope = vec!["a ".into(), "é🦀".into()];
+        asked.tolerance = Tolerance { max_providers: Some(7), max_percent: Some(0.1) };
+        asked.requested_by = "someone <x@y>".to_owned();
+        let run = target.store.open_run(&asked).await.unwrap();
+        assert_eq!((&run.scope, run.tolerance, run.batch_size), (&asked.scope, asked.tolerance, 3));
+        assert_eq!((run.requested_by, run.requested_at_ms), (asked.requested_by, 1));
+        assert_eq!(target.store.run(RunId::new()).await.unwrap(), None);
+        assert_eq!(target.store.progress(RunId::new()).await.unwrap(), None);
+    }
+
+    async fn an_empty_source_does_not_empty_the_copy(target: &Target) {
+        let world = World::new(2, 2, 1, 1);
+        sync(&target.store, &world, WholeRun).await;
+        let nothing = World::default();
+        let run = Sync::open(&target.store, &nothing, request(WholeRun)).await;
+        let discovered = run.discover().await;
+        assert!(discovered.failed.is_some());
+        let failed = target.store.run(run.run.run_id).await.unwrap().unwrap();
+        assert_eq!((failed.state, failed.reason), (RunState::Failed, discovered.failed));
+        assert_eq!(run.services().await, []);
+        assert_eq!(Views::read(target).await, world.views());
+        sync(&target.store, &world, WholeRun).await;
+    }
+
+    async fn generations_are_never_used_twice(target: &Target) {
+        let world = World::new(1, 1, 1, 1);
+        for generation in 1..=3 {
+            let run = Sync::open(&target.store, &world, request(PerService)).await;
+            assert_eq!(run.generation().0, generation);
+            target.store.fail_run(run.run.run_id, "no reason").await.unwrap();
+        }
+        let progress = sync(&target.store, &world, PerService).await;
+        assert_eq!(progress.run.generation.unwrap().0, 4);
+    }
+
+    async fn progress_says_what_the_ledger_knows(target: &Target) {
+        let world = World::new(2, 4, 1, 1);
+        let run = Sync::open(&target.store, &world, request(WholeRun)).await;
+        let progress = run.progress().await;
+        assert_eq!((progress.services.expected, progress.planning_complete), (None, false));
+        run.discover().await;
+        run.plan(&"s0".into()).await;
+        let progress = run.progress().await;
+        assert_eq!((progress.services.expected, progress.services.planned), (Some(2), 1));
+        assert_eq!((progress.batches.planned, progress.batches.stored), (2, 0));
+        assert!(!progress.planning_complete);
+        run.plan(&"s1".into()).await;
+        assert!(run.progress().await.planning_complete);
+        for service in run.services().await {
+            run.store_service(&service).await;
+        }
+        assert_eq!(run.progress().await.services.activated, 0);
+        run.activate(&"s1".into()).await;
+        let progress = run.progress().await;
+        assert_eq!((progress.services.activated, progress.run.state), (2, RunState::Activated));
+        assert!(progress.run.finished_at_ms.is_some());
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_a_run_is_refused() {
+    let good = contracts::RunRequested {
+        run_id: RunId::new().to_string(),
+        requested_by: "test".to_owned(),
+        requested_at_ms: 1,
+        activation: contracts::Activation::WholeRun,
+        scope: vec![],
+        batch_size: 1,
+        max_rejected_providers: None,
+        max_rejected_percent: None,
+    };
+    assert_eq!(RunRequest::try_from(&good).unwrap().mode, WholeRun);
+    let bad = [
+        contracts::RunRequested { run_id: "7".to_owned(), ..good.clone() },
+        contracts::RunRequested { batch_size: 0, ..good.clone() },
+        contracts::RunRequested { max_rejected_providers: Some(-1), ..good.clone() },
+        contracts::RunRequested { max_rejected_percent: Some(f64::NAN), ..good },
+    ];
+    for request in &bad {
+        assert_eq!(RunRequest::try_from(request).unwrap_err().disposition(), Disposition::Reject);
+    }
+}

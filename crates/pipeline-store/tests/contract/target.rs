@@ -1,0 +1,91 @@
+//! An empty, migrated database for one test, and eyes on its tables that do not go through the store.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pipeline_core::settings;
+use pipeline_store::Store;
+use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection, sqlite::SqliteConnection};
+
+use crate::server;
+
+/// A database of one kind.
+pub struct Target {
+    pub store: Store,
+    pub url: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Sqlite(#[expect(dead_code, reason = "removes the file when dropped")] tempfile::TempDir),
+    MySql,
+}
+
+/// A row, every column as text.
+pub type TextRow = Vec<Option<String>>;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl Target {
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/copy.db", folder.path().display());
+        Self::migrated(url, Kind::Sqlite(folder)).await
+    }
+
+    pub async fn mysql() -> Self {
+        Self::migrated(empty_mysql_database().await, Kind::MySql).await
+    }
+
+    async fn migrated(url: String, kind: Kind) -> Self {
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        Self { store, url, kind }
+    }
+
+    /// Another process's handle on the same database.
+    pub async fn another(&self) -> Store {
+        connect(&self.url).await
+    }
+
+    /// Rows of a query whose columns are all text, in the order of their bytes.
+    pub async fn rows(&self, sql: &str) -> Vec<TextRow> {
+        let mut rows = self.rows_in_order(sql).await;
+        rows.sort();
+        rows
+    }
+
+    pub async fn rows_in_order(&self, sql: &str) -> Vec<TextRow> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.kind {
+            Kind::Sqlite(_) => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+                let text = |row: &sqlx::sqlite::SqliteRow| (0..row.len()).map(|i| row.get_unchecked(i)).collect();
+                rows.iter().map(text).collect()
+            }
+            Kind::MySql => {
+                let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
+                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+                let text = |row: &sqlx::mysql::MySqlRow| (0..row.len()).map(|i| row.get_unchecked(i)).collect();
+                rows.iter().map(text).collect()
+            }
+        }
+    }
+
+    pub async fn count(&self, what: &str) -> i64 {
+        let rows = self.rows(&format!("SELECT CAST(COUNT(*) AS CHAR) FROM {what}")).await;
+        rows[0][0].as_ref().unwrap().parse().unwrap()
+    }
+}
+
+pub async fn connect(url: &str) -> Store {
+    Store::connect(&settings::Target { url: url.to_owned(), ..settings::Target::default() }).await.unwrap()
+}
+
+pub async fn empty_mysql_database() -> String {
+    let server = server::url();
+    let name = format!("sluice_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut connection = MySqlConnection::connect(&server).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    format!("{server}/{name}")
+}

@@ -1,0 +1,146 @@
+//! The command line: one tree of verbs, and the flags that every verb has.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{config, demo, dev, doctor, explain, generate, migrate, run, schema, topics};
+
+/// Keep a relational copy of hierarchical documents, over Kafka.
+///
+/// Sluice fills the next generation of the copy behind a closed gate, proves that it is complete, and opens the gate
+/// in one move: readers see the old data or the new, never a mixture, never an empty table.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, propagate_version = true, arg_required_else_help = true, after_long_help = AFTER)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Configuration file, YAML
+    #[arg(long, global = true, value_name = "FILE", env = "SLUICE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Set one configuration key, such as `-X target.url=sqlite:///copy.db`; wins over file and environment
+    #[arg(short = 'X', global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Colour on the terminal; NO_COLOR is obeyed
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run the whole pipeline once, in this process, on sample data: nothing else is needed
+    Demo(demo::DemoArgs),
+    /// Keep the whole pipeline running in this process, for trying and developing
+    Dev(dev::DevArgs),
+    /// Start, follow, list and abort runs
+    #[command(subcommand)]
+    Run(run::RunVerb),
+    /// Register and list the schemas of the topics
+    #[command(subcommand)]
+    Schema(schema::SchemaVerb),
+    /// Create the topics
+    #[command(subcommand)]
+    Topics(topics::TopicsVerb),
+    /// Check and show the configuration
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Check that source, broker, registry and target are there and ready
+    Doctor(doctor::DoctorArgs),
+    /// Create or update the tables and views of the target
+    Migrate(migrate::MigrateArgs),
+    /// Generate shell completion and manual pages
+    #[command(subcommand)]
+    Generate(generate::GenerateVerb),
+    /// Explain an error code
+    Explain(explain::ExplainArgs),
+}
+
+const AFTER: &str = "\
+Examples:
+  sluice demo                                    see it work, without any server
+  sluice demo -o json | jq .bundles              the same, for a script
+  sluice doctor --config sluice.yaml             is everything there and ready?
+  sluice run start --wait --config sluice.yaml   refresh the copy and wait for it
+
+Exit codes:
+  0 ok, 1 failed, 2 usage, 10 not ready or timed out, 20 finished or held with rejects,
+  75 dependency unreachable (try again), 78 bad configuration, 100 incompatible schema";
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("expected `key=value`, such as `target.url=sqlite:///copy.db`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_of_verbs_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_behind_the_verb() {
+        let before = Cli::try_parse_from(["sluice", "-X", "target.url=a=b", "doctor"]).unwrap();
+        let behind = Cli::try_parse_from(["sluice", "doctor", "-X", "target.url=a=b"]).unwrap();
+        assert_eq!(before.global.set, [("target.url".to_owned(), "a=b".to_owned())]);
+        assert_eq!(behind.global.set, before.global.set);
+    }
+
+    #[test]
+    fn every_verb_shows_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
+            if verbs.is_empty() {
+                let help = command.clone().render_long_help().to_string();
+                assert!(help.contains("Example"), "`{path}` has no example in its help");
+            }
+            for verb in verbs {
+                check(verb, &format!("{path} {}", verb.get_name()));
+            }
+        }
+        check(&Cli::command(), "sluice");
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_refused_with_the_usage_code() {
+        for wrong in [
+            &["sluice", "run", "stat"][..],
+            &["sluice", "run", "wait", "not-a-run"],
+            &["sluice", "run", "start", "--timeout", "5m"],
+            &["sluice", "run", "start", "--tolerate", "101%"],
+            &["sluice", "-X", "no-value", "doctor"],
+        ] {
+            let error = Cli::try_parse_from(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), i32::from(crate::exit::Exit::Usage.code()), "{wrong:?}");
+        }
+    }
+}

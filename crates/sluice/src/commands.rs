@@ -1,0 +1,36 @@
+//! The verbs, one file for each group.
+
+use crate::{
+    cli::{Cli, Verb},
+    exit::Exit,
+    failure::Failure,
+    session::Session,
+};
+
+pub mod config;
+pub mod demo;
+pub mod dev;
+pub mod doctor;
+pub mod explain;
+pub mod generate;
+pub mod migrate;
+pub mod run;
+pub mod schema;
+pub mod topics;
+
+/// Does what the command line says.
+pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let session = Session::new(cli.global);
+    match cli.verb {
+        Verb::Demo(args) => demo::run(&session, args).await,
+        Verb::Dev(args) => dev::run(&session, args).await,
+        Verb::Run(verb) => run::run(&session, verb).await,
+        Verb::Schema(verb) => schema::run(&session, verb).await,
+        Verb::Topics(verb) => topics::run(&session, verb).await,
+        Verb::Config(verb) => config::run(&session, verb),
+        Verb::Doctor(args) => doctor::run(&session, args).await,
+        Verb::Migrate(args) => migrate::run(&session, args).await,
+        Verb::Generate(verb) => generate::run(&verb),
+        Verb::Explain(args) => explain::run(&args),
+    }
+}

@@ -1,0 +1,183 @@
+//! `sluice demo`: the whole pipeline once, in this process, with no server.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use pipeline_core::ids::RunId;
+use pipeline_store::{Counts, Reject, Run, Store};
+
+use crate::{
+    commands::run::report::{rejects, word},
+    exit::Exit,
+    failure::Failure,
+    follow::{Followed, follow},
+    local::{self, Local, Place},
+    output::{self, OutputArgs},
+    progress::display::Display,
+    request::{self, Mode, Tolerate, Wanted},
+    session::{self, Session},
+};
+
+mod report;
+
+use report::{DemoReport, LevelCounts, RejectLine, StageDurations};
+
+/// How demos sign their requests; only what is signed so is swept away by the next demo.
+const SIGNATURE: &str = "sluice demo";
+
+/// What to run on.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Starts a broker, a schema registry and the four stages in this process, synchronises the source into the
+target, and compares the two. Run it again: nothing changed, so nothing is written. Source and target come
+from the flags only, so that no demo ever writes to what a configuration file or the environment names.
+
+Exit codes: 0 the copy equals the source, 20 there were rejected documents, 1 anything else.
+
+Examples:
+  sluice demo
+  sluice demo -o json | jq .unchanged_providers
+  sluice demo --source ./export --target mysql://root@localhost:3306/copy
+  sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'"
+)]
+pub struct DemoArgs {
+    /// Folder of JSON lines, or a source URL [default: a catalogue that ships with Sluice]
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// File or target URL [default: sluice-demo.db in the current folder]
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Providers in one batch [default: `stage.batch_size`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: Option<u32>,
+    /// When readers are switched
+    #[arg(long, value_enum, default_value_t = Mode::PerService)]
+    pub mode: Mode,
+    /// How to answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Runs the demo.
+pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
+    let place = Place::find(session, args.source, args.target, "sluice-demo.db", session::quiet)?;
+    let telemetry = session::init_telemetry(&place.settings)?;
+    let source = place.open_source()?;
+    let in_source = source.counts().await.map_err(|error| session::source_failure(&error))?;
+    let target = local::migrated(session, &place.settings).await?;
+    session::note(format_args!("source  {}: {in_source}", place.source_name));
+    session::note(format_args!("target  {}", target.describe()));
+    sweep(&target).await?;
+
+    let batch_size = args.batch_size.unwrap_or(place.settings.stage.batch_size);
+    let mut local = Local::start(place.settings, source, &target).await?;
+    let wanted = Wanted {
+        by: SIGNATURE,
+        mode: args.mode,
+        scope: Vec::new(),
+        batch_size,
+        // A newcomer should see the sound part of broken data; the rejects are shown and in the exit code.
+        tolerate: Tolerate::Percent(100.0),
+    };
+    let outcome = synchronise(&mut local, &target, wanted).await;
+    local.stop().await;
+    let (followed, took) = outcome?;
+
+    let counts = target.counts().await.map_err(|error| session::store_failure(&error))?;
+    let (rejects, more_rejects) = rejects(&target, &followed.progress.run).await?;
+    let run = &followed.progress.run;
+    let in_source = LevelCounts {
+        services: in_source.services,
+        providers: in_source.providers,
+        bundles: in_source.bundles,
+        subscription_fields: in_source.subscription_fields,
+    };
+    let counts = LevelCounts::from(counts);
+    let demo = DemoReport {
+        run_id: run.run_id.to_string(),
+        state: word(&run.state),
+        counts,
+        source_counts: in_source,
+        equal: counts == in_source,
+        generation: run.generation.map(|generation| generation.0),
+        unchanged_providers: followed.progress.providers.unchanged,
+        bundles_written: followed.progress.bundles_written,
+        subscription_fields_written: followed.progress.fields_written,
+        source: place.source_name,
+        target: target.describe(),
+        rejects: rejects.into_iter().map(RejectLine::from).collect(),
+        more_rejects,
+        reason: run.reason.clone(),
+        duration_ms: millis(took),
+        stage_durations_ms: StageDurations::from(followed.durations),
+    };
+    target.close().await;
+    output::answer(&demo, args.output.output)?;
+    drop(telemetry);
+    Ok(demo.exit())
+}
+
+/// Aborts what an earlier demo left open when it was killed. Anybody else's run is left alone.
+async fn sweep(target: &Store) -> Result<(), Failure> {
+    match request::open_run(target).await? {
+        None => Ok(()),
+        Some(run) if is_demo(&run) => {
+            let reason = "left open by a demo that ended early; the next demo aborted it";
+            target.abort_run(run.run_id, reason).await.map_err(|error| session::store_failure(&error))?;
+            session::note(format_args!("an earlier demo left run {} open on this target: aborted it", run.run_id));
+            Ok(())
+        }
+        Some(_) => request::refuse_if_open(target).await,
+    }
+}
+
+fn is_demo(run: &Run) -> bool {
+    run.requested_by.ends_with(&format!("({SIGNATURE})"))
+}
+
+/// Asks for the run and shows it until it ends. A stage that stops ends the wait.
+async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Result<(Followed, Duration), Failure> {
+    let start = Instant::now();
+    let message = wanted.into_message();
+    let run_id = RunId::parse(&message.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    local.request(&message).await?;
+    let mut display = Display::to_stderr();
+    let followed = tokio::select! {
+        followed = follow(target, run_id, None, |at, view| display.show(at, view)) => followed,
+        failure = local.failed() => Err(failure),
+    };
+    display.finish();
+    Ok((followed?, start.elapsed()))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+// === the report's parts ===
+
+impl From<Counts> for LevelCounts {
+    fn from(counts: Counts) -> Self {
+        let Counts { services, providers, bundles, subscription_fields } = counts;
+        Self { services, providers, bundles, subscription_fields }
+    }
+}
+
+impl From<[Option<Duration>; 4]> for StageDurations {
+    fn from(durations: [Option<Duration>; 4]) -> Self {
+        let [root, providers, bundles, activator] = durations.map(|duration| duration.map(millis));
+        Self { root, providers, bundles, activator }
+    }
+}
+
+impl From<Reject> for RejectLine {
+    fn from(reject: Reject) -> Self {
+        Self {
+            place: reject.place,
+            level: reject.level,
+            document_id: reject.document_id,
+            code: reject.code,
+            reason: reject.reason,
+        }
+    }
+}

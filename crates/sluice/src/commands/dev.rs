@@ -1,0 +1,190 @@
+//! `sluice dev`: the whole pipeline in this process until Ctrl-C, for trying and developing.
+
+use std::{
+    env, fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    process,
+};
+
+use clap::Args;
+use pipeline_core::{admin, settings::Settings};
+use serde::Serialize;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    local::{self, Local, Place},
+    output::{self, OutputArgs, Report},
+    session::{self, Session},
+};
+
+/// What to run on.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Starts a broker, a schema registry and the four stages in this process, and prints how to reach them.
+Other shells use them with the printed --config. Source and target come from the flags only.
+
+Examples:
+  sluice dev
+  sluice dev --source ./export --target ./copy.db"
+)]
+pub struct DevArgs {
+    /// Folder of JSON lines, or a source URL [default: a catalogue that ships with Sluice]
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// File or target URL [default: sluice-dev.db in the current folder]
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// How to answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How to reach what is running.
+#[derive(Debug, Serialize)]
+struct DevReport {
+    bootstrap_servers: String,
+    schema_registry: String,
+    admin: String,
+    source: String,
+    target: String,
+    config: PathBuf,
+}
+
+/// Runs until a signal.
+pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
+    let place = Place::find(session, args.source, args.target, "sluice-dev.db", |_| {})?;
+    let telemetry = session::init_telemetry(&place.settings)?;
+    let metrics = pipeline_core::telemetry::metrics::install();
+    let source = place.open_source()?;
+    let target = local::migrated(session, &place.settings).await?;
+    let mut local = Local::start(place.settings, source, &target).await?;
+    let stop_admin = CancellationToken::new();
+    let admin = admin::start(&local.settings.admin.bind, local.health.clone(), metrics, stop_admin.clone())
+        .await
+        .map_err(|error| {
+            Failure::caused(Exit::Failed, "could not open the health and metrics endpoint", &error)
+                .hint("choose another address with `-X admin.bind=127.0.0.1:0`")
+        })?;
+    let config = ConfigFile::write(&local.settings)
+        .map_err(|error| Failure::caused(Exit::Failed, "could not write the configuration for other shells", &error))?;
+    let report = DevReport {
+        bootstrap_servers: local.settings.kafka.bootstrap_servers.clone(),
+        schema_registry: local.settings.schema_registry.url.clone(),
+        admin: format!("http://{}", admin.local_addr),
+        source: place.source_name,
+        target: target.describe(),
+        config: config.path.clone(),
+    };
+    output::answer(&report, args.output.output)?;
+    let outcome = tokio::select! {
+        stopped = stopped() => stopped,
+        failure = local.failed() => Err(failure),
+    };
+    session::note(format_args!("stopping: finishing what is in hand; Ctrl-C again ends at once"));
+    tokio::select! {
+        () = local.stop() => {}
+        again = stopped_again() => again?,
+    }
+    stop_admin.cancel();
+    target.close().await;
+    drop(telemetry);
+    outcome.map(|()| Exit::Ok)
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn stopped() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let cannot = |error: io::Error| Failure::caused(Exit::Failed, "cannot listen to signals", &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(cannot),
+    }
+}
+
+async fn stopped_again() -> Result<(), Failure> {
+    stopped().await?;
+    Err(Failure::new(Exit::Failed, "ended at once; what was in hand will be repeated"))
+}
+
+/// A configuration file in a folder of its own, which only this user can read; gone when dropped.
+struct ConfigFile {
+    path: PathBuf,
+}
+
+// === impl ConfigFile ===
+
+impl ConfigFile {
+    fn write(settings: &Settings) -> io::Result<Self> {
+        let folder = env::temp_dir().join(format!("sluice-dev-{}", process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let path = folder.join(".sluice-dev.yaml");
+        let text = serde_saphyr::to_string(&json!({
+            "kafka": { "bootstrap_servers": settings.kafka.bootstrap_servers },
+            "schema_registry": { "url": settings.schema_registry.url },
+            "source": { "url": settings.source.url },
+            "target": { "url": settings.target.url },
+        }))
+        .map_err(io::Error::other)?;
+        fs::write(&path, text)?;
+        Ok(Self { path })
+    }
+
+    fn remove(path: &Path) -> io::Result<()> {
+        fs::remove_file(path)?;
+        path.parent().map_or(Ok(()), fs::remove_dir)
+    }
+}
+
+impl Drop for ConfigFile {
+    fn drop(&mut self) {
+        if let Err(error) = Self::remove(&self.path) {
+            tracing::debug!("could not remove `{}`: {error}", self.path.display());
+        }
+    }
+}
+
+impl Report for DevReport {
+    fn text(&self) -> String {
+        let config = self.config.display();
+        format!(
+            "\
+broker    {}
+registry  {}
+admin     {}   (/livez /readyz /metrics)
+source    {}
+target    {}
+
+Start a run from another shell:
+  sluice run start --wait --config {config}
+
+Stop with Ctrl-C.",
+            self.bootstrap_servers, self.schema_registry, self.admin, self.source, self.target
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Global;
+
+    #[test]
+    fn other_shells_can_read_the_configuration_that_is_left_for_them() {
+        let mut settings = Settings::default();
+        settings.kafka.bootstrap_servers = "127.0.0.1:4711".to_owned();
+        settings.target.url = "sqlite:///some folder/a: b.db".to_owned();
+        let file = ConfigFile::write(&settings).unwrap();
+        let session = Session::new(Global { config: Some(file.path.clone()), ..Global::default() });
+        let read = session.load(Vec::new()).unwrap().settings;
+        assert_eq!(read.kafka.bootstrap_servers, settings.kafka.bootstrap_servers);
+        assert_eq!(read.target.url, settings.target.url);
+        let path = file.path.clone();
+        drop(file);
+        assert!(!path.exists(), "the file is removed at the end");
+    }
+}

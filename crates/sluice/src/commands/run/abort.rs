@@ -1,0 +1,95 @@
+//! `sluice run abort`: close an open run and undo what it has not activated.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::Args;
+use pipeline_store::RunState;
+
+use super::{
+    RunRef,
+    report::{RunReport, word},
+};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    output::{self, OutputArgs},
+    session::{self, Session},
+    text,
+};
+
+/// Which run, and why.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Services that the run has activated keep the new generation; everything else goes back to what readers
+see now. Stages that still hold messages of the run find it closed and write nothing.
+
+Examples:
+  sluice run abort @latest --dry-run
+  sluice run abort @latest --yes --reason 'wrong source'"
+)]
+pub struct AbortArgs {
+    /// The run's id
+    pub run: RunRef,
+    /// Do not ask; needed where nobody can be asked
+    #[arg(long)]
+    pub yes: bool,
+    /// Say what would be undone, and undo nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", default_value = "aborted by command")]
+    pub reason: String,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Aborts a run.
+pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
+    let store = session.store(&session.settings()?).await?;
+    let run = args.run.find(&store).await?;
+    if run.state != RunState::Running {
+        return Err(Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, word(&run.state))));
+    }
+    let before = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+    if let Some(before) = &before {
+        session::note(format_args!(
+            "run {}: {} of {} activated and kept; batches stored: {}, to be undone where not activated",
+            run.run_id,
+            text::count(before.services.activated),
+            text::plural(before.services.discovered, "service"),
+            text::count(before.batches.stored),
+        ));
+    }
+    if args.dry_run {
+        if let Some(progress) = before {
+            output::answer(&RunReport::read(&store, progress).await?, args.output.output)?;
+        }
+        return Ok(Exit::Ok);
+    }
+    if !args.yes && !confirmed()? {
+        return Err(Failure::new(Exit::Failed, format!("run {} was not aborted: the answer was no", run.run_id)));
+    }
+    let aborted = store.abort_run(run.run_id, &args.reason).await.map_err(|error| session::store_failure(&error))?;
+    if aborted.is_none() {
+        session::note(format_args!("run {} had ended meanwhile", run.run_id));
+    }
+    if let Some(after) = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))? {
+        output::answer(&RunReport::read(&store, after).await?, args.output.output)?;
+    }
+    Ok(if aborted.is_some() { Exit::Ok } else { Exit::Failed })
+}
+
+/// Asks a person. Where there is none, `--yes` is needed.
+fn confirmed() -> Result<bool, Failure> {
+    let mut stdin = std::io::stdin().lock();
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "cannot ask for confirmation: this is not a terminal")
+            .hint("say it beforehand with `--yes`, or look first with `--dry-run`"));
+    }
+    anstream::eprint!("Abort this run? [y/N] ");
+    let mut answer = String::new();
+    match stdin.read_line(&mut answer) {
+        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
+        Err(error) => Err(Failure::caused(Exit::Failed, "could not read the answer", &error)),
+    }
+}

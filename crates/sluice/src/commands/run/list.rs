@@ -1,0 +1,62 @@
+//! `sluice run ls`: the runs of the target, newest first.
+
+use clap::Args;
+use pipeline_store::Run;
+use serde::Serialize;
+
+use super::report::{took, word};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    output::{self, OutputArgs, Report},
+    session::{self, Session},
+    text,
+};
+
+/// How many.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  sluice run ls
+  sluice run ls --limit 1 -o json | jq -r '.[0].state'")]
+pub struct ListArgs {
+    /// At most so many runs
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub limit: u32,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Runs(Vec<Run>);
+
+/// Lists runs.
+pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
+    let store = session.store(&session.settings()?).await?;
+    let runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
+    if runs.is_empty() {
+        session::note(format_args!("no run yet in `{}`; start one: sluice run start", store.describe()));
+    }
+    output::answer(&Runs(runs), args.output.output)?;
+    Ok(Exit::Ok)
+}
+
+impl Report for Runs {
+    fn text(&self) -> String {
+        let mut table =
+            output::table(&["RUN", "STATE", "GENERATION", "ACTIVATION", "REQUESTED", "BY", "TOOK", "REASON"]);
+        for run in &self.0 {
+            table.add_row([
+                run.run_id.to_string(),
+                word(&run.state),
+                run.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string()),
+                word(&run.mode),
+                text::time(run.requested_at_ms),
+                run.requested_by.clone(),
+                took(run).unwrap_or_else(|| "-".to_owned()),
+                run.reason.clone().unwrap_or_default(),
+            ]);
+        }
+        if self.0.is_empty() { String::new() } else { output::table_text(&table) }
+    }
+}

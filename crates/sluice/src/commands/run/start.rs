@@ -1,0 +1,125 @@
+//! `sluice run start`: ask the stages for a new generation of the copy.
+
+use std::time::Duration;
+
+use clap::Args;
+use pipeline_core::{configuration::redact_url, contracts::RunRequested, ids::RunId, registry::Registry};
+use serde::Serialize;
+
+use super::wait;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    output::{self, OutputArgs, Report},
+    request::{self, Mode, Tolerate, Wanted},
+    session::{self, Session},
+    text,
+};
+
+/// What to ask for.
+#[derive(Debug, Args)]
+#[command(after_help = "Prints the run's id. With --wait, follows the run and answers like `sluice run wait`.
+
+Examples:
+  sluice run start --wait --timeout 30m
+  sluice run start --scope payments --scope identity --tolerate 1%
+  RUN=$(sluice run start) && sluice run watch \"$RUN\"")]
+pub struct StartArgs {
+    /// Only this service; may be repeated. Without it, all services
+    #[arg(long, value_name = "ID")]
+    pub scope: Vec<String>,
+    /// When readers are switched
+    #[arg(long, value_enum, default_value_t = Mode::PerService)]
+    pub mode: Mode,
+    /// Providers in one batch [default: `stage.batch_size`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub batch_size: Option<u32>,
+    /// Rejected providers that do not hold the activation: none, a number, or a share such as 1%
+    #[arg(long, value_name = "N|N%", default_value = "none")]
+    pub tolerate: Tolerate,
+    /// Follow the run until it ends; the exit code says how
+    #[arg(long)]
+    pub wait: bool,
+    /// With --wait: stop waiting after so long, such as 90s or 30m; the run goes on
+    #[arg(long, value_name = "DURATION", value_parser = text::parse_duration, requires = "wait")]
+    pub timeout: Option<Duration>,
+    /// Check and show what would be asked for, and ask for nothing
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
+    /// How to answer.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Started {
+    run_id: String,
+    dry_run: bool,
+    requested_by: String,
+    requested_at_ms: i64,
+    mode: Mode,
+    scope: Vec<String>,
+    batch_size: i32,
+    max_rejected_providers: Option<i64>,
+    max_rejected_percent: Option<f64>,
+    bootstrap_servers: String,
+    target: String,
+}
+
+/// Starts a run.
+pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    request::refuse_if_open(&store).await?;
+    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+    let batch_size = args.batch_size.unwrap_or(settings.stage.batch_size);
+    let wanted =
+        Wanted { by: "sluice run start", mode: args.mode, scope: args.scope, batch_size, tolerate: args.tolerate };
+    let message = wanted.into_message();
+    if !args.dry_run {
+        request::send(&settings, &registry, None, &message).await?;
+    }
+    let started = Started::of(message, args.mode, args.dry_run, &settings);
+    if !args.wait {
+        output::answer(&started, args.output.output)?;
+        return Ok(Exit::Ok);
+    }
+    session::note(format_args!("run {}", started.run_id));
+    let run_id = RunId::parse(&started.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let followed = wait::shown(&store, run_id, args.timeout).await?;
+    wait::finish(&store, followed, args.output.output).await
+}
+
+// === impl Started ===
+
+impl Started {
+    fn of(message: RunRequested, mode: Mode, dry_run: bool, settings: &pipeline_core::settings::Settings) -> Self {
+        Self {
+            run_id: message.run_id,
+            dry_run,
+            requested_by: message.requested_by,
+            requested_at_ms: message.requested_at_ms,
+            mode,
+            scope: message.scope,
+            batch_size: message.batch_size,
+            max_rejected_providers: message.max_rejected_providers,
+            max_rejected_percent: message.max_rejected_percent,
+            bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
+            target: redact_url(&settings.target.url),
+        }
+    }
+}
+
+impl Report for Started {
+    /// The id alone, so that a shell can keep it; a rehearsal says what would happen.
+    fn text(&self) -> String {
+        if !self.dry_run {
+            return self.run_id.clone();
+        }
+        let scope = if self.scope.is_empty() { "all services".to_owned() } else { self.scope.join(", ") };
+        format!(
+            "would ask for a run of {scope}, batches of {}, over `{}`, into `{}`",
+            self.batch_size, self.bootstrap_servers, self.target
+        )
+    }
+}

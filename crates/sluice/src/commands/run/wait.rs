@@ -1,0 +1,103 @@
+//! `sluice run watch` and `sluice run wait`: the same wait, with and without something to look at.
+
+use std::time::Duration;
+
+use clap::Args;
+use pipeline_store::Store;
+
+use super::{RunRef, report::RunReport};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    follow::{self, Followed},
+    output::{self, Format, OutputArgs},
+    progress::display::Display,
+    session::Session,
+    text,
+};
+
+/// Which run to watch.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Progress goes to standard error, the answer at the end to standard output; with `-o jsonl` each
+change is one line on standard output. M of the bundles stage grows until all services are planned, and
+the ETA is unknown before that.
+
+Examples:
+  sluice run watch
+  sluice run watch 01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10 -o jsonl"
+)]
+pub struct WatchArgs {
+    /// The run's id
+    #[arg(default_value = "@latest")]
+    pub run: RunRef,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Which run to wait for.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 activated, 20 finished or held with rejects, 1 aborted, failed or refused,
+10 time is up, 75 the target is away.
+
+Examples:
+  sluice run wait
+  sluice run wait @latest --timeout 30m || echo 'see: sluice run show'")]
+pub struct WaitArgs {
+    /// The run's id
+    #[arg(default_value = "@latest")]
+    pub run: RunRef,
+    /// Stop waiting after so long, such as 90s or 30m; the run goes on
+    #[arg(long, value_name = "DURATION", value_parser = text::parse_duration)]
+    pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Follows a run with progress.
+pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> {
+    let store = session.store(&session.settings()?).await?;
+    let run_id = args.run.id(&store).await?;
+    let followed = if args.output.output == Format::Jsonl {
+        let mut last = String::new();
+        follow::follow(&store, run_id, None, |_, view| {
+            let line = serde_json::to_string(view).unwrap_or_default();
+            if line != last {
+                // A reader that cannot be written to is found out by the answer at the end.
+                output::write(&format!("{line}\n")).unwrap_or_default();
+                last = line;
+            }
+        })
+        .await?
+    } else {
+        shown(&store, run_id, None).await?
+    };
+    finish(&store, followed, args.output.output).await
+}
+
+/// Waits for a run.
+pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
+    let store = session.store(&session.settings()?).await?;
+    let run_id = args.run.id(&store).await?;
+    let followed = follow::follow(&store, run_id, args.timeout, |_, _| {}).await?;
+    finish(&store, followed, args.output.output).await
+}
+
+/// Follows a run with progress on standard error.
+pub async fn shown(
+    store: &Store,
+    run_id: pipeline_core::ids::RunId,
+    timeout: Option<Duration>,
+) -> Result<Followed, Failure> {
+    let mut display = Display::to_stderr();
+    let followed = follow::follow(store, run_id, timeout, |at, view| display.show(at, view)).await;
+    display.finish();
+    followed
+}
+
+/// Answers with the run's last state; the exit code says how it ended.
+pub async fn finish(store: &Store, followed: Followed, format: Format) -> Result<Exit, Failure> {
+    let report = RunReport::read(store, followed.progress).await?;
+    output::answer(&report, format)?;
+    Ok(report.exit())
+}

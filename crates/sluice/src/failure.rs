@@ -1,0 +1,123 @@
+//! How a failure reaches a person: what happened, to what, and what to do next. Printed in one place.
+
+use std::{error::Error, fmt::Write as _};
+
+use anstyle::{AnsiColor, Style};
+use pipeline_core::disposition::Classify;
+
+use crate::{exit::Exit, pages};
+
+/// A failure on its way to the terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the command ends.
+    pub exit: Exit,
+    /// The stable code, when there is a page about it.
+    pub code: Option<&'static str>,
+    /// What happened, and to what.
+    pub what: String,
+    /// Why, from the nearest cause to the farthest.
+    pub causes: Vec<String>,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+
+// === impl Failure ===
+
+impl Failure {
+    /// A failure that the command found itself.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, code: None, what: what.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// A failure of a library, which knows its code and whether another try makes sense.
+    pub fn classified(error: &dyn Classify) -> Self {
+        Self {
+            exit: Exit::of(error.disposition()),
+            code: Some(error.code()),
+            what: error.to_string(),
+            causes: causes(error),
+            hint: pages::find(error.code()).map(|page| page.remedy.to_owned()),
+        }
+    }
+
+    /// A failure of something that knows neither.
+    pub fn caused(exit: Exit, what: impl Into<String>, cause: &dyn Error) -> Self {
+        let mut failure = Self::new(exit, what);
+        failure.causes.push(cause.to_string());
+        failure.causes.extend(causes(cause));
+        failure
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What happened and why on one line, for the cell of a table.
+    pub fn one_line(&self) -> String {
+        let mut text = self.what.clone();
+        for cause in &self.causes {
+            text.push_str(": ");
+            text.push_str(cause);
+        }
+        text.replace('\n', " ")
+    }
+
+    /// The text for the terminal; styles are stripped by the writer where colour is not wanted.
+    pub fn render(&self) -> String {
+        let mut text = format!("{RED}error{RED:#}: {}\n", self.what);
+        for cause in &self.causes {
+            push(&mut text, format_args!("  {DIM}because{DIM:#} {cause}\n"));
+        }
+        if let Some(hint) = &self.hint {
+            push(&mut text, format_args!("  {CYAN}next{CYAN:#}: {hint}\n"));
+        }
+        if let Some(code) = self.code {
+            push(&mut text, format_args!("  {CYAN}more{CYAN:#}: sluice explain {code}\n"));
+        }
+        text
+    }
+
+    /// Prints the failure to standard error.
+    pub fn print(&self) {
+        anstream::eprint!("{}", self.render());
+    }
+}
+
+/// The chain below an error, without its own text.
+fn causes(error: &dyn Error) -> Vec<String> {
+    std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source()).map(ToString::to_string).collect()
+}
+
+fn push(text: &mut String, part: std::fmt::Arguments<'_>) {
+    // Writing to a `String` cannot fail.
+    if text.write_fmt(part).is_err() {
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_happened_why_and_what_to_do() {
+        let cause = std::io::Error::other("connection refused");
+        let failure = Failure::caused(Exit::Unreachable, "could not reach the broker `localhost:1`", &cause)
+            .hint("start it, or set `kafka.bootstrap_servers`");
+        let plain = anstream::adapter::strip_str(&failure.render()).to_string();
+        insta::assert_snapshot!(plain, @r"
+        error: could not reach the broker `localhost:1`
+          because connection refused
+          next: start it, or set `kafka.bootstrap_servers`
+        ");
+        assert_eq!(failure.one_line(), "could not reach the broker `localhost:1`: connection refused");
+    }
+}

@@ -1,0 +1,140 @@
+//! Following a run in the ledger until it ends, is held, or time is up.
+//!
+//! The ledger is polled, because it is the truth: messages may be lost or late, what it says is not. An outage of the
+//! target in the middle of a wait is waited out for a while before it becomes the answer.
+
+use std::time::{Duration, Instant};
+
+use pipeline_core::ids::RunId;
+use pipeline_store::{Progress, RunState, Store};
+
+use crate::{
+    commands::run::report::word,
+    exit::Exit,
+    failure::Failure,
+    progress::{Model, Snapshot, View},
+    session, text,
+};
+
+/// How often the ledger is asked. Progress is cheap to read, and people notice half a second.
+const INTERVAL: Duration = Duration::from_millis(300);
+/// How long the target may be away in the middle of a wait.
+const OUTAGE: Duration = Duration::from_secs(30);
+/// After so long without a trace of the run in the ledger, a person should hear what may be wrong.
+const NOT_TAKEN: Duration = Duration::from_secs(20);
+
+/// A run that has ended, or that only rejects hold.
+#[derive(Debug)]
+pub struct Followed {
+    /// The ledger's last word.
+    pub progress: Progress,
+    /// How long each stage was seen at work.
+    pub durations: [Option<Duration>; 4],
+}
+
+/// How a run ended, for the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Readers see the new generation, and no document was rejected.
+    Activated,
+    /// It finished, or is held, with rejects.
+    WithRejects,
+    /// Aborted, failed or refused.
+    NotActivated,
+}
+
+/// Polls until the run ends or is held, and shows every view on the way.
+///
+/// # Errors
+/// Exit 10 when the time is up, 75 when the target is away for too long.
+pub async fn follow(
+    store: &Store,
+    run_id: RunId,
+    timeout: Option<Duration>,
+    mut show: impl FnMut(Duration, &View),
+) -> Result<Followed, Failure> {
+    let start = Instant::now();
+    let mut model = Model::default();
+    let mut last_answer = start;
+    let mut warned = false;
+    loop {
+        match store.progress(run_id).await {
+            Ok(Some(progress)) => {
+                last_answer = Instant::now();
+                show(start.elapsed(), &model.observe(start.elapsed(), &snapshot(&progress)));
+                if ending(&progress, 0).is_some() {
+                    return Ok(Followed { progress, durations: model.durations() });
+                }
+            }
+            Ok(None) => {
+                last_answer = Instant::now();
+                let requested = Snapshot { state: "requested".to_owned(), ..Snapshot::default() };
+                show(start.elapsed(), &model.observe(start.elapsed(), &requested));
+                if start.elapsed() > NOT_TAKEN && !warned {
+                    warned = true;
+                    session::note(format_args!(
+                        "run {run_id} is not in the ledger yet: is the root stage running, on this broker and target?"
+                    ));
+                }
+            }
+            Err(error) => {
+                let failure = session::store_failure(&error);
+                if failure.exit != Exit::Unreachable || last_answer.elapsed() > OUTAGE {
+                    return Err(failure);
+                }
+            }
+        }
+        if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
+            return Err(timed_out(run_id, start.elapsed()));
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn timed_out(run_id: RunId, elapsed: Duration) -> Failure {
+    Failure::new(Exit::NotReady, format!("run {run_id} has not ended after {}", text::duration(elapsed)))
+        .hint(format!("it goes on; wait again: sluice run wait {run_id}"))
+}
+
+/// How the run ended, or `None` while it goes on. `rejects` counts rejected documents of any kind, also those that
+/// hold nobody.
+pub fn ending(progress: &Progress, rejects: usize) -> Option<Ending> {
+    match progress.run.state {
+        RunState::Running => progress.blocked.is_some().then_some(Ending::WithRejects),
+        RunState::Activated if rejects > 0 || progress.providers.rejected > 0 => Some(Ending::WithRejects),
+        RunState::Activated => Some(Ending::Activated),
+        RunState::Aborted | RunState::Failed | RunState::Refused => Some(Ending::NotActivated),
+    }
+}
+
+/// The numbers that the progress model works on.
+pub fn snapshot(progress: &Progress) -> Snapshot {
+    let providers = &progress.providers;
+    Snapshot {
+        state: word(&progress.run.state),
+        services_expected: progress.services.expected,
+        services_discovered: progress.services.discovered,
+        services_planned: progress.services.planned,
+        services_activated: progress.services.activated,
+        planning_complete: progress.planning_complete,
+        batches_planned: progress.batches.planned,
+        batches_stored: progress.batches.stored,
+        providers_planned: providers.planned,
+        providers_done: providers.stored + providers.unchanged + providers.rejected + providers.skipped,
+        providers_rejected: providers.rejected,
+        blocked: progress.blocked.clone(),
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// The exit code of a command that waited for the run.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Activated => Exit::Ok,
+            Self::WithRejects => Exit::Rejects,
+            Self::NotActivated => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Local mode: broker, registry and all four stages in this process, over the same wire format as a deployment.
+
+use std::{sync::Arc, time::Duration};
+
+use pipeline_core::{
+    admin::Health,
+    contracts::RunRequested,
+    kafka::{admin, local::LocalBroker},
+    registry::{EmbeddedRegistry, Registry},
+    runtime::{self, Context},
+    settings::Settings,
+    stage::Stage,
+};
+use pipeline_source::Source;
+use pipeline_store::Store;
+use stage_activator::ActivatorStage;
+use stage_bundles::BundlesStage;
+use stage_providers::ProvidersStage;
+use stage_root::RootStage;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{exit::Exit, failure::Failure, request, session};
+
+mod place;
+
+pub use place::{Place, migrated};
+
+/// Loopback, on a port that is free.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// The pipeline in this process. Ends with [`Local::stop`].
+pub struct Local {
+    /// The settings, with the addresses of broker and registry.
+    pub settings: Settings,
+    /// How the stages are.
+    pub health: Health,
+    registry: Registry,
+    stages: JoinSet<Result<(), runtime::Error>>,
+    shutdown: CancellationToken,
+    broker: LocalBroker,
+    embedded: EmbeddedRegistry,
+}
+
+// === impl Local ===
+
+impl Local {
+    /// Starts everything; the stages join their groups meanwhile.
+    pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
+        let broker = LocalBroker::start(&admin::topics()).map_err(|error| session::kafka_failure(&error))?;
+        let embedded = EmbeddedRegistry::start(ANY_PORT).await.map_err(|error| session::registry_failure(&error))?;
+        broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
+        embedded.url().clone_into(&mut settings.schema_registry.url);
+        // Nobody else will register them here.
+        settings.stage.register_schemas = true;
+        let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+        let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
+        let mut local = Self {
+            settings,
+            health: Health::new(),
+            registry,
+            stages: JoinSet::new(),
+            shutdown: CancellationToken::new(),
+            broker,
+            embedded,
+        };
+        local.spawn(RootStage::new(Arc::clone(&source), store.clone()));
+        local.spawn(ProvidersStage::new(Arc::clone(&source), store.clone()));
+        local.spawn(BundlesStage::new(source, store.clone()));
+        local.spawn(ActivatorStage::new(store.clone(), tick));
+        Ok(local)
+    }
+
+    /// Asks for a run.
+    pub async fn request(&self, message: &RunRequested) -> Result<(), Failure> {
+        request::send(&self.settings, &self.registry, Some(self.broker.budget()), message).await
+    }
+
+    /// Comes back when a stage has ended, which none should before [`Local::stop`].
+    pub async fn failed(&mut self) -> Failure {
+        match self.stages.join_next().await {
+            Some(Ok(Err(error))) => Failure::caused(Exit::Failed, "a stage stopped", &error),
+            Some(Err(error)) => Failure::caused(Exit::Failed, "a stage ended without an answer", &error),
+            Some(Ok(Ok(()))) | None => Failure::new(Exit::Failed, "a stage ended before it was told to"),
+        }
+    }
+
+    /// Lets the stages finish what they have in hand, then ends broker and registry.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        while self.stages.join_next().await.is_some() {}
+        self.embedded.shutdown().await;
+    }
+
+    fn spawn<S: Stage>(&mut self, stage: S) {
+        let context = Context {
+            settings: self.settings.clone(),
+            registry: self.registry.clone(),
+            health: self.health.clone(),
+            shutdown: self.shutdown.clone(),
+            local_budget: Some(self.broker.budget()),
+        };
+        self.stages.spawn(runtime::run(stage, context));
+    }
+}

@@ -1,0 +1,148 @@
+//! Source and target of local mode.
+//!
+//! A shell may hold the configuration of a real deployment. Local mode therefore takes source and target from its own
+//! flags (or `-X`) only, never from the configuration file or the environment.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pipeline_core::{
+    configuration::{Loaded, Origin, redact_url},
+    settings::Settings,
+};
+use pipeline_source::{Source, sample};
+use pipeline_store::Store;
+
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    session::{self, Session},
+};
+
+/// The settings of local mode, and how people call its source.
+pub struct Place {
+    /// All settings; broker and registry are not known yet.
+    pub settings: Settings,
+    /// The source as people know it.
+    pub source_name: String,
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Takes what the flags say, and otherwise the sample and a file in the current folder. `adjust` has the last
+    /// word on what was loaded.
+    pub fn find(
+        session: &Session,
+        source: Option<String>,
+        target: Option<String>,
+        file_name: &str,
+        adjust: impl FnOnce(&mut Loaded),
+    ) -> Result<Self, Failure> {
+        let mut flags = Vec::new();
+        flags.extend(source.map(|source| ("source.url".to_owned(), as_url(&source, "file"))));
+        flags.extend(target.map(|target| ("target.url".to_owned(), as_url(&target, "sqlite"))));
+        let mut loaded = session.load(flags)?;
+        adjust(&mut loaded);
+        let by_flag = |key: &str| matches!(loaded.origin.get(key), Some(Origin::Flag { .. }));
+        let (own_source, own_target) = (!by_flag("source.url"), !by_flag("target.url"));
+        let mut settings = loaded.settings;
+        if own_target {
+            settings.target.url = file_url("sqlite", &absolute(Path::new(file_name))?);
+        }
+        let source_name = if own_source {
+            settings.source.url = file_url("file", &sample_folder()?);
+            settings.source.mapping = pipeline_core::settings::Mapping::default();
+            "the sample catalogue".to_owned()
+        } else {
+            redact_url(&settings.source.url)
+        };
+        Ok(Self { settings, source_name })
+    }
+
+    /// Opens the source.
+    pub fn open_source(&self) -> Result<Arc<dyn Source>, Failure> {
+        pipeline_source::open(&self.settings.source).map_err(|error| session::source_failure(&error))
+    }
+}
+
+/// Connects to the target and gives it its tables: in local mode nobody else will.
+pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, Failure> {
+    let store = session.store(settings).await?;
+    store.migrate().await.map_err(|error| session::store_failure(&error))?;
+    Ok(store)
+}
+
+/// A path becomes a URL; a URL stays as it is.
+fn as_url(text: &str, scheme: &str) -> String {
+    if text.contains("://") || text.starts_with("generator:") || text.starts_with("sqlite:") {
+        return text.to_owned();
+    }
+    match absolute(Path::new(text)) {
+        Ok(path) => file_url(scheme, &path),
+        Err(_) => text.to_owned(),
+    }
+}
+
+fn file_url(scheme: &str, path: &Path) -> String {
+    format!("{scheme}://{}", path.display())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::caused(Exit::Failed, "could not find out the current folder", &error))
+}
+
+/// The sample, unpacked where the user's caches are.
+fn sample_folder() -> Result<PathBuf, Failure> {
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
+    let folder = cache.unwrap_or_else(env::temp_dir).join("sluice");
+    fs::create_dir_all(&folder).map_err(|error| {
+        Failure::caused(Exit::Failed, format!("could not create the folder `{}`", folder.display()), &error)
+            .hint("set XDG_CACHE_HOME to a folder that can be written to")
+    })?;
+    sample::unpack(&folder).map_err(|error| session::source_failure(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Global;
+
+    fn session(set: &[(&str, &str)]) -> Session {
+        let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Session::new(Global { set, ..Global::default() })
+    }
+
+    #[test]
+    fn paths_become_urls_and_urls_stay() {
+        assert_eq!(as_url("/data/export", "file"), "file:///data/export");
+        assert!(as_url("copy.db", "sqlite").starts_with("sqlite:///"));
+        for url in ["mysql://u@h/db", "generator:?services=1", "sqlite:///a.db", "file:///a"] {
+            assert_eq!(as_url(url, "sqlite"), url);
+        }
+    }
+
+    #[test]
+    fn a_configured_target_is_never_written_to_by_a_demo() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sluice.yaml");
+        fs::write(&file, "target:\n  url: mysql://root@production:3306/copy\n").unwrap();
+        let session = Session::new(Global { config: Some(file), ..Global::default() });
+        let place = Place::find(&session, Some("generator:?services=1".to_owned()), None, "x.db", |_| {}).unwrap();
+        assert!(place.settings.target.url.starts_with("sqlite:///"), "{}", place.settings.target.url);
+    }
+
+    #[test]
+    fn flags_name_source_and_target() {
+        let generator = Some("generator:?services=1".to_owned());
+        let place =
+            Place::find(&session(&[("target.url", "sqlite:///a.db")]), generator, None, "x.db", |_| {}).unwrap();
+        assert_eq!(place.settings.target.url, "sqlite:///a.db");
+        assert_eq!(place.source_name, "generator:?services=1");
+    }
+}

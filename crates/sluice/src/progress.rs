@@ -1,0 +1,256 @@
+//! From what the ledger says to what a person sees: N of M for each stage, a rate, and an ETA that is honest.
+//!
+//! The model is a pure function of the snapshots it was shown and of the times they were taken at; it reads no clock
+//! and no terminal. The ETA stays *unknown* until every service is planned, because before that M still grows, and
+//! until the rate has been seen for a few seconds, because the first batches say nothing about the rest.
+
+use std::{collections::VecDeque, time::Duration};
+
+use serde::Serialize;
+
+use crate::text;
+
+pub mod display;
+#[cfg(test)]
+mod tests;
+
+/// The rate is that of the last so many seconds, so that it follows a worker that joins or leaves.
+const WINDOW: Duration = Duration::from_secs(10);
+/// A rate that was seen for less is not shown.
+const FIRST_RATE: Duration = Duration::from_secs(1);
+/// An ETA that rests on a rate seen for less is not shown.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// What the ledger said about a run at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// State of the run, as the ledger writes it.
+    pub state: String,
+    /// Services that the run will have; `None` until the root stage is done.
+    pub services_expected: Option<i64>,
+    /// Services in the ledger.
+    pub services_discovered: i64,
+    /// Services whose batches are in the ledger.
+    pub services_planned: i64,
+    /// Services that readers see in the new generation.
+    pub services_activated: i64,
+    /// Every service is planned: the numbers of batches and providers are final.
+    pub planning_complete: bool,
+    /// Batches planned so far.
+    pub batches_planned: i64,
+    /// Batches stored so far.
+    pub batches_stored: i64,
+    /// Providers planned so far.
+    pub providers_planned: i64,
+    /// Providers settled so far: stored, unchanged, rejected or skipped.
+    pub providers_done: i64,
+    /// Providers rejected so far.
+    pub providers_rejected: i64,
+    /// Why only rejects hold the run, when they do.
+    pub blocked: Option<String>,
+}
+
+/// What is remembered between snapshots.
+#[derive(Debug, Default)]
+pub struct Model {
+    samples: VecDeque<(Duration, i64)>,
+    timings: [Timing; 4],
+}
+
+/// When a stage was first and last seen to have done something; from the start of the watch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timing {
+    began: Option<Duration>,
+    ended: Option<Duration>,
+    done: i64,
+}
+
+/// What a person sees at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    /// State of the run.
+    pub state: String,
+    /// One line per stage, in the order of the flow.
+    pub stages: [StageLine; 4],
+    /// Providers settled per second; `None` until it has been seen for a second.
+    pub providers_per_second: Option<f64>,
+    /// When it will be done.
+    pub eta: Eta,
+    /// Providers rejected so far.
+    pub rejected: i64,
+    /// Why only rejects hold the run, when they do.
+    pub blocked: Option<String>,
+}
+
+/// N of M of one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageLine {
+    /// The stage's name.
+    pub stage: &'static str,
+    /// N.
+    pub done: i64,
+    /// M; `None` as long as nothing is known about it.
+    pub total: Option<i64>,
+    /// M is final.
+    pub total_is_final: bool,
+    /// What is counted.
+    pub unit: &'static str,
+}
+
+/// When a run will be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "known", content = "seconds")]
+pub enum Eta {
+    /// Not to be told yet.
+    Unknown,
+    /// In about so many seconds.
+    Seconds(u64),
+    /// All providers are settled.
+    Done,
+}
+
+// === impl Model ===
+
+impl Model {
+    /// Takes in a snapshot, seen so long after the start of the watch, and says what to show.
+    pub fn observe(&mut self, at: Duration, snapshot: &Snapshot) -> View {
+        self.sample(at, snapshot.providers_done);
+        let stages = stages(snapshot);
+        for (timing, line) in self.timings.iter_mut().zip(&stages) {
+            timing.observe(at, line);
+        }
+        View {
+            state: snapshot.state.clone(),
+            providers_per_second: self.rate(FIRST_RATE),
+            eta: self.eta(snapshot),
+            rejected: snapshot.providers_rejected,
+            blocked: snapshot.blocked.clone(),
+            stages,
+        }
+    }
+
+    fn sample(&mut self, at: Duration, done: i64) {
+        // The rate begins with the work: while stages start up and plan, only the newest sample counts.
+        if self.samples.iter().all(|(_, before)| *before == done) && self.samples.len() < 2 {
+            self.samples.clear();
+        }
+        self.samples.push_back((at, done));
+        while self.samples.len() > 2
+            && self.samples.front().is_some_and(|(first, _)| at.saturating_sub(*first) > WINDOW)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    /// How long each stage was seen at work, in the order of the flow. As exact as the snapshots are close.
+    pub fn durations(&self) -> [Option<Duration>; 4] {
+        self.timings.map(|timing| Some(timing.ended?.saturating_sub(timing.began?)))
+    }
+
+    fn rate(&self, at_least: Duration) -> Option<f64> {
+        let ((from, before), (to, now)) = (self.samples.front()?, self.samples.back()?);
+        let seen = to.saturating_sub(*from);
+        let settled = u32::try_from(now - before).ok()?;
+        (seen >= at_least && settled > 0).then(|| f64::from(settled) / seen.as_secs_f64())
+    }
+
+    fn eta(&self, snapshot: &Snapshot) -> Eta {
+        if !snapshot.planning_complete {
+            return Eta::Unknown;
+        }
+        let Ok(left) = u32::try_from(snapshot.providers_planned - snapshot.providers_done) else { return Eta::Unknown };
+        match (left, self.rate(WARM_UP)) {
+            (0, _) => Eta::Done,
+            (_, None) => Eta::Unknown,
+            (left, Some(rate)) => {
+                Eta::Seconds(Duration::try_from_secs_f64(f64::from(left) / rate).map_or(u64::MAX, |d| d.as_secs() + 1))
+            }
+        }
+    }
+}
+
+impl Timing {
+    fn observe(&mut self, at: Duration, line: &StageLine) {
+        // The stage was at work since the last snapshot at the latest; what it did before the watch is not known.
+        if line.total.is_some() && self.began.is_none() {
+            self.began = Some(at);
+        }
+        if line.done > self.done {
+            self.done = line.done;
+            self.ended = Some(at);
+        }
+    }
+}
+
+/// N of M of each stage. M of a stage is what the stage before it has done so far.
+fn stages(snapshot: &Snapshot) -> [StageLine; 4] {
+    let discovery_is_final = snapshot.services_expected.is_some();
+    let services = snapshot.services_expected.or_else(|| positive(snapshot.services_discovered));
+    let line = |stage, done, total, total_is_final, unit| StageLine { stage, done, total, total_is_final, unit };
+    [
+        line("root", snapshot.services_discovered, services, discovery_is_final, "services discovered"),
+        line("providers", snapshot.services_planned, services, discovery_is_final, "services planned"),
+        line(
+            "bundles",
+            snapshot.batches_stored,
+            positive(snapshot.batches_planned).or_else(|| snapshot.planning_complete.then_some(0)),
+            snapshot.planning_complete,
+            "batches stored",
+        ),
+        line("activator", snapshot.services_activated, services, discovery_is_final, "services activated"),
+    ]
+}
+
+fn positive(number: i64) -> Option<i64> {
+    (number > 0).then_some(number)
+}
+
+// === impl View ===
+
+impl View {
+    /// Everything on one line, for a log.
+    pub fn line(&self) -> String {
+        let stages: Vec<String> = self.stages.iter().map(|line| format!("{} {}", line.stage, line.ratio())).collect();
+        format!("{} | {}", stages.join(" | "), self.summary())
+    }
+
+    /// One line per stage and one for the rest, for a terminal.
+    #[cfg(test)]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.stages.iter().map(|line| format!("{:<10} {} {}", line.stage, line.ratio(), line.unit)).collect();
+        lines.push(self.summary());
+        lines
+    }
+
+    /// Rate, ETA, rejects, and what holds the run.
+    pub fn summary(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(rate) = self.providers_per_second {
+            parts.push(format!("{rate:.0} providers/s"));
+        }
+        if self.rejected > 0 {
+            parts.push(format!("{} rejected", text::plural(self.rejected, "provider")));
+        }
+        match (&self.blocked, self.eta) {
+            (Some(reason), _) => parts.push(format!("held: {reason}")),
+            (None, Eta::Unknown) => parts.push("ETA unknown".to_owned()),
+            (None, Eta::Seconds(seconds)) => {
+                parts.push(format!("ETA {}", text::seconds(seconds)));
+            }
+            (None, Eta::Done) => parts.push("all providers settled".to_owned()),
+        }
+        parts.join(" | ")
+    }
+}
+
+impl StageLine {
+    /// `3/20`, with a `+` behind an M that may grow, and `?` for one that is not known.
+    pub fn ratio(&self) -> String {
+        match (self.total, self.total_is_final) {
+            (None, _) => format!("{}/?", text::count(self.done)),
+            (Some(total), true) => format!("{}/{}", text::count(self.done), text::count(total)),
+            (Some(total), false) => format!("{}/{}+", text::count(self.done), text::count(total)),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Asking for a run: one message on the first topic, acknowledged before anybody hears that it was sent.
+
+use std::{env, fs, str::FromStr, sync::Arc};
+
+use clap::ValueEnum;
+use pipeline_core::{
+    contracts::{Activation, Message, RunRequested},
+    ids::RunId,
+    kafka::{Producer, local::Budget, producer::Outbound},
+    registry::{Codec, Registry},
+    runtime::header,
+    settings::Settings,
+    telemetry::TraceContext,
+};
+use pipeline_store::{Run, RunState, Store};
+use serde::Serialize;
+
+use crate::{exit::Exit, failure::Failure, session, text};
+
+/// How many of the newest runs are looked at for an open one. At most one is open, and refused ones are newer.
+const RECENT: u32 = 100;
+
+/// When readers are switched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Each service as soon as it is complete.
+    #[default]
+    PerService,
+    /// All services in one transaction, when the whole run is complete.
+    WholeRun,
+}
+
+/// How many rejected providers do not hold the activation.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Tolerate {
+    /// None: the first one holds it.
+    #[default]
+    None,
+    /// Up to so many.
+    Providers(i64),
+    /// Up to so many in a hundred planned ones.
+    Percent(f64),
+}
+
+/// What is asked for; the rest of the message follows from it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Who asks; the user and the machine are added.
+    pub by: &'static str,
+    /// When readers are switched.
+    pub mode: Mode,
+    /// Services to synchronise; empty means all.
+    pub scope: Vec<String>,
+    /// Providers in one batch.
+    pub batch_size: u32,
+    /// Rejects that do not hold the activation.
+    pub tolerate: Tolerate,
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// The message, with an id of its own.
+    pub fn into_message(self) -> RunRequested {
+        let (max_rejected_providers, max_rejected_percent) = match self.tolerate {
+            Tolerate::None => (None, None),
+            Tolerate::Providers(number) => (Some(number), None),
+            Tolerate::Percent(percent) => (None, Some(percent)),
+        };
+        RunRequested {
+            run_id: RunId::new().to_string(),
+            requested_by: format!("{}@{} ({})", user(), host(), self.by),
+            requested_at_ms: text::now_ms(),
+            activation: match self.mode {
+                Mode::PerService => Activation::PerService,
+                Mode::WholeRun => Activation::WholeRun,
+            },
+            scope: self.scope,
+            batch_size: i32::try_from(self.batch_size).unwrap_or(i32::MAX),
+            max_rejected_providers,
+            max_rejected_percent,
+        }
+    }
+}
+
+/// Sends the request. `budget` belongs to a broker in this process.
+///
+/// # Errors
+/// When the registry lacks the schema or is away, and when the broker does not acknowledge.
+pub async fn send(
+    settings: &Settings,
+    registry: &Registry,
+    budget: Option<Arc<Budget>>,
+    request: &RunRequested,
+) -> Result<(), Failure> {
+    let writes = [(RunRequested::TOPIC, RunRequested::SCHEMA)];
+    let codec = Codec::prepare(registry, &[], &writes, settings.stage.register_schemas)
+        .await
+        .map_err(|error| session::registry_failure(&error))?;
+    let payload = codec.encode(request).map_err(|error| Failure::classified(&error))?;
+    let mut headers = vec![(header::RUN_ID.to_owned(), Some(request.run_id().as_bytes().to_vec()))];
+    if let Ok(run_id) = RunId::parse(&request.run_id) {
+        let trace = TraceContext::for_run(run_id).to_string();
+        headers.push((header::TRACEPARENT.to_owned(), Some(trace.into_bytes())));
+    }
+    let message = Outbound {
+        topic: RunRequested::TOPIC.to_owned(),
+        key: Some(request.key().into_bytes()),
+        payload: Some(payload),
+        headers,
+    };
+    let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
+    producer.send_all(vec![message]).await.map_err(|error| session::kafka_failure(&error))
+}
+
+/// The run that is open on the target, if any.
+pub async fn open_run(store: &Store) -> Result<Option<Run>, Failure> {
+    let runs = store.runs(RECENT).await.map_err(|error| session::store_failure(&error))?;
+    Ok(runs.into_iter().find(|run| run.state == RunState::Running))
+}
+
+/// Refuses when a run is open: the root stage would refuse the request too, but later and where nobody looks.
+pub async fn refuse_if_open(store: &Store) -> Result<(), Failure> {
+    match open_run(store).await? {
+        None => Ok(()),
+        Some(run) => Err(Failure::new(
+            Exit::Failed,
+            format!(
+                "run {} is open on `{}` since {} (by {})",
+                run.run_id,
+                store.describe(),
+                text::time(run.started_at_ms),
+                run.requested_by
+            ),
+        )
+        .hint(format!("wait for it: sluice run wait {0}; or end it: sluice run abort {0}", run.run_id))),
+    }
+}
+
+fn user() -> String {
+    env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn host() -> String {
+    let from_kernel = fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    from_kernel.ok().or_else(|| env::var("HOSTNAME").ok()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+// === impl Tolerate ===
+
+impl FromStr for Tolerate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = || format!("`{text}` is none of: none, a number of providers such as 5, a share such as 1%");
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        if let Some(percent) = text.strip_suffix('%') {
+            let percent: f64 = percent.trim().parse().map_err(|_| expected())?;
+            return if (0.0..=100.0).contains(&percent) { Ok(Self::Percent(percent)) } else { Err(expected()) };
+        }
+        let number: u32 = text.parse().map_err(|_| expected())?;
+        Ok(Self::Providers(i64::from(number)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tolerance_is_none_a_number_or_a_share() {
+        assert_eq!("none".parse(), Ok(Tolerate::None));
+        assert_eq!("5".parse(), Ok(Tolerate::Providers(5)));
+        assert_eq!("0.5%".parse(), Ok(Tolerate::Percent(0.5)));
+        for wrong in ["", "-1", "101%", "NaN%", "many", "%"] {
+            assert!(wrong.parse::<Tolerate>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_request_carries_what_was_asked_for() {
+        let wanted = Wanted {
+            by: "sluice run start",
+            mode: Mode::WholeRun,
+            scope: vec!["s1".to_owned()],
+            batch_size: 20,
+            tolerate: Tolerate::Percent(1.0),
+        };
+        let message = wanted.into_message();
+        assert_eq!((message.activation, message.batch_size), (Activation::WholeRun, 20));
+        assert_eq!((message.max_rejected_providers, message.max_rejected_percent), (None, Some(1.0)));
+        assert!(message.requested_by.ends_with("(sluice run start)"), "{}", message.requested_by);
+        assert!(RunId::parse(&message.run_id).is_ok());
+    }
+}

@@ -1,0 +1,165 @@
+//! What the verbs share: the configuration, the connections, and the notes on standard error.
+
+use std::fmt;
+
+use pipeline_core::{
+    configuration::{self, Loaded, Options, Origin},
+    settings::Settings,
+    telemetry,
+};
+use pipeline_store::Store;
+
+use crate::{cli::Global, exit::Exit, failure::Failure};
+
+/// What commands log unless told otherwise: their progress says the rest.
+const QUIET: &str = "warn";
+
+/// One call of the command.
+#[derive(Debug)]
+pub struct Session {
+    global: Global,
+}
+
+// === impl Session ===
+
+impl Session {
+    /// A session with these flags.
+    pub fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// Reads the configuration; flags of the verb come last and win.
+    pub fn load(&self, overrides: Vec<(String, String)>) -> Result<Loaded, Failure> {
+        let options = Options {
+            file: self.global.config.clone(),
+            environment: configuration::environment(),
+            overrides: [self.global.set.clone(), overrides].concat(),
+        };
+        let loaded = configuration::load(options).map_err(|error| configuration_failure(&error))?;
+        for warning in &loaded.warnings {
+            note(format_args!("{warning}"));
+        }
+        Ok(loaded)
+    }
+
+    /// The settings of a command that works on a deployed Sluice; its logs are quiet.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let mut loaded = self.load(Vec::new())?;
+        quiet(&mut loaded);
+        // Commands make no spans of their own, so there is nothing to flush at the end.
+        loaded.settings.telemetry.otlp_endpoint.clear();
+        drop(init_telemetry(&loaded.settings)?);
+        Ok(loaded.settings)
+    }
+
+    /// Connects to the target.
+    pub async fn store(&self, settings: &Settings) -> Result<Store, Failure> {
+        if settings.target.url.is_empty() {
+            return Err(no_target());
+        }
+        Store::connect(&settings.target).await.map_err(|error| store_failure(&error))
+    }
+
+    /// Connects to a target that has its tables.
+    pub async fn migrated_store(&self, settings: &Settings) -> Result<Store, Failure> {
+        let store = self.store(settings).await?;
+        store.check_migrated().await.map_err(|error| store_failure(&error))?;
+        Ok(store)
+    }
+}
+
+/// Lowers the log level to warnings unless somebody has chosen one.
+pub fn quiet(loaded: &mut Loaded) {
+    if loaded.origin.get("telemetry.log_filter").is_none_or(|origin| *origin == Origin::Default) {
+        QUIET.clone_into(&mut loaded.settings.telemetry.log_filter);
+    }
+}
+
+/// A line for people, on standard error.
+pub fn note(text: fmt::Arguments<'_>) {
+    anstream::eprintln!("{text}");
+}
+
+/// A target has to be named.
+pub fn no_target() -> Failure {
+    Failure::new(Exit::BadConfiguration, "`target.url` is not set")
+        .hint("set it in the configuration file, as SLUICE__TARGET__URL, or with `-X target.url=mysql://user@host/db`")
+}
+
+/// All faults of a configuration.
+pub fn configuration_failure(error: &configuration::Error) -> Failure {
+    let mut failure = Failure::new(Exit::BadConfiguration, "the configuration cannot be used")
+        .hint("see all keys: sluice config view; check a file: sluice config lint FILE");
+    failure.causes = error.faults.iter().map(ToString::to_string).collect();
+    failure
+}
+
+/// A failure of the target; a target without its tables is there, but not ready.
+pub fn store_failure(error: &pipeline_store::Error) -> Failure {
+    use pipeline_store::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Unavailable { .. } => {
+            failure.hint("start the database, or correct `target.url`, user and password; then try again")
+        }
+        Error::NotMigrated { found, needed, .. } if found < needed => {
+            Failure { exit: Exit::NotReady, ..failure }.hint("create or update the tables: sluice migrate")
+        }
+        Error::NotMigrated { .. } => Failure { exit: Exit::NotReady, ..failure },
+        Error::InvalidTarget { .. } | Error::PasswordFile { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        _ => failure,
+    }
+}
+
+/// A failure of the registry; an incompatible schema has an exit code of its own.
+pub fn registry_failure(error: &pipeline_core::registry::Error) -> Failure {
+    use pipeline_core::registry::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Incompatible { .. } => Failure { exit: Exit::IncompatibleSchema, ..failure },
+        Error::NotRegistered { .. } => {
+            Failure { exit: Exit::NotReady, ..failure }.hint("register the schemas: sluice schema register")
+        }
+        Error::Setting { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::Unreachable { .. } => {
+            failure.hint("start the registry, or correct `schema_registry.url`; then try again")
+        }
+        _ => failure,
+    }
+}
+
+/// A failure of the cluster.
+pub fn kafka_failure(error: &pipeline_core::kafka::Error) -> Failure {
+    use pipeline_core::kafka::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Client { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::Unreachable { .. } => {
+            failure.hint("start the broker, or correct `kafka.bootstrap_servers`; then try again")
+        }
+        Error::Produce { .. } => failure.hint("check broker and topics: sluice doctor"),
+        _ => failure,
+    }
+}
+
+/// A failure of the source; settings that cannot be used are bad configuration.
+pub fn source_failure(error: &pipeline_source::Error) -> Failure {
+    use pipeline_source::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Url { .. }
+        | Error::Scheme { .. }
+        | Error::NotInThisBuild { .. }
+        | Error::UnknownParameter { .. }
+        | Error::Parameter { .. }
+        | Error::Mapping { .. }
+        | Error::MissingFolder { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        _ => failure,
+    }
+}
+
+/// Starts logging.
+pub fn init_telemetry(settings: &Settings) -> Result<telemetry::Guard, Failure> {
+    telemetry::init(&settings.telemetry, env!("CARGO_PKG_NAME"))
+        .map_err(|error| Failure::caused(Exit::BadConfiguration, "cannot start logging", &error))
+}

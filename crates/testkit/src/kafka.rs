@@ -1,0 +1,78 @@
+//! A Kafka broker of one node, in KRaft mode, with automatic creation of topics off.
+
+use std::{fs, path::Path, process::Command, sync::OnceLock};
+
+use crate::{
+    janitor, ports,
+    server::{Running, START_DEADLINE, start_with_retry},
+    stack,
+};
+
+const PROPERTIES: &str = include_str!("../servers/kafka.properties");
+/// Any id will do; the node's folder and the start must agree on it.
+const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
+
+static SHARED: OnceLock<Kafka> = OnceLock::new();
+
+/// A running broker.
+pub struct Kafka {
+    port: u16,
+    running: Running,
+}
+
+impl Kafka {
+    /// The broker of this test process; starts it when it does not run yet.
+    pub fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A broker of one's own: topics have fixed names, so each test that runs the whole pipeline needs one.
+    pub fn start() -> Self {
+        start_with_retry(Self::try_start)
+    }
+
+    /// Address for clients, `127.0.0.1:port`.
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The broker's process id.
+    pub fn process_id(&self) -> u32 {
+        self.running.id()
+    }
+
+    fn try_start() -> Result<Self, String> {
+        let folder = janitor::new_folder("kafka");
+        let port = ports::free();
+        let properties = PROPERTIES
+            .replace("@PORT@", &port.to_string())
+            .replace("@CONTROLLER_PORT@", &ports::free().to_string())
+            .replace("@DATA@", &folder.join("data").display().to_string());
+        let properties_file = folder.join("server.properties");
+        fs::write(&properties_file, properties)
+            .map_err(|error| format!("could not write kafka's settings: {error}"))?;
+        format(&folder, &properties_file)?;
+        let mut command = stack::java(&folder);
+        command.args(["-Xms64m", "-Xmx192m", "-cp"]).arg(stack::class_path());
+        command.arg("kafka.Kafka").arg(&properties_file);
+        let mut running = Running::start("kafka", &folder, &mut command);
+        let log = folder.join("kafka.out");
+        running.wait_ready(START_DEADLINE, || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("Kafka Server started"))
+        })?;
+        Ok(Self { port, running })
+    }
+}
+
+/// Makes the node's folder.
+fn format(folder: &Path, properties: &Path) -> Result<(), String> {
+    let mut command: Command = stack::java(folder);
+    command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path());
+    command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID, "-c"]).arg(properties);
+    let output =
+        command.output().map_err(|error| format!("could not start `java`: {error}; run `cargo xtask setup`"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("kafka's storage tool failed: {}", String::from_utf8_lossy(&output.stderr)))
+}

@@ -1,0 +1,69 @@
+//! Who may depend on whom: `contracts <- core <- source, store <- stage-* <- sluice, console`.
+//!
+//! Two stages share a schema and nothing else, so no stage depends on another. Each large library has one crate that
+//! knows it, so that it can be replaced, and its quirks are written down once.
+
+use super::{
+    metadata::{self, Member},
+    verdict,
+};
+use crate::failure::Outcome;
+
+const CORE: &str = "pipeline-core";
+const SOURCE: &str = "pipeline-source";
+const STORE: &str = "pipeline-store";
+const TESTKIT: &str = "testkit";
+
+/// Libraries that only some crates may name.
+const GUARDED: [(&str, &[&str]); 4] =
+    [("rdkafka", &[CORE]), ("axum", &[CORE, "console"]), ("couchbase", &[SOURCE]), ("sqlx", &[STORE])];
+
+/// Checks this workspace.
+pub fn check() -> Outcome {
+    verdict(&violations(&metadata::members()?))
+}
+
+/// What breaks the rules, one sentence each.
+fn violations(members: &[Member]) -> Vec<String> {
+    let is_member = |name: &str| members.iter().any(|member| member.name == name);
+    let mut found = Vec::new();
+    for member in members {
+        for dependency in &member.dependencies {
+            let (from, to) = (member.name.as_str(), dependency.name.as_str());
+            if is_member(to) && !may_depend(member, to, dependency.development) {
+                found.push(format!("`{from}` must not depend on `{to}`"));
+            }
+            if let Some(owners) = owners_of(to).filter(|owners| !owners.contains(&from)) {
+                found.push(format!("`{from}` must not name `{to}`: only {} may", owners.join(", ")));
+            }
+        }
+    }
+    found
+}
+
+fn may_depend(member: &Member, to: &str, development: bool) -> bool {
+    if to == TESTKIT {
+        return member.is_test || development;
+    }
+    if member.is_test {
+        return true;
+    }
+    let is_stage = |name: &str| name.starts_with("stage-");
+    match member.name.as_str() {
+        SOURCE | STORE => to == CORE,
+        "sluice" | "console" => [CORE, SOURCE, STORE].contains(&to) || is_stage(to),
+        stage if is_stage(stage) => [CORE, SOURCE, STORE].contains(&to),
+        // pipeline-core, testkit, xtask, and every crate that has no place here yet.
+        _ => false,
+    }
+}
+
+/// The crates that may name a guarded library, or one of its parts such as `sqlx-mysql`.
+fn owners_of(name: &str) -> Option<&'static [&'static str]> {
+    let is_part =
+        |library: &str| name == library || name.strip_prefix(library).is_some_and(|rest| rest.starts_with('-'));
+    GUARDED.iter().find(|(library, _)| is_part(library)).map(|(_, owners)| *owners)
+}
+
+#[cfg(test)]
+mod tests;

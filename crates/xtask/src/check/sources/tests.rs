@@ -1,0 +1,31 @@
+use super::*;
+
+fn found(path: &str, text: &str) -> usize {
+    violations(&SourceFile { path: path.to_owned(), text: text.to_owned() }).len()
+}
+
+#[test]
+fn a_library_named_outside_its_module_is_found() {
+    let code = "use rdkafka::consumer::Consumer;";
+    assert_eq!(found("crates/pipeline-core/src/runtime.rs", code), 1);
+    assert_eq!(found("crates/pipeline-core/src/kafka.rs", code), 0);
+    assert_eq!(found("crates/pipeline-core/src/kafka/consumer.rs", code), 0);
+    assert_eq!(found("crates/pipeline-core/src/kafkaesque.rs", code), 1);
+    assert_eq!(found("crates/pipeline-core/src/registry/server.rs", "axum::serve(listener)"), 0);
+    assert_eq!(found("crates/pipeline-core/src/registry.rs", "axum::serve(listener)"), 1);
+    assert_eq!(found("crates/pipeline-core/src/registry/client/tests.rs", "axum::serve(listener)"), 0);
+}
+
+#[test]
+fn comments_and_longer_names_are_not_uses() {
+    assert_eq!(found("crates/pipeline-core/src/runtime.rs", "// as rdkafka::consumer says"), 0);
+    assert_eq!(found("crates/pipeline-core/src/runtime.rs", "my_axum::serve(), crate::axum::x"), 0);
+}
+
+#[test]
+fn empty_names_are_found_in_paths_and_modules() {
+    assert_eq!(found("crates/pipeline-core/src/utils.rs", ""), 1);
+    assert_eq!(found("crates/common/src/lib.rs", ""), 1);
+    assert_eq!(found("crates/pipeline-core/src/lib.rs", "pub(crate) mod helpers;\nmod types {"), 2);
+    assert_eq!(found("crates/pipeline-core/src/lib.rs", "mod kafka;\nlet types = 1;"), 0);
+}

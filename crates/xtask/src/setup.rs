@@ -1,0 +1,14 @@
+//! `cargo xtask setup`: what the tests need and this machine lacks. A second call finds everything and takes no time.
+
+use crate::{failure::Outcome, say};
+
+mod java_servers;
+mod packages;
+
+/// Installs the missing packages, then the Java servers.
+pub fn run() -> Outcome {
+    packages::install()?;
+    java_servers::install()?;
+    say("set-up is complete");
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The main job, done by separate processes over real servers, gives what the source holds: whatever happens meanwhile.
+#![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
+
+use std::path::Path;
+
+use e2e::{
+    folder::{Edition, Folder},
+    pipeline::Pipeline,
+    reader::{self, Reader},
+    rows::Rows,
+};
+use serde_json::Value;
+use testkit::process::Signal;
+
+/// Two thousand providers below forty services.
+const GENERATED: &str = "generator:?services=40&providers=2000&bundles=3&fields=3&seed=7";
+
+/// Providers of one service of the small folder.
+const WIDTH: usize = 12;
+
+#[test]
+fn the_catalogue_arrives_row_for_row_and_a_second_run_writes_nothing() {
+    let catalogue = catalogue();
+    let expected = Rows::of_source(&catalogue);
+    let pipeline = Pipeline::start(&catalogue);
+
+    let first = pipeline.run(&["--mode", "per-service"]);
+    assert_eq!(number(&first, "/providers/stored"), expected.providers.len());
+    Rows::of_views(&pipeline.database).assert_equals(&expected);
+
+    let second = pipeline.run(&["--mode", "per-service"]);
+    assert!(number(&second, "/run/generation") > number(&first, "/run/generation"));
+    assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
+    assert_eq!(number(&second, "/bundles_written"), 0);
+    assert_eq!(number(&second, "/fields_written"), 0);
+    Rows::of_views(&pipeline.database).assert_equals(&expected);
+    pipeline.stop();
+}
+
+#[test]
+fn two_thousand_providers_arrive_row_for_row_in_one_move() {
+    let pipeline = Pipeline::start(GENERATED);
+    let report = pipeline.run(&["--mode", "whole-run"]);
+    assert_eq!(number(&report, "/providers/stored"), 2_000);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(GENERATED));
+    pipeline.stop();
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled() {
+    let mut pipeline = Pipeline::start(GENERATED);
+    let run = pipeline.start_run(&["--batch-size", "10"]);
+
+    pipeline.wait_for_stored_batches(&run, 10);
+    let killed = pipeline.workers.bundles.pop().expect("two workers run");
+    killed.kill();
+    let stored = pipeline.stored_batches(&run);
+    assert!(stored < 200, "the run was over before the worker could be killed");
+    let replacement = pipeline.worker("stage-bundles");
+    pipeline.workers.bundles.push(replacement);
+
+    let report = pipeline.wait(&run, 0);
+    assert_eq!(number(&report, "/batches/stored"), 200);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(GENERATED));
+    // The views could hide what the tables hold twice.
+    let mut session = pipeline.database.session();
+    assert_eq!(session.number("SELECT COUNT(*) FROM bundle"), session.number("SELECT COUNT(*) FROM bundles"));
+    assert_eq!(
+        session.number("SELECT COUNT(*) FROM subscription_field"),
+        session.number("SELECT COUNT(*) FROM subscription_fields")
+    );
+    pipeline.stop();
+}
+
+#[test]
+fn a_reader_sees_each_service_complete_and_old_or_complete_and_new() {
+    let (pipeline, folder) = with_first_edition("per-service");
+    let old = reader::look(&pipeline.database);
+    folder.write(Edition::Second);
+
+    let reader = Reader::start(&pipeline.database);
+    pipeline.run(&["--mode", "per-service", "--batch-size", "2"]);
+    reader.wait_for_another_look();
+    let seen = reader.stop();
+
+    let new = reader::look(&pipeline.database);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
+    seen.assert_whole_per_service(&old, &new);
+    assert!(seen.looks.contains(&old) && seen.looks.contains(&new), "the reader missed the beginning or the end");
+    println!("{} looks in {:?}, {} distinct", seen.count, seen.took, seen.looks.len());
+    pipeline.stop();
+}
+
+#[test]
+fn a_reader_sees_all_services_old_or_all_services_new_in_a_whole_run() {
+    let (pipeline, folder) = with_first_edition("whole-run");
+    let old = reader::look(&pipeline.database);
+    folder.write(Edition::Second);
+
+    let reader = Reader::start(&pipeline.database);
+    pipeline.run(&["--mode", "whole-run", "--batch-size", "2"]);
+    reader.wait_for_another_look();
+    let seen = reader.stop();
+
+    let new = reader::look(&pipeline.database);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
+    seen.assert_whole_at_once(&old, &new);
+    assert!(seen.looks.contains(&old) && seen.looks.contains(&new), "the reader missed the beginning or the end");
+    println!("{} looks in {:?}, {} distinct", seen.count, seen.took, seen.looks.len());
+    pipeline.stop();
+}
+
+#[test]
+fn an_aborted_run_leaves_the_views_alone_and_the_next_run_is_complete() {
+    let (pipeline, folder) = with_first_edition("abort");
+    let before = Rows::of_views(&pipeline.database);
+    folder.write(Edition::Second);
+
+    // With its activators stopped, the run is surely open when it is aborted; the other stages are busy with it.
+    pipeline.workers.activators.iter().for_each(|activator| activator.signal(Signal::SIGSTOP));
+    let run = pipeline.start_run(&["--mode", "whole-run", "--batch-size", "2"]);
+    pipeline.wait_for_stored_batches(&run, 3);
+    pipeline.sluice(&["run", "abort", &run.id, "--yes", "--reason", "as the test asks"]).run().expect_code(0);
+    pipeline.workers.activators.iter().for_each(|activator| activator.signal(Signal::SIGCONT));
+    let aborted = pipeline.wait(&run, 1);
+    assert_eq!(aborted.pointer("/run/state").and_then(Value::as_str), Some("aborted"));
+    Rows::of_views(&pipeline.database).assert_equals(&before);
+
+    pipeline.run(&["--mode", "whole-run"]);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
+    let generation = number(&aborted, "/run/generation");
+    let leftover = format!("SELECT COUNT(*) FROM provider_content WHERE valid_from = {generation}");
+    assert_eq!(pipeline.database.session().number(&leftover), 0, "a worker wrote into the aborted run");
+    pipeline.stop();
+}
+
+/// A pipeline whose target holds the first edition of a folder.
+fn with_first_edition(name: &str) -> (Pipeline, Folder) {
+    let folder = Folder::new(name, WIDTH);
+    let pipeline = Pipeline::start(&folder.url());
+    pipeline.run(&[]);
+    Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
+    (pipeline, folder)
+}
+
+/// URL of the catalogue that ships with the project.
+fn catalogue() -> String {
+    let folder =
+        pipeline_source::sample::unpack(Path::new(env!("CARGO_TARGET_TMPDIR"))).expect("a folder to unpack to");
+    format!("file://{}", folder.display())
+}
+
+/// A number in a report.
+#[track_caller]
+fn number(report: &Value, pointer: &str) -> usize {
+    let found = report.pointer(pointer).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
+    found.unwrap_or_else(|| panic!("no number at {pointer} in {report:#}"))
+}
