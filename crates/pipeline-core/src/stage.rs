@@ -5,9 +5,12 @@
 //! state, and emits the same messages, as handling it once.** Stages keep that promise by writing effect and proof in
 //! one transaction of the target and by emitting from the ledger.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
-use crate::{contracts::Message, disposition::Classify};
+use crate::{contracts::Message, disposition::Classify, kafka::Position};
 
 /// One step of the pipeline.
 pub trait Stage: Send + Sync + 'static {
@@ -35,6 +38,14 @@ pub trait Stage: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Called when a message was given up and its dead letter is acknowledged, before the offset is committed. Here a
+    /// stage puts the loss into the ledger, so that whoever waits for the run learns of it. Called again after a
+    /// crash, with another place of the dead letter.
+    fn given_up(&self, letter: &GivenUp<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = letter;
+        async { Ok(()) }
+    }
+
     /// How often [`Stage::tick`] is wanted; `None` for a stage that only follows messages.
     fn tick_interval(&self) -> Option<Duration> {
         None
@@ -59,6 +70,27 @@ pub struct Record<M> {
     pub offset: i64,
     /// How often it has been handed to the stage by this process, from 1.
     pub attempt: u32,
+}
+
+/// A message that was given up.
+#[derive(Clone, Debug)]
+pub struct GivenUp<'a> {
+    /// The run that it belongs to, canonical text, when that could be read.
+    pub run_id: Option<&'a str>,
+    /// Where the message lies.
+    pub source: &'a Position,
+    /// Where its dead letter lies.
+    pub dead_letter: &'a Position,
+    /// The message's key, when that is text.
+    pub key: Option<&'a str>,
+    /// The failure's code.
+    pub code: &'static str,
+    /// The failure and its causes, at most 1 KiB.
+    pub reason: &'a str,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it failed first.
+    pub first_failed_at: SystemTime,
 }
 
 /// The messages that follow from a handled one, in the order to be produced.

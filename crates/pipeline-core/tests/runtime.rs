@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,7 @@ use pipeline_core::{
     registry::{Codec, Registry, server::EmbeddedRegistry},
     runtime::{self, Context, header},
     settings::Settings,
-    stage::{Emit, Record, Stage},
+    stage::{Emit, GivenUp, Record, Stage},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +91,9 @@ async fn a_rejected_message_becomes_a_dead_letter_and_blocks_nobody() {
     assert_eq!(rejected.header(header::CODE), Some("SLUICE-TEST-001"));
     assert_eq!(rejected.header(header::ATTEMPT), Some("1"));
     assert_eq!(rejected.header(header::RUN_ID), Some(world.run.to_string().as_str()));
+    let mut given_up = world.given_up.lock().unwrap().clone();
+    given_up.sort();
+    assert_eq!(given_up, ["poison", "s7"], "the stage was not told of each letter once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +168,7 @@ struct World {
     producer: Producer,
     run: RunId,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
-    emitted: Arc<AtomicUsize>,
+    given_up: Arc<Mutex<Vec<String>>>,
 }
 
 struct Worker {
@@ -192,7 +195,7 @@ struct Probe<F> {
     behave: F,
     pause: Duration,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
-    emitted: Arc<AtomicUsize>,
+    given_up: Arc<Mutex<Vec<String>>>,
 }
 
 impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe<F> {
@@ -206,8 +209,13 @@ impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe
         *self.handled.lock().unwrap().entry(service_id.clone()).or_default() += 1;
         tokio::time::sleep(self.pause).await;
         (self.behave)(&service_id)?;
-        self.emitted.fetch_add(1, Ordering::SeqCst);
         Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids: Vec::new() }))
+    }
+
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
+        assert_eq!(letter.dead_letter.partition.topic, DEAD_LETTERS);
+        self.given_up.lock().unwrap().push(letter.key.unwrap_or_default().to_owned());
+        Ok(())
     }
 }
 
@@ -238,7 +246,7 @@ impl World {
             producer,
             run: RunId::new(),
             handled: Arc::default(),
-            emitted: Arc::default(),
+            given_up: Arc::default(),
         }
     }
 
@@ -253,7 +261,7 @@ impl World {
     ) -> Worker {
         let shutdown = CancellationToken::new();
         let health = Health::new();
-        let stage = Probe { behave, pause, handled: Arc::clone(&self.handled), emitted: Arc::clone(&self.emitted) };
+        let stage = Probe { behave, pause, handled: Arc::clone(&self.handled), given_up: Arc::clone(&self.given_up) };
         let context = Context {
             settings: self.settings.clone(),
             registry: Registry::new(&self.settings.schema_registry).unwrap(),

@@ -10,7 +10,7 @@ use rdkafka::{
     producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
 };
 
-use super::{Error, Header, client_config, local::Budget, log};
+use super::{Error, Header, Partition, Position, client_config, local::Budget, log};
 use crate::settings;
 
 /// Shared by everything in one process that produces; cheap to clone.
@@ -67,11 +67,11 @@ impl Producer {
     }
 
     /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
-    /// key arrive in order.
+    /// key arrive in order. Gives where each of them lies now.
     ///
     /// # Errors
     /// The first failure; messages after it may or may not have arrived.
-    pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<(), Error> {
+    pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Error> {
         let mut deliveries = Vec::with_capacity(messages.len());
         for message in messages {
             let size = message.payload.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len);
@@ -81,6 +81,7 @@ impl Producer {
             let delivery = self.enqueue(&message).await?;
             deliveries.push((message.topic, size, delivery));
         }
+        let mut positions = Vec::with_capacity(deliveries.len());
         for (topic, size, delivery) in deliveries {
             let outcome = match delivery.await {
                 Ok(outcome) => outcome.map_err(|(source, _)| source),
@@ -90,8 +91,10 @@ impl Producer {
             if let Some(budget) = &self.budget {
                 budget.produced(&topic, delivered.partition, size);
             }
+            let partition = Partition { topic, number: delivered.partition };
+            positions.push(Position { partition, offset: delivered.offset });
         }
-        Ok(())
+        Ok(positions)
     }
 
     /// Waits for room in the client's queue when it is full.

@@ -21,7 +21,7 @@ use crate::{
     kafka::{Delivery, Producer, producer::Outbound},
     registry::Codec,
     settings,
-    stage::{Emit, Outgoing, Record, Stage, VisitOutgoing},
+    stage::{Emit, GivenUp, Outgoing, Record, Stage, VisitOutgoing},
     telemetry::{
         TraceContext,
         events::{Attempt, StageEvents},
@@ -176,7 +176,7 @@ impl<S: Stage> Processor<S> {
         attempts: u32,
         first_failed_at: SystemTime,
     ) -> Settlement {
-        let InHand { delivery, at, span, stopping } = message;
+        let InHand { delivery, at, span, .. } = message;
         let record = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await.ok();
         let obituary = Obituary {
             stage: S::NAME,
@@ -187,24 +187,60 @@ impl<S: Stage> Processor<S> {
             first_failed_at,
             trace: &span.context,
         };
-        let mut outage = None;
-        for waits in 0.. {
-            let begun = Instant::now();
-            let Err(error) = self.producer.send_all(vec![dead_letter(delivery, &obituary)]).await else { break };
-            let error = Failure::from(error);
-            if error.disposition != Disposition::Unavailable {
-                self.events.halted(at, error.code, &error, begun.elapsed());
-                return Settlement::Halted(error);
-            }
-            let pause = self.backoff(waits);
-            self.events.unavailable(error.code, &error, begun.elapsed(), pause);
-            outage.get_or_insert_with(|| self.outage.enter(&error.text));
-            if wait(pause, stopping).await.is_break() {
-                return Settlement::Unsettled;
+        // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
+        let letter = dead_letter(delivery, &obituary);
+        let positions = match self.insist(message, || self.producer.send_all(vec![letter.clone()])).await {
+            Ok(positions) => positions,
+            Err(settlement) => return settlement,
+        };
+        if let Some(position) = positions.first() {
+            let note = GivenUp {
+                run_id: obituary.run_id,
+                source: &delivery.position,
+                dead_letter: position,
+                key: at.key,
+                code: failure.code,
+                reason: &failure.text,
+                attempts,
+                first_failed_at,
+            };
+            if let Err(settlement) = self.insist(message, || self.stage.given_up(&note)).await {
+                return settlement;
             }
         }
         self.events.dead_lettered(at, failure.code);
         Settlement::Settled
+    }
+
+    /// Tries what must not fail until it does not, as during an outage.
+    async fn insist<T, E, F>(&self, message: &InHand<'_>, operation: impl Fn() -> F) -> Result<T, Settlement>
+    where
+        E: Into<Failure>,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut outage = None;
+        let mut waits = 0;
+        loop {
+            let begun = Instant::now();
+            let failure = match operation().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error.into(),
+            };
+            match failure.disposition {
+                Disposition::Unavailable | Disposition::Retry => {}
+                Disposition::Reject | Disposition::Halt => {
+                    self.events.halted(&message.at, failure.code, &failure, begun.elapsed());
+                    return Err(Settlement::Halted(failure));
+                }
+            }
+            let pause = self.backoff(waits);
+            waits += 1;
+            self.events.unavailable(failure.code, &failure, begun.elapsed(), pause);
+            outage.get_or_insert_with(|| self.outage.enter(&failure.text));
+            if wait(pause, message.stopping).await.is_break() {
+                return Err(Settlement::Unsettled);
+            }
+        }
     }
 
     /// Full jitter: a random time up to a bound that doubles with each wait.
