@@ -14,6 +14,7 @@
 pub mod admin;
 pub mod configuration;
 pub mod contracts;
+pub mod crash;
 pub mod disposition;
 pub mod documents;
 pub mod error_pages;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Health},
     configuration::{self, Loaded, Options},
+    crash,
     disposition::{Classify, Disposition},
     registry::Registry,
     runtime::{self, Context},
@@ -70,6 +71,7 @@ where
     B: Fn(Settings) -> F,
     F: Future<Output = Result<S, BuildError>>,
 {
+    let _armed = crash::arm();
     let command = Arguments::command().name(name).about(about).version(env!("CARGO_PKG_VERSION"));
     let parsed = command.try_get_matches().and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
     let arguments = match parsed {

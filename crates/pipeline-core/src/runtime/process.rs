@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     contracts::Message,
+    crash,
     disposition::Disposition,
     ids::RunId,
     kafka::{Delivery, Producer, producer::Outbound},
@@ -136,6 +137,7 @@ impl<S: Stage> Processor<S> {
 
     /// Decode, handle, emit, acknowledge: once. Gives the number of messages emitted.
     async fn attempt(&self, delivery: &Delivery, attempt: u32, trace: &TraceContext) -> Result<usize, Failure> {
+        crash::point(S::NAME, "after-poll");
         let message = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await?;
         let record = Record {
             message,
@@ -145,7 +147,9 @@ impl<S: Stage> Processor<S> {
             attempt,
         };
         let emit = self.stage.handle(&record).await?;
+        crash::point(S::NAME, "after-handle");
         self.emit(&emit, Some(trace)).await?;
+        crash::point(S::NAME, "after-emit");
         Ok(emit.messages.len())
     }
 
