@@ -1,6 +1,9 @@
 //! What can go wrong while reading, as opposed to documents that are wrong.
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_core::{
+    disposition::{Classify, Disposition},
+    error_pages::ErrorPage,
+};
 
 /// An answer that could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -100,19 +103,6 @@ pub enum Error {
         #[source]
         source: tokio::task::JoinError,
     },
-}
-
-/// What `docs/errors/` says of one error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorPage {
-    /// The stable code.
-    pub code: &'static str,
-    /// A few words.
-    pub title: &'static str,
-    /// How it comes about.
-    pub cause: &'static str,
-    /// What to do.
-    pub remedy: &'static str,
 }
 
 /// One page for each code of [`Error`], in order of their numbers.

@@ -35,7 +35,7 @@ pub mod subtree;
 mod testing;
 mod url;
 
-pub use error::{ERRORS, Error, ErrorPage};
+pub use error::{ERRORS, Error};
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.
 #[async_trait]

@@ -40,7 +40,7 @@ impl Failure {
             exit: Exit::of(error.disposition()),
             code: Some(error.code()),
             what: error.to_string(),
-            causes: causes(error),
+            causes: causes(error, &error.to_string()),
             hint: pages::find(error.code()).map(|page| page.remedy.to_owned()),
         }
     }
@@ -49,7 +49,7 @@ impl Failure {
     pub fn caused(exit: Exit, what: impl Into<String>, cause: &dyn Error) -> Self {
         let mut failure = Self::new(exit, what);
         failure.causes.push(cause.to_string());
-        failure.causes.extend(causes(cause));
+        failure.causes.extend(causes(cause, &cause.to_string()));
         failure
     }
 
@@ -91,9 +91,18 @@ impl Failure {
     }
 }
 
-/// The chain below an error, without its own text.
-fn causes(error: &dyn Error) -> Vec<String> {
-    std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source()).map(ToString::to_string).collect()
+/// The chain below an error, without what the text before it has said already: many libraries repeat their source.
+fn causes(error: &dyn Error, said: &str) -> Vec<String> {
+    let mut said = said.to_owned();
+    let mut causes = Vec::new();
+    for cause in std::iter::successors(error.source(), |cause: &&dyn Error| (*cause).source()) {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said = text;
+        }
+    }
+    causes
 }
 
 fn push(text: &mut String, part: std::fmt::Arguments<'_>) {

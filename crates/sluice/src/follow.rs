@@ -56,13 +56,14 @@ pub async fn follow(
     let start = Instant::now();
     let mut model = Model::default();
     let mut last_answer = start;
-    let mut warned = false;
+    let (mut warned, mut known) = (false, false);
     loop {
         match store.progress(run_id).await {
             Ok(Some(progress)) => {
+                known = true;
                 last_answer = Instant::now();
                 show(start.elapsed(), &model.observe(start.elapsed(), &snapshot(&progress)));
-                if ending(&progress, 0).is_some() {
+                if Ending::of(progress.run.state, progress.blocked.is_some(), false).is_some() {
                     return Ok(Followed { progress, durations: model.durations() });
                 }
             }
@@ -85,25 +86,20 @@ pub async fn follow(
             }
         }
         if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
-            return Err(timed_out(run_id, start.elapsed()));
+            return Err(timed_out(run_id, known, start.elapsed()));
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-fn timed_out(run_id: RunId, elapsed: Duration) -> Failure {
-    Failure::new(Exit::NotReady, format!("run {run_id} has not ended after {}", text::duration(elapsed)))
-        .hint(format!("it goes on; wait again: sluice run wait {run_id}"))
-}
-
-/// How the run ended, or `None` while it goes on. `rejects` counts rejected documents of any kind, also those that
-/// hold nobody.
-pub fn ending(progress: &Progress, rejects: usize) -> Option<Ending> {
-    match progress.run.state {
-        RunState::Running => progress.blocked.is_some().then_some(Ending::WithRejects),
-        RunState::Activated if rejects > 0 || progress.providers.rejected > 0 => Some(Ending::WithRejects),
-        RunState::Activated => Some(Ending::Activated),
-        RunState::Aborted | RunState::Failed | RunState::Refused => Some(Ending::NotActivated),
+fn timed_out(run_id: RunId, known: bool, elapsed: Duration) -> Failure {
+    let elapsed = text::duration(elapsed);
+    if known {
+        Failure::new(Exit::NotReady, format!("run {run_id} has not ended after {elapsed}"))
+            .hint(format!("it goes on; wait again: sluice run wait {run_id}"))
+    } else {
+        Failure::new(Exit::NotReady, format!("run {run_id} is still not in the ledger after {elapsed}"))
+            .hint("check the id (sluice run ls), and that the root stage runs on this broker and target")
     }
 }
 
@@ -129,6 +125,17 @@ pub fn snapshot(progress: &Progress) -> Snapshot {
 // === impl Ending ===
 
 impl Ending {
+    /// How a run in this state ended, or `None` while it goes on. `held`: only rejects hold it; `rejected`: there are
+    /// rejected documents of any kind, also such as hold nobody.
+    pub fn of(state: RunState, held: bool, rejected: bool) -> Option<Self> {
+        match state {
+            RunState::Running => held.then_some(Self::WithRejects),
+            RunState::Activated if rejected => Some(Self::WithRejects),
+            RunState::Activated => Some(Self::Activated),
+            RunState::Aborted | RunState::Failed | RunState::Refused => Some(Self::NotActivated),
+        }
+    }
+
     /// The exit code of a command that waited for the run.
     pub fn exit(self) -> Exit {
         match self {

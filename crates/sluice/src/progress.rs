@@ -155,7 +155,7 @@ impl Model {
     }
 
     fn eta(&self, snapshot: &Snapshot) -> Eta {
-        if !snapshot.planning_complete {
+        if !snapshot.planning_complete || snapshot.state != "running" {
             return Eta::Unknown;
         }
         let Ok(left) = u32::try_from(snapshot.providers_planned - snapshot.providers_done) else { return Eta::Unknown };
@@ -231,6 +231,10 @@ impl View {
         }
         if self.rejected > 0 {
             parts.push(format!("{} rejected", text::plural(self.rejected, "provider")));
+        }
+        if !matches!(self.state.as_str(), "requested" | "running") {
+            parts.push(self.state.clone());
+            return parts.join(" | ");
         }
         match (&self.blocked, self.eta) {
             (Some(reason), _) => parts.push(format!("held: {reason}")),

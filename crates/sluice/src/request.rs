@@ -111,7 +111,7 @@ pub async fn send(
         headers,
     };
     let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
-    producer.send_all(vec![message]).await.map_err(|error| session::kafka_failure(&error))
+    producer.send_all(vec![message]).await.map(drop).map_err(|error| session::kafka_failure(&error))
 }
 
 /// The run that is open on the target, if any.

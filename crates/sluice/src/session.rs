@@ -80,6 +80,12 @@ pub fn note(text: fmt::Arguments<'_>) {
     anstream::eprintln!("{text}");
 }
 
+/// How this program was called, so that what is printed can be typed again: its path, or its name when it was found by
+/// the shell.
+pub fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+}
+
 /// A target has to be named.
 pub fn no_target() -> Failure {
     Failure::new(Exit::BadConfiguration, "`target.url` is not set")

@@ -110,6 +110,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         reason: run.reason.clone(),
         duration_ms: millis(took),
         stage_durations_ms: StageDurations::from(followed.durations),
+        program: session::program(),
     };
     target.close().await;
     output::answer(&demo, args.output.output)?;

@@ -52,6 +52,9 @@ struct DevReport {
     source: String,
     target: String,
     config: PathBuf,
+    /// How the command was called, for the hint.
+    #[serde(skip)]
+    program: String,
 }
 
 /// Runs until a signal.
@@ -78,6 +81,7 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
         source: place.source_name,
         target: target.describe(),
         config: config.path.clone(),
+        program: session::program(),
     };
     output::answer(&report, args.output.output)?;
     let outcome = tokio::select! {
@@ -160,10 +164,10 @@ source    {}
 target    {}
 
 Start a run from another shell:
-  sluice run start --wait --config {config}
+  {} run start --wait --config {config}
 
 Stop with Ctrl-C.",
-            self.bootstrap_servers, self.schema_registry, self.admin, self.source, self.target
+            self.bootstrap_servers, self.schema_registry, self.admin, self.source, self.target, self.program
         )
     }
 }

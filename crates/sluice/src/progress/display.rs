@@ -80,7 +80,8 @@ impl Bars {
 
     fn show(&self, view: &View) {
         for (bar, line) in self.stages.iter().zip(&view.stages) {
-            let (done, total) = (line.done, line.total.unwrap_or(0));
+            // A bar of length 0 would be drawn full.
+            let (done, total) = (line.done, line.total.unwrap_or(1));
             bar.set_prefix(line.stage);
             bar.set_message(message(line));
             bar.set_length(u64::try_from(total).unwrap_or(0));
@@ -94,6 +95,8 @@ impl Bars {
             bar.abandon();
         }
         self.summary.abandon();
+        // The last bar does not end its line.
+        anstream::eprintln!();
     }
 }
 

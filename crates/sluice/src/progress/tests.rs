@@ -97,6 +97,13 @@ fn a_held_run_says_why_instead_of_when() {
 }
 
 #[test]
+fn a_run_that_has_ended_says_how() {
+    let aborted = Snapshot { state: "aborted".to_owned(), ..snapshot(2, 40) };
+    let view = Model::default().observe(seconds(0), &aborted);
+    assert_eq!((view.summary().as_str(), view.eta), ("aborted", Eta::Unknown));
+}
+
+#[test]
 fn a_stage_lasts_from_its_first_work_to_its_last() {
     let mut model = Model::default();
     model.observe(seconds(0), &Snapshot::default());

@@ -64,6 +64,9 @@ pub struct DemoReport {
     pub duration_ms: u64,
     /// The same for each stage, as far as it was seen.
     pub stage_durations_ms: StageDurations,
+    /// How the command was called, for the hints.
+    #[serde(skip)]
+    pub program: String,
 }
 
 /// One document that cannot be stored.
@@ -151,7 +154,9 @@ impl DemoReport {
         let stages: Vec<String> =
             [("root", root), ("providers", providers), ("bundles", bundles), ("activator", activator)]
                 .into_iter()
-                .filter_map(|(stage, ms)| Some(format!("{stage} {}", text::duration(Duration::from_millis(ms?)))))
+                // A stage that began and ended between two looks was too fast to be timed.
+                .filter_map(|(stage, ms)| Some((stage, ms.filter(|ms| *ms > 0)?)))
+                .map(|(stage, ms)| format!("{stage} {}", text::duration(Duration::from_millis(ms))))
                 .collect();
         let total = text::duration(Duration::from_millis(self.duration_ms));
         if stages.is_empty() { total } else { format!("{total} ({})", stages.join(", ")) }
@@ -160,17 +165,19 @@ impl DemoReport {
     fn looking(&self) -> String {
         let query = "select service_id, provider_id, bundle_id, name from bundles limit 5";
         match sqlite_path(&self.target) {
-            Some(path) => format!("  sqlite3 -box {} '{query}'", quoted(path)),
+            Some(path) => format!("  sqlite3 -header -column {} '{query}'", quoted(path)),
             None => format!("  in `{}`: {query};", self.target),
         }
     }
 
     /// What a newcomer may try next.
     fn next(&self) -> String {
-        "  sluice demo                          again: nothing changed, so nothing is written
-  sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'
-  sluice dev                           keep it running, and start runs from another shell"
-            .to_owned()
+        let program = quoted(&self.program);
+        format!(
+            "  {program} demo    again: nothing changed, so nothing is written
+  {program} dev     keep it running, and start runs from another shell
+  {program} demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'"
+        )
     }
 }
 
@@ -256,6 +263,7 @@ mod tests {
             reason: None,
             duration_ms: 6_420,
             stage_durations_ms: StageDurations { root: Some(12), bundles: Some(1_300), ..StageDurations::default() },
+            program: "sluice".to_owned(),
         }
     }
 
@@ -290,12 +298,12 @@ mod tests {
         target      sqlite:///home/me/sluice-demo.db
 
         Look at it:
-          sqlite3 -box /home/me/sluice-demo.db 'select service_id, provider_id, bundle_id, name from bundles limit 5'
+          sqlite3 -header -column /home/me/sluice-demo.db 'select service_id, provider_id, bundle_id, name from bundles limit 5'
 
         Try next:
-          sluice demo                          again: nothing changed, so nothing is written
+          sluice demo    again: nothing changed, so nothing is written
+          sluice dev     keep it running, and start runs from another shell
           sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'
-          sluice dev                           keep it running, and start runs from another shell
         ");
     }
 
@@ -337,7 +345,7 @@ mod tests {
 
     #[test]
     fn rejects_are_shown_up_to_a_bound() {
-        insta::assert_snapshot!(with_rejects(12).rejects_text(), @"
+        insta::assert_snapshot!(with_rejects(12).rejects_text().trim(), @"
         Rejected documents; the rest of the copy is complete:
           providers.jsonl:1: `id` is missing (SLUICE-DOC-003)
           providers.jsonl:2: `id` is missing (SLUICE-DOC-003)

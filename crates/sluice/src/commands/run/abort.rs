@@ -45,7 +45,7 @@ pub struct AbortArgs {
 
 /// Aborts a run.
 pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
-    let store = session.store(&session.settings()?).await?;
+    let store = session.migrated_store(&session.settings()?).await?;
     let run = args.run.find(&store).await?;
     if run.state != RunState::Running {
         return Err(Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, word(&run.state))));

@@ -32,7 +32,7 @@ struct Runs(Vec<Run>);
 
 /// Lists runs.
 pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
-    let store = session.store(&session.settings()?).await?;
+    let store = session.migrated_store(&session.settings()?).await?;
     let runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
     if runs.is_empty() {
         session::note(format_args!("no run yet in `{}`; start one: sluice run start", store.describe()));

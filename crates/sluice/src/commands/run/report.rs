@@ -2,22 +2,40 @@
 
 use std::time::Duration;
 
-use pipeline_store::{Progress, Reject, Run, Store};
+use pipeline_store::{BatchProgress, Progress, ProviderProgress, Reject, Run, ServiceProgress, Store};
 use serde::Serialize;
 
-use crate::{exit::Exit, failure::Failure, follow, output::Report, session, text};
+use crate::{exit::Exit, failure::Failure, follow::Ending, output::Report, session, text};
 
 /// Rejects that an answer lists at most. A source that is broken as a whole would fill the memory otherwise.
 const LISTED_REJECTS: u32 = 1_000;
 /// Rejects that the text shows.
 const SHOWN_REJECTS: usize = 20;
 
-/// A run with its numbers and rejects.
+/// A run with its numbers and rejects; scripts rely on the names.
 #[derive(Debug, Serialize)]
 pub struct RunReport {
-    /// Identity, state and request; counts of each level.
+    /// Identity, state and request.
     #[serde(flatten)]
-    pub progress: Progress,
+    pub run: Run,
+    /// Its services.
+    pub services: ServiceProgress,
+    /// Its batches.
+    pub batches: BatchProgress,
+    /// Its providers.
+    pub providers: ProviderProgress,
+    /// Bundles in the generation, as far as it is stored.
+    pub bundles: i64,
+    /// Subscription fields in the generation, as far as it is stored.
+    pub subscription_fields: i64,
+    /// Rows of bundles that the run wrote.
+    pub bundles_written: i64,
+    /// Rows of subscription fields that the run wrote.
+    pub subscription_fields_written: i64,
+    /// Every service is planned: the numbers of batches and providers are final.
+    pub planning_complete: bool,
+    /// Why only rejects hold the run, when they do.
+    pub blocked: Option<String>,
     /// Documents that cannot be stored.
     pub rejects: Vec<Reject>,
     /// There are more rejects than those listed.
@@ -30,12 +48,38 @@ impl RunReport {
     /// Adds the rejects from the ledger.
     pub async fn read(store: &Store, progress: Progress) -> Result<Self, Failure> {
         let (rejects, more_rejects) = rejects(store, &progress.run).await?;
-        Ok(Self { progress, rejects, more_rejects })
+        Ok(Self::new(progress, rejects, more_rejects))
+    }
+
+    fn new(progress: Progress, rejects: Vec<Reject>, more_rejects: bool) -> Self {
+        let Progress { run, services, batches, providers, bundles, subscription_fields, .. } = progress;
+        Self {
+            run,
+            services,
+            batches,
+            providers,
+            bundles,
+            subscription_fields,
+            bundles_written: progress.bundles_written,
+            subscription_fields_written: progress.fields_written,
+            planning_complete: progress.planning_complete,
+            blocked: progress.blocked,
+            rejects,
+            more_rejects,
+        }
+    }
+
+    fn state(&self) -> String {
+        match &self.blocked {
+            Some(reason) => format!("{}, held: {reason}", word(&self.run.state)),
+            None => word(&self.run.state),
+        }
     }
 
     /// The exit code of a command that waited for the run.
     pub fn exit(&self) -> Exit {
-        follow::ending(&self.progress, self.rejects.len()).map_or(Exit::Ok, follow::Ending::exit)
+        let rejected = !self.rejects.is_empty() || self.providers.rejected > 0;
+        Ending::of(self.run.state, self.blocked.is_some(), rejected).map_or(Exit::Ok, Ending::exit)
     }
 }
 
@@ -67,10 +111,10 @@ pub fn took(run: &Run) -> Option<String> {
 
 impl Report for RunReport {
     fn text(&self) -> String {
-        let Progress { run, services, batches, providers, .. } = &self.progress;
+        let Self { run, services, batches, providers, .. } = self;
         let mut rows = vec![
             ("run", run.run_id.to_string()),
-            ("state", state(&self.progress)),
+            ("state", self.state()),
             ("generation", run.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string())),
             ("activation", word(&run.mode)),
             ("requested", format!("{} by {}", text::time(run.requested_at_ms), run.requested_by)),
@@ -107,8 +151,8 @@ impl Report for RunReport {
             "written",
             format!(
                 "{} bundles, {} subscription fields",
-                text::count(self.progress.bundles_written),
-                text::count(self.progress.fields_written)
+                text::count(self.bundles_written),
+                text::count(self.subscription_fields_written)
             ),
         ));
         let mut lines: Vec<String> = rows.into_iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
@@ -126,13 +170,169 @@ impl Report for RunReport {
     }
 }
 
-fn state(progress: &Progress) -> String {
-    match &progress.blocked {
-        Some(reason) => format!("{}, held: {reason}", word(&progress.run.state)),
-        None => word(&progress.run.state),
-    }
-}
-
 fn reject_line(reject: &Reject) -> String {
     format!("  {}: {} ({})", reject.place, reject.reason, reject.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline_core::ids::{Generation, RunId};
+    use pipeline_store::{ActivationMode, RunState, Tolerance};
+
+    use super::*;
+    use crate::output::{Format, render};
+
+    fn report(state: RunState, blocked: Option<&str>, rejects: usize) -> RunReport {
+        let run_id = RunId::parse("01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10").unwrap();
+        let run = Run {
+            run_id,
+            generation: Some(Generation(3)),
+            state,
+            mode: ActivationMode::PerService,
+            tolerance: Tolerance::default(),
+            scope: vec!["payments".into()],
+            batch_size: 50,
+            requested_by: "me@here (sluice run start)".to_owned(),
+            requested_at_ms: 0,
+            started_at_ms: 500,
+            finished_at_ms: blocked.is_none().then_some(2_500),
+            reason: None,
+            discovered: true,
+        };
+        let reject = Reject {
+            run_id,
+            service_id: Some("payments".into()),
+            provider_id: None,
+            level: "provider".to_owned(),
+            document_id: None,
+            place: "providers.jsonl:17".to_owned(),
+            code: "SLUICE-DOC-003".to_owned(),
+            reason: "`id` is missing".to_owned(),
+        };
+        let progress = Progress {
+            run,
+            services: ServiceProgress { expected: Some(1), discovered: 1, planned: 1, activated: 1, removed: 0 },
+            batches: BatchProgress { planned: 2, stored: 2 },
+            providers: ProviderProgress { planned: 60, stored: 10, unchanged: 50, rejected: 0, skipped: 0 },
+            bundles_written: 1_200,
+            fields_written: 6_000,
+            bundles: 7_200,
+            subscription_fields: 36_000,
+            blocked: blocked.map(str::to_owned),
+            planning_complete: true,
+        };
+        RunReport::new(progress, vec![reject; rejects], false)
+    }
+
+    #[test]
+    fn the_exit_code_says_how_the_run_ended() {
+        assert_eq!(report(RunState::Activated, None, 0).exit(), Exit::Ok);
+        assert_eq!(report(RunState::Activated, None, 1).exit(), Exit::Rejects);
+        assert_eq!(report(RunState::Running, Some("1 rejected, 0 tolerated"), 1).exit(), Exit::Rejects);
+        for ended in [RunState::Aborted, RunState::Failed, RunState::Refused] {
+            assert_eq!(report(ended, None, 0).exit(), Exit::Failed, "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_shows_state_counts_and_rejects() {
+        insta::assert_snapshot!(render(&report(RunState::Running, Some("too many rejects"), 21), Format::Table).unwrap(), @"
+        run         01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10
+        state       running, held: too many rejects
+        generation  3
+        activation  per-service
+        requested   1970-01-01 00:00:00Z by me@here (sluice run start)
+        scope       payments
+        services    1 of 1 planned, 1 activated, 0 removed
+        batches     2 of 2 stored
+        providers   60 planned: 10 stored, 50 unchanged, 0 rejected, 0 skipped
+        written     1,200 bundles, 6,000 subscription fields
+
+        Rejected documents:
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          and 1 more: see `-o json`
+        ");
+    }
+
+    #[test]
+    fn the_json_has_the_names_that_scripts_rely_on() {
+        insta::assert_snapshot!(render(&report(RunState::Activated, None, 1), Format::Json).unwrap(), @r#"
+        {
+          "run_id": "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10",
+          "generation": 3,
+          "state": "activated",
+          "mode": "per-service",
+          "tolerance": {
+            "max_providers": null,
+            "max_percent": null
+          },
+          "scope": [
+            "payments"
+          ],
+          "batch_size": 50,
+          "requested_by": "me@here (sluice run start)",
+          "requested_at_ms": 0,
+          "started_at_ms": 500,
+          "finished_at_ms": 2500,
+          "reason": null,
+          "discovered": true,
+          "services": {
+            "expected": 1,
+            "discovered": 1,
+            "planned": 1,
+            "activated": 1,
+            "removed": 0
+          },
+          "batches": {
+            "planned": 2,
+            "stored": 2
+          },
+          "providers": {
+            "planned": 60,
+            "stored": 10,
+            "unchanged": 50,
+            "rejected": 0,
+            "skipped": 0
+          },
+          "bundles": 7200,
+          "subscription_fields": 36000,
+          "bundles_written": 1200,
+          "subscription_fields_written": 6000,
+          "planning_complete": true,
+          "blocked": null,
+          "rejects": [
+            {
+              "run_id": "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10",
+              "service_id": "payments",
+              "provider_id": null,
+              "level": "provider",
+              "document_id": null,
+              "place": "providers.jsonl:17",
+              "code": "SLUICE-DOC-003",
+              "reason": "`id` is missing"
+            }
+          ],
+          "more_rejects": false
+        }
+        "#);
+    }
 }

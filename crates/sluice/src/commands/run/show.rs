@@ -25,7 +25,7 @@ pub struct ShowArgs {
 
 /// Shows a run.
 pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
-    let store = session.store(&session.settings()?).await?;
+    let store = session.migrated_store(&session.settings()?).await?;
     let run = args.run.find(&store).await?;
     let progress = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
     let Some(progress) = progress else {

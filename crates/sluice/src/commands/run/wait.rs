@@ -56,7 +56,7 @@ pub struct WaitArgs {
 
 /// Follows a run with progress.
 pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> {
-    let store = session.store(&session.settings()?).await?;
+    let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
     let followed = if args.output.output == Format::Jsonl {
         let mut last = String::new();
@@ -77,7 +77,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
 
 /// Waits for a run.
 pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
-    let store = session.store(&session.settings()?).await?;
+    let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
     let followed = follow::follow(&store, run_id, args.timeout, |_, _| {}).await?;
     finish(&store, followed, args.output.output).await

@@ -1,0 +1,134 @@
+//! The exit codes, as a shell sees them. None of these needs a server.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use pipeline_core::{
+    contracts,
+    registry::{EmbeddedRegistry, Registry},
+    settings::SchemaRegistry,
+};
+
+/// Nothing listens there.
+const NOWHERE: &str = "127.0.0.1:1";
+
+fn sluice(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLUICE_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn expect(code: i32, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let output = sluice(folder.path(), arguments);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+    output
+}
+
+#[test]
+fn help_version_and_offline_answers_end_with_0() {
+    expect(0, &["--help"]);
+    expect(0, &["--version"]);
+    expect(0, &["config", "schema"]);
+    expect(0, &["explain"]);
+    expect(0, &["generate", "completion", "bash"]);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    expect(2, &["rnu"]);
+    expect(2, &["run", "wait", "not-an-id"]);
+}
+
+#[test]
+fn bad_configuration_ends_with_78_and_nothing_on_standard_output() {
+    let output = expect(78, &["doctor", "-X", "stage.batchsize=1"]);
+    assert!(output.stdout.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("stage.batch_size"), "the nearest valid key: {said}");
+    expect(78, &["--config", "missing.yaml", "run", "ls"]);
+    expect(78, &["run", "ls"]);
+}
+
+#[test]
+fn a_dependency_that_is_away_ends_with_75_and_says_what_to_do() {
+    let target = format!("target.url=mysql://root@{NOWHERE}/copy");
+    let output = expect(75, &["run", "ls", "-X", &target]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("next: start the database"), "{output:?}");
+    let registry = format!("schema_registry.url=http://{NOWHERE}");
+    expect(75, &["schema", "ls", "-X", &registry]);
+}
+
+#[test]
+fn doctor_names_what_is_away() {
+    let (broker, registry) =
+        (format!("kafka.bootstrap_servers={NOWHERE}"), format!("schema_registry.url=http://{NOWHERE}"));
+    let target = format!("target.url=mysql://root@{NOWHERE}/copy");
+    let arguments = ["doctor", "-o", "json", "-X", &broker, "-X", &registry, "-X", &target];
+    let output = expect(75, &arguments);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let states: Vec<&str> = report["checks"].as_array().unwrap().iter().filter_map(|c| c["state"].as_str()).collect();
+    assert_eq!(states, ["not_set", "unreachable", "unreachable", "unreachable"]);
+}
+
+#[test]
+fn a_target_without_tables_is_not_ready_until_it_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = format!("target.url=sqlite://{}/copy.db", folder.path().display());
+    let code = |arguments: &[&str]| sluice(folder.path(), &[arguments, &["-X", &target]].concat()).status.code();
+    assert_eq!(code(&["run", "ls"]), Some(10));
+    assert_eq!(code(&["migrate", "--dry-run"]), Some(0));
+    assert_eq!(code(&["run", "ls"]), Some(10), "a dry run changes nothing");
+    assert_eq!(code(&["migrate"]), Some(0));
+    assert_eq!(code(&["run", "ls"]), Some(0));
+    assert_eq!(code(&["run", "show"]), Some(1), "there is no run to show");
+    let unknown = "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10";
+    assert_eq!(code(&["run", "wait", unknown, "--timeout", "1ms"]), Some(10), "time is up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incompatible_schema_ends_with_100() {
+    let server = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let registry = Registry::new(&SchemaRegistry { url: server.url().to_owned(), ..Default::default() }).unwrap();
+    let (topic, schema) = contracts::ALL[0];
+    let other = schema
+        .replace("\"run_id\", \"type\": \"string\"", "\"run_id\", \"type\": \"bytes\"")
+        .replace("\"requested_at_ms\", \"type\": \"long\"", "\"requested_at_ms\", \"type\": \"boolean\"");
+    assert_ne!(other, schema, "the schema was changed");
+    registry.register(&contracts::subject(topic), &other).await.unwrap();
+
+    let url = format!("schema_registry.url={}", server.url());
+    let outputs = tokio::task::spawn_blocking(move || {
+        let folder = tempfile::tempdir().unwrap();
+        [&["schema", "register", "--dry-run"][..], &["schema", "register"]]
+            .map(|verb| sluice(folder.path(), &[verb, &["-X", &url]].concat()))
+    })
+    .await
+    .unwrap();
+    for output in outputs {
+        assert_eq!(output.status.code(), Some(100), "{output:?}");
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registering_twice_changes_nothing() {
+    let server = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let url = format!("schema_registry.url={}", server.url());
+    let states = tokio::task::spawn_blocking(move || {
+        [(); 2].map(|()| {
+            let output = expect(0, &["schema", "register", "-o", "json", "-X", &url]);
+            let subjects: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            subjects.as_array().unwrap().iter().map(|subject| subject["state"].to_string()).collect::<Vec<_>>()
+        })
+    })
+    .await
+    .unwrap();
+    assert_eq!(states, [vec!["\"registered\""; 5], vec!["\"present\""; 5]]);
+    server.shutdown().await;
+}
