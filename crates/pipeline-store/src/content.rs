@@ -27,6 +27,7 @@ use crate::{
 
 mod compare;
 mod rows;
+mod waive;
 
 /// Which batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -246,8 +247,13 @@ impl Read {
 
     /// Every provider of the batch once, and no other.
     fn check_complete(&self, context: &Context, planned: &[ProviderId]) -> Result<(), Error> {
-        let given: HashSet<&ProviderId> =
-            self.contents.iter().map(|content| &content.provider_id).chain(&self.rejected).chain(&self.vanished).collect();
+        let given: HashSet<&ProviderId> = self
+            .contents
+            .iter()
+            .map(|content| &content.provider_id)
+            .chain(&self.rejected)
+            .chain(&self.vanished)
+            .collect();
         let count = self.contents.len().saturating_add(self.rejected.len()).saturating_add(self.vanished.len());
         if count == planned.len() && planned.iter().all(|id| given.contains(id)) {
             return Ok(());

@@ -5,7 +5,7 @@
 //!
 //! Every session carries a [`Context`], so that an error says what was being done without each call repeating it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use sqlx::{
     Arguments, AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, mysql::MySqlArguments, pool::PoolConnection,
@@ -20,6 +20,10 @@ pub(crate) use value::Value;
 
 mod row;
 mod value;
+
+/// How long a writer waits for its turn at a SQLite file. Bounded, so that a task that begins a transaction while it
+/// holds another one gets an error and not a silence.
+const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A pool of connections to one of the two kinds of database.
 #[derive(Clone, Debug)]
@@ -69,14 +73,6 @@ macro_rules! on_connection {
 // === impl Database ===
 
 impl Database {
-    /// The dialect that this database speaks.
-    pub(crate) fn dialect(&self) -> Dialect {
-        match self {
-            Self::MySql(_) => Dialect::MySql,
-            Self::Sqlite(..) => Dialect::Sqlite,
-        }
-    }
-
     /// A connection for single statements, each a transaction of its own. To read with, and for conditional updates
     /// that stand alone.
     pub(crate) async fn session(&self, context: Context) -> Result<Session, Error> {
@@ -94,9 +90,13 @@ impl Database {
             Self::MySql(pool) => pool.begin().await.map(Handle::MySqlTransaction),
             Self::Sqlite(pool, writers) => {
                 // The turn comes before the connection, so that waiting writers do not starve readers of them.
-                let turn = Arc::clone(writers).lock_owned().await;
-                let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
-                transaction.map(|transaction| Handle::SqliteTransaction(transaction, turn))
+                match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(writers).lock_owned()).await {
+                    Ok(turn) => {
+                        let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
+                        transaction.map(|transaction| Handle::SqliteTransaction(transaction, turn))
+                    }
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
             }
         };
         Session::new(handle, context)
@@ -141,23 +141,29 @@ impl Session {
         }
     }
 
-    /// Runs a statement; gives the number of rows that it inserted, deleted, or matched for update.
+    /// Runs a statement; gives the number of rows that it inserted, deleted, or matched for update. The connection
+    /// keeps it prepared, so that callers see to it that there are not too many different ones.
     pub(crate) async fn execute(
         &mut self,
         sql: impl Into<Cow<'static, str>>,
         values: &[Value<'_>],
     ) -> Result<u64, Error> {
-        self.run(sql.into(), values, true).await
-    }
-
-    /// Runs a statement that will hardly come again in this shape, so that it must not push others out of the
-    /// connection's cache of prepared statements.
-    pub(crate) async fn execute_once(
-        &mut self,
-        sql: impl Into<Cow<'static, str>>,
-        values: &[Value<'_>],
-    ) -> Result<u64, Error> {
-        self.run(sql.into(), values, false).await
+        let sql = AssertSqlSafe(sql.into());
+        let result = on_connection!(&mut self.handle,
+            mysql: connection => match mysql_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .execute(&mut **connection).await
+                    .map(|done| done.rows_affected()),
+                Err(source) => Err(source),
+            },
+            sqlite: connection => match sqlite_arguments(values) {
+                Ok(arguments) => sqlx::query_with(sql, arguments)
+                    .execute(&mut **connection).await
+                    .map(|done| done.rows_affected()),
+                Err(source) => Err(source),
+            }
+        );
+        result.map_err(|source| Error::statement(&self.context, source))
     }
 
     /// Runs a statement that changes one row, or fails.
@@ -241,27 +247,6 @@ impl Session {
             }
         };
         result.map_err(|source| Error::commit(&self.context, source))
-    }
-
-    async fn run(&mut self, sql: Cow<'static, str>, values: &[Value<'_>], keep: bool) -> Result<u64, Error> {
-        let sql = AssertSqlSafe(sql);
-        let result = on_connection!(&mut self.handle,
-            mysql: connection => match mysql_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
-                    .persistent(keep)
-                    .execute(&mut **connection).await
-                    .map(|done| done.rows_affected()),
-                Err(source) => Err(source),
-            },
-            sqlite: connection => match sqlite_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
-                    .persistent(keep)
-                    .execute(&mut **connection).await
-                    .map(|done| done.rows_affected()),
-                Err(source) => Err(source),
-            }
-        );
-        result.map_err(|source| Error::statement(&self.context, source))
     }
 }
 

@@ -166,12 +166,35 @@ impl Discovery {
             let page = versions::open_ids(&mut self.session, Table::Services, after.as_deref(), PAGE).await?;
             after = page.last().cloned();
             let Some(_) = after else {
+                vanished.extend(self.seen_again().await?);
                 return Ok(vanished);
             };
-            vanished.extend(page.into_iter().map(ServiceId).filter(|id| {
-                in_scope(&self.scope, id) && !self.seen.contains(id) && !self.rejected.contains(id)
-            }));
+            vanished.extend(
+                page.into_iter()
+                    .map(ServiceId)
+                    .filter(|id| in_scope(&self.scope, id) && !self.seen.contains(id) && !self.rejected.contains(id)),
+            );
         }
+    }
+
+    /// Services that are gone since an earlier run and that a rollback shows again: they have no open row, and without
+    /// this run nothing would ever move their pointers on.
+    async fn seen_again(&mut self) -> Result<Vec<ServiceId>, Error> {
+        let rows = self
+            .session
+            .fetch_all(
+                "SELECT a.service_id FROM active_generation a JOIN provider_service s ON s.service_id = a.service_id \
+                 AND s.valid_from <= a.generation AND s.valid_to > a.generation \
+                 WHERE NOT EXISTS (SELECT 1 FROM provider_service o \
+                 WHERE o.service_id = a.service_id AND o.valid_to = ?) ORDER BY a.service_id",
+                &[versions::OPEN.into()],
+            )
+            .await?;
+        let ids = rows.into_iter().map(|row| Ok(ServiceId(row.text("service_id")?))).collect::<Result<Vec<_>, _>>()?;
+        Ok(ids
+            .into_iter()
+            .filter(|id| in_scope(&self.scope, id) && !self.seen.contains(id) && !self.rejected.contains(id))
+            .collect())
     }
 
     async fn reject_service(&mut self, id: &ServiceId) -> Result<(), Error> {
@@ -235,4 +258,3 @@ impl Discovery {
 fn in_scope(scope: &HashSet<ServiceId>, id: &ServiceId) -> bool {
     scope.is_empty() || scope.contains(id)
 }
-

@@ -44,11 +44,7 @@ pub(crate) struct Sums {
 ///
 /// The services are read before the batches. Both only ever advance while the run is open, so that what is read in
 /// this order can be too early but never too late: a closing proof is true.
-pub(crate) async fn read(
-    session: &mut Session,
-    run: RunId,
-    only: Option<&ServiceId>,
-) -> Result<Vec<Service>, Error> {
+pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&ServiceId>) -> Result<Vec<Service>, Error> {
     let run_id = run.to_string();
     let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
     values.extend(only.map(Value::from));
@@ -66,10 +62,15 @@ pub(crate) async fn read(
         .await?;
     let mut services = rows.into_iter().map(|row| Service::from_row(&row)).collect::<Result<Vec<_>, _>>()?;
 
+    // In the same statement, so that a batch and its waiver are seen together or not at all.
+    let mut values_of_batches: Vec<Value<'_>> = vec![(&run_id).into()];
+    values_of_batches.extend(&values);
     let rows = session
         .fetch_all(
             format!(
-                "SELECT service_id, COUNT(*) AS batches, {}, {}, {}, {}, {}, {}, {}, {}, {} \
+                "SELECT service_id, COUNT(*) AS batches, \
+                 (SELECT CAST(COALESCE(SUM(w.providers), 0) AS SIGNED) FROM sync_waiver w \
+                 WHERE w.run_id = ? AND w.service_id = sync_batch.service_id) AS waived, {}, {}, {}, {}, {}, {}, {}, {}, {} \
                  FROM sync_batch {which} GROUP BY service_id ORDER BY service_id",
                 sum("CASE WHEN state = 'stored' THEN 1 ELSE 0 END", "batches_stored"),
                 sum("stored", "stored"),
@@ -81,7 +82,7 @@ pub(crate) async fn read(
                 sum("bundles_written", "bundles_written"),
                 sum("fields_written", "fields_written"),
             ),
-            &values,
+            &values_of_batches,
         )
         .await?;
     for row in rows.into_iter() {
@@ -100,7 +101,7 @@ pub(crate) fn rejects(services: &[Service]) -> RejectFacts {
     services.iter().fold(RejectFacts::default(), |sum, service| RejectFacts {
         rejected: sum
             .rejected
-            .saturating_add(service.facts.all_rejected())
+            .saturating_add(service.facts.holding())
             .saturating_add(i64::from(service.state == State::Rejected)),
         planned: sum.planned.saturating_add(service.facts.expected_providers),
     })
@@ -126,11 +127,7 @@ impl Service {
                 plan_rejected: row.int("rejected_providers")?,
                 ..ServiceFacts::default()
             },
-            sums: Sums {
-                bundles: row.int("kept_bundles")?,
-                fields: row.int("kept_fields")?,
-                ..Sums::default()
-            },
+            sums: Sums { bundles: row.int("kept_bundles")?, fields: row.int("kept_fields")?, ..Sums::default() },
         })
     }
 
@@ -141,6 +138,7 @@ impl Service {
         self.facts.unchanged = row.int("unchanged")?;
         self.facts.rejected = row.int("rejected")?;
         self.facts.skipped = row.int("skipped")?;
+        self.facts.waived = row.int("waived")?;
         self.sums.bundles = self.sums.bundles.saturating_add(row.int("bundles")?);
         self.sums.fields = self.sums.fields.saturating_add(row.int("fields")?);
         self.sums.bundles_written = row.int("bundles_written")?;

@@ -14,10 +14,7 @@
 
 use pipeline_core::ids::{Generation, RunId};
 
-use crate::{
-    Error, Run, RunState,
-    database::Session,
-};
+use crate::{Error, Run, RunState, database::Session};
 
 /// Takes the shared lock; gives whether the run is open under this generation.
 pub(crate) async fn pass(session: &mut Session, run: RunId, generation: Generation) -> Result<bool, Error> {

@@ -1,19 +1,22 @@
 //! Many rows in few statements.
 //!
-//! Full chunks share one statement text, so that a connection prepares it once; what is left over is prepared for
-//! this one time. Chunks are bounded by rows, by placeholders and by bytes, whichever is reached first.
+//! Rows are collected up to a bound and inserted by statements of 2ⁿ rows, largest first, so that a table has eleven
+//! different statements and a connection prepares each of them once. Preparing the rest of each collection for one
+//! time would be simpler, and was forty times slower on small changes: the driver sends a close after such a statement
+//! without waiting for the execution's packet to be acknowledged, and the two small writes meet Nagle's algorithm and
+//! the server's delayed acknowledgement, 40 ms each time.
 
 use crate::{
     Error,
     database::{Session, Value},
 };
 
-/// Rows in a full chunk. Beyond some thousands, larger statements gain nothing and cost memory on both sides.
-const ROWS: usize = 1_000;
-/// Bytes in a chunk, at most; and at most a quarter of what the server accepts.
+/// Rows collected at most. Beyond some thousands, larger statements gain nothing and cost memory on both sides.
+const ROWS: usize = 1_024;
+/// Bytes collected, at most; and at most a quarter of what the server accepts.
 const BYTES: usize = 4 * 1024 * 1024;
 
-/// Collects rows of `N` columns and inserts them chunk by chunk.
+/// Collects rows of `N` columns and inserts them.
 pub(crate) struct Insert<'v, const N: usize> {
     into: &'static str,
     values: Vec<Value<'v>>,
@@ -30,7 +33,7 @@ impl<'v, const N: usize> Insert<'v, N> {
             into,
             values: Vec::new(),
             bytes: 0,
-            max_rows: session.dialect().max_placeholders().checked_div(N).unwrap_or(1).min(ROWS),
+            max_rows: ROWS.min(largest_power_of_two(session.dialect().max_placeholders().checked_div(N).unwrap_or(1))),
             max_bytes: BYTES.min(packet_limit / 4),
             inserted: 0,
         }
@@ -61,22 +64,24 @@ impl<'v, const N: usize> Insert<'v, N> {
     }
 
     async fn flush(&mut self, session: &mut Session) -> Result<(), Error> {
-        let rows = self.rows();
-        if rows == 0 {
-            return Ok(());
-        }
         let row = format!("({})", placeholders(N));
-        let sql = format!("{} VALUES {}", self.into, vec![row.as_str(); rows].join(","));
-        let inserted = if rows == self.max_rows {
-            session.execute(sql, &self.values).await?
-        } else {
-            session.execute_once(sql, &self.values).await?
-        };
-        self.inserted = self.inserted.saturating_add(inserted);
+        let mut left = self.values.as_slice();
+        while let Some(rows) = left.len().checked_div(N).filter(|rows| *rows > 0) {
+            let rows = largest_power_of_two(rows);
+            let (chunk, rest) = left.split_at(rows.saturating_mul(N));
+            let sql = format!("{} VALUES {}", self.into, vec![row.as_str(); rows].join(","));
+            self.inserted = self.inserted.saturating_add(session.execute(sql, chunk).await?);
+            left = rest;
+        }
         self.values.clear();
         self.bytes = 0;
         Ok(())
     }
+}
+
+/// The largest power of two that is not larger; 1 for 0.
+fn largest_power_of_two(number: usize) -> usize {
+    1 << number.checked_ilog2().unwrap_or(0)
 }
 
 /// `?,?,?`
@@ -99,12 +104,18 @@ pub(crate) fn in_list<'v>(ids: &[&'v str]) -> (String, Vec<Value<'v>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{in_list, placeholders};
+    use super::{in_list, largest_power_of_two, placeholders};
 
     #[test]
     fn an_in_list_is_filled_up_to_a_power_of_two() {
         let (marks, values) = in_list(&["a", "b", "c"]);
         assert_eq!(marks, placeholders(4));
         assert_eq!(values, ["a".into(), "b".into(), "c".into(), "c".into()]);
+    }
+
+    #[test]
+    fn rows_are_cut_into_powers_of_two() {
+        let largest: Vec<_> = [1, 2, 3, 4, 1_023, 1_024].into_iter().map(largest_power_of_two).collect();
+        assert_eq!(largest, [1, 2, 2, 4, 512, 1_024]);
     }
 }

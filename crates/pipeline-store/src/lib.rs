@@ -16,16 +16,20 @@
 //! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
 //! | [`proof`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
 //! | [`digest`] | when two contents are the same |
+//! | `rollback`, `verify`, `invariants` | going back; the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
-//! | `progress` | what the ledger says about a run, for people |
+//! | `dead_letters`, `audit` | messages that were given up, and what people decided |
+//! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `migration` | the handle; tables and views |
 //! | `database`, `dialect`, `insert` | the thin layer over the drivers; everything in which dialects differ |
 
 mod activation;
+mod audit;
 mod clock;
 mod connection;
 mod content;
 mod database;
+mod dead_letters;
 mod dialect;
 pub mod digest;
 mod discovery;
@@ -33,27 +37,36 @@ mod ending;
 mod error;
 mod facts;
 mod fence;
+mod held;
 mod insert;
+mod invariants;
 mod migration;
 mod plan;
 mod progress;
 pub mod proof;
 mod rejects;
+mod rollback;
 mod run;
+mod verify;
 mod versions;
 
 pub use activation::{Outcome, ServiceActivation};
+pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};
+pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{ERRORS, Error, ErrorPage};
+pub use invariants::Violation;
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};
 pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};
 pub use proof::Waiting;
 pub use rejects::Reject;
+pub use rollback::{BEFORE_THE_FIRST, Move, RolledBack};
 pub use run::{ActivationMode, Run, RunRequest, RunState, Tolerance};
+pub use verify::{CopiedProvider, CopiedService};
 pub use versions::OPEN;
 
 /// What a stage finds when it begins a piece of work in the ledger.

@@ -18,14 +18,21 @@ struct Migration {
     sqlite: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    mysql: include_str!("../migrations/mysql/0001_ledger_and_rows.sql"),
-    sqlite: include_str!("../migrations/sqlite/0001_ledger_and_rows.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        mysql: include_str!("../migrations/mysql/0001_ledger_and_rows.sql"),
+        sqlite: include_str!("../migrations/sqlite/0001_ledger_and_rows.sql"),
+    },
+    Migration {
+        version: 2,
+        mysql: include_str!("../migrations/mysql/0002_dead_letters_and_audit.sql"),
+        sqlite: include_str!("../migrations/sqlite/0002_dead_letters_and_audit.sql"),
+    },
+];
 
 /// The version that this program was built for.
-const NEEDED: i64 = 1;
+const NEEDED: i64 = 2;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
@@ -138,7 +145,9 @@ async fn version(session: &mut Session) -> Result<i64, Error> {
             "SELECT COUNT(*) AS found FROM information_schema.tables \
              WHERE table_schema = DATABASE() AND table_name = 'sluice_schema'"
         }
-        Dialect::Sqlite => "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'sluice_schema'",
+        Dialect::Sqlite => {
+            "SELECT COUNT(*) AS found FROM sqlite_master WHERE type = 'table' AND name = 'sluice_schema'"
+        }
     };
     if session.fetch_one(catalogue, &[]).await?.int("found")? == 0 {
         return Ok(0);

@@ -34,6 +34,7 @@ use crate::{
 use vanish::Kept;
 
 mod vanish;
+mod waive;
 
 /// Ordinals of a run: content ids have 32 bits for them.
 const MAX_ORDINAL: i64 = 1 << 32;
@@ -320,18 +321,15 @@ impl Plan {
             .await?
             .int("next_ordinal")?;
         if next > MAX_ORDINAL {
-            return Err(Error::broken(self.session.context(), format!("the run has more than {MAX_ORDINAL} providers")));
+            return Err(Error::broken(
+                self.session.context(),
+                format!("the run has more than {MAX_ORDINAL} providers"),
+            ));
         }
         Ok(next.saturating_sub(self.next_ordinal))
     }
 
-    async fn record(
-        &mut self,
-        planned: &Planned,
-        rejected: i64,
-        kept: &Kept,
-        first_ordinal: i64,
-    ) -> Result<(), Error> {
+    async fn record(&mut self, planned: &Planned, rejected: i64, kept: &Kept, first_ordinal: i64) -> Result<(), Error> {
         self.session
             .execute_one(
                 "UPDATE sync_service SET state = 'planned', expected_batches = ?, expected_providers = ?, \

@@ -4,10 +4,10 @@ use pipeline_core::ids::RunId;
 use serde::Serialize;
 
 use crate::{
-    ActivationMode, Error, Run, RunState, Store, Waiting,
+    Error, Run, Store,
     database::{Context, Session},
     facts::{self, Service, State},
-    proof,
+    held::{self, Letters},
 };
 
 /// How far a run is.
@@ -29,7 +29,7 @@ pub struct Progress {
     pub bundles: i64,
     /// Subscription fields in the generation, as far as it is stored.
     pub subscription_fields: i64,
-    /// Why the run waits, when everything is stored and only its rejects hold the activation.
+    /// Why the run waits, when only people can help it on: dead letters or rejects hold what is left.
     pub blocked: Option<String>,
     /// Every service is planned: the numbers of batches and providers will not grow any more.
     pub planning_complete: bool,
@@ -95,7 +95,8 @@ impl Store {
         };
         let mut session = self.database.session(Context::new("read progress of run", id.to_string())).await?;
         let services = facts::read(&mut session, id, None).await?;
-        Ok(Some(Progress::new(run, &services)))
+        let letters = Letters::read(&mut session, id).await?;
+        Ok(Some(Progress::new(run, &services, &letters)))
     }
 
     /// The rows that readers see in the four views now; counts every row.
@@ -111,7 +112,7 @@ impl Store {
 }
 
 impl Progress {
-    fn new(run: Run, all: &[Service]) -> Self {
+    fn new(run: Run, all: &[Service], letters: &Letters) -> Self {
         // A service whose own document is broken is not part of the work.
         let services: Vec<&Service> = all.iter().filter(|service| service.state != State::Rejected).collect();
         let sum = |of: fn(&Service) -> i64| services.iter().map(|service| of(service)).sum::<i64>();
@@ -140,34 +141,11 @@ impl Progress {
             fields_written: sum(|service| service.sums.fields_written),
             bundles: sum(|service| service.sums.bundles),
             subscription_fields: sum(|service| service.sums.fields),
-            blocked: blocked(&run, all),
+            blocked: held::reason(&run, all, letters),
             planning_complete: run.discovered && planned == discovered,
             run,
         }
     }
-}
-
-/// Why an open run will not go on by itself: every batch is stored, and rejects hold whatever is not switched yet.
-fn blocked(run: &Run, all: &[Service]) -> Option<String> {
-    let rejects = facts::rejects(all);
-    let open: Vec<&Service> =
-        all.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned)).collect();
-    if run.state != RunState::Running || !run.discovered || open.is_empty() {
-        return None;
-    }
-    let waiting = |service: &&Service| proof::service_closes(&service.facts, &rejects, &run.tolerance).err();
-    let held = match run.mode {
-        ActivationMode::PerService => {
-            let waits: Vec<Option<Waiting>> = open.iter().map(waiting).collect();
-            let only_rejects = waits.iter().all(|wait| matches!(wait, Some(Waiting::Rejects { .. })));
-            waits.into_iter().next().flatten().filter(|_| only_rejects)
-        }
-        ActivationMode::WholeRun => {
-            let facts: Vec<proof::ServiceFacts> = open.iter().map(|service| service.facts).collect();
-            proof::run_closes(run.discovered, &facts, &rejects, &run.tolerance).err()
-        }
-    };
-    held.filter(|waiting| matches!(waiting, Waiting::Rejects { .. })).map(|waiting| waiting.to_string())
 }
 
 async fn count(session: &mut Session, sql: &'static str) -> Result<i64, Error> {

@@ -35,12 +35,14 @@ pub struct ServiceFacts {
     pub rejected: i64,
     /// See `stored`.
     pub skipped: i64,
+    /// Those among the rejected ones that a person gave up: accounted for like the others, but holding nothing.
+    pub waived: i64,
 }
 
 /// Rejects of a whole run, against which its tolerance is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RejectFacts {
-    /// Providers rejected by plans and batches; a service whose own document is broken counts as one.
+    /// Providers rejected by plans and batches and not waived; a service whose own document is broken counts as one.
     pub rejected: i64,
     /// Providers planned so far.
     pub planned: i64,
@@ -92,12 +94,14 @@ impl ServiceFacts {
         self.plan_rejected.saturating_add(self.rejected)
     }
 
+    /// Rejected providers that nobody has decided about: the tolerance is for these.
+    pub fn holding(&self) -> i64 {
+        self.all_rejected().saturating_sub(self.waived)
+    }
+
     /// Providers whose fate is known.
     pub fn accounted(&self) -> i64 {
-        self.all_rejected()
-            .saturating_add(self.stored)
-            .saturating_add(self.unchanged)
-            .saturating_add(self.skipped)
+        self.all_rejected().saturating_add(self.stored).saturating_add(self.unchanged).saturating_add(self.skipped)
     }
 }
 
@@ -137,7 +141,7 @@ pub fn tolerated(tolerance: &Tolerance, run: &RejectFacts) -> bool {
 /// Whether one service may be switched by itself: it is complete, and if it has rejects, the run tolerates its own.
 pub fn service_closes(service: &ServiceFacts, run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting> {
     complete(service)?;
-    if service.all_rejected() > 0 { rejects_allow(run, tolerance) } else { Ok(()) }
+    if service.holding() > 0 { rejects_allow(run, tolerance) } else { Ok(()) }
 }
 
 /// Whether all services of a run may be switched at once. `services` are those that are still to be switched.
@@ -195,6 +199,7 @@ mod tests {
             unchanged: 3,
             rejected: 1,
             skipped: 1,
+            waived: 0,
         }
     }
 
@@ -232,6 +237,16 @@ mod tests {
         assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(2.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(5), max_percent: Some(1.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: Some(50.0) }, &run));
+    }
+
+    #[test]
+    fn waived_providers_are_accounted_for_and_hold_nothing() {
+        let waived = ServiceFacts { rejected: 3, waived: 2, plan_rejected: 0, stored: 3, ..full() };
+        assert_eq!(complete(&waived), Ok(()));
+        let run = RejectFacts { rejected: waived.holding(), planned: 10 };
+        assert!(matches!(service_closes(&waived, &run, &NONE), Err(Waiting::Rejects { rejected: 1, .. })));
+        let all = ServiceFacts { waived: 3, ..waived };
+        assert_eq!(service_closes(&all, &RejectFacts { rejected: all.holding(), planned: 10 }, &NONE), Ok(()));
     }
 
     #[test]

@@ -126,15 +126,13 @@ async fn insert_open(
             let mut insert = Insert::new(session, packet_limit, into);
             for (document, digest) in changed {
                 let Document { id, name, attributes } = **document;
-                let row =
-                    [id.into(), generation.into(), OPEN.into(), name.into(), attributes.into(), (*digest).into()];
+                let row = [id.into(), generation.into(), OPEN.into(), name.into(), attributes.into(), (*digest).into()];
                 insert.row(session, row).await?;
             }
             insert.finish(session).await?;
         }
         Table::Providers(service) | Table::Contents(service) => {
-            let into =
-                "INSERT INTO provider (service_id, provider_id, valid_from, valid_to, name, attributes, digest)";
+            let into = "INSERT INTO provider (service_id, provider_id, valid_from, valid_to, name, attributes, digest)";
             let mut insert = Insert::new(session, packet_limit, into);
             for (document, digest) in changed {
                 let Document { id, name, attributes } = **document;
@@ -226,10 +224,8 @@ pub(crate) async fn open_ids(
     // No id is empty: the empty text is before all.
     let page: [Value<'_>; 3] = [after.unwrap_or("").into(), OPEN.into(), limit.into()];
     values.extend(page);
-    let sql = format!(
-        "SELECT {id} AS id FROM {} WHERE {part}{id} > ? AND valid_to = ? ORDER BY {id} LIMIT ?",
-        table.name()
-    );
+    let sql =
+        format!("SELECT {id} AS id FROM {} WHERE {part}{id} > ? AND valid_to = ? ORDER BY {id} LIMIT ?", table.name());
     let rows = session.fetch_all(sql, &values).await?;
     rows.into_iter().map(|row| row.text("id")).collect()
 }

@@ -6,6 +6,7 @@
 //! | [`kafka`], [`registry`] | a broker of one node, and a schema registry with the Confluent API |
 //! | [`stack`] | all three, started side by side |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
+//! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
 //! | [`wait`] | waiting for a condition, never for a time |
 //!
 //! Everything that a test process starts lives in one folder, `sluice-tests/NAME-PID` in the system's temporary
@@ -26,6 +27,7 @@ pub mod kafka;
 pub mod mariadb;
 mod ports;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 mod server;
 pub mod stack;

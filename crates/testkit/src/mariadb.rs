@@ -48,6 +48,8 @@ pub struct Account {
     port: u16,
     user: String,
     password: String,
+    /// The client asks for TLS: MySQL takes a password that it has not seen yet over nothing less.
+    encrypted: bool,
 }
 
 /// An empty database for one test. It goes away with the server; on a server that others run, it stays.
@@ -102,7 +104,7 @@ impl MariaDb {
         let administrator = Account::parse(url)
             .unwrap_or_else(|| panic!("{EXISTING_SERVER} must look like mysql://user:password@host:port, not `{url}`"));
         let loader = Account { user: LOADER.to_owned(), password: PASSWORD.to_owned(), ..administrator.clone() };
-        create_loader(&administrator);
+        create_loader(&administrator, &loader);
         Self { administrator, loader, running: None }
     }
 
@@ -133,14 +135,17 @@ impl MariaDb {
              GRANT ALL PRIVILEGES ON *.* TO '{user}'@'%' WITH GRANT OPTION",
             user = administrator.user
         ));
-        create_loader(&administrator);
-        Ok(Self { loader: Account::local(port, LOADER, PASSWORD), administrator, running: Some(running) })
+        let loader = Account::local(port, LOADER, PASSWORD);
+        create_loader(&administrator, &loader);
+        Ok(Self { administrator, loader, running: Some(running) })
     }
 }
 
-fn create_loader(administrator: &Account) {
+fn create_loader(administrator: &Account, loader: &Account) {
     let mut session = Session::open(administrator, "");
     session.run(&format!("CREATE USER IF NOT EXISTS '{LOADER}'@'%' IDENTIFIED BY '{PASSWORD}'"));
+    // A first login makes MySQL remember the password; later ones then do without encryption.
+    Session::open(loader, "").run("SELECT 1");
 }
 
 /// Makes the system tables; takes less than a second.
@@ -189,7 +194,8 @@ impl Account {
     }
 
     fn local(port: u16, user: &str, password: &str) -> Self {
-        Self { host: "127.0.0.1".to_owned(), port, user: user.to_owned(), password: password.to_owned() }
+        let host = "127.0.0.1".to_owned();
+        Self { host, port, user: user.to_owned(), password: password.to_owned(), encrypted: false }
     }
 
     fn parse(url: &str) -> Option<Self> {
@@ -198,7 +204,8 @@ impl Account {
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
         let (host, port) = address.rsplit_once(':').unwrap_or((address, "3306"));
         let port = port.parse().ok()?;
-        Some(Self { host: host.to_owned(), port, user: user.to_owned(), password: password.to_owned() })
+        let (user, password) = (user.to_owned(), password.to_owned());
+        Some(Self { host: host.to_owned(), port, user, password, encrypted: true })
     }
 }
 

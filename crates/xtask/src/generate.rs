@@ -20,8 +20,10 @@ pub fn run() -> Outcome {
 
 /// Checks that the generated documents are what the code says now.
 pub fn check() -> Outcome {
-    command::run(owners().stdout(Stdio::null()))
-        .map_err(|_| Failure::new("generated documents are out of step").advise("`cargo xtask generate` rewrites them"))
+    command::run(owners().stdout(Stdio::null())).map_err(|_| {
+        Failure::new("the generated documents are not known to be in step")
+            .advise("if they are out of step, `cargo xtask generate` rewrites them")
+    })
 }
 
 fn owners() -> std::process::Command {

@@ -1,4 +1,4 @@
-//! The verbs of this repository: `cargo xtask setup | test | check | generate | deny`.
+//! The verbs of this repository: `cargo xtask setup | test | chaos | check | generate | deny`.
 //!
 //! Each verb does alone what a person or a CI machine needs, prints what it is doing, and ends with a sentence on what
 //! to do when it fails. CI runs the same verbs.
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod chaos;
 mod check;
 mod command;
 mod deny;
@@ -34,6 +35,15 @@ enum Verb {
         #[arg(long)]
         filter: Option<String>,
     },
+    /// Run random faults against the pipeline, seed after seed; print how to repeat each.
+    Chaos {
+        /// Begin no further seed after so many minutes.
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// The first seed; without it, one is chosen.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Check formatting, lints, layers, names, error pages and generated documents.
     Check,
     /// Rewrite the generated documents.
@@ -46,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Setup => setup::run(),
         Verb::Test { filter } => suite::run(filter.as_deref()),
+        Verb::Chaos { minutes, seed } => chaos::run(minutes, seed),
         Verb::Check => check::run(),
         Verb::Generate => generate::run(),
         Verb::Deny => deny::run(),

@@ -29,10 +29,10 @@ fn the_catalogue_arrives_row_for_row_and_a_second_run_writes_nothing() {
     Rows::of_views(&pipeline.database).assert_equals(&expected);
 
     let second = pipeline.run(&["--mode", "per-service"]);
-    assert!(number(&second, "/run/generation") > number(&first, "/run/generation"));
+    assert!(number(&second, "/generation") > number(&first, "/generation"));
     assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
     assert_eq!(number(&second, "/bundles_written"), 0);
-    assert_eq!(number(&second, "/fields_written"), 0);
+    assert_eq!(number(&second, "/subscription_fields_written"), 0);
     Rows::of_views(&pipeline.database).assert_equals(&expected);
     pipeline.stop();
 }
@@ -123,14 +123,49 @@ fn an_aborted_run_leaves_the_views_alone_and_the_next_run_is_complete() {
     pipeline.sluice(&["run", "abort", &run.id, "--yes", "--reason", "as the test asks"]).run().expect_code(0);
     pipeline.workers.activators.iter().for_each(|activator| activator.signal(Signal::SIGCONT));
     let aborted = pipeline.wait(&run, 1);
-    assert_eq!(aborted.pointer("/run/state").and_then(Value::as_str), Some("aborted"));
+    assert_eq!(aborted.pointer("/state").and_then(Value::as_str), Some("aborted"));
     Rows::of_views(&pipeline.database).assert_equals(&before);
 
     pipeline.run(&["--mode", "whole-run"]);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
-    let generation = number(&aborted, "/run/generation");
+    let generation = number(&aborted, "/generation");
     let leftover = format!("SELECT COUNT(*) FROM provider_content WHERE valid_from = {generation}");
     assert_eq!(pipeline.database.session().number(&leftover), 0, "a worker wrote into the aborted run");
+    pipeline.stop();
+}
+
+#[test]
+fn broken_documents_are_reported_with_their_place_and_stop_nobody_else() {
+    let (pipeline, folder) = with_first_edition("broken");
+    let before = Rows::of_views(&pipeline.database);
+    let mut places = vec![
+        folder.append(
+            "bundles.jsonl",
+            r#"{"id":"b9","provider_id":"p-0","service_id":"moving","subscription_fields":7}"#,
+        ),
+        folder.append("bundles.jsonl", r#"{"id":"b9","provider_id":"nobody","service_id":"moving"}"#),
+        folder.append("providers.jsonl", r#"{"id":"p-99","service_id":"#),
+    ];
+    places.sort();
+
+    // Nothing is tolerated: the service with the broken bundle waits, the others are switched.
+    let held = pipeline.start_run(&["--mode", "per-service"]);
+    let report = pipeline.wait(&held, 20);
+    let mut reported: Vec<&str> = rejects(&report).filter_map(|reject| text(reject, "place")).collect();
+    reported.sort_unstable();
+    assert_eq!(reported, places, "{report:#}");
+    assert!(rejects(&report).all(|reject| text(reject, "reason").is_some_and(|reason| !reason.is_empty())));
+    let generation = number(&report, "/generation");
+    let switched = format!("SELECT COUNT(DISTINCT service_id) FROM provider_services WHERE generation = {generation}");
+    assert_eq!(pipeline.database.session().number(&switched), 3, "`moving` is held, the three others are not");
+    pipeline.sluice(&["run", "abort", &held.id, "--yes"]).run().expect_code(0);
+
+    // One is tolerated: everything is switched, the provider keeps its last good content, and the command says so.
+    let tolerated = pipeline.start_run(&["--tolerate", "1"]);
+    let report = pipeline.wait(&tolerated, 20);
+    assert_eq!(report.pointer("/state").and_then(Value::as_str), Some("activated"));
+    assert_eq!(number(&report, "/providers/rejected"), 1);
+    Rows::of_views(&pipeline.database).assert_equals(&before);
     pipeline.stop();
 }
 
@@ -155,4 +190,14 @@ fn catalogue() -> String {
 fn number(report: &Value, pointer: &str) -> usize {
     let found = report.pointer(pointer).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
     found.unwrap_or_else(|| panic!("no number at {pointer} in {report:#}"))
+}
+
+/// The rejected documents in a report.
+fn rejects(report: &Value) -> impl Iterator<Item = &Value> {
+    report.get("rejects").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A text in a JSON object.
+fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str)
 }

@@ -39,7 +39,8 @@ impl Store {
         for ids in ids.chunks(IN_LIST) {
             let (marks, list) = in_list(ids);
             let values: Vec<Value<'_>> = [(&run_id).into()].into_iter().chain(list).collect();
-            let sql = format!("UPDATE sync_service SET unannounced = NULL WHERE run_id = ? AND service_id IN ({marks})");
+            let sql =
+                format!("UPDATE sync_service SET unannounced = NULL WHERE run_id = ? AND service_id IN ({marks})");
             session.execute(sql, &values).await?;
         }
         session.commit().await
@@ -56,8 +57,7 @@ impl Store {
         let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
         values.extend(only.map(Value::from));
         let which = if only.is_some() { " AND s.service_id = ?" } else { "" };
-        let sql =
-            format!("{ACTIVATIONS} WHERE s.run_id = ? AND s.state = 'activated'{which} ORDER BY s.service_id");
+        let sql = format!("{ACTIVATIONS} WHERE s.run_id = ? AND s.state = 'activated'{which} ORDER BY s.service_id");
         fetch(&mut session, sql, &values).await
     }
 }

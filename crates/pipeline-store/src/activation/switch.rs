@@ -35,7 +35,7 @@ impl Store {
         let now = now_ms();
         let mut session = self.database.begin(context).await?;
         if !fence::pass(&mut session, run.run_id, generation).await? {
-            return Ok(Switched::Closed);
+            return who_closed(&mut session, run.run_id).await;
         }
         let won = session
             .execute(
@@ -81,8 +81,7 @@ impl Store {
     pub(super) async fn switch_run(&self, run: &Run, context: Context) -> Result<Switched, Error> {
         let mut session = self.database.begin(context).await?;
         let Some((_, generation)) = fence::close(&mut session, run.run_id).await? else {
-            let state = state_of(&mut session, run.run_id).await?;
-            return Ok(if state == RunState::Activated.as_str() { Switched::Before } else { Switched::Closed });
+            return who_closed(&mut session, run.run_id).await;
         };
         let run_id = run.run_id.to_string();
         let now = now_ms();
@@ -119,12 +118,7 @@ impl Store {
 }
 
 /// Moves the pointers of all services that the run has just activated, and makes those that are missing.
-async fn move_pointers(
-    session: &mut Session,
-    run_id: &str,
-    generation: Generation,
-    now: i64,
-) -> Result<u64, Error> {
+async fn move_pointers(session: &mut Session, run_id: &str, generation: Generation, now: i64) -> Result<u64, Error> {
     let moved = session
         .execute(
             "UPDATE active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
@@ -146,7 +140,9 @@ async fn move_pointers(
     Ok(moved.saturating_add(made))
 }
 
-async fn state_of(session: &mut Session, run: RunId) -> Result<String, Error> {
+/// The run was closed since the proof was read: by the activator that switched the last service, or by an abort.
+async fn who_closed(session: &mut Session, run: RunId) -> Result<Switched, Error> {
     let run_id = run.to_string();
-    session.fetch_one("SELECT state FROM sync_run WHERE run_id = ?", &[(&run_id).into()]).await?.text("state")
+    let row = session.fetch_one("SELECT state FROM sync_run WHERE run_id = ?", &[(&run_id).into()]).await?;
+    Ok(if row.text("state")? == RunState::Activated.as_str() { Switched::Before } else { Switched::Closed })
 }

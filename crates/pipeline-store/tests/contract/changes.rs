@@ -1,6 +1,9 @@
 //! What a run writes: everything once, then only what changed.
 
-use pipeline_store::ActivationMode::{PerService, WholeRun};
+use pipeline_store::{
+    ActivationMode::{PerService, WholeRun},
+    OPEN,
+};
 
 use crate::{
     driver::{Sync, request, sync},
@@ -78,6 +81,10 @@ on_both! {
         let mut old = world.services.remove("s0").unwrap();
         sync(&target.store, &world, PerService).await;
         assert_eq!(Views::read(target).await, world.views());
+        for table in ["provider_service", "provider", "provider_content"] {
+            let open = format!("{table} WHERE service_id = 's0' AND valid_to = {OPEN}");
+            assert_eq!(target.count(&open).await, 0, "{table}");
+        }
 
         old.providers.remove("p2");
         world.services.insert("s0".to_owned(), old);

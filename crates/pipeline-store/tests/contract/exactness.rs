@@ -10,9 +10,8 @@ use crate::{
 };
 
 /// Ids that a careless collation takes for one.
-const ALIKE: [&str; 12] = [
-    "acme", "ACME", "Acme", "acmé", "acme\u{301}", "acme ", "acme  ", " acme", "ａｃｍｅ", "ß", "ss", "🦀",
-];
+const ALIKE: [&str; 12] =
+    ["acme", "ACME", "Acme", "acmé", "acme\u{301}", "acme ", "acme  ", " acme", "ａｃｍｅ", "ß", "ss", "🦀"];
 
 on_both! {
     async fn ids_that_look_alike_stay_distinct(target: &Target) {

@@ -11,7 +11,7 @@ use std::{
 use pipeline_store::ActivationMode::{self, PerService, WholeRun};
 
 use crate::{
-    driver::{request, Sync, sync},
+    driver::{Sync, request, sync},
     target::{Target, TextRow},
     world::World,
 };

@@ -40,6 +40,21 @@ on_both! {
         assert_eq!(rejects[0].place, "test.jsonl:1");
     }
 
+    async fn a_provider_that_was_gone_has_no_last_good_content(target: &Target) {
+        let full = World::new(1, 2, 2, 1);
+        let mut less = full.clone();
+        less.services.get_mut("s0").unwrap().providers.remove("p1");
+        sync(&target.store, &full, PerService).await;
+        sync(&target.store, &less, PerService).await;
+        let mut tolerant = request(PerService);
+        tolerant.tolerance = Tolerance { max_providers: Some(1), max_percent: None };
+        let mut run = Sync::open(&target.store, &full, tolerant).await;
+        run.broken = ["s0/p1".to_owned()].into();
+        run.work().await;
+        assert_eq!(run.progress().await.run.state, RunState::Activated);
+        assert_eq!(Views::read(target).await, less.views());
+    }
+
     async fn a_provider_whose_own_document_is_broken_counts_as_seen(target: &Target) {
         let mut world = World::new(1, 3, 2, 1);
         sync(&target.store, &world, PerService).await;

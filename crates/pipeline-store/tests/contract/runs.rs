@@ -1,8 +1,15 @@
 //! Opening runs, and sources that are empty.
 
 use futures::future::join_all;
-use pipeline_core::{contracts, disposition::{Classify, Disposition}, ids::RunId};
-use pipeline_store::{ActivationMode::{PerService, WholeRun}, RunRequest, RunState, Tolerance};
+use pipeline_core::{
+    contracts,
+    disposition::{Classify, Disposition},
+    ids::RunId,
+};
+use pipeline_store::{
+    ActivationMode::{PerService, WholeRun},
+    RunRequest, RunState, Tolerance,
+};
 
 use crate::{
     driver::{Sync, request, sync},

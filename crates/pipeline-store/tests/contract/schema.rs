@@ -1,28 +1,36 @@
 //! Migrations, accounts, and targets that cannot be used.
 
-use pipeline_core::{disposition::{Classify, Disposition}, settings};
-use pipeline_store::{ActivationMode::{PerService, WholeRun}, Error, Migrated, Store};
+use pipeline_core::{
+    disposition::{Classify, Disposition},
+    settings,
+};
+use pipeline_store::{ActivationMode::PerService, Error, Migrated, Store};
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, Connection, mysql::MySqlConnection};
 
 use crate::{
-    driver::{Sync, request, sync},
+    driver::sync,
     target::{Target, connect, empty_mysql_database},
-    world::{Views, World},
+    world::World,
 };
 
 on_both! {
-    async fn a_migration_can_be_run_again(target: &Target) {
+    async fn a_migrated_target_is_ready(target: &Target) {
         target.store.check_migrated().await.unwrap();
-        let world = World::new(1, 1, 1, 1);
-        sync(&target.store, &world, PerService).await;
-        let again = target.store.migrate().await.unwrap();
-        assert_eq!(again, Migrated { from: 1, to: 1 });
-        assert_eq!(Views::read(target).await, world.views());
+        assert!(target.store.describe().contains(target.url.rsplit_once('/').unwrap().1));
+        assert!(!target.store.describe().contains("correct-horse"));
     }
+}
 
-    async fn the_description_names_the_target(target: &Target) {
-        assert_eq!(target.store.describe(), target.url);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_can_be_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(1, 1, 1, 1);
+    for url in [format!("sqlite://{}/new.db", folder.path().display()), empty_mysql_database().await] {
+        let store = connect(&url).await;
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 0, to: 1 });
+        sync(&store, &world, PerService).await;
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 1, to: 1 });
+        assert_eq!(store.counts().await.unwrap().subscription_fields, 1);
     }
 }
 
@@ -45,43 +53,26 @@ async fn two_migrations_at_the_same_time_do_not_disturb_each_other() {
     assert_eq!((first.unwrap().to, second.unwrap().to), (1, 1));
 }
 
-/// The loading account of the documentation: no DDL.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_without_ddl_can_do_everything_but_migrate() {
+async fn the_loader_may_not_migrate_and_a_wrong_password_is_refused() {
     let target = Target::mysql().await;
-    let (server, database) = target.url.rsplit_once('/').unwrap();
-    let user = format!("u{}", database.trim_start_matches("sluice_"));
-    let mut root = MySqlConnection::connect(server).await.unwrap();
-    for sql in [
-        format!("CREATE USER {user}@'%' IDENTIFIED BY 'pass:w@rd'"),
-        format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO {user}@'%'"),
-    ] {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut root).await.unwrap();
-    }
-    let host = server.rsplit_once('@').unwrap().1;
-    let settings = settings::Target {
-        url: format!("mysql://{user}@{host}/{database}"),
-        password: Some(SecretString::from("pass:w@rd")),
+    let (credentials, place) = target.url.split_once('@').unwrap();
+    let user = credentials.trim_start_matches("mysql://").split_once(':').unwrap().0;
+    let wrong = settings::Target {
+        url: format!("mysql://{user}@{place}"),
+        password: Some(SecretString::from("wrong")),
         ..settings::Target::default()
     };
-    let store = Store::connect(&settings).await.unwrap();
-    assert!(!store.describe().contains("w@rd"));
-    store.check_migrated().await.unwrap();
-    store.migrate().await.unwrap_err();
-
-    let mut world = World::new(2, 3, 2, 1);
-    sync(&store, &world, WholeRun).await;
-    world.services.remove("s0");
-    let run = Sync::open(&store, &world, request(PerService)).await;
-    run.load().await;
-    store.abort_run(run.run.run_id, "test").await.unwrap().unwrap();
-    sync(&store, &world, PerService).await;
-    assert_eq!(Views::read(&target).await, world.views());
-
-    let wrong = settings::Target { password: Some(SecretString::from("wrong")), ..settings };
     let error = Store::connect(&wrong).await.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }), "{error:?}");
     assert_eq!(error.disposition(), Disposition::Unavailable);
+
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, b"correct-horse\n").unwrap();
+    let by_file = settings::Target { password: None, password_file: Some(file.path().to_owned()), ..wrong };
+    let loader = Store::connect(&by_file).await.unwrap();
+    let error = loader.migrate().await.unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,16 +1,14 @@
 //! An empty, migrated database for one test, and eyes on its tables that do not go through the store.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use pipeline_core::settings;
 use pipeline_store::Store;
 use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection, sqlite::SqliteConnection};
-
-use crate::server;
+use testkit::mariadb::MariaDb;
 
 /// A database of one kind.
 pub struct Target {
     pub store: Store,
+    /// What the store was connected with.
     pub url: String,
     kind: Kind,
 }
@@ -23,23 +21,21 @@ enum Kind {
 /// A row, every column as text.
 pub type TextRow = Vec<Option<String>>;
 
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
 impl Target {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/copy.db", folder.path().display());
-        Self::migrated(url, Kind::Sqlite(folder)).await
+        let store = connect(&url).await;
+        store.migrate().await.unwrap();
+        Self { store, url, kind: Kind::Sqlite(folder) }
     }
 
     pub async fn mysql() -> Self {
-        Self::migrated(empty_mysql_database().await, Kind::MySql).await
-    }
-
-    async fn migrated(url: String, kind: Kind) -> Self {
-        let store = connect(&url).await;
-        store.migrate().await.unwrap();
-        Self { store, url, kind }
+        let server = MariaDb::shared();
+        let database = tokio::task::spawn_blocking(|| server.fresh_database()).await.unwrap();
+        connect(&server.url(&database.name)).await.migrate().await.unwrap();
+        let url = database.loader.url_with_password(&database.name);
+        Self { store: connect(&url).await, url, kind: Kind::MySql }
     }
 
     /// Another process's handle on the same database.
@@ -82,10 +78,9 @@ pub async fn connect(url: &str) -> Store {
     Store::connect(&settings::Target { url: url.to_owned(), ..settings::Target::default() }).await.unwrap()
 }
 
+/// URL of an empty database, for an account that may do everything in it.
 pub async fn empty_mysql_database() -> String {
-    let server = server::url();
-    let name = format!("sluice_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut connection = MySqlConnection::connect(&server).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-    format!("{server}/{name}")
+    let server = MariaDb::shared();
+    let database = tokio::task::spawn_blocking(|| server.fresh_database()).await.unwrap();
+    server.url(&database.name)
 }

@@ -116,9 +116,7 @@ impl Views {
         Self {
             services: target.rows("SELECT service_id, name, attributes FROM provider_services").await,
             providers: target.rows("SELECT service_id, provider_id, name, attributes FROM providers").await,
-            bundles: target
-                .rows("SELECT service_id, provider_id, bundle_id, name, attributes FROM bundles")
-                .await,
+            bundles: target.rows("SELECT service_id, provider_id, bundle_id, name, attributes FROM bundles").await,
             fields: target
                 .rows(
                     "SELECT service_id, provider_id, bundle_id, field_id, name, value, data_type, \

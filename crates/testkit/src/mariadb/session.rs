@@ -26,6 +26,7 @@ impl Session {
             .arg(format!("--host={}", account.host))
             .arg(format!("--port={}", account.port))
             .arg(format!("--user={}", account.user))
+            .args(account.encrypted.then_some("--ssl"))
             .args((!database.is_empty()).then_some(database))
             // Not as an argument: process lists are read by others.
             .env("MYSQL_PWD", &account.password)

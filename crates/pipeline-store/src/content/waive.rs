@@ -1,0 +1,88 @@
+//! The end of a batch whose dead letter a person gave up.
+
+use pipeline_core::ids::{ProviderId, ServiceId};
+
+use super::{BatchKey, StoredBatch, compare, read_batch, record};
+use crate::{
+    Error, Store,
+    database::{Session, Value},
+    dead_letters::{WAIVED_CODE, Waived, Waiver},
+    fence,
+    insert::Insert,
+    plan::length,
+};
+
+impl Store {
+    /// Closes a batch with all its providers rejected and waived; `None` when the batch or its run does not wait.
+    pub(crate) async fn waive_batch(&self, key: &BatchKey, waiver: &Waiver<'_>) -> Result<Option<Waived>, Error> {
+        let mut session = self.database.begin(key.context("waive batch")).await?;
+        if !fence::pass(&mut session, key.run_id, key.generation).await? {
+            return Ok(None);
+        }
+        let lock = session.dialect().exclusive_lock();
+        let batch = match read_batch(&mut session, key, lock).await {
+            Ok(batch) if batch.state == "planned" => batch,
+            // The letter's key is only a hint.
+            Ok(_) | Err(Error::NotInLedger { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let rejected_before = compare::rejected_before(&mut session, key, &batch.provider_ids).await?;
+        let waived: Vec<&ProviderId> = batch.provider_ids.iter().filter(|id| !rejected_before.contains(id)).collect();
+        let mut stored = StoredBatch {
+            providers: length(batch.provider_ids.len()),
+            rejected: length(batch.provider_ids.len()),
+            ..StoredBatch::default()
+        };
+        for open in compare::open_contents(&mut session, key, &batch.provider_ids).await?.values() {
+            stored.keep(Some(open));
+        }
+        let outcome = Waived::Batch { providers: length(waived.len()) };
+        reject(&mut session, self.packet_limit, key, &waived, waiver).await?;
+        write_waiver(&mut session, key, waiver.letter_id, length(waived.len())).await?;
+        record(&mut session, key, &stored).await?;
+        waiver.settle(&mut session, outcome).await?;
+        session.commit().await?;
+        Ok(Some(outcome))
+    }
+}
+
+async fn reject(
+    session: &mut Session,
+    packet_limit: usize,
+    key: &BatchKey,
+    providers: &[&ProviderId],
+    waiver: &Waiver<'_>,
+) -> Result<(), Error> {
+    let run_id = key.run_id.to_string();
+    let into = "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason)";
+    let mut insert = Insert::new(session, packet_limit, into);
+    for provider in providers {
+        let row: [Value<'_>; 8] = [
+            (&run_id).into(),
+            ServiceId::as_str(&key.service_id).into(),
+            provider.as_str().into(),
+            "provider".into(),
+            provider.as_str().into(),
+            (&waiver.place).into(),
+            WAIVED_CODE.into(),
+            (&waiver.reason).into(),
+        ];
+        insert.row(session, row).await?;
+    }
+    insert.finish(session).await.map(drop)
+}
+
+async fn write_waiver(session: &mut Session, key: &BatchKey, letter_id: i64, providers: i64) -> Result<(), Error> {
+    session
+        .execute_one(
+            "INSERT INTO sync_waiver (run_id, service_id, batch_no, letter_id, providers) VALUES (?, ?, ?, ?, ?)",
+            &[
+                (&key.run_id.to_string()).into(),
+                (&key.service_id).into(),
+                key.batch_no.into(),
+                letter_id.into(),
+                providers.into(),
+            ],
+        )
+        .await
+}

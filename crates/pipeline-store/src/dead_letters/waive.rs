@@ -1,0 +1,154 @@
+//! Giving a dead letter up, so that its run can come to its end without it.
+//!
+//! What waits for the letter is closed, in one transaction behind the fence, together with the letter's state and the
+//! audit row:
+//!
+//! - **a batch**: its providers count as rejected and waived, the batch as stored. Each keeps its last good content;
+//! - **a service that was to be planned**: its plan is closed without a provider, and nothing is removed, so that what
+//!   readers had stays. The service is activated with the run's generation and its old content;
+//! - **a request whose discovery did not succeed** cannot be waived: nobody knows which services the run has, and a
+//!   run that closes what it did not see would remove everything. Such a run is replayed or aborted;
+//! - **anything else** (a confirmation, a foreign message, a part that is stored by now, a run that has ended) holds
+//!   nothing. The letter is marked, no more.
+//!
+//! Waived providers are a person's decision and do not count against the run's tolerance, which is for what nobody has
+//! looked at. They are among the rejects all the same: the run ends with rejects.
+
+use pipeline_core::{
+    contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
+    ids::{Generation, ServiceId},
+};
+
+use super::{DeadLetter, LetterState};
+use crate::{
+    BatchKey, Error, Run, RunState, Store,
+    audit::{self, Deed},
+    clock::now_ms,
+    database::{Context, Session},
+};
+
+/// The code of a provider or service that was given up with its dead letter.
+pub(crate) const CODE: &str = "SLUICE-STAGE-002";
+
+/// What giving a letter up came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waived {
+    /// Its batch is closed with so many providers waived.
+    Batch {
+        /// Providers that nobody had rejected before.
+        providers: i64,
+    },
+    /// The plan of its service is closed without a provider; nothing was removed.
+    Plan,
+    /// Nothing waited for it.
+    Nothing,
+    /// It was replayed or waived before; nothing was done.
+    NotOpen,
+    /// Its run knows no services yet; nothing was done.
+    Undiscovered,
+}
+
+/// What is written when a letter is given up, in whichever transaction closes what waits for it.
+pub(crate) struct Waiver<'a> {
+    pub(crate) letter_id: i64,
+    /// For each reject: where to look.
+    pub(crate) place: String,
+    /// For each reject: who, and why.
+    pub(crate) reason: String,
+    deed: &'a Deed<'a>,
+}
+
+impl Store {
+    /// Gives an open letter up and closes what waits for it. `deed.result` is replaced by what came of it.
+    pub async fn waive(&self, letter: &DeadLetter, deed: &Deed<'_>) -> Result<Waived, Error> {
+        if letter.state != LetterState::Open {
+            return Ok(Waived::NotOpen);
+        }
+        let waiver = Waiver {
+            letter_id: letter.id,
+            place: format!("dead letter {}", letter.id),
+            reason: format!("waived by {}: {}", deed.who, deed.why),
+            deed,
+        };
+        let run = match letter.run_id {
+            Some(id) => self.run(id).await?.filter(|run| run.state == RunState::Running),
+            None => None,
+        };
+        let held = match &run {
+            Some(run) => Held::by(letter, run),
+            None => Held::Nothing,
+        };
+        let closed = match held {
+            Held::Undiscovered => return Ok(Waived::Undiscovered),
+            Held::Nothing => None,
+            Held::Batch(key) => self.waive_batch(&key, &waiver).await?,
+            Held::Plan(run, generation, service) => {
+                self.waive_plan(run.run_id, generation, service, &waiver).await?.then_some(Waived::Plan)
+            }
+        };
+        match closed {
+            Some(waived) => Ok(waived),
+            None => {
+                let mut session = self.database.begin(Context::new("waive dead letter", letter.id.to_string())).await?;
+                waiver.settle(&mut session, Waived::Nothing).await?;
+                session.commit().await?;
+                Ok(Waived::Nothing)
+            }
+        }
+    }
+}
+
+/// What may wait for a letter; its transaction decides.
+enum Held<'a> {
+    Batch(BatchKey),
+    Plan(&'a Run, Generation, &'a ServiceId),
+    Undiscovered,
+    Nothing,
+}
+
+// === impl Held ===
+
+impl<'a> Held<'a> {
+    fn by(letter: &'a DeadLetter, run: &'a Run) -> Self {
+        let topic = letter.source.topic.as_str();
+        let Some(generation) = run.generation else { return Self::Nothing };
+        match (&letter.service_id, letter.batch_no) {
+            (Some(service_id), Some(batch_no)) if topic == BatchPlanned::TOPIC => {
+                Self::Batch(BatchKey { run_id: run.run_id, generation, service_id: service_id.clone(), batch_no })
+            }
+            (Some(service_id), None) if topic == ServiceDiscovered::TOPIC => Self::Plan(run, generation, service_id),
+            _ if topic == RunRequested::TOPIC && !run.discovered => Self::Undiscovered,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+// === impl Waiver ===
+
+impl Waiver<'_> {
+    /// Marks the letter and writes the deed down.
+    pub(crate) async fn settle(&self, session: &mut Session, waived: Waived) -> Result<(), Error> {
+        session
+            .execute_one(
+                "UPDATE sync_dead_letter SET state = 'waived', settled_at_ms = ? WHERE letter_id = ?",
+                &[now_ms().into(), self.letter_id.into()],
+            )
+            .await?;
+        audit::record(session, &Deed { result: &waived.to_string(), ..*self.deed }).await
+    }
+}
+
+// === impl Waived ===
+
+impl std::fmt::Display for Waived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Batch { providers } => write!(f, "its batch is closed, {providers} providers keep what they had"),
+            Self::Plan => f.write_str("its service is closed as it was, nothing is removed"),
+            Self::Nothing => f.write_str("nothing waited for it"),
+            Self::NotOpen => f.write_str("it was replayed or waived before"),
+            Self::Undiscovered => f.write_str("its run knows no services yet, so that it cannot end without it"),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Why an open run will not go on by itself: what is left of it waits for people.
+//!
+//! A run is held when nothing of it can move any more without a decision: each service that is not switched yet waits
+//! for open dead letters, or is complete and held by rejects. One part that can still move is enough for a run not to
+//! be held. The judgement errs on that side: the letters are read after the facts, so that a part that moved in
+//! between shows as moving.
+
+use std::collections::HashMap;
+
+use pipeline_core::{
+    contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
+    ids::{RunId, ServiceId},
+};
+
+use crate::{
+    ActivationMode, Error, Run, RunState, Waiting,
+    database::{Session, Value},
+    facts::{self, Service, State},
+    proof::{self, RejectFacts},
+};
+
+/// The open dead letters that parts of a run wait for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Letters {
+    /// Of the request, while the services are not discovered.
+    request: Option<i64>,
+    /// For each service that is not planned, a letter of its discovery.
+    plans: HashMap<ServiceId, i64>,
+    /// For each service, its batches that are not stored and have letters, and one of these.
+    batches: HashMap<ServiceId, Batches>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Batches {
+    count: i64,
+    example: i64,
+}
+
+/// What a service that is not switched yet waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Only for itself: it moves, or will.
+    Moving,
+    /// For people to decide about so many dead letters.
+    Letters { count: i64, example: i64 },
+    /// It is complete, and rejects hold it.
+    Rejects(Waiting),
+    /// It is complete, and nothing of its own holds it.
+    Complete,
+}
+
+/// Why the run is held, in words; `None` while anything of it moves.
+pub(crate) fn reason(run: &Run, services: &[Service], letters: &Letters) -> Option<String> {
+    if run.state != RunState::Running {
+        return None;
+    }
+    if !run.discovered {
+        return letters.request.map(|example| by_letters(1, example));
+    }
+    let rejects = facts::rejects(services);
+    let open = services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned));
+    let waits: Vec<Wait> = open.map(|service| wait(run, service, &rejects, letters)).collect();
+    let moves = |wait: &Wait| match wait {
+        Wait::Moving => true,
+        // In a whole run a complete service waits for the others.
+        Wait::Complete => run.mode == ActivationMode::PerService,
+        Wait::Letters { .. } | Wait::Rejects(_) => false,
+    };
+    if waits.is_empty() || waits.iter().any(moves) {
+        return None;
+    }
+    let count: i64 = waits.iter().map(Wait::letters).sum();
+    let example = waits.iter().filter_map(Wait::example).min();
+    let rejected = waits.iter().find_map(Wait::rejected).or_else(|| too_many(run, &rejects));
+    match (example.map(|example| by_letters(count, example)), rejected) {
+        (Some(letters), Some(rejects)) => Some(format!("{letters}; and {rejects}")),
+        (letters, rejects) => letters.or(rejects),
+    }
+}
+
+fn wait(run: &Run, service: &Service, rejects: &RejectFacts, letters: &Letters) -> Wait {
+    let unstored = service.facts.batches.saturating_sub(service.facts.batches_stored);
+    match proof::service_closes(&service.facts, rejects, &run.tolerance) {
+        Ok(()) => Wait::Complete,
+        Err(waiting @ Waiting::Rejects { .. }) => Wait::Rejects(waiting),
+        Err(Waiting::Plans { .. }) => {
+            let letter = letters.plans.get(&service.service_id);
+            letter.map_or(Wait::Moving, |example| Wait::Letters { count: 1, example: *example })
+        }
+        Err(Waiting::Batches { .. }) => match letters.batches.get(&service.service_id) {
+            Some(Batches { count, example }) if *count >= unstored => {
+                Wait::Letters { count: *count, example: *example }
+            }
+            _ => Wait::Moving,
+        },
+        Err(Waiting::Discovery | Waiting::Unaccounted { .. }) => Wait::Moving,
+    }
+}
+
+/// In a whole run, rejects hold services that have none of their own.
+fn too_many(run: &Run, rejects: &RejectFacts) -> Option<String> {
+    let tolerated = run.mode == ActivationMode::PerService || proof::tolerated(&run.tolerance, rejects);
+    let waiting = Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned };
+    (!tolerated).then(|| waiting.to_string())
+}
+
+fn by_letters(count: i64, example: i64) -> String {
+    let letters = if count == 1 { "1 dead letter holds".to_owned() } else { format!("{count} dead letters hold") };
+    format!("{letters} what is left (see: sluice dlq show {example})")
+}
+
+// === impl Wait ===
+
+impl Wait {
+    fn letters(&self) -> i64 {
+        match self {
+            Self::Letters { count, .. } => *count,
+            Self::Moving | Self::Rejects(_) | Self::Complete => 0,
+        }
+    }
+
+    fn example(&self) -> Option<i64> {
+        match self {
+            Self::Letters { example, .. } => Some(*example),
+            Self::Moving | Self::Rejects(_) | Self::Complete => None,
+        }
+    }
+
+    fn rejected(&self) -> Option<String> {
+        match self {
+            Self::Rejects(waiting) => Some(waiting.to_string()),
+            Self::Moving | Self::Letters { .. } | Self::Complete => None,
+        }
+    }
+}
+
+// === impl Letters ===
+
+impl Letters {
+    /// The letters of an open run. To be read after its facts.
+    pub(crate) async fn read(session: &mut Session, run: RunId) -> Result<Self, Error> {
+        let run_id = run.to_string();
+        let mut letters = Self::default();
+        let which = |topic: &'static str| -> [Value<'_>; 2] { [(&run_id).into(), topic.into()] };
+        letters.request = session
+            .fetch_one(
+                "SELECT MIN(letter_id) AS example FROM sync_dead_letter \
+                 WHERE run_id = ? AND state = 'open' AND source_topic = ?",
+                &which(RunRequested::TOPIC),
+            )
+            .await?
+            .optional_int("example")?;
+        let rows = session
+            .fetch_all(
+                "SELECT d.service_id, MIN(d.letter_id) AS example FROM sync_dead_letter d JOIN sync_service s \
+                 ON s.run_id = d.run_id AND s.service_id = d.service_id AND s.state = 'discovered' \
+                 WHERE d.run_id = ? AND d.state = 'open' AND d.source_topic = ? GROUP BY d.service_id",
+                &which(ServiceDiscovered::TOPIC),
+            )
+            .await?;
+        for row in rows.into_iter() {
+            letters.plans.insert(ServiceId(row.text("service_id")?), row.int("example")?);
+        }
+        let rows = session
+            .fetch_all(
+                "SELECT d.service_id, COUNT(DISTINCT d.batch_no) AS batches, MIN(d.letter_id) AS example \
+                 FROM sync_dead_letter d JOIN sync_batch b ON b.run_id = d.run_id AND b.service_id = d.service_id \
+                 AND b.batch_no = d.batch_no AND b.state = 'planned' \
+                 WHERE d.run_id = ? AND d.state = 'open' AND d.source_topic = ? GROUP BY d.service_id",
+                &which(BatchPlanned::TOPIC),
+            )
+            .await?;
+        for row in rows.into_iter() {
+            let batches = Batches { count: row.int("batches")?, example: row.int("example")? };
+            letters.batches.insert(ServiceId(row.text("service_id")?), batches);
+        }
+        Ok(letters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline_core::ids::Generation;
+
+    use super::*;
+    use crate::{Tolerance, facts::Sums, proof::ServiceFacts};
+
+    fn run(mode: ActivationMode) -> Run {
+        Run {
+            run_id: RunId::new(),
+            generation: Some(Generation(1)),
+            state: RunState::Running,
+            mode,
+            tolerance: Tolerance::default(),
+            scope: Vec::new(),
+            batch_size: 1,
+            requested_by: String::new(),
+            requested_at_ms: 0,
+            started_at_ms: 0,
+            finished_at_ms: None,
+            reason: None,
+            discovered: true,
+        }
+    }
+
+    fn service(id: &str, state: State, facts: ServiceFacts) -> Service {
+        Service { service_id: id.into(), state, removed: false, facts, sums: Sums::default() }
+    }
+
+    /// Three batches of one provider each, so many of them stored, so many of those rejected.
+    fn planned(id: &str, stored: i64, rejected: i64) -> Service {
+        let facts = ServiceFacts {
+            planned: true,
+            expected_batches: 3,
+            expected_providers: 3,
+            batches: 3,
+            batches_stored: stored,
+            stored: stored - rejected,
+            rejected,
+            ..ServiceFacts::default()
+        };
+        service(id, State::Planned, facts)
+    }
+
+    fn letters(batches: &[(&str, i64)]) -> Letters {
+        let batches = batches.iter().map(|(id, count)| (ServiceId::from(*id), Batches { count: *count, example: 7 }));
+        Letters { batches: batches.collect(), ..Letters::default() }
+    }
+
+    #[test]
+    fn a_run_is_held_only_when_everything_left_waits_for_people() {
+        let run = run(ActivationMode::PerService);
+        let held = |services: &[Service], letters: &Letters| reason(&run, services, letters);
+        let by_two = Some("2 dead letters hold what is left (see: sluice dlq show 7)".to_owned());
+        assert_eq!(held(&[planned("a", 1, 0)], &letters(&[("a", 2)])), by_two);
+        assert_eq!(held(&[planned("a", 1, 0)], &letters(&[("a", 1)])), None, "one batch still moves");
+        assert_eq!(held(&[planned("a", 1, 0)], &Letters::default()), None);
+        assert_eq!(held(&[planned("a", 1, 0), planned("b", 3, 0)], &letters(&[("a", 2)])), None, "`b` will be switched");
+        let done = service("b", State::Activated, planned("b", 3, 0).facts);
+        assert_eq!(held(&[planned("a", 1, 0), done], &letters(&[("a", 2)])), by_two);
+        let both = held(&[planned("a", 1, 0), planned("b", 3, 1)], &letters(&[("a", 2)])).unwrap();
+        assert!(both.contains("2 dead letters") && both.contains("1 of 6 providers are rejected"), "{both}");
+    }
+
+    #[test]
+    fn a_service_that_was_never_planned_waits_for_its_letter() {
+        let run = run(ActivationMode::PerService);
+        let services = [service("a", State::Discovered, ServiceFacts::default())];
+        assert_eq!(reason(&run, &services, &Letters::default()), None);
+        let letters = Letters { plans: [("a".into(), 3)].into(), ..Letters::default() };
+        assert!(reason(&run, &services, &letters).unwrap().contains("dlq show 3"));
+    }
+
+    #[test]
+    fn a_run_without_services_waits_for_the_letter_of_its_request() {
+        let run = Run { discovered: false, ..run(ActivationMode::WholeRun) };
+        assert_eq!(reason(&run, &[], &Letters::default()), None);
+        let letters = Letters { request: Some(9), ..Letters::default() };
+        assert!(reason(&run, &[], &letters).unwrap().contains("dlq show 9"));
+        let ended = Run { state: RunState::Aborted, ..run };
+        assert_eq!(reason(&ended, &[], &letters), None);
+    }
+
+    #[test]
+    fn complete_services_of_a_whole_run_wait_with_the_others() {
+        let run = run(ActivationMode::WholeRun);
+        let services = [planned("a", 1, 0), planned("b", 3, 0)];
+        assert!(reason(&run, &services, &letters(&[("a", 2)])).unwrap().contains("2 dead letters"));
+        assert_eq!(reason(&run, &[planned("b", 3, 0)], &Letters::default()), None, "it will be switched");
+        let rejected = reason(&run, &[planned("a", 3, 1), planned("b", 3, 0)], &Letters::default());
+        assert!(rejected.unwrap().contains("1 of 6 providers are rejected"));
+    }
+}

@@ -1,0 +1,141 @@
+//! The promises that a target can be held to, checked by looking at the rows alone.
+//!
+//! | invariant | what is looked at |
+//! |---|---|
+//! | I1 no loss | every planned provider of a switched service is accounted for; every stored batch adds up |
+//! | I2 no double effect | one version per key and generation; content as counted, and none that nothing points to |
+//! | I3 atomic view | pointers point to generations that were switched, or to 0 |
+//! | I4 exact fan-in | a run is activated exactly when all its services are |
+//! | I5 fencing | no version of a run that was taken back; epochs only grow |
+//! | I8 honest | the ledger's columns agree with each other |
+//!
+//! The check reads and never writes, takes no locks, and may run beside a run under way: each fact is one statement,
+//! and each holds after every commit. It reads every row of the target once or twice: minutes on a large one.
+//! The other invariants of Sluice are about behaviour over time and cannot be seen in rows.
+
+use pipeline_core::ids::Generation;
+use serde::Serialize;
+
+use crate::{
+    Error, Run, RunState, Store,
+    content::content_id,
+    database::{Context, Row, Session, Value},
+    facts::{self, State},
+    proof,
+};
+
+mod statements;
+
+/// Violations reported of each kind, at most: a broken table would fill the screen.
+const EACH: i64 = 100;
+
+/// A promise that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Violation {
+    /// Which promise, such as `I2`.
+    pub invariant: &'static str,
+    /// Of what: a table or a part of the ledger, with identifiers.
+    pub subject: String,
+    /// What was found and what was expected.
+    pub detail: String,
+}
+
+impl Store {
+    /// Holds the target to its invariants; gives what does not hold, at most a hundred of each kind.
+    pub async fn check_invariants(&self) -> Result<Vec<Violation>, Error> {
+        let mut session = self.database.session(Context::new("check", "invariants")).await?;
+        let mut violations = Vec::new();
+        for statement in statements::all() {
+            let sql = format!("{} LIMIT ?", statement.sql);
+            for row in session.fetch_all(sql, &[EACH.into()]).await?.into_iter() {
+                violations.push(statement.violation(&row)?);
+            }
+        }
+        unreferenced_content(&mut session, &mut violations).await?;
+        for run in runs(&mut session).await? {
+            run_adds_up(&mut session, &run, &mut violations).await?;
+        }
+        violations.sort();
+        Ok(violations)
+    }
+}
+
+async fn runs(session: &mut Session) -> Result<Vec<Run>, Error> {
+    let sql = format!("SELECT {} FROM sync_run WHERE generation IS NOT NULL ORDER BY generation", Run::COLUMNS);
+    let rows = session.fetch_all(sql, &[]).await?;
+    rows.into_iter().map(|row| Run::from_row(&row)).collect()
+}
+
+/// I1 and I4 for one run, by the functions that the activation itself decides by.
+async fn run_adds_up(session: &mut Session, run: &Run, violations: &mut Vec<Violation>) -> Result<(), Error> {
+    for service in facts::read(session, run.run_id, None).await? {
+        let subject = format!("run {}, service `{}`", run.run_id, service.service_id);
+        if service.state == State::Activated
+            && let Err(open) = proof::complete(&service.facts)
+        {
+            let detail = format!("it is activated although its proof does not close: {open}");
+            violations.push(Violation { invariant: "I1", subject: subject.clone(), detail });
+        }
+        let left = matches!(service.state, State::Discovered | State::Planned);
+        if run.state == RunState::Activated && left {
+            let detail = "its run is activated and the service is not".to_owned();
+            violations.push(Violation { invariant: "I4", subject, detail });
+        }
+    }
+    Ok(())
+}
+
+/// Content that no version points to. An ended run's that waits for its deletion is known about.
+///
+/// By `NOT IN`, which databases answer with a look-up table; there is no index to join by.
+async fn unreferenced_content(session: &mut Session, violations: &mut Vec<Violation>) -> Result<(), Error> {
+    let pending = session
+        .fetch_all("SELECT generation FROM sync_run WHERE content_pending = 1 AND generation IS NOT NULL", &[])
+        .await?
+        .into_iter()
+        .map(|row| row.int("generation"))
+        .collect::<Result<Vec<_>, _>>()?;
+    for table in ["bundle", "subscription_field"] {
+        let mut sql = format!(
+            "SELECT DISTINCT t.content_id FROM {table} t \
+             WHERE t.content_id NOT IN (SELECT c.content_id FROM provider_content c)"
+        );
+        let mut values: Vec<Value<'_>> = Vec::new();
+        for generation in &pending {
+            sql.push_str(" AND (t.content_id < ? OR t.content_id >= ?)");
+            values.push(content_id(Generation(*generation), 0).into());
+            values.push(content_id(Generation(generation.saturating_add(1)), 0).into());
+        }
+        sql.push_str(" LIMIT ?");
+        values.push(EACH.into());
+        for row in session.fetch_all(sql, &values).await?.into_iter() {
+            violations.push(Violation {
+                invariant: "I2",
+                subject: format!("{table}, content {}", row.int("content_id")?),
+                detail: "no provider's version points to it".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A query that gives the rows for which a promise does not hold: `service`, `other` (texts), `found`, `expected`
+/// (numbers).
+struct Statement {
+    invariant: &'static str,
+    subject: &'static str,
+    sql: String,
+    detail: fn(Option<i64>, Option<i64>) -> String,
+}
+
+impl Statement {
+    fn violation(&self, row: &Row<'_>) -> Result<Violation, Error> {
+        let names = [row.optional_text("service")?, row.optional_text("other")?];
+        let names: Vec<String> = names.into_iter().flatten().map(|name| format!("`{name}`")).collect();
+        Ok(Violation {
+            invariant: self.invariant,
+            subject: format!("{} {}", self.subject, names.join("/")).trim_end().to_owned(),
+            detail: (self.detail)(row.optional_int("found")?, row.optional_int("expected")?),
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! The copy as documents again: what a comparison with the source reads.
+//!
+//! Everything is read at a generation that the caller names, so that an activation in the middle changes nothing in
+//! what is seen, and any kept generation can be read. Contents are made from the rows themselves and never from the
+//! digest that was stored beside them: a damaged row has to be found although its digest still says that all is well.
+//! Nothing here holds more than the caller asks for in one call.
+
+use std::collections::HashMap;
+
+use pipeline_core::{
+    documents::{Attributes, Bundle, DataType, SubscriptionField},
+    ids::{Generation, ProviderId, ServiceId},
+};
+
+use crate::{
+    Error, Store,
+    database::{Context, Row, Session, Value},
+    insert::{IN_LIST, in_list},
+};
+
+/// A service as readers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopiedService {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// The generation that it is read at.
+    pub generation: Generation,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its other fields.
+    pub attributes: Attributes,
+    /// The digest stored beside the row; compare with [`crate::digest::of_row`].
+    pub digest: Vec<u8>,
+}
+
+/// A provider as readers see it, with everything below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopiedProvider {
+    /// Its id.
+    pub provider_id: ProviderId,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its other fields.
+    pub attributes: Attributes,
+    /// The digest stored beside the row.
+    pub digest: Vec<u8>,
+    /// The number of its content.
+    pub content_id: i64,
+    /// The digest stored for its content; compare with [`crate::digest::of`] over `bundles`.
+    pub content_digest: Vec<u8>,
+    /// Bundles, and fields, that the ledger counted when the content was written.
+    pub counted: (i64, i64),
+    /// What the rows say.
+    pub bundles: Vec<Bundle>,
+    /// Rows that are part of no document, in words.
+    pub damage: Vec<String>,
+}
+
+impl Store {
+    /// All services that readers see, in byte order; at `generation`, or each where its pointer is.
+    pub async fn copied_services(&self, generation: Option<Generation>) -> Result<Vec<CopiedService>, Error> {
+        let mut session = self.database.session(Context::new("read", "services of the copy")).await?;
+        let (at, values): (&str, Vec<Value<'_>>) = match generation {
+            None => ("a.generation", Vec::new()),
+            Some(generation) => ("?", vec![generation.into(), generation.into(), generation.into()]),
+        };
+        let sql = format!(
+            "SELECT s.service_id, {at} AS generation, s.name, s.attributes, s.digest FROM active_generation a \
+             JOIN provider_service s ON s.service_id = a.service_id AND s.valid_from <= {at} AND s.valid_to > {at} \
+             ORDER BY s.service_id"
+        );
+        let rows = session.fetch_all(sql, &values).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(CopiedService {
+                    service_id: ServiceId(row.text("service_id")?),
+                    generation: Generation(row.int("generation")?),
+                    name: row.optional_text("name")?,
+                    attributes: Attributes(row.text("attributes")?),
+                    digest: row.bytes("digest")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Those of these providers that readers see at the generation, with everything below them.
+    pub async fn copied_providers(
+        &self,
+        service: &ServiceId,
+        generation: Generation,
+        ids: &[ProviderId],
+    ) -> Result<HashMap<ProviderId, CopiedProvider>, Error> {
+        let mut session = self.database.session(Context::new("read providers of", service.to_string())).await?;
+        let mut found = HashMap::with_capacity(ids.len());
+        let ids: Vec<&str> = ids.iter().map(ProviderId::as_str).collect();
+        for ids in ids.chunks(IN_LIST) {
+            let mut providers = own_rows(&mut session, service, generation, ids).await?;
+            fill(&mut session, &mut providers).await?;
+            found.extend(providers.into_iter().map(|provider| (provider.provider_id.clone(), provider)));
+        }
+        Ok(found)
+    }
+
+    /// Up to `limit` ids of providers that readers see at the generation, after `after`, in byte order.
+    pub async fn copied_provider_ids(
+        &self,
+        service: &ServiceId,
+        generation: Generation,
+        after: Option<&ProviderId>,
+        limit: u32,
+    ) -> Result<Vec<ProviderId>, Error> {
+        let mut session = self.database.session(Context::new("list providers of", service.to_string())).await?;
+        let rows = session
+            .fetch_all(
+                "SELECT p.provider_id FROM provider p JOIN provider_content c \
+                 ON c.service_id = p.service_id AND c.provider_id = p.provider_id \
+                 AND c.valid_from <= ? AND c.valid_to > ? \
+                 WHERE p.service_id = ? AND p.provider_id > ? AND p.valid_from <= ? AND p.valid_to > ? \
+                 ORDER BY p.provider_id LIMIT ?",
+                &[
+                    generation.into(),
+                    generation.into(),
+                    service.into(),
+                    // No id is empty: the empty text is before all.
+                    after.map_or("", ProviderId::as_str).into(),
+                    generation.into(),
+                    generation.into(),
+                    i64::from(limit).into(),
+                ],
+            )
+            .await?;
+        rows.into_iter().map(|row| Ok(ProviderId(row.text("provider_id")?))).collect()
+    }
+}
+
+async fn own_rows(
+    session: &mut Session,
+    service: &ServiceId,
+    generation: Generation,
+    ids: &[&str],
+) -> Result<Vec<CopiedProvider>, Error> {
+    let (marks, list) = in_list(ids);
+    let mut values: Vec<Value<'_>> = vec![generation.into(), generation.into(), service.into()];
+    values.extend(list);
+    values.extend([Value::from(generation), Value::from(generation)]);
+    let sql = format!(
+        "SELECT p.provider_id, p.name, p.attributes, p.digest, c.content_id, c.digest AS content_digest, \
+         c.bundle_count, c.field_count FROM provider p JOIN provider_content c \
+         ON c.service_id = p.service_id AND c.provider_id = p.provider_id AND c.valid_from <= ? AND c.valid_to > ? \
+         WHERE p.service_id = ? AND p.provider_id IN ({marks}) AND p.valid_from <= ? AND p.valid_to > ?"
+    );
+    let rows = session.fetch_all(sql, &values).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(CopiedProvider {
+                provider_id: ProviderId(row.text("provider_id")?),
+                name: row.optional_text("name")?,
+                attributes: Attributes(row.text("attributes")?),
+                digest: row.bytes("digest")?,
+                content_id: row.int("content_id")?,
+                content_digest: row.bytes("content_digest")?,
+                counted: (row.int("bundle_count")?, row.int("field_count")?),
+                bundles: Vec::new(),
+                damage: Vec::new(),
+            })
+        })
+        .collect()
+}
+
+/// Reads the bundles and fields of these providers.
+async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result<(), Error> {
+    let numbers: Vec<i64> = providers.iter().map(|provider| provider.content_id).collect();
+    let Some(last) = numbers.last().copied() else {
+        return Ok(());
+    };
+    // Like `in_list`: as few different statements as possible.
+    let length = numbers.len().next_power_of_two();
+    let mut values: Vec<Value<'_>> = numbers.iter().map(|number| Value::Int(*number)).collect();
+    values.resize(length, last.into());
+    let marks = crate::insert::placeholders(length);
+    let mut places: HashMap<i64, Vec<usize>> = HashMap::with_capacity(providers.len());
+    for (place, number) in numbers.iter().enumerate() {
+        places.entry(*number).or_default().push(place);
+    }
+
+    let mut ordinals: HashMap<(i64, i64), usize> = HashMap::new();
+    let sql = format!(
+        "SELECT content_id, ordinal, bundle_id, name, attributes FROM bundle WHERE content_id IN ({marks}) \
+         ORDER BY content_id, ordinal"
+    );
+    for row in session.fetch_all(sql, &values).await?.into_iter() {
+        let content_id = row.int("content_id")?;
+        let bundle = Bundle {
+            id: row.text("bundle_id")?,
+            name: row.optional_text("name")?,
+            attributes: Attributes(row.text("attributes")?),
+            fields: Vec::new(),
+        };
+        for place in places.get(&content_id).into_iter().flatten() {
+            if let Some(provider) = providers.get_mut(*place) {
+                ordinals.insert((content_id, row.int("ordinal")?), provider.bundles.len());
+                provider.bundles.push(bundle.clone());
+            }
+        }
+    }
+    let sql = format!(
+        "SELECT content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, required, position, attributes \
+         FROM subscription_field WHERE content_id IN ({marks}) ORDER BY content_id, bundle_ordinal, ordinal"
+    );
+    for row in session.fetch_all(sql, &values).await?.into_iter() {
+        let content_id = row.int("content_id")?;
+        let parent = ordinals.get(&(content_id, row.int("bundle_ordinal")?)).copied();
+        for place in places.get(&content_id).into_iter().flatten() {
+            if let Some(provider) = providers.get_mut(*place) {
+                add_field(provider, parent, &row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_field(provider: &mut CopiedProvider, parent: Option<usize>, row: &Row<'_>) -> Result<(), Error> {
+    let id = row.text("field_id")?;
+    let word = row.text("data_type")?;
+    let Some(bundle) = parent.and_then(|place| provider.bundles.get_mut(place)) else {
+        provider.damage.push(format!("field `{id}` belongs to no bundle (content {})", provider.content_id));
+        return Ok(());
+    };
+    let Some(data_type) = DATA_TYPES.into_iter().find(|data_type| data_type.as_str() == word) else {
+        provider.damage.push(format!("field `{id}` of bundle `{}` has the unknown data type `{word}`", bundle.id));
+        return Ok(());
+    };
+    bundle.fields.push(SubscriptionField {
+        id,
+        name: row.optional_text("name")?,
+        value: row.optional_text("value")?,
+        data_type,
+        required: row.optional_int("required")?.map(|required| required != 0),
+        position: row.int("position")?,
+        attributes: Attributes(row.text("attributes")?),
+    });
+    Ok(())
+}
+
+const DATA_TYPES: [DataType; 5] =
+    [DataType::String, DataType::Number, DataType::Boolean, DataType::Null, DataType::Json];

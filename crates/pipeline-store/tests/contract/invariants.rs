@@ -1,0 +1,121 @@
+//! The checker finds what is planted, and nothing in a sound target.
+
+use pipeline_store::{
+    ActivationMode::{PerService, WholeRun},
+    Violation,
+};
+
+use crate::{
+    damage::damage,
+    driver::{Sync, request, sync},
+    target::Target,
+    world::{World, fault},
+};
+use pipeline_core::documents::Level;
+
+on_both! {
+    async fn a_sound_target_has_no_violation_at_any_step(target: &Target) {
+        let check = || async { assert_eq!(target.store.check_invariants().await.unwrap(), []) };
+        check().await;
+        let mut world = World::new(3, 4, 2, 2);
+        sync(&target.store, &world, PerService).await;
+        check().await;
+
+        world.services.remove("s2");
+        world.provider("s0", "p1").bundles.remove(0);
+        let mut run = Sync::open(&target.store, &world, request(PerService)).await;
+        run.broken.insert("s1/p0".to_owned());
+        run.plan_faults.push(fault(Level::Provider, Some("s1"), Some("p3")));
+        run.discover().await;
+        check().await;
+        for service in run.services().await {
+            run.plan(&service).await;
+            check().await;
+            run.store_service(&service).await;
+            check().await;
+        }
+        run.activate(&"s0".into()).await;
+        check().await;
+        target.store.abort_run(run.run.run_id, "half").await.unwrap().unwrap();
+        check().await;
+        sync(&target.store, &World::new(4, 3, 1, 3), WholeRun).await;
+        check().await;
+    }
+
+    async fn every_planted_violation_is_named(target: &Target) {
+        let world = World::new(2, 3, 2, 2);
+        sync(&target.store, &world, WholeRun).await;
+        let aborted = Sync::open(&target.store, &world, request(WholeRun)).await;
+        target.store.abort_run(aborted.run.run_id, "to have one").await.unwrap().unwrap();
+        let id = aborted.run.run_id;
+        let one = "WHERE service_id = 's0' AND provider_id = 'p1'";
+        let content = "SELECT content_id FROM provider_content";
+
+        // Each: break, what must be named, mend.
+        let cases: [(&str, &str, &str, String); 9] = [
+            (
+                "I2", "provider `s0`/`p1`",
+                &format!("UPDATE provider SET valid_to = 1 {one}"),
+                format!("UPDATE provider SET valid_to = {} {one}", pipeline_store::OPEN),
+            ),
+            (
+                "I5", "provider `s0`/`p1`",
+                &format!("UPDATE provider SET valid_from = 2 {one}"),
+                format!("UPDATE provider SET valid_from = 1 {one}"),
+            ),
+            (
+                "I5", "provider_content `s0`/`p1`",
+                &format!("UPDATE provider_content SET valid_to = 2 {one}"),
+                format!("UPDATE provider_content SET valid_to = {} {one}", pipeline_store::OPEN),
+            ),
+            (
+                "I2", "bundles of provider `s0`/`p1`",
+                &format!("UPDATE provider_content SET bundle_count = 3 {one}"),
+                format!("UPDATE provider_content SET bundle_count = 2 {one}"),
+            ),
+            (
+                "I2", "subscription fields of provider `s0`/`p1`",
+                &format!("UPDATE provider_content SET field_count = 5 {one}"),
+                format!("UPDATE provider_content SET field_count = 4 {one}"),
+            ),
+            (
+                "I3", "pointer of service `s1`",
+                "UPDATE active_generation SET generation = 2 WHERE service_id = 's1'",
+                "UPDATE active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
+            ),
+            (
+                "I5", "pointer of service `s1`",
+                "UPDATE active_generation SET epoch = 0 WHERE service_id = 's1'",
+                "UPDATE active_generation SET epoch = 1 WHERE service_id = 's1'".to_owned(),
+            ),
+            (
+                "I8", &format!("run `{id}`"),
+                &format!("UPDATE sync_run SET open_slot = 1 WHERE run_id = '{id}'"),
+                format!("UPDATE sync_run SET open_slot = NULL WHERE run_id = '{id}'"),
+            ),
+            (
+                "I1", "batch of service `s0`/`",
+                "UPDATE sync_batch SET stored = 1 WHERE service_id = 's0'",
+                "UPDATE sync_batch SET stored = 3 WHERE service_id = 's0'".to_owned(),
+            ),
+        ];
+        for (invariant, subject, plant, mend) in cases {
+            damage(target, plant).await;
+            let found = target.store.check_invariants().await.unwrap();
+            let names = |each: &Violation| each.invariant == invariant && each.subject.starts_with(subject);
+            assert!(found.iter().any(names), "{invariant} {subject}: {found:?}");
+            damage(target, &mend).await;
+            assert_eq!(target.store.check_invariants().await.unwrap(), [], "after {mend}");
+        }
+
+        damage(target, "INSERT INTO bundle (content_id, ordinal, bundle_id, attributes) VALUES (77, 0, 'b', '{}')").await;
+        let found = target.store.check_invariants().await.unwrap();
+        assert_eq!((found.len(), found[0].subject.as_str()), (1, "bundle, content 77"));
+        damage(target, "DELETE FROM bundle WHERE content_id = 77").await;
+
+        damage(target, &format!("DELETE FROM bundle WHERE ordinal = 1 AND content_id IN ({content})")).await;
+        let found = target.store.check_invariants().await.unwrap();
+        assert!(found.iter().filter(|each| each.subject.starts_with("bundles of provider")).count() == 6, "{found:?}");
+        assert!(found.iter().filter(|each| each.subject.starts_with("subscription field `")).count() == 12, "{found:?}");
+    }
+}

@@ -1,0 +1,377 @@
+//! What changes the ledger: each function here is one transaction, or one look, of the store; nothing is smaller.
+//!
+//! A worker's call is a chain of them (`Call`), and between two of them anything may happen: other workers' calls,
+//! and the worker's death. All but the activation are one transaction and can only happen or not. An activation looks,
+//! switches by what it has seen, and ends the run; what it has seen may be old by the time it switches.
+
+use pipeline_store::{Waiting, proof};
+
+use crate::{
+    ledger::{Batch, Counts, Ledger, Pointer, Request, Run, RunState, Service, ServiceState, Set},
+    rows::RUNS,
+    source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, shape},
+};
+
+/// What a worker asks of the ledger. It carries what the worker knows, which may be old: the generation from its
+/// message, and the documents that it has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Open { run: usize, request: Request },
+    Discover { run: usize, documents: ServiceDocuments },
+    Plan { run: usize, generation: u8, service: usize, documents: ProviderDocuments },
+    Store { run: usize, generation: u8, service: usize, batch: usize, reads: Reads },
+    Activate { run: usize, service: usize, next: Next },
+    /// Ends a run as aborted or failed.
+    End { run: usize, state: RunState },
+    /// Moves pointers back, unless one of them has moved since their epochs were read. An epoch of 0 stays.
+    RollBack { epochs: [u8; SERVICES] },
+}
+
+/// Where an activation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Next {
+    Look,
+    /// The proof was seen to close.
+    Switch,
+    /// The switch is done, by this call or another: end the run when nothing is left, and answer.
+    Finish(Set),
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Opened(RunState),
+    Discovered { services: u8, removed: u8 },
+    /// The discovery found nothing and ended the run.
+    Failed,
+    Planned { batches: u8, providers: u8, removed: u8 },
+    Stored(Counts),
+    /// It was done before.
+    Done,
+    /// The run is not open under this generation, or does not have the service.
+    Closed,
+    /// The run has no such service or batch.
+    NotInLedger,
+    /// This call switched these services.
+    Activated(Set),
+    NotYet(Waiting),
+    Ended { kept: u8, undone: u8, deleted: u8 },
+    RolledBack(Set),
+}
+
+/// A call after one step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    Goes(Call),
+    Ends(Outcome),
+}
+
+impl Ledger {
+    /// One step of a call.
+    pub fn step(&mut self, call: Call) -> Step {
+        Step::Ends(match call {
+            Call::Open { run, request } => self.open(run, request),
+            Call::Discover { run, documents } => self.discover(run, &documents),
+            Call::Plan { run, generation, service, documents } => self.plan(run, generation, service, &documents),
+            Call::Store { run, generation, service, batch, reads } => {
+                self.store(run, generation, service, batch, &reads)
+            }
+            Call::End { run, state } => self.end(run, state),
+            Call::RollBack { epochs } => self.roll_back(&epochs),
+            Call::Activate { run, service, next } => match self.activate(run, service, next) {
+                Ok(next) => return Step::Goes(Call::Activate { run, service, next }),
+                Err(outcome) => outcome,
+            },
+        })
+    }
+
+    /// A call from its beginning to its end, alone.
+    pub fn call(&mut self, mut call: Call) -> Outcome {
+        loop {
+            match self.step(call) {
+                Step::Goes(next) => call = next,
+                Step::Ends(outcome) => return outcome,
+            }
+        }
+    }
+
+    /// One run is open at most; the same request again finds what became of the first.
+    fn open(&mut self, run: usize, request: Request) -> Outcome {
+        if self.runs[run].state == RunState::Unknown {
+            let newest = self.runs.iter().map(|run| run.generation).max().unwrap_or(0);
+            let refused = self.open_run().is_some();
+            let entry = &mut self.runs[run];
+            entry.request = request;
+            entry.state = if refused { RunState::Refused } else { RunState::Running };
+            entry.generation = if refused { 0 } else { newest + 1 };
+        }
+        Outcome::Opened(self.runs[run].state)
+    }
+
+    /// What is not seen is removed, unless nothing at all is seen of everything that there is.
+    fn discover(&mut self, run: usize, documents: &ServiceDocuments) -> Outcome {
+        let Run { state, request, generation, discovered, .. } = self.runs[run];
+        if state != RunState::Running {
+            return Outcome::Closed;
+        }
+        if discovered {
+            return Outcome::Done;
+        }
+        let covered = |service: &usize| request.covers(*service);
+        let sound = (0..SERVICES).filter(covered).filter(|service| matches!(documents[*service], Document::Sound(_)));
+        let sound = sound.count() as u8;
+        let trusted = sound > 0 || request.scope != 0;
+        let mut removed = 0;
+        for service in (0..SERVICES).filter(covered) {
+            let rows = &mut self.rows.services[service];
+            let entry = &mut self.runs[run].services[service];
+            match documents[service] {
+                Document::Sound(says) => {
+                    rows.write(generation, says);
+                    entry.state = ServiceState::Discovered;
+                }
+                Document::Broken | Document::Twice => entry.state = ServiceState::Rejected,
+                Document::Absent if trusted && rows.close(generation) => {
+                    entry.state = ServiceState::Discovered;
+                    entry.removed = true;
+                    removed += 1;
+                }
+                Document::Absent => {}
+            }
+        }
+        if sound == 0 && removed == 0 {
+            self.runs[run].state = RunState::Failed;
+            return Outcome::Failed;
+        }
+        self.runs[run].discovered = true;
+        Outcome::Discovered { services: sound, removed }
+    }
+
+    /// A plan is made once and never changes.
+    fn plan(&mut self, run: usize, generation: u8, service: usize, documents: &ProviderDocuments) -> Outcome {
+        if !self.passes(run, generation) {
+            return Outcome::Closed;
+        }
+        let entry = &mut self.runs[run].services[service];
+        match entry.state {
+            ServiceState::Absent => return Outcome::NotInLedger,
+            ServiceState::Rejected => return Outcome::Closed,
+            ServiceState::Planned | ServiceState::Activated => return Outcome::Done,
+            ServiceState::Discovered => entry.state = ServiceState::Planned,
+        }
+        let gone = [Document::Absent; PROVIDERS];
+        let documents = if entry.removed { &gone } else { documents };
+        let mut removed = 0;
+        let mut batched = 0;
+        for (provider, document) in documents.iter().enumerate() {
+            let rows = &mut self.rows.providers[service][provider];
+            let contents = &mut self.rows.contents[service][provider];
+            match document {
+                Document::Sound(says) => {
+                    rows.write(generation, *says);
+                }
+                Document::Twice => {}
+                Document::Broken => {
+                    entry.plan_rejected += 1;
+                    entry.kept.add(rows.open().and(contents.open()).map(shape).unwrap_or_default());
+                    continue;
+                }
+                Document::Absent => {
+                    removed += u8::from(rows.close(generation));
+                    contents.close(generation);
+                    continue;
+                }
+            }
+            let batch = &mut entry.batches[batched / usize::from(self.runs[run].request.batch_size)];
+            batch.providers |= 1 << provider;
+            batch.broken |= u8::from(*document == Document::Twice) << provider;
+            batched += 1;
+        }
+        entry.batch_count = batched.div_ceil(usize::from(self.runs[run].request.batch_size)) as u8;
+        entry.providers = batched as u8 + entry.plan_rejected;
+        Outcome::Planned { batches: entry.batch_count, providers: entry.providers, removed }
+    }
+
+    /// A batch is stored once; a worker that comes later gets what was recorded.
+    fn store(&mut self, run: usize, generation: u8, service: usize, batch: usize, reads: &Reads) -> Outcome {
+        if !self.passes(run, generation) {
+            return Outcome::Closed;
+        }
+        let entry = &mut self.runs[run].services[service];
+        if batch >= usize::from(entry.batch_count) {
+            return Outcome::NotInLedger;
+        }
+        let Batch { providers, broken, stored, counts } = &mut entry.batches[batch];
+        if *stored {
+            return Outcome::Stored(*counts);
+        }
+        for provider in (0..PROVIDERS).filter(|provider| *providers & (1 << provider) != 0) {
+            let rows = &mut self.rows.contents[service][provider];
+            let read = if *broken & (1 << provider) != 0 { Read::Rejected } else { reads[provider] };
+            match read {
+                Read::Complete(content) if rows.write(generation, content) => {
+                    counts.stored += 1;
+                    counts.written.add(shape(content));
+                }
+                Read::Complete(_) => counts.unchanged += 1,
+                Read::Rejected => counts.rejected += 1,
+                Read::Vanished => counts.skipped += 1,
+            }
+            counts.rows.add(rows.open().map(shape).unwrap_or_default());
+        }
+        *stored = true;
+        Outcome::Stored(*counts)
+    }
+
+    /// The next step of an activation, or what it came to.
+    fn activate(&mut self, run: usize, service: usize, next: Next) -> Result<Next, Outcome> {
+        let whole_run = self.runs[run].request.whole_run;
+        match next {
+            Next::Look if whole_run => self.runs[run].proof_of_run(service),
+            Next::Look => self.runs[run].proof_of_service(service),
+            Next::Switch => {
+                let won = if whole_run { self.switch_run(run)? } else { self.switch_service(run, service)? };
+                Ok(Next::Finish(won))
+            }
+            Next::Finish(won) => {
+                let entry = &mut self.runs[run];
+                if entry.is_open() && entry.discovered && entry.left().next().is_none() {
+                    entry.state = RunState::Activated;
+                }
+                Err(if won == 0 { Outcome::Done } else { Outcome::Activated(won) })
+            }
+        }
+    }
+
+    /// Gives the services that this call switched: one or none.
+    fn switch_service(&mut self, run: usize, service: usize) -> Result<Set, Outcome> {
+        let entry = &mut self.runs[run];
+        match entry.state {
+            RunState::Running if entry.services[service].state == ServiceState::Planned => {}
+            // Another activator was faster; whoever sees this looks whether the run is to be ended.
+            RunState::Running | RunState::Activated => return Ok(0),
+            _ => return Err(Outcome::Closed),
+        }
+        self.switch(run, service);
+        Ok(1 << service)
+    }
+
+    /// Switches what is left of the run and ends it.
+    fn switch_run(&mut self, run: usize) -> Result<Set, Outcome> {
+        match self.runs[run].state {
+            RunState::Running => {}
+            RunState::Activated => return Err(Outcome::Done),
+            _ => return Err(Outcome::Closed),
+        }
+        let mut won = 0;
+        for service in 0..SERVICES {
+            if self.runs[run].services[service].state == ServiceState::Planned {
+                self.switch(run, service);
+                won |= 1 << service;
+            }
+        }
+        self.runs[run].state = RunState::Activated;
+        Err(Outcome::Activated(won))
+    }
+
+    fn switch(&mut self, run: usize, service: usize) {
+        let pointer = &mut self.pointers[service];
+        *pointer = Pointer {
+            generation: self.runs[run].generation,
+            previous: pointer.generation,
+            epoch: pointer.epoch + 1,
+        };
+        let entry = &mut self.runs[run].services[service];
+        entry.state = ServiceState::Activated;
+        entry.epoch = pointer.epoch;
+        entry.unannounced = true;
+    }
+
+    /// Undoes what readers do not see yet.
+    fn end(&mut self, run: usize, state: RunState) -> Outcome {
+        let entry = &mut self.runs[run];
+        if !entry.is_open() {
+            return Outcome::Closed;
+        }
+        entry.state = state;
+        let mut undone = 0;
+        let mut deleted = Sums::default();
+        let mut kept = 0;
+        for (number, service) in entry.services.iter().enumerate() {
+            match service.state {
+                ServiceState::Absent => {}
+                ServiceState::Activated => kept += 1,
+                ServiceState::Discovered | ServiceState::Planned | ServiceState::Rejected => {
+                    undone += self.rows.take_back(number, entry.generation);
+                    deleted.add(service.written());
+                }
+            }
+        }
+        Outcome::Ended { kept, undone, deleted: deleted.bundles + deleted.fields }
+    }
+
+    /// All or nothing. Where nothing was visible before, nothing is visible again; and what was rolled back is the
+    /// new `previous`, so that a rollback can be taken back like an activation. The epochs make a second delivery of
+    /// the same order harmless.
+    fn roll_back(&mut self, epochs: &[u8; SERVICES]) -> Outcome {
+        let ordered = |service: &usize| epochs[*service] != 0;
+        if (0..SERVICES).filter(ordered).any(|service| self.pointers[service].epoch != epochs[service]) {
+            return Outcome::RolledBack(0);
+        }
+        let mut moved = 0;
+        for service in (0..SERVICES).filter(ordered) {
+            let Pointer { generation, previous, epoch } = self.pointers[service];
+            self.pointers[service] = Pointer { generation: previous, previous: generation, epoch: epoch + 1 };
+            moved |= 1 << service;
+        }
+        Outcome::RolledBack(moved)
+    }
+
+    /// The fence.
+    fn passes(&self, run: usize, generation: u8) -> bool {
+        run < RUNS && self.runs[run].is_open() && self.runs[run].generation == generation
+    }
+}
+
+/// What an activator sees when it looks. The proof is the store's own.
+impl Run {
+    fn proof_of_service(&self, service: usize) -> Result<Next, Outcome> {
+        self.is_to_be_activated()?;
+        let entry = &self.services[service];
+        nothing_unstored(entry.unstored())?;
+        match entry.state {
+            ServiceState::Absent | ServiceState::Rejected => Err(Outcome::Closed),
+            ServiceState::Activated => Ok(Next::Finish(0)),
+            ServiceState::Discovered | ServiceState::Planned => {
+                let proof = proof::service_closes(&entry.facts(), &self.rejects(), &self.request.tolerance());
+                proof.map(|()| Next::Switch).map_err(Outcome::NotYet)
+            }
+        }
+    }
+
+    fn proof_of_run(&self, service: usize) -> Result<Next, Outcome> {
+        self.is_to_be_activated()?;
+        if !self.discovered {
+            return Err(Outcome::NotYet(Waiting::Discovery));
+        }
+        nothing_unstored(self.services.iter().map(Service::unstored).sum())?;
+        if self.services[service].state == ServiceState::Absent {
+            return Err(Outcome::Closed);
+        }
+        let left: Vec<proof::ServiceFacts> = self.left().map(Service::facts).collect();
+        let proof = proof::run_closes(self.discovered, &left, &self.rejects(), &self.request.tolerance());
+        proof.map(|()| Next::Switch).map_err(Outcome::NotYet)
+    }
+
+    fn is_to_be_activated(&self) -> Result<(), Outcome> {
+        match self.state {
+            RunState::Running => Ok(()),
+            RunState::Activated => Err(Outcome::Done),
+            _ => Err(Outcome::Closed),
+        }
+    }
+}
+
+fn nothing_unstored(batches: i64) -> Result<(), Outcome> {
+    if batches == 0 { Ok(()) } else { Err(Outcome::NotYet(Waiting::Batches { batches })) }
+}

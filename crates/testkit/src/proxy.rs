@@ -1,0 +1,251 @@
+//! A TCP proxy on one link that misbehaves when told to: slow, narrow, cut, refusing, half-open, or deaf in one
+//! direction.
+//!
+//! A client is configured with the proxy's address instead of the server's; the fault is changed while both talk. What
+//! a fault holds back is held, not lost, and flows on when the fault is gone: TCP loses no bytes, it only loses
+//! connections, and that is what [`Proxy::cut`] does. A broker of Kafka cannot be put behind it, because it tells its
+//! clients another address; it is killed and stopped instead.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::ports;
+
+/// Bytes taken from a connection at once.
+const CHUNK: usize = 16 * 1024;
+/// Chunks that may be on their way in one direction.
+const ON_THE_WAY: usize = 64;
+/// Pause before another attempt to listen on a port that is still being let go.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What is wrong with a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every chunk arrives so much later; the order stays.
+    Latency(Duration),
+    /// At most so many bytes a second in each direction of each connection.
+    Bandwidth(u32),
+    /// Nobody listens: new connections are refused. Open ones go on until they are cut.
+    Refuse,
+    /// New connections are accepted and nobody answers on them; open ones fall silent. The new ones are cut when the
+    /// fault ends, since the server never heard of them.
+    HalfOpen,
+    /// Nothing arrives in this direction any more.
+    OneWay(Direction),
+}
+
+/// A direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+}
+
+/// A proxy in front of one server. Dropping it cuts every connection.
+pub struct Proxy {
+    address: SocketAddr,
+    state: watch::Sender<State>,
+    open: Arc<AtomicUsize>,
+}
+
+/// What the connections watch.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    fault: Fault,
+    /// Number of cuts so far: a connection ends when it grows.
+    cuts: u64,
+}
+
+/// What a listener's connections have in common.
+#[derive(Clone)]
+struct Link {
+    server: SocketAddr,
+    state: watch::Receiver<State>,
+    open: Arc<AtomicUsize>,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts a proxy in front of a server, `127.0.0.1:port`.
+    pub fn to(server: &str) -> Self {
+        let server = server.parse().unwrap_or_else(|error| panic!("`{server}` is no address: {error}"));
+        let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+        let (state, watched) = watch::channel(State::default());
+        let open = Arc::new(AtomicUsize::new(0));
+        let link = Link { server, state: watched, open: Arc::clone(&open) };
+        let listener = runtime().block_on(TcpListener::bind(address));
+        let listener = listener.unwrap_or_else(|error| panic!("could not listen on {address}: {error}"));
+        runtime().spawn(listen(listener, address, link));
+        Self { address, state, open }
+    }
+
+    /// The address for clients, `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Changes the fault, for open connections too.
+    pub fn set(&self, fault: Fault) {
+        self.state.send_modify(|state| state.fault = fault);
+    }
+
+    /// Ends every open connection with a reset, as a crashed server or a firewall does.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Number of connections that clients hold open.
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+/// The thread that all proxies of a process share: a test's own runtime may block.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let built = Builder::new_multi_thread().worker_threads(1).thread_name("fault-proxy").enable_all().build();
+        built.unwrap_or_else(|error| panic!("could not start the proxies' runtime: {error}"))
+    })
+}
+
+/// Takes connections until the proxy is dropped. While the link refuses, nobody listens, so that clients see what they
+/// would see of a server that is not there.
+async fn listen(mut listener: TcpListener, address: SocketAddr, link: Link) {
+    let mut state = link.state.clone();
+    loop {
+        let refused = state.wait_for(|state| state.fault == Fault::Refuse);
+        tokio::select! {
+            refused = refused => if refused.is_err() { return },
+            accepted = listener.accept() => {
+                if let Ok((client, _)) = accepted {
+                    tokio::spawn(connection(client, link.clone()));
+                }
+                continue;
+            }
+        }
+        drop(listener);
+        if state.wait_for(|state| state.fault != Fault::Refuse).await.is_err() {
+            return;
+        }
+        listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => sleep(PAUSE).await,
+            }
+        };
+    }
+}
+
+/// One connection, until an end closes it or it is cut.
+async fn connection(mut client: TcpStream, link: Link) {
+    link.open.fetch_add(1, Ordering::SeqCst);
+    let cut = until_cut(link.state.clone());
+    tokio::pin!(cut);
+    let mut state = link.state.clone();
+    let half_open = state.borrow().fault == Fault::HalfOpen;
+    if half_open {
+        tokio::select! {
+            () = &mut cut => {}
+            ended = state.wait_for(|state| state.fault != Fault::HalfOpen) => drop(ended),
+        }
+        reset(&client);
+    } else if let Ok(mut server) = TcpStream::connect(link.server).await {
+        let broken = {
+            let (from_client, to_client) = client.split();
+            let (from_server, to_server) = server.split();
+            let upward = pump(from_client, to_server, Direction::ToServer, state.clone());
+            let downward = pump(from_server, to_client, Direction::ToClient, state);
+            tokio::select! {
+                () = cut => true,
+                ended = async { tokio::try_join!(upward, downward) } => ended.is_err(),
+            }
+        };
+        if broken {
+            reset(&client);
+            reset(&server);
+        }
+    } else {
+        reset(&client);
+    }
+    link.open.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Makes the next close of this stream a reset. One that is closed already needs none.
+fn reset(stream: &TcpStream) {
+    drop(stream.set_zero_linger());
+}
+
+/// Returns at the next cut, and when the proxy is gone.
+fn until_cut(mut state: watch::Receiver<State>) -> impl Future<Output = ()> {
+    let cuts = state.borrow().cuts;
+    async move { drop(state.wait_for(|state| state.cuts > cuts).await) }
+}
+
+/// Moves one direction's bytes until it is closed; an error is a connection that broke.
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    direction: Direction,
+    mut state: watch::Receiver<State>,
+) -> io::Result<()> {
+    let (sender, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let watched = state.clone();
+    let taking = async move {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let count = from.read(&mut buffer).await?;
+            let bytes: Vec<u8> = buffer.iter().take(count).copied().collect();
+            let latency = if let Fault::Latency(latency) = watched.borrow().fault { latency } else { Duration::ZERO };
+            if count == 0 || sender.send((Instant::now() + latency, bytes)).await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let giving = async move {
+        while let Some((due, bytes)) = arriving.recv().await {
+            sleep_until(due).await;
+            let flows = |state: &State| !state.fault.holds(direction);
+            let fault = state.wait_for(flows).await.map_err(io::Error::other)?.fault;
+            to.write_all(&bytes).await?;
+            if let Fault::Bandwidth(bytes_per_second) = fault {
+                sleep(Duration::from_secs_f64(bytes.len() as f64 / f64::from(bytes_per_second.max(1)))).await;
+            }
+        }
+        to.shutdown().await
+    };
+    tokio::try_join!(taking, giving).map(|_: ((), ())| ())
+}
+
+// === impl Fault ===
+
+impl Fault {
+    fn holds(self, direction: Direction) -> bool {
+        self == Self::HalfOpen || self == Self::OneWay(direction)
+    }
+}
+
+#[cfg(test)]
+mod tests;

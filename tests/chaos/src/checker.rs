@@ -1,0 +1,69 @@
+//! What must hold after every fault, asked of views, tables, ledger and topics.
+
+use e2e::rows::Rows;
+use pipeline_core::contracts::DEAD_LETTERS;
+
+use crate::world::World;
+
+/// Fails unless the finished run is whole: nothing lost, nothing twice, every proof closed, no dead letter.
+///
+/// `run_id` must be activated, and the world's source unchanged since its first run.
+#[track_caller]
+pub fn assert_whole(world: &World, run_id: &str) {
+    assert_whole_with_dead_letters(world, run_id, 0);
+}
+
+/// As [`assert_whole`], with so many dead letters.
+#[track_caller]
+pub fn assert_whole_with_dead_letters(world: &World, run_id: &str, dead_letters: i64) {
+    Rows::of_views(&world.database).assert_equals(&world.expected);
+    assert_ledger_closes(world, run_id);
+    assert_nothing_twice(world);
+    assert_eq!(world.messenger.count(DEAD_LETTERS), dead_letters, "dead letters");
+}
+
+/// Every service of the run is activated once, and what was planned is what was stored.
+#[track_caller]
+pub fn assert_ledger_closes(world: &World, run_id: &str) {
+    let mut session = world.database.session();
+    let mut none = |what: &str, sql: &str| assert_eq!(session.number(sql), 0, "{what}");
+    none(
+        "services that are not activated",
+        &format!("SELECT COUNT(*) FROM sync_service WHERE run_id = '{run_id}' AND state <> 'activated'"),
+    );
+    none(
+        "batches that are not stored in full",
+        &format!(
+            "SELECT COUNT(*) FROM sync_batch WHERE run_id = '{run_id}'
+             AND (state <> 'stored' OR stored + unchanged + rejected + skipped <> providers)"
+        ),
+    );
+    none(
+        "services whose batches are not those of their plan",
+        &format!(
+            "SELECT COUNT(*) FROM sync_service s WHERE s.run_id = '{run_id}' AND s.expected_batches <>
+             (SELECT COUNT(*) FROM sync_batch b WHERE b.run_id = s.run_id AND b.service_id = s.service_id)"
+        ),
+    );
+    none("services not announced", "SELECT COUNT(*) FROM sync_service WHERE unannounced = 1");
+    none(
+        "runs that are still open",
+        "SELECT COUNT(*) FROM sync_run WHERE open_slot IS NOT NULL OR content_pending <> 0",
+    );
+}
+
+/// The views could hide what the tables hold twice, or hold for nobody.
+#[track_caller]
+pub fn assert_nothing_twice(world: &World) {
+    let mut session = world.database.session();
+    for (table, view) in [
+        ("bundle", "bundles"),
+        ("subscription_field", "subscription_fields"),
+        ("provider", "providers"),
+        ("provider_content", "providers"),
+        ("provider_service", "provider_services"),
+    ] {
+        let (rows, seen) = (format!("SELECT COUNT(*) FROM {table}"), format!("SELECT COUNT(*) FROM {view}"));
+        assert_eq!(session.number(&rows), session.number(&seen), "rows of `{table}` and of the view `{view}`");
+    }
+}

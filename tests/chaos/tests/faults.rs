@@ -1,0 +1,16 @@
+//! The short tier: one case for each kind of fault, each ending with the checker.
+//!
+//! Every case has a broker of its own. Waits are for conditions; where a fault has a length, that length is part of
+//! the fault.
+#![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
+#![expect(clippy::print_stdout, reason = "seeds and times are for people: nothing else reads them")]
+
+mod faults {
+    mod crash_points;
+    mod fan_in;
+    mod outages;
+    mod poison;
+    mod random;
+    mod recovery;
+    mod stopped_worker;
+}
