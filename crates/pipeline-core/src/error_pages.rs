@@ -123,4 +123,11 @@ pub const ERRORS: &[ErrorPage] = &[
         cause: "Its run id is not a UUID: somebody else writes to Sluice's topics.",
         remedy: "Look at the dead letter's key and headers for where it comes from.",
     },
+    ErrorPage {
+        code: "SLUICE-STAGE-002",
+        title: "a dead letter was waived",
+        cause: "Somebody gave up a message that could not be processed, so that its run could end without it.",
+        remedy: "The providers keep what they had before. Mend the cause that the dead letter names (`sluice dlq show`), \
+                 then refresh the service: `sluice run start --scope SERVICE`.",
+    },
 ];

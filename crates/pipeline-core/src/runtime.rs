@@ -49,7 +49,7 @@ use outage::Outage;
 use partition::{Heads, Shared};
 use process::Processor;
 
-pub use dead_letter::header;
+pub use dead_letter::{header, replayed};
 
 /// How often moved heads are committed. What a crash repeats is what settled in this time.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);

@@ -209,7 +209,7 @@ impl PartitionQueue {
     }
 }
 
-fn detach(message: &BorrowedMessage<'_>, partition: &Partition) -> Delivery {
+pub(super) fn detach(message: &BorrowedMessage<'_>, partition: &Partition) -> Delivery {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
     });

@@ -102,6 +102,10 @@ impl Registry {
         let supplied = SuppliedSchema::new(None, SchemaType::Avro, compact(subject, schema)?);
         let posted = calls::post_schema(self.inner.wire.library(), subject.to_owned(), supplied).await;
         if let Err(error) = posted {
+            // Somebody may have registered the same schema just now, which a registry may answer with a conflict too.
+            if let Some(found) = self.find(subject, schema).await? {
+                return Ok(found);
+            }
             return Err(match self.inner.wire.failed(operation, error) {
                 Error::Refused { code, message, .. } if code / 100 == 409 || code == 409 => {
                     Error::Incompatible { subject: subject.to_owned(), reason: message }

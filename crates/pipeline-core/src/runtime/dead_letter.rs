@@ -38,6 +38,8 @@ pub mod header {
     pub const FIRST_FAILED_AT: &str = "sluice-first-failed-at";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
+    /// On a message that was produced again: the number of its dead letter in the ledger.
+    pub const REPLAY_OF: &str = "sluice-replay-of";
 }
 
 /// What is known about a message when it is given up.
@@ -78,9 +80,26 @@ pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbo
     }
 }
 
+/// The message of a dead letter, to be produced again where it came from: key, bytes and foreign headers as they were,
+/// run and trace kept, the reason removed.
+pub fn replayed(letter: Delivery, topic: &str, letter_id: i64) -> Outbound {
+    let kept = |name: &str| !is_ours(name) || [header::RUN_ID, header::TRACEPARENT].contains(&name);
+    let mut headers: Vec<Header> = letter.headers.into_iter().filter(|(name, _)| kept(name)).collect();
+    headers.push((header::REPLAY_OF.to_owned(), Some(letter_id.to_string().into_bytes())));
+    Outbound { topic: topic.to_owned(), key: letter.key, payload: letter.payload, headers }
+}
+
 fn is_ours(name: &str) -> bool {
     name.starts_with("__connect.errors.")
-        || [header::CODE, header::RUN_ID, header::ATTEMPT, header::FIRST_FAILED_AT, header::TRACEPARENT].contains(&name)
+        || [
+            header::CODE,
+            header::RUN_ID,
+            header::ATTEMPT,
+            header::FIRST_FAILED_AT,
+            header::TRACEPARENT,
+            header::REPLAY_OF,
+        ]
+        .contains(&name)
 }
 
 #[cfg(test)]
@@ -127,5 +146,31 @@ mod tests {
         assert_eq!(value(header::CODE), b"SLUICE-WIRE-001");
         assert_eq!(value(header::OFFSET), b"7");
         assert_eq!(value(header::RUN_ID), run.to_string().into_bytes());
+    }
+
+    #[test]
+    fn a_replayed_message_is_the_original_and_says_what_it_replays() {
+        let header = |name: &str, value: &str| (name.to_owned(), Some(value.as_bytes().to_vec()));
+        let letter = Delivery {
+            position: Position { partition: Partition { topic: "d".to_owned(), number: 0 }, offset: 3 },
+            key: Some(b"k".to_vec()),
+            payload: Some(b"v".to_vec()),
+            headers: vec![
+                header("mine", "1"),
+                header(header::MESSAGE, "no"),
+                header(header::CODE, "SLUICE-WIRE-001"),
+                header(header::RUN_ID, "run"),
+                header(header::TRACEPARENT, "trace"),
+                header(header::REPLAY_OF, "4"),
+            ],
+        };
+        let message = replayed(letter, "t", 5);
+        assert_eq!(
+            (message.topic.as_str(), message.key, message.payload),
+            ("t", Some(b"k".to_vec()), Some(b"v".to_vec()))
+        );
+        let names: Vec<&str> = message.headers.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["mine", header::RUN_ID, header::TRACEPARENT, header::REPLAY_OF]);
+        assert_eq!(message.headers.last(), Some(&header(header::REPLAY_OF, "5")));
     }
 }

@@ -6,12 +6,10 @@ use super::*;
 use crate::{
     contracts::{self, Message, RunRequested},
     disposition::{Classify, Disposition},
-    ids::RunId,
     registry::{EmbeddedRegistry, server},
 };
 
 const INT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
-const TEXT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"string"}]}"#;
 
 fn client(url: &str) -> Registry {
     Registry::new(&settings::SchemaRegistry { url: url.to_owned(), ..Default::default() }).unwrap()
@@ -28,54 +26,6 @@ async fn serve(router: Router) -> Registry {
 async fn answering(status: u16, body: &'static str) -> Registry {
     let status = StatusCode::from_u16(status).unwrap();
     serve(Router::new().fallback(any(async move || (status, body)))).await
-}
-
-/// What any registry has to do for us; runs against the embedded one here.
-async fn keeps_the_promises_of_a_registry(registry: &Registry) {
-    registry.ping().await.unwrap();
-    // A name of its own: deleting a subject does not make a real registry forget it.
-    let subject = contracts::subject(&format!("client-test-{}", RunId::new()));
-    assert_eq!(registry.lookup(&subject, INT).await.unwrap(), None);
-    assert_eq!(registry.versions(&subject).await.unwrap(), [0; 0]);
-    assert_eq!(registry.version(&subject, None).await.unwrap(), None);
-    assert!(registry.check_compatible(&subject, INT).await.unwrap().compatible);
-
-    registry.set_level(&subject, Level::FullTransitive).await.unwrap();
-    let first = registry.register(&subject, INT).await.unwrap();
-    assert!(!first.already && first.version == 1);
-    let again = registry.register(&subject, &INT.replace(',', " ,\n ")).await.unwrap();
-    assert_eq!(again, Registered { already: true, ..first });
-    assert_eq!(registry.lookup(&subject, INT).await.unwrap(), Some(first.id));
-    assert_eq!(registry.lookup(&subject, TEXT).await.unwrap(), None);
-    assert_eq!(registry.level(&subject).await.unwrap(), Level::FullTransitive);
-    assert_eq!(registry.versions(&subject).await.unwrap(), [1]);
-    assert_eq!(registry.version(&subject, None).await.unwrap().unwrap().id, first.id);
-    assert_eq!(registry.version(&subject, Some(7)).await.unwrap(), None);
-    assert!(registry.subjects().await.unwrap().contains(&subject));
-    assert_eq!(*registry.by_id(first.id).await.unwrap(), Schema::parse_str(INT).unwrap());
-
-    let opinion = registry.check_compatible(&subject, TEXT).await.unwrap();
-    assert!(!opinion.compatible && !opinion.messages.is_empty(), "{opinion:?}");
-    let refused = registry.register(&subject, TEXT).await.unwrap_err();
-    assert!(matches!(&refused, Error::Incompatible { .. }), "{refused}");
-    let invalid = registry.register(&subject, r#"{"type":"nope"}"#).await.unwrap_err();
-    assert!(matches!(&invalid, Error::InvalidSchema { .. }), "{invalid}");
-    let unknown = registry.by_id(SchemaId(4_000_000)).await.unwrap_err();
-    assert!(matches!(&unknown, Error::UnknownId { .. }), "{unknown}");
-}
-
-#[tokio::test]
-async fn the_embedded_registry_keeps_the_promises_of_a_registry() {
-    let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
-    keeps_the_promises_of_a_registry(&client(embedded.url())).await;
-    embedded.shutdown().await;
-}
-
-/// Run with the address of a real registry: `SLUICE_TEST_REGISTRY=http://… cargo test -- --ignored`.
-#[tokio::test]
-#[ignore = "needs the address of a real registry in SLUICE_TEST_REGISTRY"]
-async fn a_real_registry_keeps_the_promises_of_a_registry() {
-    keeps_the_promises_of_a_registry(&client(&std::env::var("SLUICE_TEST_REGISTRY").unwrap())).await;
 }
 
 #[tokio::test]
