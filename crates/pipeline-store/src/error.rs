@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use pipeline_core::disposition::{Classify, Disposition};
 
-pub use pages::{ERRORS, ErrorPage};
+pub use pages::ERRORS;
 
 pub(crate) mod fault;
 mod pages;

@@ -57,7 +57,7 @@ pub use content::{BatchKey, BatchState, StoredBatch};
 pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
-pub use error::{ERRORS, Error, ErrorPage};
+pub use error::{ERRORS, Error};
 pub use invariants::Violation;
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};

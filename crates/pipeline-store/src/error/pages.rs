@@ -1,17 +1,6 @@
 //! What people are told about each code; `sluice explain` prints it and `docs/errors/` is made from it.
 
-/// The explanation of one code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorPage {
-    /// Such as `SLUICE-STORE-003`.
-    pub code: &'static str,
-    /// A few words.
-    pub title: &'static str,
-    /// Why it happens.
-    pub cause: &'static str,
-    /// What to do.
-    pub remedy: &'static str,
-}
+use pipeline_core::error_pages::ErrorPage;
 
 /// All codes of this crate, in order.
 pub const ERRORS: &[ErrorPage] = &[

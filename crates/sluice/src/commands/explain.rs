@@ -1,12 +1,13 @@
 //! `sluice explain`: what an error code means and what to do, as in `docs/errors/`.
 
 use clap::Args;
+use pipeline_core::error_pages::ErrorPage;
 
 use crate::{
     exit::Exit,
     failure::Failure,
     output,
-    pages::{self, Page},
+    pages,
 };
 
 /// Which code.
@@ -33,7 +34,7 @@ fn explain(code: &str) -> Result<String, Failure> {
     let code = code.trim().to_ascii_uppercase();
     let page = pages::find(&code).or_else(|| pages::find(&format!("SLUICE-{code}")));
     match page {
-        Some(Page { code, title, cause, remedy }) => {
+        Some(ErrorPage { code, title, cause, remedy }) => {
             Ok(format!("{code}: {title}\n\nWhy it happens\n{cause}\n\nWhat to do\n{remedy}\n"))
         }
         None => Err(Failure::new(Exit::Failed, format!("there is no error code `{code}`"))
