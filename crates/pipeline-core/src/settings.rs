@@ -194,7 +194,9 @@ field_names! {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
-    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set.
+    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. With
+    /// `?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem` behind a `mysql` URL, only that server will do, over TLS; without it
+    /// TLS is used when the server offers it.
     pub url: String,
     /// Password of the URL's user; prefer `password_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
