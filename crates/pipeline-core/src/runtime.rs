@@ -190,9 +190,17 @@ async fn tick<S: Stage>(shared: Arc<Shared<S>>, shutdown: CancellationToken) {
     let Some(period) = shared.processor.stage.tick_interval() else { return };
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut outage = None;
     while !shutdown.is_cancelled() {
         timer.tick().await;
-        let Err(failure) = shared.processor.tick().await else { continue };
+        let Err(failure) = shared.processor.tick().await else {
+            outage = None;
+            continue;
+        };
+        if failure.disposition == Disposition::Unavailable {
+            // A stage without messages learns of an outage only here.
+            outage.get_or_insert_with(|| shared.processor.outage.enter(&failure.text));
+        }
         tracing::warn!(stage = S::NAME, code = failure.code, "a tick failed and will be repeated: {failure}");
         if failure.disposition == Disposition::Halt {
             shared.halts.send(failure).unwrap_or_default();
@@ -303,6 +311,7 @@ impl<S: Stage> Driver<S> {
             partitions.into_iter().filter_map(|partition| self.partitions.remove_entry(&partition)).collect();
         self.events.assigned(self.partitions.len());
         let shared = Arc::clone(&self.shared);
+        let events = self.events.clone();
         let deadline = Instant::now() + Duration::from_millis(u64::from(self.settings.stage.drain_timeout_ms));
         workers.iter().for_each(|(_, worker)| worker.stopping.cancel());
         tokio::spawn(async move {
@@ -317,8 +326,11 @@ impl<S: Stage> Driver<S> {
                 };
                 // Past the deadline, what is still in hand is repeated by the next owner.
                 worker.task.abort();
-                shared.heads.forget(&partition);
-                positions.extend(drained);
+                let messages = shared.heads.forget(&partition);
+                if let Some(position) = drained {
+                    events.committed(&partition.topic, partition.number, position.offset, messages);
+                    positions.push(position);
+                }
             }
             drained.answer(positions);
         });

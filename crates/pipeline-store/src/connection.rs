@@ -35,9 +35,11 @@ const STATEMENTS: usize = 256;
 /// - Strict mode: a value that does not fit is an error and never a silently shorter value.
 /// - READ COMMITTED: transactions lock the rows that they change and no gaps between them, so that batches of one
 ///   service do not block each other. The ledger never relies on reading the same thing twice.
+/// - A lock is waited for 10 s and not the default 50: no transaction of ours is that long, so whoever holds it is
+///   frozen or gone, and the stage should say so.
 const MYSQL_SESSION: [&str; 2] = [
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
-     SESSION time_zone = '+00:00'",
+     SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 ];
 

@@ -142,14 +142,15 @@ async fn is_pending(session: &mut Session, run_id: &str) -> Result<bool, Error> 
     Ok(row.is_some())
 }
 
-/// The content numbers of stored batches of services that are not active. A batch that is not stored wrote nothing.
+/// The content numbers of batches of services that are not active; those that are not stored too, because a retry may
+/// have set them back.
 async fn undone_batches(session: &mut Session, run_id: &str) -> Result<Vec<Numbers>, Error> {
     let rows = session
         .fetch_all(
             "SELECT r.generation, s.first_ordinal + b.first_ordinal AS first_ordinal, b.providers \
              FROM sync_run r JOIN sync_service s ON s.run_id = r.run_id \
              JOIN sync_batch b ON b.run_id = s.run_id AND b.service_id = s.service_id \
-             WHERE r.run_id = ? AND s.state <> 'activated' AND b.state = 'stored'",
+             WHERE r.run_id = ? AND s.state <> 'activated'",
             &[run_id.into()],
         )
         .await?;

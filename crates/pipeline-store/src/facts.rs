@@ -5,6 +5,7 @@ use pipeline_core::ids::{RunId, ServiceId};
 use crate::{
     Error,
     database::{Row, Session, Value},
+    dead_letters::WAIVED_CODE,
     proof::{RejectFacts, ServiceFacts},
 };
 
@@ -62,15 +63,15 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
         .await?;
     let mut services = rows.into_iter().map(|row| Service::from_row(&row)).collect::<Result<Vec<_>, _>>()?;
 
-    // In the same statement, so that a batch and its waiver are seen together or not at all.
+    // Waived providers are read by the same statement, so that they are seen with their batch or not at all.
     let mut values_of_batches: Vec<Value<'_>> = vec![(&run_id).into()];
     values_of_batches.extend(&values);
     let rows = session
         .fetch_all(
             format!(
                 "SELECT service_id, COUNT(*) AS batches, \
-                 (SELECT CAST(COALESCE(SUM(w.providers), 0) AS SIGNED) FROM sync_waiver w \
-                 WHERE w.run_id = ? AND w.service_id = sync_batch.service_id) AS waived, {}, {}, {}, {}, {}, {}, {}, {}, {} \
+                 (SELECT COUNT(*) FROM sync_reject w WHERE w.run_id = ? AND w.service_id = sync_batch.service_id \
+                 AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') AS waived, {}, {}, {}, {}, {}, {}, {}, {}, {} \
                  FROM sync_batch {which} GROUP BY service_id ORDER BY service_id",
                 sum("CASE WHEN state = 'stored' THEN 1 ELSE 0 END", "batches_stored"),
                 sum("stored", "stored"),

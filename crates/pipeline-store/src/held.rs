@@ -235,7 +235,11 @@ mod tests {
         assert_eq!(held(&[planned("a", 1, 0)], &letters(&[("a", 2)])), by_two);
         assert_eq!(held(&[planned("a", 1, 0)], &letters(&[("a", 1)])), None, "one batch still moves");
         assert_eq!(held(&[planned("a", 1, 0)], &Letters::default()), None);
-        assert_eq!(held(&[planned("a", 1, 0), planned("b", 3, 0)], &letters(&[("a", 2)])), None, "`b` will be switched");
+        assert_eq!(
+            held(&[planned("a", 1, 0), planned("b", 3, 0)], &letters(&[("a", 2)])),
+            None,
+            "`b` will be switched"
+        );
         let done = service("b", State::Activated, planned("b", 3, 0).facts);
         assert_eq!(held(&[planned("a", 1, 0), done], &letters(&[("a", 2)])), by_two);
         let both = held(&[planned("a", 1, 0), planned("b", 3, 1)], &letters(&[("a", 2)])).unwrap();

@@ -16,7 +16,8 @@
 //! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
 //! | [`proof`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
 //! | [`digest`] | when two contents are the same |
-//! | `rollback`, `verify`, `invariants` | going back; the copy as documents again; the promises, held to the rows |
+//! | `rollback`, `retry`, `prune` | going back, trying again, forgetting old generations |
+//! | `verify`, `invariants` | the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
 //! | `progress`, `held` | what the ledger says about a run, for people |
@@ -44,7 +45,9 @@ mod migration;
 mod plan;
 mod progress;
 pub mod proof;
+mod prune;
 mod rejects;
+mod retry;
 mod rollback;
 mod run;
 mod verify;
@@ -63,7 +66,9 @@ pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};
 pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};
 pub use proof::Waiting;
+pub use prune::Pruned;
 pub use rejects::Reject;
+pub use retry::Retried;
 pub use rollback::{BEFORE_THE_FIRST, Move, RolledBack};
 pub use run::{ActivationMode, Run, RunRequest, RunState, Tolerance};
 pub use verify::{CopiedProvider, CopiedService};

@@ -5,6 +5,9 @@
 //! the same move in the other direction: one transaction over the pointers, as fast as an activation at any size.
 //! The pointer and its `previous` change places. So going back twice is where one began, and no generation is lost.
 //!
+//! **Which services.** Those that are named; otherwise those that the newest generation switched, so that going back
+//! undoes one run and nothing older.
+//!
 //! **Before the first generation.** A service that was switched once has no `previous`. It goes to generation 0, which
 //! no row is visible at: the service leaves the views, and its pointer keeps its epoch, since epochs only grow.
 //!
@@ -68,8 +71,8 @@ pub enum RolledBack {
 }
 
 impl Store {
-    /// Where a rollback would take the pointers of these services, or of all when none is named; in byte order. A
-    /// service without a pointer is not in the answer.
+    /// Where a rollback would take the pointers of these services, in byte order; when none is named, of those that the
+    /// newest generation switched. A service without a pointer is not in the answer.
     pub async fn plan_rollback(&self, services: &[ServiceId]) -> Result<Vec<Move>, Error> {
         let mut session = self.database.session(Context::new("plan", "rollback")).await?;
         let named: BTreeSet<&ServiceId> = services.iter().collect();
@@ -86,7 +89,10 @@ impl Store {
             )
             .await?;
         let moves = rows.into_iter().map(|row| Move::from_row(&row)).collect::<Result<Vec<_>, _>>()?;
-        Ok(moves.into_iter().filter(|each| named.is_empty() || named.contains(&each.service_id)).collect())
+        if named.is_empty() {
+            return Ok(of_the_newest(moves));
+        }
+        Ok(moves.into_iter().filter(|each| named.contains(&each.service_id)).collect())
     }
 
     /// Moves the pointers as planned, all or none, and writes down who did it and why.
@@ -138,6 +144,14 @@ impl Move {
     }
 }
 
+/// The services that show the newest generation; when a rollback has taken them all away from it, those that came from
+/// it. A service that was not part of the newest run is not part of undoing it: one that vanished long ago stays away.
+fn of_the_newest(moves: Vec<Move>) -> Vec<Move> {
+    let newest = moves.iter().map(|each| each.from.max(each.to)).max();
+    let shown = moves.iter().any(|each| Some(each.from) == newest);
+    moves.into_iter().filter(|each| Some(if shown { each.from } else { each.to }) == newest).collect()
+}
+
 /// The run that is open on the target.
 pub(crate) async fn open_run(session: &mut Session) -> Result<Option<RunId>, Error> {
     let row = session.fetch_optional("SELECT run_id FROM sync_run WHERE open_slot = 1", &[]).await?;
@@ -147,8 +161,9 @@ pub(crate) async fn open_run(session: &mut Session) -> Result<Option<RunId>, Err
 async fn locked_epochs(session: &mut Session, ids: &[&str]) -> Result<Vec<(ServiceId, i64)>, Error> {
     let (marks, values) = in_list(ids);
     let lock = session.dialect().exclusive_lock();
-    let sql =
-        format!("SELECT service_id, epoch FROM active_generation WHERE service_id IN ({marks}) ORDER BY service_id{lock}");
+    let sql = format!(
+        "SELECT service_id, epoch FROM active_generation WHERE service_id IN ({marks}) ORDER BY service_id{lock}"
+    );
     let rows = session.fetch_all(sql, &values).await?;
     rows.into_iter().map(|row| Ok((ServiceId(row.text("service_id")?), row.int("epoch")?))).collect()
 }

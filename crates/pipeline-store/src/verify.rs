@@ -60,21 +60,25 @@ impl Store {
     /// All services that readers see, in byte order; at `generation`, or each where its pointer is.
     pub async fn copied_services(&self, generation: Option<Generation>) -> Result<Vec<CopiedService>, Error> {
         let mut session = self.database.session(Context::new("read", "services of the copy")).await?;
-        let (at, values): (&str, Vec<Value<'_>>) = match generation {
-            None => ("a.generation", Vec::new()),
-            Some(generation) => ("?", vec![generation.into(), generation.into(), generation.into()]),
+        let (sql, values): (&str, Vec<Value<'_>>) = match generation {
+            None => (
+                "SELECT s.service_id, a.generation, s.name, s.attributes, s.digest FROM active_generation a \
+                 JOIN provider_service s ON s.service_id = a.service_id AND s.valid_from <= a.generation \
+                 AND s.valid_to > a.generation ORDER BY s.service_id",
+                Vec::new(),
+            ),
+            Some(generation) => (
+                "SELECT s.service_id, s.valid_from AS generation, s.name, s.attributes, s.digest \
+                 FROM provider_service s WHERE s.valid_from <= ? AND s.valid_to > ? ORDER BY s.service_id",
+                vec![generation.into(), generation.into()],
+            ),
         };
-        let sql = format!(
-            "SELECT s.service_id, {at} AS generation, s.name, s.attributes, s.digest FROM active_generation a \
-             JOIN provider_service s ON s.service_id = a.service_id AND s.valid_from <= {at} AND s.valid_to > {at} \
-             ORDER BY s.service_id"
-        );
         let rows = session.fetch_all(sql, &values).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(CopiedService {
                     service_id: ServiceId(row.text("service_id")?),
-                    generation: Generation(row.int("generation")?),
+                    generation: generation.unwrap_or(Generation(row.int("generation")?)),
                     name: row.optional_text("name")?,
                     attributes: Attributes(row.text("attributes")?),
                     digest: row.bytes("digest")?,
@@ -99,6 +103,27 @@ impl Store {
             found.extend(providers.into_iter().map(|provider| (provider.provider_id.clone(), provider)));
         }
         Ok(found)
+    }
+
+    /// The providers of which a version began or ended after one generation and up to another, in byte order: only
+    /// these can differ between the two.
+    pub async fn providers_changed_between(
+        &self,
+        service: &ServiceId,
+        older: Generation,
+        newer: Generation,
+    ) -> Result<Vec<ProviderId>, Error> {
+        let mut session = self.database.session(Context::new("list changed providers of", service.to_string())).await?;
+        let between = |table: &str| {
+            format!(
+                "SELECT provider_id FROM {table} WHERE service_id = ? \
+                 AND ((valid_from > ? AND valid_from <= ?) OR (valid_to > ? AND valid_to <= ?))"
+            )
+        };
+        let sql = format!("{} UNION {} ORDER BY provider_id", between("provider"), between("provider_content"));
+        let once: [Value<'_>; 5] = [service.into(), older.into(), newer.into(), older.into(), newer.into()];
+        let rows = session.fetch_all(sql, &[once, once].concat()).await?;
+        rows.into_iter().map(|row| Ok(ProviderId(row.text("provider_id")?))).collect()
     }
 
     /// Up to `limit` ids of providers that readers see at the generation, after `after`, in byte order.

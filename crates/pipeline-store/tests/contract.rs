@@ -37,12 +37,16 @@ mod activation;
 mod changes;
 #[path = "contract/damage.rs"]
 mod damage;
+#[path = "contract/dead_letters.rs"]
+mod dead_letters;
 #[path = "contract/driver.rs"]
 mod driver;
 #[path = "contract/exactness.rs"]
 mod exactness;
 #[path = "contract/invariants.rs"]
 mod invariants;
+#[path = "contract/prune.rs"]
+mod prune;
 #[path = "contract/readback.rs"]
 mod readback;
 #[path = "contract/readers.rs"]
@@ -51,6 +55,8 @@ mod readers;
 mod redelivery;
 #[path = "contract/rejects.rs"]
 mod rejects;
+#[path = "contract/retry.rs"]
+mod retry;
 #[path = "contract/rollback.rs"]
 mod rollback;
 #[path = "contract/runs.rs"]

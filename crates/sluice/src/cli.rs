@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{config, demo, dev, doctor, explain, generate, migrate, run, schema, topics};
+use crate::commands::{config, demo, dev, dlq, doctor, explain, generate, migrate, prune, run, schema, topics, verify};
 
 /// Keep a relational copy of hierarchical documents, over Kafka.
 ///
@@ -55,9 +55,12 @@ pub enum Verb {
     Demo(demo::DemoArgs),
     /// Keep the whole pipeline running in this process, for trying and developing
     Dev(dev::DevArgs),
-    /// Start, follow, list and abort runs
+    /// Start, follow, list, mend, abort and undo runs
     #[command(subcommand)]
     Run(run::RunVerb),
+    /// Look at dead letters, replay them, or give them up
+    #[command(subcommand)]
+    Dlq(dlq::DlqVerb),
     /// Register and list the schemas of the topics
     #[command(subcommand)]
     Schema(schema::SchemaVerb),
@@ -67,10 +70,14 @@ pub enum Verb {
     /// Check and show the configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
+    /// Compare source and copy row by row, or check the target's own promises
+    Verify(verify::VerifyArgs),
     /// Check that source, broker, registry and target are there and ready
     Doctor(doctor::DoctorArgs),
     /// Create or update the tables and views of the target
     Migrate(migrate::MigrateArgs),
+    /// Delete what no kept generation can see
+    Prune(prune::PruneArgs),
     /// Generate shell completion and manual pages
     #[command(subcommand)]
     Generate(generate::GenerateVerb),
@@ -86,7 +93,7 @@ Examples:
   sluice run start --wait --config sluice.yaml   refresh the copy and wait for it
 
 Exit codes:
-  0 ok, 1 failed, 2 usage, 10 not ready or timed out, 20 finished or held with rejects,
+  0 ok, 1 failed, 2 usage, 10 not ready or timed out, 20 finished or held with rejects or dead letters,
   75 dependency unreachable (try again), 78 bad configuration, 100 incompatible schema";
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -10,13 +10,16 @@ use crate::{
 pub mod config;
 pub mod demo;
 pub mod dev;
+pub mod dlq;
 pub mod doctor;
 pub mod explain;
 pub mod generate;
 pub mod migrate;
+pub mod prune;
 pub mod run;
 pub mod schema;
 pub mod topics;
+pub mod verify;
 
 /// Does what the command line says.
 pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
@@ -28,9 +31,12 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Schema(verb) => schema::run(&session, verb).await,
         Verb::Topics(verb) => topics::run(&session, verb).await,
         Verb::Config(verb) => config::run(&session, verb),
+        Verb::Dlq(verb) => dlq::run(&session, verb).await,
         Verb::Doctor(args) => doctor::run(&session, args).await,
         Verb::Migrate(args) => migrate::run(&session, args).await,
+        Verb::Prune(args) => prune::run(&session, args).await,
         Verb::Generate(verb) => generate::run(&verb),
+        Verb::Verify(args) => verify::run(&session, args).await,
         Verb::Explain(args) => explain::run(&args),
     }
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use pipeline_core::ids::RunId;
-use pipeline_store::{Progress, RunState, Store};
+use pipeline_store::{LetterFilter, LetterState, Progress, RunState, Store};
 
 use crate::{
     commands::run::report::word,
@@ -23,7 +23,7 @@ const OUTAGE: Duration = Duration::from_secs(30);
 /// After so long without a trace of the run in the ledger, a person should hear what may be wrong.
 const NOT_TAKEN: Duration = Duration::from_secs(20);
 
-/// A run that has ended, or that only rejects hold.
+/// A run that has ended, or that only rejects or dead letters hold.
 #[derive(Debug)]
 pub struct Followed {
     /// The ledger's last word.
@@ -71,6 +71,9 @@ pub async fn follow(
                 last_answer = Instant::now();
                 let requested = Snapshot { state: "requested".to_owned(), ..Snapshot::default() };
                 show(start.elapsed(), &model.observe(start.elapsed(), &requested));
+                if let Some(failure) = dead_request(store, run_id).await {
+                    return Err(failure);
+                }
                 if start.elapsed() > NOT_TAKEN && !warned {
                     warned = true;
                     session::note(format_args!(
@@ -90,6 +93,15 @@ pub async fn follow(
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+/// A request that the root stage gave up will never become a run by itself.
+async fn dead_request(store: &Store, run_id: RunId) -> Option<Failure> {
+    let filter = LetterFilter { run_id: Some(run_id), state: Some(LetterState::Open), ..LetterFilter::default() };
+    // An outage shows at the next look at the run.
+    let letter = store.dead_letters(&filter, 1).await.ok()?.pop()?;
+    let what = format!("run {run_id} is not in the ledger: its request is dead letter {}", letter.id);
+    Some(Failure::new(Exit::Rejects, what).hint(format!("see why: sluice dlq show {}", letter.id)))
 }
 
 fn timed_out(run_id: RunId, known: bool, elapsed: Duration) -> Failure {

@@ -20,7 +20,7 @@ use stage_root::RootStage;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit::Exit, failure::Failure, request, session};
+use crate::{commands::schema, exit::Exit, failure::Failure, request, session};
 
 mod place;
 
@@ -51,9 +51,10 @@ impl Local {
         let embedded = EmbeddedRegistry::start(ANY_PORT).await.map_err(|error| session::registry_failure(&error))?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
         embedded.url().clone_into(&mut settings.schema_registry.url);
-        // Nobody else will register them here.
-        settings.stage.register_schemas = true;
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+        // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
+        // a run that is started at once from another shell finds its schemas.
+        schema::register(&registry).await?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,

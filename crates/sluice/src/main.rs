@@ -9,6 +9,8 @@ use clap::Parser;
 
 mod cli;
 mod commands;
+mod compare;
+mod confirm;
 mod exit;
 mod failure;
 mod follow;

@@ -4,7 +4,7 @@ use std::{env, fs, str::FromStr, sync::Arc};
 
 use clap::ValueEnum;
 use pipeline_core::{
-    contracts::{Activation, Message, RunRequested},
+    contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::RunId,
     kafka::{Producer, local::Budget, producer::Outbound},
     registry::{Codec, Registry},
@@ -70,7 +70,7 @@ impl Wanted {
         };
         RunRequested {
             run_id: RunId::new().to_string(),
-            requested_by: format!("{}@{} ({})", user(), host(), self.by),
+            requested_by: format!("{} ({})", who(), self.by),
             requested_at_ms: text::now_ms(),
             activation: match self.mode {
                 Mode::PerService => Activation::PerService,
@@ -94,24 +94,57 @@ pub async fn send(
     budget: Option<Arc<Budget>>,
     request: &RunRequested,
 ) -> Result<(), Failure> {
-    let writes = [(RunRequested::TOPIC, RunRequested::SCHEMA)];
-    let codec = Codec::prepare(registry, &[], &writes, settings.stage.register_schemas)
-        .await
-        .map_err(|error| session::registry_failure(&error))?;
-    let payload = codec.encode(request).map_err(|error| Failure::classified(&error))?;
-    let mut headers = vec![(header::RUN_ID.to_owned(), Some(request.run_id().as_bytes().to_vec()))];
-    if let Ok(run_id) = RunId::parse(&request.run_id) {
-        let trace = TraceContext::for_run(run_id).to_string();
-        headers.push((header::TRACEPARENT.to_owned(), Some(trace.into_bytes())));
+    let outbox = Outbox::prepare(settings, registry, budget).await?;
+    outbox.send(vec![outbox.outbound(request)?]).await
+}
+
+/// What it takes to speak to the stages.
+pub struct Outbox {
+    codec: Codec,
+    producer: Producer,
+}
+
+// === impl Outbox ===
+
+impl Outbox {
+    /// Looks up the schemas of everything that a command may send, and makes a producer. Sends nothing.
+    pub async fn prepare(
+        settings: &Settings,
+        registry: &Registry,
+        budget: Option<Arc<Budget>>,
+    ) -> Result<Self, Failure> {
+        let writes = [
+            (RunRequested::TOPIC, RunRequested::SCHEMA),
+            (ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA),
+            (BatchPlanned::TOPIC, BatchPlanned::SCHEMA),
+        ];
+        let codec = Codec::prepare(registry, &[], &writes, settings.stage.register_schemas)
+            .await
+            .map_err(|error| session::registry_failure(&error))?;
+        let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
+        Ok(Self { codec, producer })
     }
-    let message = Outbound {
-        topic: RunRequested::TOPIC.to_owned(),
-        key: Some(request.key().into_bytes()),
-        payload: Some(payload),
-        headers,
-    };
-    let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
-    producer.send_all(vec![message]).await.map(drop).map_err(|error| session::kafka_failure(&error))
+
+    /// The message as it goes over the wire, with the trace of its run.
+    pub fn outbound<M: Message>(&self, message: &M) -> Result<Outbound, Failure> {
+        let payload = self.codec.encode(message).map_err(|error| Failure::classified(&error))?;
+        let mut headers = vec![(header::RUN_ID.to_owned(), Some(message.run_id().as_bytes().to_vec()))];
+        if let Ok(run_id) = RunId::parse(message.run_id()) {
+            let trace = TraceContext::for_run(run_id).to_string();
+            headers.push((header::TRACEPARENT.to_owned(), Some(trace.into_bytes())));
+        }
+        Ok(Outbound {
+            topic: M::TOPIC.to_owned(),
+            key: Some(message.key().into_bytes()),
+            payload: Some(payload),
+            headers,
+        })
+    }
+
+    /// Sends; all messages are acknowledged when it returns without an error.
+    pub async fn send(&self, messages: Vec<Outbound>) -> Result<(), Failure> {
+        self.producer.send_all(messages).await.map(drop).map_err(|error| session::kafka_failure(&error))
+    }
 }
 
 /// The run that is open on the target, if any.
@@ -136,6 +169,11 @@ pub async fn refuse_if_open(store: &Store) -> Result<(), Failure> {
         )
         .hint(format!("wait for it: sluice run wait {0}; or end it: sluice run abort {0}", run.run_id))),
     }
+}
+
+/// Who types: `ada@desk`.
+pub fn who() -> String {
+    format!("{}@{}", user(), host())
 }
 
 fn user() -> String {

@@ -11,7 +11,7 @@ use pipeline_core::{
     contracts::{Activated, Confirmed},
     disposition::{Classify, Disposition},
     ids::{InvalidRunId, RunId, ServiceId},
-    stage::{Emit, Record, Stage},
+    stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_store::{Outcome, ServiceActivation, Store};
 
@@ -39,6 +39,9 @@ pub enum Error {
     /// What is open could not be read from the ledger, or an announcement not be marked.
     #[error("could not read what is to be activated or announced")]
     Ledger(#[source] pipeline_store::Error),
+    /// A message that was given up could not be noted.
+    #[error("could not put a dead letter into the ledger")]
+    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl ActivatorStage ===
@@ -87,6 +90,10 @@ impl Stage for ActivatorStage {
         Ok(())
     }
 
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    }
+
     fn tick_interval(&self) -> Option<Duration> {
         Some(self.tick_interval)
     }
@@ -119,14 +126,14 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Activate { source, .. } | Self::Ledger(source) => source.disposition(),
+            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Activate { source, .. } | Self::Ledger(source) => source.code(),
+            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) => source.code(),
         }
     }
 }

@@ -11,7 +11,7 @@ use pipeline_core::{
     contracts::{BatchPlanned, Confirmation, Confirmed},
     disposition::{Classify, Disposition},
     ids::{BatchNo, Generation, InvalidRunId, RunId, ServiceId},
-    stage::{Emit, Record, Stage},
+    stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_source::Source;
 use pipeline_store::{BatchKey, BatchState, Begin, Store, StoredBatch};
@@ -50,6 +50,9 @@ pub enum Error {
         #[source]
         source: pipeline_store::Error,
     },
+    /// A message that was given up could not be noted.
+    #[error("could not put a dead letter into the ledger")]
+    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl BundlesStage ===
@@ -89,6 +92,10 @@ impl Stage for BundlesStage {
             Begin::Done | Begin::Closed => Ok(Emit::nothing()),
         }
     }
+
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    }
 }
 
 fn confirmation(message: &BatchPlanned, batch: &StoredBatch) -> Confirmed {
@@ -108,7 +115,7 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } => source.disposition(),
-            Self::Write { source, .. } => source.disposition(),
+            Self::Write { source, .. } | Self::DeadLetter(source) => source.disposition(),
         }
     }
 
@@ -116,7 +123,7 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } => source.code(),
-            Self::Write { source, .. } => source.code(),
+            Self::Write { source, .. } | Self::DeadLetter(source) => source.code(),
         }
     }
 }

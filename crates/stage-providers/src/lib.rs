@@ -12,7 +12,7 @@ use pipeline_core::{
     disposition::{Classify, Disposition},
     documents::Found,
     ids::{Generation, InvalidRunId, RunId, ServiceId},
-    stage::{Either, Emit, Record, Stage},
+    stage::{Either, Emit, GivenUp, Record, Stage},
 };
 use pipeline_source::Source;
 use pipeline_store::{Begin, Plan, Store};
@@ -47,6 +47,9 @@ pub enum Error {
         #[source]
         source: pipeline_store::Error,
     },
+    /// A message that was given up could not be noted.
+    #[error("could not put a dead letter into the ledger")]
+    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl ProvidersStage ===
@@ -120,6 +123,10 @@ impl Stage for ProvidersStage {
         });
         Ok(waiting.chain([Either::Right(confirmed)]).collect())
     }
+
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    }
 }
 
 impl Classify for Error {
@@ -127,7 +134,7 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } => source.disposition(),
-            Self::Ledger { source, .. } => source.disposition(),
+            Self::Ledger { source, .. } | Self::DeadLetter(source) => source.disposition(),
         }
     }
 
@@ -135,7 +142,7 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } => source.code(),
-            Self::Ledger { source, .. } => source.code(),
+            Self::Ledger { source, .. } | Self::DeadLetter(source) => source.code(),
         }
     }
 }

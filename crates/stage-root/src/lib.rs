@@ -11,7 +11,7 @@ use pipeline_core::{
     contracts::{RunRequested, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::Found,
-    stage::{Emit, Record, Stage},
+    stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_source::Source;
 use pipeline_store::{Begin, Discovery, Run, RunRequest, RunState, Store};
@@ -37,6 +37,9 @@ pub enum Error {
     /// The ledger could not be read or written.
     #[error("could not put the run into the ledger")]
     Ledger(#[source] pipeline_store::Error),
+    /// A message that was given up could not be noted.
+    #[error("could not put a dead letter into the ledger")]
+    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl RootStage ===
@@ -102,19 +105,23 @@ impl Stage for RootStage {
         }
         self.announce(&run).await
     }
+
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    }
 }
 
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Request(source) | Self::Ledger(source) => source.disposition(),
+            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) => source.disposition(),
             Self::Read(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Request(source) | Self::Ledger(source) => source.code(),
+            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) => source.code(),
             Self::Read(source) => source.code(),
         }
     }

@@ -1,28 +1,13 @@
 //! Somebody who can write to every topic and read the dead letters: asks for runs, repeats messages, sends rubbish.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-
 use pipeline_core::{
     contracts::{self, Activation, Message, RunRequested},
     ids::RunId,
-    kafka::{
-        Delivery, Producer, admin,
-        consumer::{Event, GroupMember},
-        producer::Outbound,
-    },
+    kafka::{Delivery, Partition, Position, Producer, admin, producer::Outbound, reader},
     registry::{Codec, Registry},
     settings,
 };
 use tokio::runtime::Runtime;
-
-/// Longest silence after which a topic that should hold messages is given up.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// The tests of a process share a registry, and this one refuses a schema that two register at once.
-static REGISTERING: Mutex<()> = Mutex::new(());
 
 /// A client of a broker and a registry.
 pub struct Messenger {
@@ -43,12 +28,10 @@ impl Messenger {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let producer = Producer::new(&kafka, None).expect("a producer");
-        let registering = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
         let prepared = runtime.block_on(async {
             admin::ensure_topics(&kafka, partitions, 1).await.expect("topics can be created");
             Codec::prepare(&registry, &[], &contracts::ALL, true).await
         });
-        drop(registering);
         Self { codec: prepared.expect("schemas can be registered"), kafka, producer, runtime }
     }
 
@@ -94,36 +77,15 @@ impl Messenger {
 
     /// Everything that a topic holds now, in the order of each partition.
     pub fn read(&self, topic: &str) -> Vec<Delivery> {
-        let count = usize::try_from(self.count(topic)).expect("a number of messages");
-        let group = format!("reader-{}", RunId::new());
-        self.runtime.block_on(async {
-            let mut member = GroupMember::join(&self.kafka, &group, topic).expect("a consumer");
-            let (sender, mut arriving) = tokio::sync::mpsc::unbounded_channel();
-            let mut found = Vec::with_capacity(count);
-            let mut readers = Vec::new();
-            while found.len() < count {
-                tokio::select! {
-                    Some(event) = member.next_event() => if let Event::Assigned { partitions, ready } = event {
-                        for queue in partitions.iter().filter_map(|partition| member.split(partition)) {
-                            let sender = sender.clone();
-                            readers.push(tokio::spawn(async move {
-                                while let Ok(delivery) = queue.recv().await {
-                                    if sender.send(delivery).is_err() { return }
-                                }
-                            }));
-                        }
-                        ready.answer(());
-                    },
-                    Some(delivery) = arriving.recv() => found.push(delivery),
-                    () = tokio::time::sleep(SILENCE) => panic!("`{topic}` gave {} of {count} messages", found.len()),
-                }
-            }
-            for reader in readers {
-                reader.abort();
-                drop(reader.await);
-            }
-            member.close().await;
-            found
-        })
+        let watermarks = admin::watermarks(&self.kafka, topic).expect("the broker tells its offsets");
+        let places = (0..).zip(watermarks).flat_map(|(number, (first, next))| {
+            let partition = Partition { topic: topic.to_owned(), number };
+            (first..next).map(move |offset| Position { partition: partition.clone(), offset })
+        });
+        let read = |place: Position| {
+            let found = self.runtime.block_on(reader::read_at(&self.kafka, &place)).expect("the broker answers");
+            found.unwrap_or_else(|| panic!("no message at {} offset {}", place.partition, place.offset))
+        };
+        places.map(read).collect()
     }
 }

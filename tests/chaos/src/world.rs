@@ -106,12 +106,13 @@ impl World {
 
     /// Starts a worker of a stage; it may not be ready yet.
     pub fn worker(&self, stage: &str) -> Process {
-        self.launch(stage).start()
+        started(|| self.launch(stage))
     }
 
     /// Starts a worker that ends itself at a fail point, such as `bundles::after-emit=1*off->return`.
     pub fn failing_worker(&self, stage: &str, fail_point: &str) -> Process {
-        self.launch(&fail_points::binary(stage)).env("FAILPOINTS", fail_point).start()
+        let binary = fail_points::binary(stage);
+        started(|| self.launch(&binary).env("FAILPOINTS", fail_point))
     }
 
     /// Starts so many workers of a stage and waits until they are ready.
@@ -165,6 +166,22 @@ impl World {
 
     fn launch(&self, binary: &str) -> Launch {
         Launch::binary(binary).envs(self.environment.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+/// Starts a worker and waits until it listens. On a machine with many tests another process may have taken its port
+/// since it was chosen; then the worker has not begun, and another is started.
+fn started(launch: impl Fn() -> Launch) -> Process {
+    loop {
+        let process = launch().start();
+        let listens = wait::until_blocking("the worker listens or cannot", wait::PATIENCE, || {
+            let log = process.stderr();
+            let taken = log.contains("cannot listen on");
+            (taken || log.contains("the admin endpoint listens")).then_some(!taken)
+        });
+        if listens {
+            return process;
+        }
     }
 }
 

@@ -85,3 +85,33 @@ fn read(consumer: &BaseConsumer<Context>, position: &Position) -> Result<Option<
     }
     Err(trouble)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Partition, Producer, local::LocalBroker, producer::Outbound};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_is_read_at_its_place_and_nothing_in_its_stead() {
+        let broker = LocalBroker::start(&["t"]).unwrap();
+        let settings =
+            settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };
+        let message = |value: &str| Outbound {
+            topic: "t".to_owned(),
+            key: Some(b"same".to_vec()),
+            payload: Some(value.as_bytes().to_vec()),
+            headers: vec![("name".to_owned(), None), ("name".to_owned(), Some(vec![255]))],
+        };
+        let producer = Producer::new(&settings, None).unwrap();
+        let places = producer.send_all(vec![message("first"), message("second")]).await.unwrap();
+        let read = read_at(&settings, &places[1]).await.unwrap().unwrap();
+        assert_eq!((read.position, read.payload), (places[1].clone(), Some(b"second".to_vec())));
+        assert_eq!((read.key, read.headers), (Some(b"same".to_vec()), message("").headers));
+
+        let beyond = Position { offset: places[1].offset + 1, ..places[1].clone() };
+        assert!(read_at(&settings, &beyond).await.unwrap().is_none());
+        let no_such_partition = Partition { number: 99, ..beyond.partition };
+        let nowhere = Position { partition: no_such_partition, offset: 0 };
+        assert!(read_at(&settings, &nowhere).await.unwrap().is_none());
+    }
+}

@@ -172,8 +172,9 @@ impl Heads {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The partition is being given up: its last head is committed with the rebalance.
-    pub(crate) fn forget(&self, partition: &Partition) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    /// The partition is being given up: its last head is committed with the rebalance. Gives how many messages that
+    /// settles since the last commit.
+    pub(crate) fn forget(&self, partition: &Partition) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(partition).map_or(0, |head| head.messages)
     }
 }

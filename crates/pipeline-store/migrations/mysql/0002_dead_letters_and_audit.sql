@@ -1,4 +1,4 @@
--- Dead letters, what a person decided about them, and who did what.
+-- Dead letters, what people decided about them, and who did what.
 
 -- One row for each message that a stage gave up, by the place where the message lies. `service_id` and `batch_no` are
 -- what its key says.
@@ -26,16 +26,6 @@ CREATE TABLE IF NOT EXISTS sync_dead_letter (
     PRIMARY KEY (letter_id),
     UNIQUE KEY sync_dead_letter_source (source_topic, source_partition, source_offset),
     KEY sync_dead_letter_run (run_id, state)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation};
-
--- Providers of a batch that a person gave up. They are among the batch's rejected ones and hold nothing.
-CREATE TABLE IF NOT EXISTS sync_waiver (
-    run_id VARCHAR(36) NOT NULL,
-    service_id VARCHAR(255) NOT NULL,
-    batch_no INT NOT NULL,
-    letter_id BIGINT NOT NULL,
-    providers BIGINT NOT NULL,
-    PRIMARY KEY (run_id, service_id, batch_no)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation};
 
 -- What people changed: who, what, on what, why, and what came of it.

@@ -1,4 +1,4 @@
--- Dead letters, what a person decided about them, and who did what; see the MySQL file for the remarks on each table.
+-- Dead letters, what people decided about them, and who did what; see the MySQL file for the remarks on each table.
 
 CREATE TABLE IF NOT EXISTS sync_dead_letter (
     letter_id INTEGER PRIMARY KEY,
@@ -25,15 +25,6 @@ CREATE TABLE IF NOT EXISTS sync_dead_letter (
 CREATE UNIQUE INDEX IF NOT EXISTS sync_dead_letter_source
     ON sync_dead_letter (source_topic, source_partition, source_offset);
 CREATE INDEX IF NOT EXISTS sync_dead_letter_run ON sync_dead_letter (run_id, state);
-
-CREATE TABLE IF NOT EXISTS sync_waiver (
-    run_id TEXT NOT NULL,
-    service_id TEXT NOT NULL,
-    batch_no INTEGER NOT NULL,
-    letter_id INTEGER NOT NULL,
-    providers INTEGER NOT NULL,
-    PRIMARY KEY (run_id, service_id, batch_no)
-) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS sync_audit (
     audit_id INTEGER PRIMARY KEY,

@@ -1,4 +1,7 @@
 //! The end of a batch whose dead letter a person gave up.
+//!
+//! The rejects that are written here have a code of their own. They are how the proof tells waived providers from
+//! others, so that a batch that is set back takes its waiver with it.
 
 use pipeline_core::ids::{ProviderId, ServiceId};
 
@@ -38,7 +41,6 @@ impl Store {
         }
         let outcome = Waived::Batch { providers: length(waived.len()) };
         reject(&mut session, self.packet_limit, key, &waived, waiver).await?;
-        write_waiver(&mut session, key, waiver.letter_id, length(waived.len())).await?;
         record(&mut session, key, &stored).await?;
         waiver.settle(&mut session, outcome).await?;
         session.commit().await?;
@@ -61,8 +63,9 @@ async fn reject(
             (&run_id).into(),
             ServiceId::as_str(&key.service_id).into(),
             provider.as_str().into(),
-            "provider".into(),
-            provider.as_str().into(),
+            // Nobody has said a word against the provider's own document.
+            "bundle".into(),
+            Value::Null,
             (&waiver.place).into(),
             WAIVED_CODE.into(),
             (&waiver.reason).into(),
@@ -70,19 +73,4 @@ async fn reject(
         insert.row(session, row).await?;
     }
     insert.finish(session).await.map(drop)
-}
-
-async fn write_waiver(session: &mut Session, key: &BatchKey, letter_id: i64, providers: i64) -> Result<(), Error> {
-    session
-        .execute_one(
-            "INSERT INTO sync_waiver (run_id, service_id, batch_no, letter_id, providers) VALUES (?, ?, ?, ?, ?)",
-            &[
-                (&key.run_id.to_string()).into(),
-                (&key.service_id).into(),
-                key.batch_no.into(),
-                letter_id.into(),
-                providers.into(),
-            ],
-        )
-        .await
 }

@@ -83,9 +83,12 @@ fn database_fault(error: &(dyn DatabaseError + 'static)) -> Fault {
 /// the class of its SQLSTATE.
 pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
     match number {
-        // Lock wait time-out, deadlock, record changed since read, table definition changed, statement killed,
-        // prepared statement to be made again, NOWAIT refused, statement time-out (both dialects).
-        1205 | 1213 | 1020 | 1412 | 1317 | 1615 | 3572 | 3024 | 1969 => Fault::Contended,
+        // Lock wait time-out: somebody sits on a row for longer than any of our transactions takes, such as a worker
+        // that was frozen inside one. The message did nothing wrong and must not use up its attempts on it.
+        1205 => Fault::Unavailable,
+        // Deadlock, record changed since read, table definition changed, statement killed, prepared statement to be
+        // made again, NOWAIT refused, statement time-out (both dialects).
+        1213 | 1020 | 1412 | 1317 | 1615 | 3572 | 3024 | 1969 => Fault::Contended,
         // Too many connections (server, user, resource), shutdown, connection killed or aborted, network, host
         // blocked.
         1040 | 1203 | 1226 | 1053 | 1927 | 1152 | 1184 | 1158..=1161 | 1129 | 4031 => Fault::Unavailable,

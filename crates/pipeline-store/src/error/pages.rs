@@ -8,7 +8,8 @@ pub const ERRORS: &[ErrorPage] = &[
         code: "SLUICE-STORE-001",
         title: "the database is not available",
         cause: "The target could not be reached, is shutting down, is read-only, has no connection left for this \
-                account, has no space left, or does not have the database named in `target.url`.",
+                account, has no space left, or does not have the database named in `target.url`; or somebody holds \
+                rows locked for longer than a transaction takes, such as a worker that was frozen.",
         remedy: "Nothing is lost: the stage holds its messages and tries again by itself. Check that the server runs \
                  and that `target.url` names it, that the disk is not full, and that `max_connections` of the server \
                  covers `target.max_connections` of all processes together.",

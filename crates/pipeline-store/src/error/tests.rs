@@ -11,7 +11,7 @@ use crate::database::Context;
 #[test]
 fn server_numbers_are_judged_before_sqlstates() {
     assert_eq!(mysql_fault(1213, Some("40001")), Fault::Contended);
-    assert_eq!(mysql_fault(1205, Some("HY000")), Fault::Contended);
+    assert_eq!(mysql_fault(1205, Some("HY000")), Fault::Unavailable);
     assert_eq!(mysql_fault(1040, Some("08004")), Fault::Unavailable);
     assert_eq!(mysql_fault(1290, Some("HY000")), Fault::Unavailable);
     assert_eq!(mysql_fault(1045, Some("28000")), Fault::Denied);

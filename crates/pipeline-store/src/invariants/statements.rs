@@ -3,7 +3,8 @@
 use super::Statement;
 
 /// The versioned tables, and what names a row of theirs.
-const VERSIONED: [(&str, &str); 3] = [("provider_service", "NULL"), ("provider", "t.provider_id"), (CONTENT, "t.provider_id")];
+const VERSIONED: [(&str, &str); 3] =
+    [("provider_service", "NULL"), ("provider", "t.provider_id"), (CONTENT, "t.provider_id")];
 const CONTENT: &str = "provider_content";
 
 /// Whether the run switched the service: then its versions stay, whatever became of the run.
@@ -41,7 +42,9 @@ fn versions(table: &'static str, other: &'static str) -> Vec<Statement> {
                 "SELECT t.service_id AS service, {other} AS other, t.valid_from AS found, t.valid_to AS expected \
                  FROM {table} t WHERE t.valid_from >= t.valid_to"
             ),
-            detail: |from, to| format!("it is valid from generation {} to {}, which is never", number(from), number(to)),
+            detail: |from, to| {
+                format!("it is valid from generation {} to {}, which is never", number(from), number(to))
+            },
         },
         Statement {
             invariant: "I5",

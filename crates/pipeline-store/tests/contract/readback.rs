@@ -45,6 +45,22 @@ on_both! {
         }
     }
 
+    async fn only_providers_with_a_new_or_ended_version_count_as_changed(target: &Target) {
+        let old = World::new(1, 5, 2, 1);
+        sync(&target.store, &old, WholeRun).await;
+        let mut new = old.clone();
+        new.provider("s0", "p1").bundles.remove(0);
+        new.provider("s0", "p2").name = None;
+        new.services.get_mut("s0").unwrap().providers.remove("p3");
+        sync(&target.store, &new, WholeRun).await;
+        let between = |older, newer| async move {
+            target.store.providers_changed_between(&"s0".into(), Generation(older), Generation(newer)).await.unwrap()
+        };
+        assert_eq!(between(1, 2).await, ["p1".into(), "p2".into(), "p3".into()]);
+        assert_eq!(between(0, 1).await.len(), 5);
+        assert_eq!(between(2, 2).await, []);
+    }
+
     async fn a_damaged_row_shows_although_its_digest_does_not(target: &Target) {
         let world = World::new(1, 1, 2, 2);
         sync(&target.store, &world, WholeRun).await;

@@ -56,6 +56,23 @@ on_both! {
         }
     }
 
+    async fn going_back_undoes_the_newest_run_and_nothing_older(target: &Target) {
+        let first = World::new(3, 2, 1, 1);
+        sync(&target.store, &first, WholeRun).await;
+        let second = changed(&first);
+        sync(&target.store, &second, WholeRun).await;
+        let mut third = second.clone();
+        third.provider("s1", "p1").name = None;
+        let wanted = pipeline_store::RunRequest { scope: vec!["s1".into()], ..request(WholeRun) };
+        Sync::open(&target.store, &third, wanted).await.work().await;
+        for world in [&second, &third, &second] {
+            let plan = target.store.plan_rollback(&[]).await.unwrap();
+            assert_eq!(plan.len(), 1, "s1 alone: {plan:?}");
+            target.store.roll_back(&plan, "ada@desk", "a test").await.unwrap();
+            assert_eq!(Views::read(target).await, world.views());
+        }
+    }
+
     async fn only_the_services_that_are_named_go_back(target: &Target) {
         let old = World::new(3, 2, 1, 1);
         sync(&target.store, &old, WholeRun).await;

@@ -1,4 +1,4 @@
-//! `sluice run`: start, follow, list and abort runs.
+//! `sluice run`: start, follow, list, mend, abort and undo runs.
 
 use std::str::FromStr;
 
@@ -13,10 +13,14 @@ use crate::{
 };
 
 pub mod abort;
+pub mod activate;
 pub mod list;
 pub mod report;
+pub mod retry;
+pub mod rollback;
 pub mod show;
 pub mod start;
+pub mod tolerate;
 pub mod wait;
 
 /// What to do with runs.
@@ -32,8 +36,16 @@ pub enum RunVerb {
     Ls(list::ListArgs),
     /// Show one run: state, counts, rejects with their reasons
     Show(show::ShowArgs),
+    /// Switch what is ready, or say what that would change for readers
+    Activate(activate::ActivateArgs),
+    /// Try the failed parts of an open run again
+    Retry(retry::RetryArgs),
+    /// Change how many rejected providers an open run may have
+    Tolerate(tolerate::TolerateArgs),
     /// Abort an open run: what it has not activated is undone
     Abort(abort::AbortArgs),
+    /// Let readers see again what they saw before the last switch
+    Rollback(rollback::RollbackArgs),
 }
 
 /// Which run: an id, or `@latest`.
@@ -53,7 +65,11 @@ pub async fn run(session: &Session, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::Wait(args) => wait::wait(session, args).await,
         RunVerb::Ls(args) => list::run(session, args).await,
         RunVerb::Show(args) => show::run(session, args).await,
+        RunVerb::Activate(args) => activate::run(session, args).await,
+        RunVerb::Retry(args) => retry::run(session, args).await,
+        RunVerb::Tolerate(args) => tolerate::run(session, args).await,
         RunVerb::Abort(args) => abort::run(session, args).await,
+        RunVerb::Rollback(args) => rollback::run(session, args).await,
     }
 }
 

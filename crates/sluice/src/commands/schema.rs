@@ -69,11 +69,11 @@ struct Levels {
 
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct Subjects(Vec<Subject>);
+pub struct Subjects(Vec<Subject>);
 
 /// One subject, as it was found or left.
 #[derive(Debug, Serialize)]
-struct Subject {
+pub struct Subject {
     subject: String,
     /// Registered, already there, missing, incompatible.
     state: &'static str,
@@ -101,7 +101,8 @@ pub async fn run(session: &Session, verb: SchemaVerb) -> Result<Exit, Failure> {
     Ok(subjects.exit())
 }
 
-async fn register(registry: &Registry) -> Result<Subjects, Failure> {
+/// Registers what is missing and sets the levels; gives what became of each subject.
+pub async fn register(registry: &Registry) -> Result<Subjects, Failure> {
     let levels = Levels::parse(LEVELS)?;
     let mut subjects = Vec::new();
     for (topic, schema) in contracts::ALL {

@@ -32,8 +32,8 @@ fn racing_activators_in_a_storm_of_confirmations_switch_each_service_once() {
     storm(&world, &run_id);
     let sent = world.messenger.count(Confirmed::TOPIC);
     wait::until_blocking("every confirmation is handled", RUN_DEADLINE, || {
-        let committed: i64 = workers.iter().skip(3).map(committed).sum();
-        (committed >= sent).then_some(())
+        let handled: i64 = workers.iter().skip(3).map(handled).sum();
+        (handled >= sent).then_some(())
     });
 
     assert_eq!(pointers(&world), switched, "a late confirmation moved a pointer");
@@ -82,9 +82,10 @@ fn pointers(world: &World) -> Vec<Vec<String>> {
     world.database.session().rows(sql)
 }
 
-/// Messages whose offsets an activator has committed.
-fn committed(worker: &Process) -> i64 {
+/// Messages that a worker has handled.
+fn handled(worker: &Process) -> i64 {
     let page = http::get(worker.admin(), "/metrics").expect("a worker answers").body;
-    let line = page.lines().find(|line| line.starts_with("sluice_committed_offsets_total{")).unwrap_or_default();
+    let is_ours = |line: &&str| line.starts_with("sluice_messages_handled_total{") && line.contains("outcome=\"ok\"");
+    let line = page.lines().find(is_ours).unwrap_or_default();
     line.rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0)
 }

@@ -22,7 +22,8 @@ const SLOW: Fault = Fault::Latency(Duration::from_millis(10));
 #[test]
 fn a_worker_stopped_past_its_session_writes_nothing_into_the_run_that_was_aborted_meanwhile() {
     let world = World::start(Plan { partitions: PARTITIONS, ..Plan::of(SOURCE) });
-    let others = world.one_each(&["stage-root", "stage-providers", "stage-activator"]);
+    // No activator yet: a service that is activated stays when its run is aborted.
+    let mut others = world.one_each(&["stage-root", "stage-providers"]);
     let successor = world.workers("stage-bundles", 1);
     let mut sleeper = world.worker("stage-bundles");
     sleeper.wait_ready();
@@ -47,6 +48,7 @@ fn a_worker_stopped_past_its_session_writes_nothing_into_the_run_that_was_aborte
     wait::until_blocking("the stopped worker has partitions again", RUN_DEADLINE, || {
         (0 < assigned(&sleeper) && assigned(&sleeper) < PARTITIONS).then_some(())
     });
+    others.extend(world.one_each(&["stage-activator"]));
     let run_id = world.messenger.request_run(10);
     world.wait_for_state(&run_id, "activated");
     assert_eq!(written_under(&world, &aborted, generation), before, "the stopped worker wrote");

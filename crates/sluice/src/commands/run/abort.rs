@@ -1,7 +1,5 @@
 //! `sluice run abort`: close an open run and undo what it has not activated.
 
-use std::io::{BufRead, IsTerminal};
-
 use clap::Args;
 use pipeline_store::RunState;
 
@@ -10,6 +8,7 @@ use super::{
     report::{RunReport, word},
 };
 use crate::{
+    confirm,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs},
@@ -66,7 +65,7 @@ pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Ok);
     }
-    if !args.yes && !confirmed()? {
+    if !args.yes && !confirm::ask("Abort this run?")? {
         return Err(Failure::new(Exit::Failed, format!("run {} was not aborted: the answer was no", run.run_id)));
     }
     let aborted = store.abort_run(run.run_id, &args.reason).await.map_err(|error| session::store_failure(&error))?;
@@ -77,19 +76,4 @@ pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
         output::answer(&RunReport::read(&store, after).await?, args.output.output)?;
     }
     Ok(if aborted.is_some() { Exit::Ok } else { Exit::Failed })
-}
-
-/// Asks a person. Where there is none, `--yes` is needed.
-fn confirmed() -> Result<bool, Failure> {
-    let mut stdin = std::io::stdin().lock();
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(Exit::Usage, "cannot ask for confirmation: this is not a terminal")
-            .hint("say it beforehand with `--yes`, or look first with `--dry-run`"));
-    }
-    anstream::eprint!("Abort this run? [y/N] ");
-    let mut answer = String::new();
-    match stdin.read_line(&mut answer) {
-        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
-        Err(error) => Err(Failure::caused(Exit::Failed, "could not read the answer", &error)),
-    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pipeline_store::{BatchProgress, Progress, ProviderProgress, Reject, Run, ServiceProgress, Store};
+use pipeline_store::{
+    BatchProgress, LetterFilter, LetterState, Progress, ProviderProgress, Reject, Run, ServiceProgress, Store,
+};
 use serde::Serialize;
 
 use crate::{exit::Exit, failure::Failure, follow::Ending, output::Report, session, text};
@@ -34,21 +36,24 @@ pub struct RunReport {
     pub subscription_fields_written: i64,
     /// Every service is planned: the numbers of batches and providers are final.
     pub planning_complete: bool,
-    /// Why only rejects hold the run, when they do.
+    /// Why only people can help the run on, when that is so.
     pub blocked: Option<String>,
     /// Documents that cannot be stored.
     pub rejects: Vec<Reject>,
     /// There are more rejects than those listed.
     pub more_rejects: bool,
+    /// Open dead letters of the run.
+    pub dead_letters: usize,
 }
 
 // === impl RunReport ===
 
 impl RunReport {
-    /// Adds the rejects from the ledger.
+    /// Adds rejects and dead letters from the ledger.
     pub async fn read(store: &Store, progress: Progress) -> Result<Self, Failure> {
         let (rejects, more_rejects) = rejects(store, &progress.run).await?;
-        Ok(Self::new(progress, rejects, more_rejects))
+        let dead_letters = open_letters(store, &progress.run).await?;
+        Ok(Self { dead_letters, ..Self::new(progress, rejects, more_rejects) })
     }
 
     fn new(progress: Progress, rejects: Vec<Reject>, more_rejects: bool) -> Self {
@@ -66,6 +71,7 @@ impl RunReport {
             blocked: progress.blocked,
             rejects,
             more_rejects,
+            dead_letters: 0,
         }
     }
 
@@ -78,7 +84,7 @@ impl RunReport {
 
     /// The exit code of a command that waited for the run.
     pub fn exit(&self) -> Exit {
-        let rejected = !self.rejects.is_empty() || self.providers.rejected > 0;
+        let rejected = !self.rejects.is_empty() || self.providers.rejected > 0 || self.dead_letters > 0;
         Ending::of(self.run.state, self.blocked.is_some(), rejected).map_or(Exit::Ok, Ending::exit)
     }
 }
@@ -92,6 +98,13 @@ pub async fn rejects(store: &Store, run: &Run) -> Result<(Vec<Reject>, bool), Fa
         rejects.pop();
     }
     Ok((rejects, more))
+}
+
+/// Open dead letters of a run, up to a bound.
+async fn open_letters(store: &Store, run: &Run) -> Result<usize, Failure> {
+    let filter = LetterFilter { run_id: Some(run.run_id), state: Some(LetterState::Open), ..LetterFilter::default() };
+    let letters = store.dead_letters(&filter, LISTED_REJECTS).await.map_err(|error| session::store_failure(&error))?;
+    Ok(letters.len())
 }
 
 /// The word that the ledger and JSON use for a state or a mode.
@@ -155,6 +168,9 @@ impl Report for RunReport {
                 text::count(self.subscription_fields_written)
             ),
         ));
+        if self.dead_letters > 0 {
+            rows.push(("dead", format!("{} open: sluice dlq ls --run {}", self.dead_letters, run.run_id)));
+        }
         let mut lines: Vec<String> = rows.into_iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
         if !self.rejects.is_empty() {
             lines.push(String::new());
@@ -331,7 +347,8 @@ mod tests {
               "reason": "`id` is missing"
             }
           ],
-          "more_rejects": false
+          "more_rejects": false,
+          "dead_letters": 0
         }
         "#);
     }

@@ -37,12 +37,14 @@ pub struct WatchArgs {
 
 /// Which run to wait for.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 activated, 20 finished or held with rejects, 1 aborted, failed or refused,
+#[command(
+    after_help = "Exit codes: 0 activated, 20 finished or held with rejects or dead letters, 1 aborted, failed or refused,
 10 time is up, 75 the target is away.
 
 Examples:
   sluice run wait
-  sluice run wait @latest --timeout 30m || echo 'see: sluice run show'")]
+  sluice run wait @latest --timeout 30m || echo 'see: sluice run show'"
+)]
 pub struct WaitArgs {
     /// The run's id
     #[arg(default_value = "@latest")]

@@ -1,0 +1,79 @@
+//! Forgetting old generations, and nothing else.
+
+use pipeline_core::ids::Generation;
+use pipeline_store::{ActivationMode::WholeRun, RolledBack};
+
+use crate::{
+    driver::{Sync, request, sync},
+    target::Target,
+    world::{Views, World},
+};
+
+const BY: (&str, &str) = ("ada@desk", "a test");
+
+on_both! {
+    async fn what_no_kept_generation_sees_is_deleted_and_the_rest_stays(target: &Target) {
+        let worlds = five_generations(target).await;
+        let planned = target.store.plan_prune(1).await.unwrap();
+        let before = target.count("bundle").await;
+        let pruned = target.store.prune(1, BY).await.unwrap();
+        assert_eq!(pruned, planned, "the plan says what is done");
+        assert_eq!(pruned.kept, [Generation(5)]);
+        assert!(pruned.contents > 0 && pruned.providers > 0 && pruned.services > 0, "{pruned:?}");
+        assert_eq!(target.count("bundle").await, before - pruned.bundles);
+        assert_eq!(Views::read(target).await, worlds[4].views());
+        assert_eq!(target.store.check_invariants().await.unwrap(), []);
+
+        let plan = target.store.plan_rollback(&[]).await.unwrap();
+        assert_eq!(target.store.roll_back(&plan, "ada@desk", "a test").await.unwrap(), RolledBack::Done);
+        assert_eq!(Views::read(target).await, worlds[3].views());
+        let again = target.store.prune(1, BY).await.unwrap();
+        assert_eq!((again.contents, again.providers, again.services), (0, 0, 0));
+
+        sync(&target.store, &worlds[0], WholeRun).await;
+        assert_eq!(Views::read(target).await, worlds[0].views());
+    }
+
+    async fn every_generation_that_is_kept_reads_as_before(target: &Target) {
+        let worlds = five_generations(target).await;
+        target.store.prune(3, BY).await.unwrap();
+        for (generation, world) in [(3, &worlds[2]), (4, &worlds[3]), (5, &worlds[4])] {
+            for service in target.store.copied_services(Some(Generation(generation))).await.unwrap() {
+                let documents = world.provider_documents(service.service_id.as_str());
+                let ids: Vec<_> = documents.into_iter().map(|provider| provider.id).collect();
+                let at = service.generation;
+                let found = target.store.copied_providers(&service.service_id, at, &ids).await.unwrap();
+                for id in ids {
+                    let node = &world.services[service.service_id.as_str()].providers[id.as_str()];
+                    assert_eq!(found[&id].bundles, node.bundles, "{id} at {generation}");
+                }
+            }
+        }
+    }
+
+    async fn nothing_is_deleted_while_a_run_is_open(target: &Target) {
+        let worlds = five_generations(target).await;
+        let run = Sync::open(&target.store, &worlds[0], request(WholeRun)).await;
+        let rows = target.count("provider").await;
+        let pruned = target.store.prune(1, BY).await.unwrap();
+        assert_eq!((pruned.stopped_by, pruned.contents), (Some(run.run.run_id), 0));
+        assert_eq!(target.count("provider").await, rows);
+    }
+}
+
+/// Each changes a name and a content, and the third removes a service.
+async fn five_generations(target: &Target) -> Vec<World> {
+    let mut worlds = Vec::new();
+    let mut world = World::new(3, 4, 2, 2);
+    for number in 0..5 {
+        world.provider("s0", "p0").name = Some(format!("name {number}"));
+        world.provider("s1", "p1").bundles[0].name = Some(format!("name {number}"));
+        world.services.get_mut("s0").unwrap().name = Some(format!("name {number}"));
+        if number == 2 {
+            world.services.remove("s2");
+        }
+        sync(&target.store, &world, WholeRun).await;
+        worlds.push(world.clone());
+    }
+    worlds
+}

@@ -1,0 +1,143 @@
+//! `sluice dlq`: look at dead letters, replay them, or give them up.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use pipeline_store::{DeadLetter, LetterFilter, LetterState, Store};
+
+use super::run::RunRef;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    session::{self, Session},
+    text,
+};
+
+pub mod list;
+pub mod message;
+pub mod replay;
+pub mod show;
+pub mod waive;
+
+/// Letters that one call works on at most.
+const MOST: u32 = 10_000;
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqVerb {
+    /// List dead letters, oldest first
+    Ls(list::ListArgs),
+    /// Show one dead letter: where, why, what to do, and the message itself
+    Show(show::ShowArgs),
+    /// Produce messages again, or repair the services of runs that have ended
+    Replay(replay::ReplayArgs),
+    /// Give messages up, so that their runs can end without them
+    Waive(waive::WaiveArgs),
+}
+
+/// Which dead letters; everything that is set must hold.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which letters")]
+pub struct FilterArgs {
+    /// Of this run
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<RunRef>,
+    /// Given up by this stage
+    #[arg(long, value_name = "STAGE", value_parser = ["root", "providers", "bundles", "activator"])]
+    pub stage: Option<String>,
+    /// With this code
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+    /// Recorded longer ago than this, such as 90s, 30m or 2d
+    #[arg(long, value_name = "DURATION", value_parser = text::parse_duration)]
+    pub older_than: Option<Duration>,
+}
+
+/// Which dead letters to work on.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SelectArgs {
+    /// Numbers of dead letters
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub ids: Vec<i64>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// All open ones
+    #[arg(long, conflicts_with = "ids", help_heading = "Which letters")]
+    pub all: bool,
+}
+
+/// Does what the verb says.
+pub async fn run(session: &Session, verb: DlqVerb) -> Result<Exit, Failure> {
+    match verb {
+        DlqVerb::Ls(args) => list::run(session, args).await,
+        DlqVerb::Show(args) => show::run(session, args).await,
+        DlqVerb::Replay(args) => replay::run(session, args).await,
+        DlqVerb::Waive(args) => waive::run(session, args).await,
+    }
+}
+
+// === impl FilterArgs ===
+
+impl FilterArgs {
+    /// The filter; `@latest` is looked up.
+    pub async fn filter(&self, store: &Store) -> Result<LetterFilter, Failure> {
+        let run_id = match self.run {
+            Some(run) => Some(run.id(store).await?),
+            None => None,
+        };
+        let age = self.older_than.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        Ok(LetterFilter {
+            ids: Vec::new(),
+            run_id,
+            stage: self.stage.clone(),
+            code: self.code.clone(),
+            recorded_before_ms: age.map(|age| text::now_ms().saturating_sub(age)),
+            state: None,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.run.is_none() && self.stage.is_none() && self.code.is_none() && self.older_than.is_none()
+    }
+}
+
+// === impl SelectArgs ===
+
+impl SelectArgs {
+    /// The letters chosen. Those named by number are there in whatever state; a filter finds open ones only, unless
+    /// `settled_too`.
+    pub async fn find(&self, store: &Store, settled_too: bool) -> Result<Vec<DeadLetter>, Failure> {
+        if self.ids.is_empty() && self.filter.is_empty() && !self.all {
+            return Err(Failure::new(Exit::Usage, "no dead letter is named")
+                .hint("name them by number, choose them such as `--run @latest`, or say `--all`"));
+        }
+        let mut filter = self.filter.filter(store).await?;
+        filter.ids.clone_from(&self.ids);
+        filter.state = (self.ids.is_empty() && !settled_too).then_some(LetterState::Open);
+        let letters = store.dead_letters(&filter, MOST).await.map_err(|error| session::store_failure(&error))?;
+        match self.ids.iter().find(|id| !letters.iter().any(|letter| letter.id == **id)) {
+            None => Ok(letters),
+            Some(id) => Err(no_such(store, *id)),
+        }
+    }
+}
+
+/// There is no letter with this number among those chosen.
+fn no_such(store: &Store, id: i64) -> Failure {
+    Failure::new(Exit::Failed, format!("there is no such dead letter {id} in `{}`", store.describe()))
+        .hint("list them: sluice dlq ls --state all")
+}
+
+/// What of a run the letter is about, in a few words.
+fn part(letter: &DeadLetter) -> String {
+    match (&letter.service_id, letter.batch_no) {
+        (Some(service), Some(batch)) => format!("{}/{batch}", printable(service.as_str())),
+        (Some(service), None) => printable(service.as_str()),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+/// Text from messages, without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}

@@ -1,0 +1,48 @@
+//! Asking a person before something is done that is not undone by itself.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::Args;
+
+use crate::{exit::Exit, failure::Failure};
+
+/// The flags of every verb that destroys or moves something.
+#[derive(Clone, Debug, Args)]
+pub struct ConfirmArgs {
+    /// Do not ask; needed where nobody can be asked
+    #[arg(long)]
+    pub yes: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+// === impl ConfirmArgs ===
+
+impl ConfirmArgs {
+    /// Whether to go on: `--yes`, or a person's yes.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, and when the answer was no.
+    pub fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.yes || ask(question)? {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failed, "nothing was done: the answer was no"))
+    }
+}
+
+/// Asks a person. Where there is none, `--yes` is needed.
+pub fn ask(question: &str) -> Result<bool, Failure> {
+    let mut stdin = std::io::stdin().lock();
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "cannot ask for confirmation: this is not a terminal")
+            .hint("say it beforehand with `--yes`, or look first with `--dry-run`"));
+    }
+    anstream::eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    match stdin.read_line(&mut answer) {
+        Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),
+        Err(error) => Err(Failure::caused(Exit::Failed, "could not read the answer", &error)),
+    }
+}
