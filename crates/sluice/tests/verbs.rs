@@ -85,7 +85,6 @@ impl Place {
             }
         };
         self.flags = vec!["--config".to_owned(), report["config"].as_str().unwrap().to_owned()];
-        // The stages do it too, but perhaps not yet.
         dev
     }
 
