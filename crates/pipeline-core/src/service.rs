@@ -79,7 +79,8 @@ where
         // Prints help, version or the fault, and ends with 0 or 2.
         Err(error) => error.exit(),
     };
-    let options = Options { file: arguments.config, environment: configuration::environment(), overrides: arguments.overrides };
+    let options =
+        Options { file: arguments.config, environment: configuration::environment(), overrides: arguments.overrides };
     let loaded = match configuration::load(options) {
         Ok(loaded) => loaded,
         Err(error) => {

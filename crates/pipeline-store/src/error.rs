@@ -101,7 +101,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The target's tables are not those that this program was built for.
-    #[error("cannot use `{target}`: its tables have version {found}, this program needs {needed}; run `sluice migrate`")]
+    #[error(
+        "cannot use `{target}`: its tables have version {found}, this program needs {needed}; run `sluice migrate`"
+    )]
     NotMigrated {
         /// The target, without its password.
         target: String,
