@@ -3,12 +3,7 @@
 use clap::Args;
 use pipeline_core::error_pages::ErrorPage;
 
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    output,
-    pages,
-};
+use crate::{exit::Exit, failure::Failure, output, pages};
 
 /// Which code.
 #[derive(Debug, Args)]
