@@ -112,7 +112,9 @@ impl Store {
             ActivationMode::WholeRun => Vec::new(),
         };
         let left_to_finish = run.discovered && open.clone().next().is_none();
-        let finish = services.iter().filter(|_| left_to_finish).take(1);
+        // A service that was switched, since asking for one whose document is broken ends nothing.
+        let switched = |service: &&Service| matches!(service.state, State::Activated);
+        let finish = services.iter().filter(switched).take(usize::from(left_to_finish));
         Ok(ready.into_iter().chain(finish).map(|service| (run.run_id, service.service_id.clone())).collect())
     }
 

@@ -11,7 +11,7 @@
 //! | one generation | the services of a run in mode whole-run are switched in one step, which also ends the run |
 //! | still views | what readers see of a service changes when its pointer moves, and not otherwise |
 //! | the right view | what a switch shows is the last good copy with what this run read: checked against a second, simpler account that knows no versions |
-//! | fencing | a run that ended early left no row in a service that it had not switched |
+//! | fencing | nothing is planned or stored unless the run is open under the worker's generation; a run that ended early left no row in a service that it had not switched |
 //! | ended honestly | a run is activated when all its services are switched or rejected, and not before |
 //!
 //! The tolerance is no fact that stays true: a later batch may bring one more reject. So it is held against what the
@@ -78,6 +78,10 @@ impl Witness {
     /// Looks at one step of a call.
     pub fn see(&mut self, before: &Ledger, call: &Call, step: &Step, after: &Ledger) -> Result<(), Violation> {
         self.follow(before, call, step);
+        if before == after {
+            return Ok(());
+        }
+        fenced(before, call)?;
         let rolls_back = matches!(call, Call::RollBack { .. });
         for service in 0..SERVICES {
             self.pointer(before, after, service, rolls_back)?;
@@ -109,8 +113,8 @@ impl Witness {
                     }
                 }
             }
-            (Call::Plan { run, service, documents, .. }, Step::Ends(Outcome::Planned { .. })) => {
-                if before.runs[*run].services[*service].removed {
+            (Call::Plan { service, documents, .. }, Step::Ends(Outcome::Planned { .. })) => {
+                if self.next[*service].service.is_none() {
                     self.next[*service] = Copied::default();
                     return;
                 }
@@ -127,7 +131,8 @@ impl Witness {
             (Call::Store { run, service, batch, reads, .. }, Step::Ends(Outcome::Stored(_))) => {
                 let batch = before.runs[*run].services[*service].batches[*batch];
                 let storable = batch.providers & !self.unstorable[*service];
-                for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| storable & (1 << provider) != 0) {
+                for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| storable & (1 << provider) != 0)
+                {
                     if let (Read::Complete(content), false) = (read, batch.stored) {
                         self.next[*service].contents[provider] = Some(*content);
                     }
@@ -150,7 +155,12 @@ impl Witness {
                 self.seen[service][usize::from(new.generation)] = self.good[service].view();
             }
         }
-        hold!(new.epoch == self.moves[service], "service {service} has epoch {} after {} moves", new.epoch, self.moves[service]);
+        hold!(
+            new.epoch == self.moves[service],
+            "service {service} has epoch {} after {} moves",
+            new.epoch,
+            self.moves[service]
+        );
         let (view, expected) = (after.view(service), self.seen[service][usize::from(new.generation)]);
         hold!(view == expected, "readers of service {service} see {view:?} instead of {expected:?}");
         Ok(())
@@ -171,7 +181,10 @@ impl Witness {
                 won += 1;
                 self.switches[number][service] += 1;
                 let facts = new.facts();
-                hold!(proof::complete(&facts).is_ok(), "service {service} was switched by run {number} too early: {facts:?}");
+                hold!(
+                    proof::complete(&facts).is_ok(),
+                    "service {service} was switched by run {number} too early: {facts:?}"
+                );
                 let (told, seen) = (new.rows(), self.good[service].view().sums());
                 hold!(told == seen, "service {service} of run {number} tells of {told:?} and shows {seen:?}");
             }
@@ -214,6 +227,15 @@ pub fn looked_rightly(before: &Ledger, call: &Call, step: &Step) -> Result<(), V
     let own = run.services[*service].facts().all_rejected() > 0;
     let tolerated = proof::tolerated(&run.request.tolerance(), &run.rejects());
     hold!(tolerated || !(own || run.request.whole_run), "an activation passed although its rejects are not tolerated");
+    Ok(())
+}
+
+/// Of a call that changed something.
+fn fenced(before: &Ledger, call: &Call) -> Result<(), Violation> {
+    if let Call::Plan { run, generation, .. } | Call::Store { run, generation, .. } = call {
+        let found = &before.runs[*run];
+        hold!(found.is_open() && found.generation == *generation, "{call:?} wrote under run {run}, {:?}", found.state);
+    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! ids, and sets are bits. How it changes is in `transactions`.
 
 use pipeline_store::{
-    ActivationMode, Tolerance,
-    proof::{RejectFacts, ServiceFacts},
+    ActivationMode, Tolerance, Waiting,
+    proof::{self, RejectFacts, ServiceFacts},
 };
 
 use crate::{
@@ -115,8 +115,7 @@ pub struct Ledger {
 // === impl Request ===
 
 impl Request {
-    pub const PLAIN: Self =
-        Self { whole_run: false, scope: 0, batch_size: 2, max_providers: None, max_percent: None };
+    pub const PLAIN: Self = Self { whole_run: false, scope: 0, batch_size: 2, max_providers: None, max_percent: None };
 
     pub fn covers(&self, service: usize) -> bool {
         self.scope == 0 || self.scope & (1 << service) != 0
@@ -160,6 +159,25 @@ impl Run {
             rejects.rejected += facts.all_rejected() + i64::from(service.state == ServiceState::Rejected);
         }
         rejects
+    }
+}
+
+impl Run {
+    /// Why nothing of the run will move by itself: everything that is left of it is complete, and rejects hold it.
+    pub fn blocked(&self) -> Option<String> {
+        let (rejects, tolerance) = (self.rejects(), self.request.tolerance());
+        let proof = |service: &Service| proof::service_closes(&service.facts(), &rejects, &tolerance);
+        let held = |proof: &Result<(), Waiting>| match proof {
+            Ok(()) => self.request.whole_run,
+            Err(waiting) => matches!(waiting, Waiting::Rejects { .. }),
+        };
+        let proofs: Vec<Result<(), Waiting>> = self.left().map(proof).collect();
+        if !self.is_open() || !self.discovered || !proofs.iter().all(held) {
+            return None;
+        }
+        let all = (self.request.whole_run && !proofs.is_empty() && !proof::tolerated(&tolerance, &rejects))
+            .then_some(Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned });
+        proofs.into_iter().find_map(Result::err).or(all).map(|waiting| waiting.to_string())
     }
 }
 
@@ -262,7 +280,7 @@ impl Ledger {
     pub fn activatable(&self) -> Vec<(usize, usize)> {
         let Some(open) = self.open_run() else { return Vec::new() };
         let run = &self.runs[open];
-        let complete = |service: &Service| pipeline_store::proof::complete(&service.facts()).is_ok();
+        let complete = |service: &Service| proof::complete(&service.facts()).is_ok();
         let ready = |service: &Service| service.is_left() && complete(service);
         let mut found: Vec<usize> = (0..SERVICES).filter(|service| ready(&run.services[*service])).collect();
         if run.request.whole_run {

@@ -13,15 +13,13 @@ pub const GENERATIONS: usize = RUNS + 1;
 /// The end of a row that no generation has ended.
 const OPEN: u8 = u8::MAX;
 
-/// All versions of one id, by the generation that began them.
+/// All versions of one id, each in the place of the generation that began it. Bytes side by side, so that comparing
+/// is fast without optimisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Versions([Version; GENERATIONS]);
-
-/// Visible from its place in [`Versions`] until before `to`; 0 when there is no such row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Version {
-    to: u8,
-    says: u8,
+pub struct Versions {
+    /// The generation that ended it, or [`OPEN`]; 0 where there is no version.
+    to: [u8; GENERATIONS],
+    says: [u8; GENERATIONS],
 }
 
 /// The three tables with versions.
@@ -44,7 +42,7 @@ pub struct View {
 impl Versions {
     /// What the newest generation says, whether it is active or not.
     pub fn open(&self) -> Option<u8> {
-        self.0.iter().find(|version| version.to == OPEN).map(|version| version.says)
+        self.open_from().map(|from| self.says[from])
     }
 
     /// Makes the open row say this; gives whether it said something else before.
@@ -53,47 +51,57 @@ impl Versions {
             return false;
         }
         self.close(generation);
-        self.0[usize::from(generation)] = Version { to: OPEN, says };
+        self.to[usize::from(generation)] = OPEN;
+        self.says[usize::from(generation)] = says;
         true
     }
 
     /// Ends the open row; gives whether there was one.
     pub fn close(&mut self, generation: u8) -> bool {
-        for (from, version) in self.0.iter_mut().enumerate() {
-            if version.to == OPEN {
-                *version =
-                    if from == usize::from(generation) { Version::default() } else { Version { to: generation, ..*version } };
-                return true;
-            }
+        let Some(from) = self.open_from() else { return false };
+        if from == usize::from(generation) {
+            self.delete(from);
+        } else {
+            self.to[from] = generation;
         }
-        false
+        true
     }
 
     /// Undoes what this generation did; gives the number of rows that were deleted or opened again.
     pub fn take_back(&mut self, generation: u8) -> u8 {
         let mut rows = 0;
-        for (from, version) in self.0.iter_mut().enumerate() {
-            if version.to != 0 && from == usize::from(generation) {
-                *version = Version::default();
-                rows += 1;
-            } else if version.to == generation {
-                version.to = OPEN;
-                rows += 1;
-            }
+        if self.to[usize::from(generation)] != 0 {
+            self.delete(generation.into());
+            rows += 1;
+        }
+        for to in self.to.iter_mut().filter(|to| **to == generation) {
+            *to = OPEN;
+            rows += 1;
         }
         rows
     }
 
-    /// What this generation sees.
+    /// What this generation sees: of the versions that have begun, the one that has not ended. They never overlap.
     pub fn at(&self, generation: u8) -> Option<u8> {
-        // From the newest that has begun: the versions of an id never overlap.
-        let begun = &self.0[..=usize::from(generation)];
-        begun.iter().rev().find(|version| version.to > generation).map(|version| version.says)
+        let mut from = usize::from(generation);
+        while self.to[from] <= generation {
+            from = from.checked_sub(1)?;
+        }
+        Some(self.says[from])
     }
 
     /// Whether a row begins or ends at this generation.
     pub fn touched_by(&self, generation: u8) -> bool {
-        self.0[usize::from(generation)].to != 0 || self.0.iter().any(|version| version.to == generation)
+        self.to[usize::from(generation)] != 0 || self.to.contains(&generation)
+    }
+
+    fn open_from(&self) -> Option<usize> {
+        self.to.iter().position(|to| *to == OPEN)
+    }
+
+    fn delete(&mut self, from: usize) {
+        self.to[from] = 0;
+        self.says[from] = 0;
     }
 }
 

@@ -10,25 +10,17 @@
 use pipeline_store::Waiting;
 
 use crate::{
+    coverage::{Coverage, Situation},
     invariants::{Violation, Witness, looked_rightly},
-    ledger::{Ledger, Request, Run, RunState, ServiceState, Set},
+    ledger::{Ledger, Request, Run, RunState, Service, ServiceState, Set},
+    message::Message,
     rows::RUNS,
-    source::{Document, PROVIDERS, Read, SERVICES, Source},
-    transactions::{Call, Next, Outcome, Step},
+    settle::LAST_RUN,
+    source::{SERVICES, Source},
+    transactions::{Back, Call, Next, Outcome, Step},
 };
 
-const WORKERS: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Message {
-    Requested { run: usize },
-    Discovered { run: usize, service: usize },
-    Planned { run: usize, service: usize, batch: usize },
-    Confirmed { run: usize, service: usize },
-}
-
-/// Messages of one run: one request, and for each service its discovery, its batches and its confirmation.
-const MESSAGES: usize = 1 + SERVICES * (2 + PROVIDERS);
+pub const WORKERS: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
@@ -52,24 +44,6 @@ pub enum Job {
     Announce(Set),
 }
 
-/// How often a situation came up, to see that an exploration went where it is interesting.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Coverage {
-    pub activations: u32,
-    pub lost_races: u32,
-    pub whole_runs: u32,
-    pub half_active_aborts: u32,
-    pub deaths_after_an_effect: u32,
-    pub rollbacks: u32,
-    pub late_rollbacks: u32,
-    pub refused_runs: u32,
-    pub fenced_writes: u32,
-    pub repeated_work: u32,
-    pub held_by_rejects: u32,
-    pub removed_services: u32,
-    pub ends_by_the_timer: u32,
-}
-
 #[derive(Clone, Debug)]
 pub struct System {
     pub ledger: Ledger,
@@ -84,38 +58,6 @@ pub struct System {
     pub emitted: u64,
     pub pending: u64,
     pub workers: [Option<Worker>; WORKERS],
-}
-
-/// The run that [`System::settle`] keeps for itself.
-pub const LAST_RUN: usize = RUNS - 1;
-
-// === impl Message ===
-
-impl Message {
-    fn bit(self) -> u64 {
-        let place = match self {
-            Self::Requested { run } => run * MESSAGES,
-            Self::Discovered { run, service } => run * MESSAGES + 1 + service,
-            Self::Confirmed { run, service } => run * MESSAGES + 1 + SERVICES + service,
-            Self::Planned { run, service, batch } => run * MESSAGES + 1 + SERVICES * 2 + service * PROVIDERS + batch,
-        };
-        1 << place
-    }
-
-    /// The message of the lowest bit.
-    fn lowest(bits: u64) -> Self {
-        let place = bits.trailing_zeros() as usize;
-        let (run, place) = (place / MESSAGES, place % MESSAGES);
-        match place.checked_sub(1) {
-            None => Self::Requested { run },
-            Some(service) if service < SERVICES => Self::Discovered { run, service },
-            Some(place) if place < 2 * SERVICES => Self::Confirmed { run, service: place - SERVICES },
-            Some(place) => {
-                let place = place - 2 * SERVICES;
-                Self::Planned { run, service: place / PROVIDERS, batch: place % PROVIDERS }
-            }
-        }
-    }
 }
 
 // === impl System ===
@@ -149,19 +91,19 @@ impl System {
                 self.emit(Message::Requested { run: place % LAST_RUN });
                 Ok(())
             }
-            185..200 => {
+            185..202 => {
                 self.kill(place);
                 Ok(())
             }
-            200..215 => {
+            202..220 => {
                 self.timer(place);
                 Ok(())
             }
-            215..222 => {
+            220..230 => {
                 self.lose(place);
                 Ok(())
             }
-            222..240 => {
+            230..240 => {
                 self.source.change(pick, kind.wrapping_mul(41).wrapping_add(pick.wrapping_mul(7)));
                 Ok(())
             }
@@ -178,15 +120,8 @@ impl System {
     }
 
     /// Hands a message to a worker, if one is free.
-    fn deliver(&mut self, among: u64, place: usize) -> Result<(), Violation> {
-        if among == 0 {
-            return Ok(());
-        }
-        let mut bits = among;
-        for _ in 0..place % (among.count_ones() as usize) {
-            bits &= bits - 1;
-        }
-        let message = Message::lowest(bits);
+    pub fn deliver(&mut self, among: u64, place: usize) -> Result<(), Violation> {
+        let Some(message) = nth_bit(among, place) else { return Ok(()) };
         let owed = self.pending & message.bit() != 0;
         if self.hire(Worker { job: Job::Begin, message: Some(message), owed }) {
             self.pending &= !message.bit();
@@ -214,41 +149,45 @@ impl System {
     fn kill(&mut self, place: usize) {
         let Some(worker) = self.busy(place).and_then(|place| self.workers[place].take()) else { return };
         self.mix(1, place);
-        self.coverage.deaths_after_an_effect += u32::from(matches!(worker.job, Job::Emit | Job::Announce(_)));
+        if matches!(worker.job, Job::Emit | Job::Announce(_)) {
+            self.coverage.note(Situation::DiedAfterEffect);
+        }
         if let Some(message) = worker.message.filter(|_| worker.owed) {
             self.pending |= message.bit();
         }
     }
 
-    /// A confirmation is lost for good.
+    /// A confirmation is lost for good, if one is on its way.
     fn lose(&mut self, place: usize) {
-        let message = Message::Confirmed { run: place % RUNS, service: place / RUNS % SERVICES };
-        self.pending &= !message.bit();
+        let lost = nth_bit(self.pending & Message::CONFIRMATIONS, place);
+        self.pending &= !lost.map_or(0, Message::bit);
     }
 
     /// One look of the timer: it tries one of those that it finds.
-    fn timer(&mut self, place: usize) {
+    pub fn timer(&mut self, place: usize) {
         let found = self.ledger.activatable();
         let Some(place) = place.checked_rem(found.len()) else { return };
         let (run, service) = found[place];
         let ends = self.ledger.runs[run].left().next().is_none();
         let job = Job::Call(Call::Activate { run, service, next: Next::Look });
-        let hired = self.hire(Worker { job, message: None, owed: false });
-        self.coverage.ends_by_the_timer += u32::from(ends && hired);
+        if self.hire(Worker { job, message: None, owed: false }) && ends {
+            self.coverage.note(Situation::EndedByTimer);
+        }
     }
 
     /// The timer's other half: what is not acknowledged is announced once more.
-    fn announce_all(&mut self) {
+    pub fn announce_all(&mut self) {
         for run in &mut self.ledger.runs {
             run.services.iter_mut().for_each(|service| service.unannounced = false);
         }
     }
 
     /// A person ends a run.
-    fn end(&mut self, run: usize, state: RunState) -> Result<(), Violation> {
+    pub fn end(&mut self, run: usize, state: RunState) -> Result<(), Violation> {
         let step = self.apply(Call::End { run, state })?;
-        let half = matches!(step, Step::Ends(Outcome::Ended { kept: 1.., .. }));
-        self.coverage.half_active_aborts += u32::from(half);
+        if matches!(step, Step::Ends(Outcome::Ended { kept: 1.., .. })) {
+            self.coverage.note(Situation::EndedHalfActive);
+        }
         Ok(())
     }
 
@@ -258,18 +197,22 @@ impl System {
         let newest = self.ledger.pointers.iter().map(|pointer| pointer.generation).max().unwrap_or(0);
         let mut epochs = self.ledger.pointers.map(|pointer| pointer.epoch);
         for (service, epoch) in epochs.iter_mut().enumerate() {
-            let one = place % 2 == 0 && place / 2 % SERVICES != service;
+            let one = place.is_multiple_of(2) && place / 2 % SERVICES != service;
             let all = place % 2 == 1 && self.ledger.pointers[service].generation != newest;
             if one || all {
                 *epoch = 0;
             }
         }
         if epochs.iter().any(|epoch| *epoch != 0) {
-            self.hire(Worker { job: Job::Call(Call::RollBack { epochs }), message: None, owed: false });
+            self.hire(Worker {
+                job: Job::Call(Call::RollBack { epochs, next: Back::Look }),
+                message: None,
+                owed: false,
+            });
         }
     }
 
-    fn finish_worker(&mut self, place: usize) -> Result<(), Violation> {
+    pub fn finish_worker(&mut self, place: usize) -> Result<(), Violation> {
         let Some(place) = self.busy(place) else { return Ok(()) };
         while self.workers[place].is_some() {
             self.step(place)?;
@@ -322,7 +265,7 @@ impl System {
                     return Ok(None);
                 }
                 if self.ledger.runs[run].services[service].batches[batch].stored {
-                    self.coverage.repeated_work += 1;
+                    self.coverage.note(Situation::Repeated);
                     return Ok(Some(Job::Emit));
                 }
                 let reads = self.source.read(service);
@@ -363,27 +306,29 @@ impl System {
     }
 
     fn count(&mut self, call: &Call, outcome: &Outcome) {
-        let coverage = &mut self.coverage;
-        match (call, outcome) {
-            (_, Outcome::Activated(won)) => {
-                coverage.activations += won.count_ones();
-                if let Call::Activate { run, .. } = call {
-                    coverage.whole_runs += u32::from(self.ledger.runs[*run].request.whole_run);
-                    let removed = |service: usize| self.ledger.runs[*run].services[service].removed;
-                    coverage.removed_services +=
-                        (0..SERVICES).filter(|service| won & (1 << service) != 0 && removed(*service)).count() as u32;
+        let situation = match (call, outcome) {
+            (Call::Activate { run, .. }, Outcome::Activated(won)) => {
+                let run = &self.ledger.runs[*run];
+                let removal = |(place, service): (usize, &Service)| won & (1 << place) != 0 && service.removed;
+                if run.request.whole_run {
+                    self.coverage.note(Situation::ActivatedWholeRun);
                 }
+                if run.services.iter().enumerate().any(removal) {
+                    self.coverage.note(Situation::ActivatedRemoval);
+                }
+                Situation::Activated
             }
             (Call::Activate { next: Next::Finish(0), .. }, Outcome::Done)
-            | (Call::Activate { next: Next::Switch, .. }, Outcome::Done | Outcome::Closed) => coverage.lost_races += 1,
-            (Call::RollBack { .. }, Outcome::RolledBack(0)) => coverage.late_rollbacks += 1,
-            (Call::RollBack { .. }, Outcome::RolledBack(_)) => coverage.rollbacks += 1,
-            (_, Outcome::Opened(RunState::Refused)) => coverage.refused_runs += 1,
-            (Call::Plan { .. } | Call::Store { .. }, Outcome::Closed) => coverage.fenced_writes += 1,
-            (_, Outcome::Done) => coverage.repeated_work += 1,
-            (_, Outcome::NotYet(Waiting::Rejects { .. })) => coverage.held_by_rejects += 1,
-            _ => {}
-        }
+            | (Call::Activate { next: Next::Switch, .. }, Outcome::Done | Outcome::Closed) => Situation::LostRace,
+            (_, Outcome::NotYet(Waiting::Rejects { .. })) => Situation::HeldByRejects,
+            (_, Outcome::Moved | Outcome::RunOpen) => Situation::RolledBackLate,
+            (_, Outcome::RolledBack(_)) => Situation::RolledBack,
+            (_, Outcome::Opened(RunState::Refused)) => Situation::Refused,
+            (Call::Plan { .. } | Call::Store { .. }, Outcome::Closed) => Situation::Fenced,
+            (_, Outcome::Done) => Situation::Repeated,
+            _ => return,
+        };
+        self.coverage.note(situation);
     }
 
     fn emit_from_ledger(&mut self, message: Option<Message>) {
@@ -422,91 +367,6 @@ impl System {
         }
     }
 
-    /// Everything that is owed is done at last: then the run has ended, or waits for a person because of its rejects.
-    /// And a run after that, without faults, brings exactly what the source has.
-    pub fn settle(&mut self) -> Result<(), Violation> {
-        self.quiet()?;
-        if let Some(run) = self.ledger.open_run() {
-            self.end(run, RunState::Aborted)?;
-        }
-        self.requests[LAST_RUN] = Request { max_providers: Some(u8::MAX), max_percent: None, ..self.requests[LAST_RUN] };
-        self.emit(Message::Requested { run: LAST_RUN });
-        self.quiet()?;
-        match self.ledger.runs[LAST_RUN].state {
-            RunState::Activated => self.shows_the_source(),
-            RunState::Failed => Ok(()),
-            state => Err(Violation(format!("the last run is {state:?}"))),
-        }
-    }
-
-    /// Delivers what is owed and lets the timer look, until nothing changes any more.
-    fn quiet(&mut self) -> Result<(), Violation> {
-        for _ in 0..100 {
-            for place in 0..WORKERS {
-                self.finish_worker(place)?;
-            }
-            if self.pending != 0 {
-                self.deliver(self.pending, 0)?;
-                continue;
-            }
-            let before = self.ledger;
-            for place in 0..before.activatable().len() {
-                self.timer(place);
-                self.finish_worker(0)?;
-            }
-            if self.ledger == before {
-                break;
-            }
-        }
-        self.is_quiet()
-    }
-
-    fn is_quiet(&self) -> Result<(), Violation> {
-        if self.pending != 0 {
-            return Err(Violation("messages do not come to an end".to_owned()));
-        }
-        let Some(open) = self.ledger.open_run() else { return Ok(()) };
-        let run = &self.ledger.runs[open];
-        let mut ledger = self.ledger;
-        for service in (0..SERVICES).filter(|service| run.services[*service].is_left()) {
-            let outcome = ledger.call(Call::Activate { run: open, service, next: Next::Look });
-            if !matches!(outcome, Outcome::NotYet(Waiting::Rejects { .. })) {
-                return Err(Violation(format!("run {open} stays open: its service {service} is {outcome:?}")));
-            }
-        }
-        if run.left().next().is_none() {
-            return Err(Violation(format!("run {open} stays open with nothing left to do")));
-        }
-        Ok(())
-    }
-
-    /// Sound documents are shown as they are, and what is gone is not shown.
-    fn shows_the_source(&self) -> Result<(), Violation> {
-        let request = self.requests[LAST_RUN];
-        for service in (0..SERVICES).filter(|service| request.covers(*service)) {
-            let view = self.ledger.view(service);
-            let right = match self.source.services[service] {
-                Document::Sound(says) => view.service == Some(says) && self.shows_providers(service),
-                Document::Absent => view.service.is_none(),
-                Document::Broken | Document::Twice => true,
-            };
-            if !right {
-                return Err(Violation(format!("after a run without faults service {service} shows {view:?}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn shows_providers(&self, service: usize) -> bool {
-        let shown = self.ledger.view(service).providers;
-        let reads = self.source.read(service);
-        (0..PROVIDERS).all(|provider| match (self.source.providers[service][provider], reads[provider]) {
-            (Document::Absent, _) => shown[provider].is_none(),
-            (Document::Sound(says), Read::Complete(content)) => shown[provider] == Some((says, content)),
-            _ => true,
-        })
-    }
-
     fn mix(&mut self, what: u64, place: usize) {
         let job = self.workers.iter().flatten().fold(what, |sum, worker| {
             let message = worker.message.map_or(0, |message| u64::from(message.bit().trailing_zeros()));
@@ -514,6 +374,15 @@ impl System {
         });
         self.path = (self.path ^ (job + place as u64)).wrapping_mul(0x0100_0000_01b3);
     }
+}
+
+/// One of these messages, chosen by a number.
+fn nth_bit(among: u64, place: usize) -> Option<Message> {
+    let mut bits = among;
+    for _ in 0..place.checked_rem(among.count_ones() as usize)? {
+        bits &= bits - 1;
+    }
+    Some(Message::lowest(bits))
 }
 
 impl Job {
@@ -527,25 +396,5 @@ impl Job {
             Self::Emit => 5,
             Self::Announce(_) => 6,
         }
-    }
-}
-
-// === impl Coverage ===
-
-impl Coverage {
-    pub fn add(&mut self, other: &Self) {
-        self.activations += other.activations;
-        self.lost_races += other.lost_races;
-        self.whole_runs += other.whole_runs;
-        self.half_active_aborts += other.half_active_aborts;
-        self.deaths_after_an_effect += other.deaths_after_an_effect;
-        self.rollbacks += other.rollbacks;
-        self.late_rollbacks += other.late_rollbacks;
-        self.refused_runs += other.refused_runs;
-        self.fenced_writes += other.fenced_writes;
-        self.repeated_work += other.repeated_work;
-        self.held_by_rejects += other.held_by_rejects;
-        self.removed_services += other.removed_services;
-        self.ends_by_the_timer += other.ends_by_the_timer;
     }
 }

@@ -4,10 +4,10 @@
 //! and the worker's death. All but the activation are one transaction and can only happen or not. An activation looks,
 //! switches by what it has seen, and ends the run; what it has seen may be old by the time it switches.
 
-use pipeline_store::{Waiting, proof};
+use pipeline_store::Waiting;
 
 use crate::{
-    ledger::{Batch, Counts, Ledger, Pointer, Request, Run, RunState, Service, ServiceState, Set},
+    ledger::{Batch, Counts, Ledger, Pointer, Request, Run, RunState, ServiceState, Set},
     rows::RUNS,
     source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, shape},
 };
@@ -16,15 +16,43 @@ use crate::{
 /// message, and the documents that it has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
-    Open { run: usize, request: Request },
-    Discover { run: usize, documents: ServiceDocuments },
-    Plan { run: usize, generation: u8, service: usize, documents: ProviderDocuments },
-    Store { run: usize, generation: u8, service: usize, batch: usize, reads: Reads },
-    Activate { run: usize, service: usize, next: Next },
+    Open {
+        run: usize,
+        request: Request,
+    },
+    Discover {
+        run: usize,
+        documents: ServiceDocuments,
+    },
+    Plan {
+        run: usize,
+        generation: u8,
+        service: usize,
+        documents: ProviderDocuments,
+    },
+    Store {
+        run: usize,
+        generation: u8,
+        service: usize,
+        batch: usize,
+        reads: Reads,
+    },
+    Activate {
+        run: usize,
+        service: usize,
+        next: Next,
+    },
     /// Ends a run as aborted or failed.
-    End { run: usize, state: RunState },
-    /// Moves pointers back, unless one of them has moved since their epochs were read. An epoch of 0 stays.
-    RollBack { epochs: [u8; SERVICES] },
+    End {
+        run: usize,
+        state: RunState,
+    },
+    /// Moves pointers back, unless one of them has moved since a person saw these epochs. Where the epoch is 0, the
+    /// pointer stays.
+    RollBack {
+        epochs: [u8; SERVICES],
+        next: Back,
+    },
 }
 
 /// Where an activation stands.
@@ -37,14 +65,29 @@ pub enum Next {
     Finish(Set),
 }
 
+/// Where a rollback stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Back {
+    Look,
+    /// No run was open. One may be by now.
+    Move,
+}
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Opened(RunState),
-    Discovered { services: u8, removed: u8 },
+    Discovered {
+        services: u8,
+        removed: u8,
+    },
     /// The discovery found nothing and ended the run.
     Failed,
-    Planned { batches: u8, providers: u8, removed: u8 },
+    Planned {
+        batches: u8,
+        providers: u8,
+        removed: u8,
+    },
     Stored(Counts),
     /// It was done before.
     Done,
@@ -55,8 +98,16 @@ pub enum Outcome {
     /// This call switched these services.
     Activated(Set),
     NotYet(Waiting),
-    Ended { kept: u8, undone: u8, deleted: u8 },
+    Ended {
+        kept: u8,
+        undone: u8,
+        deleted: u8,
+    },
     RolledBack(Set),
+    /// A run is open: no rollback.
+    RunOpen,
+    /// A pointer has moved since: no rollback.
+    Moved,
 }
 
 /// A call after one step.
@@ -77,7 +128,11 @@ impl Ledger {
                 self.store(run, generation, service, batch, &reads)
             }
             Call::End { run, state } => self.end(run, state),
-            Call::RollBack { epochs } => self.roll_back(&epochs),
+            Call::RollBack { next: Back::Look, .. } if self.open_run().is_some() => Outcome::RunOpen,
+            Call::RollBack { epochs, next: Back::Look } => {
+                return Step::Goes(Call::RollBack { epochs, next: Back::Move });
+            }
+            Call::RollBack { epochs, next: Back::Move } => self.roll_back(&epochs),
             Call::Activate { run, service, next } => match self.activate(run, service, next) {
                 Ok(next) => return Step::Goes(Call::Activate { run, service, next }),
                 Err(outcome) => outcome,
@@ -121,6 +176,7 @@ impl Ledger {
         let sound = (0..SERVICES).filter(covered).filter(|service| matches!(documents[*service], Document::Sound(_)));
         let sound = sound.count() as u8;
         let trusted = sound > 0 || request.scope != 0;
+        let shown = self.pointers.map(|pointer| pointer.generation);
         let mut removed = 0;
         for service in (0..SERVICES).filter(covered) {
             let rows = &mut self.rows.services[service];
@@ -131,7 +187,8 @@ impl Ledger {
                     entry.state = ServiceState::Discovered;
                 }
                 Document::Broken | Document::Twice => entry.state = ServiceState::Rejected,
-                Document::Absent if trusted && rows.close(generation) => {
+                // A rollback may show a service again that was gone already: it has no open row, and is removed anew.
+                Document::Absent if trusted && (rows.close(generation) || rows.at(shown[service]).is_some()) => {
                     entry.state = ServiceState::Discovered;
                     entry.removed = true;
                     removed += 1;
@@ -276,11 +333,8 @@ impl Ledger {
 
     fn switch(&mut self, run: usize, service: usize) {
         let pointer = &mut self.pointers[service];
-        *pointer = Pointer {
-            generation: self.runs[run].generation,
-            previous: pointer.generation,
-            epoch: pointer.epoch + 1,
-        };
+        *pointer =
+            Pointer { generation: self.runs[run].generation, previous: pointer.generation, epoch: pointer.epoch + 1 };
         let entry = &mut self.runs[run].services[service];
         entry.state = ServiceState::Activated;
         entry.epoch = pointer.epoch;
@@ -316,7 +370,7 @@ impl Ledger {
     fn roll_back(&mut self, epochs: &[u8; SERVICES]) -> Outcome {
         let ordered = |service: &usize| epochs[*service] != 0;
         if (0..SERVICES).filter(ordered).any(|service| self.pointers[service].epoch != epochs[service]) {
-            return Outcome::RolledBack(0);
+            return Outcome::Moved;
         }
         let mut moved = 0;
         for service in (0..SERVICES).filter(ordered) {
@@ -331,47 +385,4 @@ impl Ledger {
     fn passes(&self, run: usize, generation: u8) -> bool {
         run < RUNS && self.runs[run].is_open() && self.runs[run].generation == generation
     }
-}
-
-/// What an activator sees when it looks. The proof is the store's own.
-impl Run {
-    fn proof_of_service(&self, service: usize) -> Result<Next, Outcome> {
-        self.is_to_be_activated()?;
-        let entry = &self.services[service];
-        nothing_unstored(entry.unstored())?;
-        match entry.state {
-            ServiceState::Absent | ServiceState::Rejected => Err(Outcome::Closed),
-            ServiceState::Activated => Ok(Next::Finish(0)),
-            ServiceState::Discovered | ServiceState::Planned => {
-                let proof = proof::service_closes(&entry.facts(), &self.rejects(), &self.request.tolerance());
-                proof.map(|()| Next::Switch).map_err(Outcome::NotYet)
-            }
-        }
-    }
-
-    fn proof_of_run(&self, service: usize) -> Result<Next, Outcome> {
-        self.is_to_be_activated()?;
-        if !self.discovered {
-            return Err(Outcome::NotYet(Waiting::Discovery));
-        }
-        nothing_unstored(self.services.iter().map(Service::unstored).sum())?;
-        if self.services[service].state == ServiceState::Absent {
-            return Err(Outcome::Closed);
-        }
-        let left: Vec<proof::ServiceFacts> = self.left().map(Service::facts).collect();
-        let proof = proof::run_closes(self.discovered, &left, &self.rejects(), &self.request.tolerance());
-        proof.map(|()| Next::Switch).map_err(Outcome::NotYet)
-    }
-
-    fn is_to_be_activated(&self) -> Result<(), Outcome> {
-        match self.state {
-            RunState::Running => Ok(()),
-            RunState::Activated => Err(Outcome::Done),
-            _ => Err(Outcome::Closed),
-        }
-    }
-}
-
-fn nothing_unstored(batches: i64) -> Result<(), Outcome> {
-    if batches == 0 { Ok(()) } else { Err(Outcome::NotYet(Waiting::Batches { batches })) }
 }

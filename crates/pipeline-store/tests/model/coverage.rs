@@ -1,0 +1,70 @@
+//! Where an exploration went: one that never meets a situation proves nothing about it.
+
+use std::fmt;
+
+/// What can come up on a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Situation {
+    Activated,
+    ActivatedWholeRun,
+    ActivatedRemoval,
+    /// Another activator switched between this one's look and its switch.
+    LostRace,
+    /// Rejects, and nothing else, kept a proof from closing.
+    HeldByRejects,
+    /// Only the end of the run was missing, and the timer found it.
+    EndedByTimer,
+    /// A run ended early, with some of its services switched.
+    EndedHalfActive,
+    /// A worker died between its effect and its emissions.
+    DiedAfterEffect,
+    /// A message was handled that had been handled before.
+    Repeated,
+    /// A worker wrote for a run that was closed.
+    Fenced,
+    Refused,
+    RolledBack,
+    /// A rollback came too late: a run was open, or a pointer had moved.
+    RolledBackLate,
+}
+
+/// How often each situation came up.
+#[derive(Clone, Copy, Default)]
+pub struct Coverage([u32; SITUATIONS.len()]);
+
+const SITUATIONS: [Situation; 13] = [
+    Situation::Activated,
+    Situation::ActivatedWholeRun,
+    Situation::ActivatedRemoval,
+    Situation::LostRace,
+    Situation::HeldByRejects,
+    Situation::EndedByTimer,
+    Situation::EndedHalfActive,
+    Situation::DiedAfterEffect,
+    Situation::Repeated,
+    Situation::Fenced,
+    Situation::Refused,
+    Situation::RolledBack,
+    Situation::RolledBackLate,
+];
+
+impl Coverage {
+    pub fn note(&mut self, situation: Situation) {
+        self.0[situation as usize] += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// Fails when a situation came up less often than this.
+    pub fn require(&self, times: u32) {
+        assert!(self.0.iter().all(|found| *found >= times), "some situations hardly came up: {self:?}");
+    }
+}
+
+impl fmt::Debug for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(SITUATIONS.iter().zip(self.0)).finish()
+    }
+}
