@@ -5,7 +5,7 @@
 //! ```
 //!
 //! **Who may switch.** Anyone, at any time, any number at once; messages are hints. An activator first reads the proof
-//! from the ledger, without locks: its facts stay true while the run is open (see [`crate::proof`]), so that reading
+//! from the ledger, without locks: what is complete stays complete while the run is open (see [`crate::proof`]), so reading
 //! them again under locks would add nothing. Then one short transaction
 //! 1. passes the fence: the run is open under this generation, and stays so until the commit;
 //! 2. moves the service from *planned* to *activated*. The number of rows changed decides who wins: the others wait

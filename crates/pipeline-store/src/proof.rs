@@ -2,7 +2,8 @@
 //!
 //! The activation decides by them, tests state them, and a checker can hold the ledger against them afterwards. Facts
 //! only: nothing here reads a database, and no message is counted. Every fact is one that stays true while the run is
-//! open: a plan is never changed, a stored batch never becomes unstored. So a proof that closes once stays closed.
+//! open: a plan is never changed, a stored batch never becomes unstored. So a service that is complete stays
+//! complete. Only the tolerance may still be exceeded by a reject of another service between the look and the switch.
 //!
 //! What closes a proof of a service:
 //! - it is planned, and as many batches are in the ledger as the plan says;
@@ -175,9 +176,9 @@ fn rejects_allow(run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting
     }
 }
 
-/// Rejects without anything planned, such as a broken service alone, are all there is.
+/// At most 100: a broken service counts as a reject and has nothing planned, and who tolerates all tolerates it too.
 fn percent(rejected: i64, planned: i64) -> f64 {
-    if planned <= 0 { 100.0 } else { rejected as f64 * 100.0 / planned as f64 }
+    if planned <= rejected { 100.0 } else { rejected as f64 * 100.0 / planned as f64 }
 }
 
 #[cfg(test)]
@@ -237,6 +238,9 @@ mod tests {
         assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(2.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(5), max_percent: Some(1.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: Some(50.0) }, &run));
+        let more_than_planned = RejectFacts { rejected: 2, planned: 1 };
+        assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(100.0) }, &more_than_planned));
+        assert!(!tolerated(&Tolerance { max_providers: None, max_percent: Some(99.0) }, &more_than_planned));
     }
 
     #[test]
