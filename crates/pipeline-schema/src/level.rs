@@ -1,0 +1,119 @@
+//! The seven compatibility levels of the Confluent registry.
+//!
+//! *Backward* asks that the new schema can read what the old ones wrote, *forward* that the old ones can read what the
+//! new one writes, *full* both. Without *transitive* only the newest version counts.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// How strictly a new version of a schema is held to its history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Level {
+    /// Not at all.
+    None,
+    /// The new schema reads what the newest version wrote.
+    Backward,
+    /// The new schema reads what every version wrote.
+    BackwardTransitive,
+    /// The newest version reads what the new schema writes.
+    Forward,
+    /// Every version reads what the new schema writes.
+    ForwardTransitive,
+    /// Backward and forward against the newest version.
+    Full,
+    /// Backward and forward against every version.
+    FullTransitive,
+}
+
+/// Who would fail to read whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The new schema cannot read what the old version wrote.
+    Backward,
+    /// The old version cannot read what the new schema writes.
+    Forward,
+}
+
+/// Every level, from the most lenient.
+pub const LEVELS: [Level; 7] = [
+    Level::None,
+    Level::Backward,
+    Level::BackwardTransitive,
+    Level::Forward,
+    Level::ForwardTransitive,
+    Level::Full,
+    Level::FullTransitive,
+];
+
+/// A text that is not a compatibility level.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{text}` is not a compatibility level: expected NONE, BACKWARD, FORWARD or FULL, or one of the last three followed by _TRANSITIVE"
+)]
+pub struct InvalidLevel {
+    /// What was given.
+    pub text: String,
+}
+
+// === impl Level ===
+
+impl Level {
+    /// The level's name as registries write it, such as `FULL_TRANSITIVE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Backward => "BACKWARD",
+            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
+            Self::Forward => "FORWARD",
+            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
+            Self::Full => "FULL",
+            Self::FullTransitive => "FULL_TRANSITIVE",
+        }
+    }
+
+    /// Whether versions before the newest count too.
+    pub fn is_transitive(self) -> bool {
+        matches!(self, Self::BackwardTransitive | Self::ForwardTransitive | Self::FullTransitive)
+    }
+
+    /// Whether the level forbids a failure of this direction.
+    pub fn asks(self, direction: Direction) -> bool {
+        match self {
+            Self::None => false,
+            Self::Backward | Self::BackwardTransitive => direction == Direction::Backward,
+            Self::Forward | Self::ForwardTransitive => direction == Direction::Forward,
+            Self::Full | Self::FullTransitive => true,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Level {
+    type Err = InvalidLevel;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLevel> {
+        LEVELS.into_iter().find(|level| level.as_str() == text).ok_or_else(|| InvalidLevel { text: text.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_reads_its_own_name_and_no_other() {
+        for level in LEVELS {
+            assert_eq!(level.as_str().parse::<Level>().unwrap(), level);
+            assert_eq!(serde_json::to_string(&level).unwrap(), format!("\"{level}\""));
+        }
+        assert!("full".parse::<Level>().is_err());
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+
+fn faults(text: &str) -> Vec<String> {
+    Schema::parse(text).unwrap_err().0.iter().map(ToString::to_string).collect()
+}
+
+/// A record `R` with the one field `f`.
+fn field(rest: &str) -> String {
+    format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f",{rest}}}]}}"#)
+}
+
+#[test]
+fn every_fault_is_told_with_its_place() {
+    let text = r#"{
+  "type": "record",
+  "name": "R",
+  "fields": [
+    {"name": "a", "type": "integer"},
+    {"name": "a", "type": "int", "default": "x"},
+    {"name": "2b", "type": "int"},
+    {"type": "int"},
+    {"name": "c", "type": {"type": "enum", "name": "E", "symbols": ["X", "X", "y z"], "default": "Q"}},
+    {"name": "d", "type": {"type": "fixed", "name": "R"}},
+    {"name": "e", "type": ["null", ["int"], "null"]}
+  ]
+}"#;
+    insta::assert_snapshot!(faults(text).join("\n"), @r#"
+    5:27: type `integer` is not defined before this place
+    6:14: the record has a field `a` already
+    6:45: the default "x" is no value of `a`'s type
+    7:14: "2b" is not a name: a name has letters, digits and underscores, and no digit first
+    8:5: a field needs a `name`
+    9:74: the enum has a symbol `X` already
+    9:79: `"y z"` is not a symbol: a name has letters, digits and underscores, and no digit first
+    9:98: the default "Q" is not one of the symbols
+    10:27: type `fixed` needs a `size`, a whole number of bytes
+    10:27: type `R` is defined already
+    11:36: a union cannot hold a union
+    11:45: a union cannot hold the same type twice
+    "#);
+}
+
+#[test]
+fn a_default_is_a_value_of_its_type() {
+    for (kind, good, bad) in [
+        (r#""null""#, "null", "0"),
+        (r#""boolean""#, "true", "1"),
+        (r#""int""#, "7", "2147483648"),
+        (r#""long""#, "2147483648", "1.5"),
+        (r#""double""#, "1", "\"1\""),
+        (r#""bytes""#, "\"\u{ff}\"", "\"\u{100}\""),
+        (r#""string""#, "\"\"", "null"),
+        (r#"["null","int"]"#, "null", "\"x\""),
+        (r#"["null","int"]"#, "3", "true"),
+        (r#"{"type":"array","items":"int"}"#, "[1,2]", "[1,null]"),
+        (r#"{"type":"map","values":"int"}"#, r#"{"a":1}"#, r#"{"a":"b"}"#),
+        (r#"{"type":"fixed","name":"F","size":2}"#, "\"ab\"", "\"a\""),
+        (r#"{"type":"enum","name":"E","symbols":["A"]}"#, "\"A\"", "\"B\""),
+        (r#"{"type":"record","name":"S","fields":[{"name":"x","type":"int"}]}"#, r#"{"x":1}"#, "{}"),
+    ] {
+        let with = |default: &str| field(&format!(r#""type":{kind},"default":{default}"#));
+        assert!(Schema::parse(&with(good)).is_ok(), "{kind} {good}");
+        assert_eq!(faults(&with(bad)).len(), 1, "{kind} {bad}");
+    }
+}
+
+#[test]
+fn names_are_qualified_by_the_nearest_namespace() {
+    let text = r#"{"type":"record","name":"R","namespace":"a.b","aliases":["Q","c.P"],"fields":[
+        {"name":"x","type":{"type":"enum","name":"E","symbols":["A"]}},
+        {"name":"y","type":"E"},
+        {"name":"z","type":"a.b.E"},
+        {"name":"again","type":["null","R"]}]}"#;
+    let schema = Schema::parse(text).unwrap();
+    let Kind::Record(record) = &schema.node(schema.root()).kind else { panic!("a record") };
+    assert_eq!(record.name.to_string(), "a.b.R");
+    let aliases: Vec<String> = record.aliases.iter().map(ToString::to_string).collect();
+    assert_eq!(aliases, ["a.b.Q", "c.P"]);
+    let names: Vec<String> = record.fields.iter().map(|field| schema.describe(field.kind)).collect();
+    assert_eq!(names, ["enum a.b.E", "enum a.b.E", "enum a.b.E", "[null, record a.b.R]"]);
+}
+
+#[test]
+fn an_invalid_logical_type_is_ignored_as_the_specification_asks() {
+    for (logical, described) in [
+        (r#"{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}"#, "bytes decimal(9,2)"),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":9}"#, "bytes decimal(9,0)"),
+        (r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":9}"#, "bytes"),
+        (r#"{"type":"string","logicalType":"decimal","precision":2}"#, "string"),
+        (r#"{"type":"long","logicalType":"timestamp-millis"}"#, "long timestamp-millis"),
+    ] {
+        let schema = Schema::parse(logical).unwrap();
+        assert_eq!(schema.describe(schema.root()), described, "{logical}");
+    }
+}
+
+#[test]
+fn nesting_without_end_is_a_fault_and_no_overflow() {
+    let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(10_000), "}".repeat(10_000));
+    assert!(!faults(&deep).is_empty());
+}

@@ -1,0 +1,178 @@
+//! The rules: a closed list of ids, what each means, and how to make the change safely.
+//!
+//! Ids are an interface: waivers and people's pipelines name them.
+
+use serde::{Deserialize, Serialize};
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "`Rule::summary` says what each is")]
+pub enum Rule {
+    AvroSchemaInvalid,
+    AvroSchemaRemoved,
+    AvroNameChanged,
+    AvroTypeChanged,
+    AvroTypeNarrowed,
+    AvroTypeWidened,
+    AvroFieldAddedWithoutDefault,
+    AvroFieldRemovedWithoutDefault,
+    AvroFieldAliasAmbiguous,
+    AvroEnumSymbolAdded,
+    AvroEnumSymbolRemoved,
+    AvroUnionTypeAdded,
+    AvroUnionTypeRemoved,
+    AvroFixedSizeChanged,
+    AvroDecimalChanged,
+    AvroLogicalTypeChanged,
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth a look; the change may go in.
+    Warning,
+    /// The change must not go in.
+    Error,
+}
+
+/// Every rule.
+pub const RULES: [Rule; 16] = [
+    Rule::AvroSchemaInvalid,
+    Rule::AvroSchemaRemoved,
+    Rule::AvroNameChanged,
+    Rule::AvroTypeChanged,
+    Rule::AvroTypeNarrowed,
+    Rule::AvroTypeWidened,
+    Rule::AvroFieldAddedWithoutDefault,
+    Rule::AvroFieldRemovedWithoutDefault,
+    Rule::AvroFieldAliasAmbiguous,
+    Rule::AvroEnumSymbolAdded,
+    Rule::AvroEnumSymbolRemoved,
+    Rule::AvroUnionTypeAdded,
+    Rule::AvroUnionTypeRemoved,
+    Rule::AvroFixedSizeChanged,
+    Rule::AvroDecimalChanged,
+    Rule::AvroLogicalTypeChanged,
+];
+
+// === impl Rule ===
+
+impl Rule {
+    /// The id.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::AvroSchemaInvalid => "AVRO_SCHEMA_INVALID",
+            Self::AvroSchemaRemoved => "AVRO_SCHEMA_REMOVED",
+            Self::AvroNameChanged => "AVRO_NAME_CHANGED",
+            Self::AvroTypeChanged => "AVRO_TYPE_CHANGED",
+            Self::AvroTypeNarrowed => "AVRO_TYPE_NARROWED",
+            Self::AvroTypeWidened => "AVRO_TYPE_WIDENED",
+            Self::AvroFieldAddedWithoutDefault => "AVRO_FIELD_ADDED_WITHOUT_DEFAULT",
+            Self::AvroFieldRemovedWithoutDefault => "AVRO_FIELD_REMOVED_WITHOUT_DEFAULT",
+            Self::AvroFieldAliasAmbiguous => "AVRO_FIELD_ALIAS_AMBIGUOUS",
+            Self::AvroEnumSymbolAdded => "AVRO_ENUM_SYMBOL_ADDED",
+            Self::AvroEnumSymbolRemoved => "AVRO_ENUM_SYMBOL_REMOVED",
+            Self::AvroUnionTypeAdded => "AVRO_UNION_TYPE_ADDED",
+            Self::AvroUnionTypeRemoved => "AVRO_UNION_TYPE_REMOVED",
+            Self::AvroFixedSizeChanged => "AVRO_FIXED_SIZE_CHANGED",
+            Self::AvroDecimalChanged => "AVRO_DECIMAL_CHANGED",
+            Self::AvroLogicalTypeChanged => "AVRO_LOGICAL_TYPE_CHANGED",
+        }
+    }
+
+    /// What it finds, in one sentence.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::AvroSchemaInvalid => "the file is not a valid Avro schema",
+            Self::AvroSchemaRemoved => "a schema file is gone while its subject may still be written and read",
+            Self::AvroNameChanged => "a record, an enum or a fixed type has another name",
+            Self::AvroTypeChanged => "a type was replaced by one that does not go together with it",
+            Self::AvroTypeNarrowed => "a type was replaced by a narrower one",
+            Self::AvroTypeWidened => "a type was replaced by a wider one",
+            Self::AvroFieldAddedWithoutDefault => "a new field has no default",
+            Self::AvroFieldRemovedWithoutDefault => "a field was removed for which earlier versions have no default",
+            Self::AvroFieldAliasAmbiguous => "an alias makes a field stand for several fields of an earlier version",
+            Self::AvroEnumSymbolAdded => "a new symbol is unknown to earlier versions, whose enum has no default",
+            Self::AvroEnumSymbolRemoved => "a symbol was removed from an enum without a default",
+            Self::AvroUnionTypeAdded => "a union has a type that earlier versions have no place for",
+            Self::AvroUnionTypeRemoved => "a type that earlier versions wrote has no place any more",
+            Self::AvroFixedSizeChanged => "a fixed type has another size",
+            Self::AvroDecimalChanged => "a decimal has another precision or scale",
+            Self::AvroLogicalTypeChanged => "data stays readable but means something else",
+        }
+    }
+
+    /// How to make the change safely.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::AvroSchemaInvalid => "correct the file; nothing can be said of its compatibility before",
+            Self::AvroSchemaRemoved => {
+                "keep the file until nobody writes or reads the topic; for a renamed file, keep the old one beside it"
+            }
+            Self::AvroNameChanged => {
+                "keep the name: an alias helps new readers only, and old readers know nothing of the new name"
+            }
+            Self::AvroTypeChanged => {
+                "add a second field with the new type and a default, write both, and remove the old one when every \
+                 reader uses the new one"
+            }
+            Self::AvroTypeNarrowed => {
+                "keep the wider type, or add a second field with the narrower one and a default, and move readers over"
+            }
+            Self::AvroTypeWidened => {
+                "add a second field with the wider type and a default, write both, and remove the old one when every \
+                 reader uses the new one"
+            }
+            Self::AvroFieldAddedWithoutDefault => {
+                "give the field a default, such as `\"type\": [\"null\", …], \"default\": null`"
+            }
+            Self::AvroFieldRemovedWithoutDefault => {
+                "keep the field. To be rid of it, give it a default in one version, and remove it in a later one, when \
+                 no reader of a version without the default is left (and waive the older versions then)"
+            }
+            Self::AvroFieldAliasAmbiguous => "remove the alias: the earlier version has the field's own name too",
+            Self::AvroEnumSymbolAdded => {
+                "first give the enum a `default` and bring that version to every reader, then add the symbol"
+            }
+            Self::AvroEnumSymbolRemoved => "keep the symbol, or give the enum a `default` that stands in for it",
+            Self::AvroUnionTypeAdded => {
+                "add a second field with the wider union and a default; a union may grow only for new readers"
+            }
+            Self::AvroUnionTypeRemoved => "keep the type: messages that were written with it may still be read",
+            Self::AvroFixedSizeChanged => "add a second field with a fixed type of another name, and a default",
+            Self::AvroDecimalChanged => "add a second field with the new precision and scale, and a default",
+            Self::AvroLogicalTypeChanged => {
+                "make sure that readers expect it; a second field with a default is safer, because both meanings then \
+                 have a name of their own"
+            }
+        }
+    }
+
+    /// Whether a finding keeps the change out.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::AvroLogicalTypeChanged => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_what_a_waiver_writes() {
+        for rule in RULES {
+            assert_eq!(serde_json::to_string(&rule).unwrap(), format!("\"{}\"", rule.id()));
+        }
+    }
+}
