@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::settings::Settings;
 
 mod checks;
+mod couchbase;
 mod keys;
 mod reference;
 mod secrets;

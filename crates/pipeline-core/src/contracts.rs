@@ -7,6 +7,8 @@
 use apache_avro::AvroSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+#[cfg(feature = "evolved-contracts")]
+mod evolved;
 #[cfg(test)]
 mod tests;
 
@@ -90,7 +92,8 @@ pub struct BatchPlanned {
 }
 
 /// A hint to the activator that something was planned or stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
+#[derive(Clone, Debug, PartialEq, AvroSchema)]
+#[cfg_attr(not(feature = "evolved-contracts"), derive(Serialize, Deserialize))]
 #[avro(namespace = "io.sluice.sync.v1")]
 pub struct Confirmed {
     /// Canonical UUID text.
@@ -149,9 +152,12 @@ pub struct Activated {
 
 macro_rules! message {
     ($type:ident, $topic:literal, |$record:ident| $key:expr) => {
+        message!($type, $topic, |$record| $key, include_str!(concat!("../../../schemas/", $topic, ".avsc")));
+    };
+    ($type:ident, $topic:literal, |$record:ident| $key:expr, $schema:expr) => {
         impl Message for $type {
             const TOPIC: &'static str = $topic;
-            const SCHEMA: &'static str = include_str!(concat!("../../../schemas/", $topic, ".avsc"));
+            const SCHEMA: &'static str = $schema;
 
             fn key(&self) -> String {
                 let $record = self;
@@ -168,8 +174,13 @@ macro_rules! message {
 message!(RunRequested, "sluice.sync.run-requested.v1", |record| record.run_id.clone());
 message!(ServiceDiscovered, "sluice.sync.service-discovered.v1", |record| record.service_id.clone());
 message!(BatchPlanned, "sluice.sync.batch-planned.v1", |record| format!("{}/{}", record.service_id, record.batch_no));
-message!(Confirmed, "sluice.sync.confirmed.v1", |record| format!("{}/{}", record.run_id, record.service_id));
+message!(Confirmed, "sluice.sync.confirmed.v1", |record| format!("{}/{}", record.run_id, record.service_id), CONFIRMED);
 message!(Activated, "sluice.sync.activated.v1", |record| record.service_id.clone());
+
+#[cfg(not(feature = "evolved-contracts"))]
+const CONFIRMED: &str = include_str!("../../../schemas/sluice.sync.confirmed.v1.avsc");
+#[cfg(feature = "evolved-contracts")]
+const CONFIRMED: &str = evolved::CONFIRMED;
 
 /// Topic and schema text of every record, in the order of the flow.
 pub const ALL: [(&str, &str); 5] = [

@@ -22,6 +22,9 @@ pub struct Service {
     pub name: Option<String>,
     /// Every other field of the document.
     pub attributes: Attributes,
+    /// The version of the document that was read, where the source counts versions: Couchbase's CAS. It says when,
+    /// not what: two documents that differ in it alone have the same content.
+    pub source_cas: Option<i64>,
 }
 
 /// A provider of one service, without its subtree.
@@ -35,6 +38,8 @@ pub struct Provider {
     pub name: Option<String>,
     /// Every other field of the document.
     pub attributes: Attributes,
+    /// The version of the document that was read; see [`Service::source_cas`].
+    pub source_cas: Option<i64>,
 }
 
 /// A bundle with its subscription fields.
@@ -46,6 +51,8 @@ pub struct Bundle {
     pub name: Option<String>,
     /// Every other field of the document.
     pub attributes: Attributes,
+    /// The version of the document that was read; see [`Service::source_cas`].
+    pub source_cas: Option<i64>,
     /// In order of (position, id).
     pub fields: Vec<SubscriptionField>,
 }

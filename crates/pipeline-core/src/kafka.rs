@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`consumer`] | a consumer that hands each partition out as a queue of its own, and asks before it lets one go |
-//! | [`reader`] | one message at a known place, without joining a group |
+//! | [`reader`] | messages at known places, without joining a group |
 //! | [`producer`] | a producer whose every send is acknowledged by all in-sync replicas |
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
 //! | [`admin`] | topics: create the missing ones, report what is there |
@@ -26,7 +26,7 @@ use crate::settings::{Kafka, SecurityProtocol};
 
 pub use error::Error;
 pub use producer::Producer;
-pub use reader::read_at;
+pub use reader::{PlaceReader, read_at};
 
 /// A message as it lies in a partition, detached from the client's buffers.
 #[derive(Clone, Debug)]

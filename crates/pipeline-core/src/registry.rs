@@ -6,6 +6,7 @@
 //! | [`codec`] | [`Codec`]: the wire format, from a record to bytes and back through schema evolution |
 //! | [`datum`] | proof that bytes are a whole datum, before anything is decoded or allocated |
 //! | [`compatibility`] | the compatibility levels as a pure function |
+//! | [`trial`] | a proposed schema tried on messages that are there |
 //! | [`server`] | [`EmbeddedRegistry`]: a small registry in memory for local mode |
 //!
 //! What a caller may rely on: a stage that could [`Codec::prepare`] itself can write its topics and read the newest
@@ -20,6 +21,7 @@ mod error;
 mod error_pages;
 mod once_map;
 pub mod server;
+pub mod trial;
 
 use std::fmt;
 
@@ -29,11 +31,19 @@ pub use compatibility::Level;
 pub use error::Error;
 pub use error_pages::ERRORS;
 pub use server::EmbeddedRegistry;
+pub use trial::Trial;
 
 /// Number that a registry gave a schema; a message carries it in front of its datum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct SchemaId(pub u32);
+
+impl SchemaId {
+    /// The id in front of a message; `None` when it is not in the registry's format.
+    pub fn of_message(bytes: &[u8]) -> Option<Self> {
+        codec::split(bytes).ok().map(|(id, _)| id)
+    }
+}
 
 impl fmt::Display for SchemaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,8 @@
 //! 2. **A partition is given up only when it is drained and committed**, so its next owner repeats nothing; unless the
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
 //!    [`crate::kafka::consumer`].
-//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`].
+//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`]; a stage
+//!    without work learns of it by [`probe`].
 //! 4. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
 //!
 //! One task per assigned partition takes messages; each message is a task of its own; a semaphore bounds how many are
@@ -18,9 +19,14 @@ mod failure;
 mod offsets;
 mod outage;
 mod partition;
+mod probe;
 mod process;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -130,6 +136,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
             events: events.clone(),
             group,
             settings: settings.stage.clone(),
+            succeeded: AtomicU64::default(),
         },
         permits: Arc::new(Semaphore::new(settings.stage.in_flight as usize)),
         heads: Heads::default(),
@@ -137,6 +144,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         budget: local_budget,
     });
     let ticking = tokio::spawn(tick(Arc::clone(&shared), shutdown.clone()));
+    let probing = tokio::spawn(probe::watch(Arc::clone(&shared)));
     let driver = Driver {
         group: health.component(&format!("{}: consumer group", S::NAME)),
         cluster: health.component(&format!("{}: kafka", S::NAME)),
@@ -149,8 +157,9 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     driver.group.down("joining the group");
     driver.cluster.up();
     let outcome = driver.drive(halted, &health, &shutdown).await;
-    // A tick may be waiting for a dependency that is away; nothing depends on it.
+    // Both may be waiting for a dependency that is away; nothing depends on them.
     ticking.abort();
+    probing.abort();
     outcome
 }
 

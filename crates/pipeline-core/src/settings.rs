@@ -79,7 +79,7 @@ pub enum SecurityProtocol {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchemaRegistry {
-    /// Address of a registry with the Confluent API, such as `http://registry:8081`.
+    /// Address of a registry with the Confluent API, such as `http://registry:8081`, or with `https`.
     pub url: String,
     /// User name for basic authentication.
     pub username: Option<String>,
@@ -88,6 +88,18 @@ pub struct SchemaRegistry {
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
+    /// Bearer token, in place of user name and password; prefer `token_file`.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub token: Option<SecretString>,
+    /// File that holds the bearer token; read once, at the start.
+    pub token_file: Option<PathBuf>,
+    /// File with the certificate authority that signed the registry's certificate, PEM, for `https`. Not set: the
+    /// system's.
+    pub ca_file: Option<PathBuf>,
+    /// File with a client certificate and its chain, PEM, for `https`.
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the key of the client certificate, PEM.
+    pub client_key_file: Option<PathBuf>,
     /// How long one call may take before it counts as failed and is tried again. Milliseconds.
     #[schemars(range(min = 10, max = 600_000))]
     pub timeout_ms: u32,
@@ -102,6 +114,123 @@ pub struct Source {
     pub url: String,
     /// Field names of each collection.
     pub mapping: Mapping,
+    /// How to read a Couchbase bucket.
+    pub couchbase: Couchbase,
+}
+
+/// How to read a Couchbase bucket.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Couchbase {
+    /// User name; wins over one in the URL.
+    pub username: Option<String>,
+    /// Password; prefer `password_file`. A password in the URL is refused.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub password: Option<SecretString>,
+    /// File that holds the password; one line break at its end is not part of it.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificate authority that signed the nodes' certificates, PEM, for `couchbases://`. Not set: the
+    /// public authorities and that of Couchbase Capella.
+    pub ca_file: Option<PathBuf>,
+    /// File with a client certificate and its chain, PEM, in place of user name and password; for `couchbases://`.
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the key of the client certificate, PEM.
+    pub client_key_file: Option<PathBuf>,
+    /// How long reaching the cluster may take, credentials and bucket included. Milliseconds.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub connect_timeout_ms: u32,
+    /// How long the server may work on one statement. One that says nothing at all is given up after twice as long.
+    /// Milliseconds.
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub statement_timeout_ms: u32,
+    /// How long the next row of an answer that has begun may take. Milliseconds.
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub row_timeout_ms: u32,
+    /// How long reading or writing one document by its key may take. Milliseconds.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub key_timeout_ms: u32,
+    /// Documents that one statement asks for at most. Memory grows with it; a page ends early at 8 MiB.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub page_size: u32,
+    /// Statements and reads by key that one process has under way at most.
+    #[schemars(range(min = 1, max = 1_024))]
+    pub concurrent_reads: u32,
+    /// Statements and reads by key that one process begins in a second at most.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_second: u32,
+    /// How fresh the indexes must be.
+    pub scan_consistency: ScanConsistency,
+    /// How the bundles of a provider, and the subscription fields of a bundle when they have a collection, are found.
+    pub children: Children,
+    /// The list of bundle keys in a provider, when `children` is `keys`.
+    #[schemars(length(min = 1))]
+    pub bundle_keys: String,
+    /// The list of subscription field keys in a bundle, when `children` is `keys` and fields have a collection.
+    #[schemars(length(min = 1))]
+    pub subscription_field_keys: String,
+    /// Look in each run for documents that no parent asks for, and reject them with a reason. It reads every document
+    /// once more, page by page.
+    pub find_unreachable: bool,
+    /// Names of the collections.
+    pub collections: Collections,
+    /// Statements of your own, in place of those that are made of the collections and the mapping. Each selects `_id`
+    /// (the key), `_cas` and `doc`, uses the parameters named here, and is ordered by the key.
+    pub statements: Statements,
+}
+
+/// How fresh the indexes must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScanConsistency {
+    /// As they are: fastest; a document written a moment ago may come with the next run only.
+    #[default]
+    NotBounded,
+    /// With everything that was written before the statement: waits for the indexes.
+    RequestPlus,
+}
+
+/// How children are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Children {
+    /// By a statement that asks for the children of a batch.
+    #[default]
+    Statement,
+    /// By the keys that a parent lists, without an index.
+    Keys,
+}
+
+/// Names of the collections.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collections {
+    /// Provider services.
+    #[schemars(length(min = 1))]
+    pub provider_services: String,
+    /// Providers.
+    #[schemars(length(min = 1))]
+    pub providers: String,
+    /// Bundles.
+    #[schemars(length(min = 1))]
+    pub bundles: String,
+    /// Subscription fields. Empty: they are nested in their bundles.
+    pub subscription_fields: String,
+}
+
+/// Statements of your own; an empty one is made of the collections and the mapping.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Statements {
+    /// All provider services; `$after`, `$limit`.
+    pub provider_services: String,
+    /// The providers of a service; `$service`, `$after`, `$limit`.
+    pub providers: String,
+    /// Some providers of a service; `$service`, `$providers`, `$after`, `$limit`.
+    pub providers_by_id: String,
+    /// The bundles of some providers; `$providers`, `$after`, `$limit`, and `$service` where provider ids repeat.
+    pub bundles: String,
+    /// The subscription fields of some providers; `$providers`, `$after`, `$limit`, and `$service` likewise.
+    pub subscription_fields: String,
 }
 
 /// Field names of each collection; everything not named here is kept in `attributes`.
@@ -179,6 +308,8 @@ field_names! {
         bundle_id = "bundle_id",
         /// The id of its provider, in a collection of its own; needed only where bundle ids repeat.
         provider_id = "provider_id",
+        /// The id of its service, in a collection of its own; needed only where provider ids repeat.
+        service_id = "service_id",
         /// Its name.
         name = "name",
         /// Its value.
@@ -206,6 +337,16 @@ pub struct Target {
     /// Connections to the database that one process may hold at most.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_connections: u32,
+    /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
+    /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest
+    /// statement of a healthy server. Milliseconds.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
+    pub statement_timeout_ms: u32,
+    /// A MySQL or MariaDB server ends a session that has been silent for so long, and with it the locks of a worker
+    /// that froze or was cut off inside a transaction. Keep it above the longest pause that the source makes while the
+    /// providers of a service are read. Rounded up to whole seconds. Milliseconds.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
+    pub session_timeout_ms: u32,
 }
 
 /// Logs and traces.
@@ -294,14 +435,64 @@ impl Default for SchemaRegistry {
             username: None,
             password: None,
             password_file: None,
+            token: None,
+            token_file: None,
+            ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
             timeout_ms: 5_000,
+        }
+    }
+}
+
+impl Default for Couchbase {
+    fn default() -> Self {
+        Self {
+            username: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            connect_timeout_ms: 10_000,
+            statement_timeout_ms: 30_000,
+            row_timeout_ms: 20_000,
+            key_timeout_ms: 5_000,
+            page_size: 500,
+            concurrent_reads: 16,
+            requests_per_second: 1_000,
+            scan_consistency: ScanConsistency::NotBounded,
+            children: Children::Statement,
+            bundle_keys: "bundle_keys".to_owned(),
+            subscription_field_keys: "subscription_field_keys".to_owned(),
+            find_unreachable: true,
+            collections: Collections::default(),
+            statements: Statements::default(),
+        }
+    }
+}
+
+impl Default for Collections {
+    fn default() -> Self {
+        Self {
+            provider_services: "provider_services".to_owned(),
+            providers: "providers".to_owned(),
+            bundles: "bundles".to_owned(),
+            subscription_fields: String::new(),
         }
     }
 }
 
 impl Default for Target {
     fn default() -> Self {
-        Self { url: String::new(), password: None, password_file: None, max_connections: 8 }
+        Self {
+            url: String::new(),
+            password: None,
+            password_file: None,
+            max_connections: 8,
+            statement_timeout_ms: 60_000,
+            session_timeout_ms: 300_000,
+        }
     }
 }
 

@@ -46,6 +46,13 @@ pub trait Stage: Send + Sync + 'static {
         async { Ok(()) }
     }
 
+    /// Whether what the stage needs besides Kafka and the registry answers: its target, its source. Cheap, writes
+    /// nothing, and ends by itself. The runtime asks every few seconds while no message proves it, so that a stage
+    /// without work notices an outage too.
+    fn ready(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// How often [`Stage::tick`] is wanted; `None` for a stage that only follows messages.
     fn tick_interval(&self) -> Option<Duration> {
         None

@@ -5,13 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use pipeline_core::{
-    admin::Health,
+    admin::{self as endpoint, Admin, Health},
     contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered},
     disposition::{Classify, Disposition},
     ids::RunId,
@@ -25,6 +25,7 @@ use pipeline_core::{
     runtime::{self, Context, header},
     settings::Settings,
     stage::{Emit, GivenUp, Record, Stage},
+    telemetry,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -129,6 +130,52 @@ async fn an_outage_pauses_the_stage_and_makes_no_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_outage_without_work_is_shown_and_holds_what_comes() {
+    let world = World::new().await;
+    let worker = world.start(|_| Ok(()));
+    let readyz = Readyz::of(&worker).await;
+    world.until("the stage is ready", || worker.health.is_ready()).await;
+
+    world.dependencies.away.store(true, Ordering::SeqCst);
+    world.until("the stage is not ready", || !worker.health.is_ready()).await;
+    readyz.until(503, |answer| answer.contains(r#""probe: dependencies: planted failure""#)).await;
+    world.send(0..10).await;
+    let asked = world.dependencies.asked.load(Ordering::SeqCst);
+    world.until("it was asked again", || world.dependencies.asked.load(Ordering::SeqCst) > asked + 1).await;
+    assert_eq!(world.handled().len(), 0, "messages were taken up during an outage");
+
+    world.dependencies.away.store(false, Ordering::SeqCst);
+    world.until("all are handled", || world.handled().len() == 10).await;
+    world.until("the stage is ready again", || worker.health.is_ready()).await;
+    worker.stop().await.unwrap();
+    assert_eq!(world.count(DEAD_LETTERS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_goes_away_after_the_start_holds_up_nobody() {
+    let mut world = World::new().await;
+    let worker = world.start(|_| Ok(()));
+    world.until("the stage is ready", || worker.health.is_ready()).await;
+    let messages = world.messages(0..10).await;
+    world.registry.take().unwrap().shutdown().await;
+    world.producer.send_all(messages).await.unwrap();
+    world.until("all are handled", || world.handled().len() == 10).await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_that_could_not_read_its_schemas_yet_is_not_ready() {
+    let mut world = World::new().await;
+    world.registry.take().unwrap().shutdown().await;
+    let worker = world.start(|_| Ok(()));
+    let readyz = Readyz::of(&worker).await;
+    let url = world.settings.schema_registry.url.clone();
+    let away = |answer: &str| answer.contains("probe: schema registry: could not") && answer.contains(&url);
+    readyz.until(503, away).await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_invariant_stops_the_stage_and_nothing_past_it_is_committed() {
     let world = World::new().await;
     world.send(0..60).await;
@@ -163,12 +210,21 @@ async fn a_stage_whose_schema_is_not_registered_refuses_to_start() {
 
 struct World {
     _broker: LocalBroker,
-    _registry: EmbeddedRegistry,
+    /// Taken by a test that ends it.
+    registry: Option<EmbeddedRegistry>,
     settings: Settings,
     producer: Producer,
     run: RunId,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
     given_up: Arc<Mutex<Vec<String>>>,
+    dependencies: Arc<Dependencies>,
+}
+
+/// What the stage of a test needs besides its messages.
+#[derive(Default)]
+struct Dependencies {
+    away: AtomicBool,
+    asked: AtomicUsize,
 }
 
 struct Worker {
@@ -196,6 +252,7 @@ struct Probe<F> {
     pause: Duration,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
     given_up: Arc<Mutex<Vec<String>>>,
+    dependencies: Arc<Dependencies>,
 }
 
 impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe<F> {
@@ -210,6 +267,11 @@ impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe
         tokio::time::sleep(self.pause).await;
         (self.behave)(&service_id)?;
         Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids: Vec::new() }))
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        self.dependencies.asked.fetch_add(1, Ordering::SeqCst);
+        if self.dependencies.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
     }
 
     async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
@@ -241,12 +303,13 @@ impl World {
         let producer = Producer::new(&settings.kafka, Some(broker.budget())).unwrap();
         Self {
             _broker: broker,
-            _registry: registry,
+            registry: Some(registry),
             settings,
             producer,
             run: RunId::new(),
             handled: Arc::default(),
             given_up: Arc::default(),
+            dependencies: Arc::default(),
         }
     }
 
@@ -261,7 +324,13 @@ impl World {
     ) -> Worker {
         let shutdown = CancellationToken::new();
         let health = Health::new();
-        let stage = Probe { behave, pause, handled: Arc::clone(&self.handled), given_up: Arc::clone(&self.given_up) };
+        let stage = Probe {
+            behave,
+            pause,
+            handled: Arc::clone(&self.handled),
+            given_up: Arc::clone(&self.given_up),
+            dependencies: Arc::clone(&self.dependencies),
+        };
         let context = Context {
             settings: self.settings.clone(),
             registry: Registry::new(&self.settings.schema_registry).unwrap(),
@@ -273,6 +342,10 @@ impl World {
     }
 
     async fn send(&self, numbers: std::ops::Range<i32>) {
+        self.producer.send_all(self.messages(numbers).await).await.unwrap();
+    }
+
+    async fn messages(&self, numbers: std::ops::Range<i32>) -> Vec<Outbound> {
         let registry = Registry::new(&self.settings.schema_registry).unwrap();
         let contracts = [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA)];
         let codec = Codec::prepare(&registry, &[], &contracts, false).await.unwrap();
@@ -286,7 +359,7 @@ impl World {
                 headers: Vec::new(),
             }
         });
-        self.producer.send_all(messages.collect()).await.unwrap();
+        messages.collect()
     }
 
     async fn send_bytes(&self, key: &str, bytes: &[u8]) {
@@ -365,5 +438,37 @@ impl Worker {
 
     async fn ended(self) -> Result<(), runtime::Error> {
         tokio::time::timeout(PATIENCE, self.task).await.expect("the stage did not end").unwrap()
+    }
+}
+
+/// What a worker's `/readyz` answers.
+struct Readyz {
+    admin: Admin,
+    stop: CancellationToken,
+}
+
+impl Readyz {
+    async fn of(worker: &Worker) -> Self {
+        let stop = CancellationToken::new();
+        let metrics = telemetry::metrics::install();
+        let admin = endpoint::start("127.0.0.1:0", worker.health.clone(), metrics, stop.clone()).await.unwrap();
+        Self { admin, stop }
+    }
+
+    /// Waits for an answer with this status that `fits`.
+    async fn until(self, status: u16, fits: impl Fn(&str) -> bool) {
+        let url = format!("http://{}/readyz", self.admin.local_addr);
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let answer = reqwest::get(&url).await.unwrap();
+                if answer.status().as_u16() == status && fits(&answer.text().await.unwrap()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain for {status} with the cause");
+        self.stop.cancel();
+        self.admin.closed().await;
     }
 }

@@ -39,6 +39,9 @@ pub enum Error {
     /// What is open could not be read from the ledger, or an announcement not be marked.
     #[error("could not read what is to be activated or announced")]
     Ledger(#[source] pipeline_store::Error),
+    /// The target is not there.
+    #[error("the target cannot be used")]
+    Target(#[source] pipeline_store::Error),
     /// A message that was given up could not be noted.
     #[error("could not put a dead letter into the ledger")]
     DeadLetter(#[source] pipeline_store::Error),
@@ -78,7 +81,7 @@ impl Stage for ActivatorStage {
     async fn handle(&self, record: &Record<Confirmed>) -> Result<Emit<Activated>, Error> {
         let run_id = RunId::parse(&record.message.run_id).map_err(Error::RunId)?;
         let service_id = ServiceId(record.message.service_id.clone());
-        Ok(self.activate(run_id, &service_id).await?.into_iter().map(announcement).collect())
+        Ok(self.activate(run_id, &service_id).await?.into_iter().map(Activated::from).collect())
     }
 
     async fn delivered(&self, emitted: &Emit<Activated>) -> Result<(), Error> {
@@ -88,6 +91,10 @@ impl Stage for ActivatorStage {
             self.store.mark_announced(run_id, &[service_id]).await.map_err(Error::Ledger)?;
         }
         Ok(())
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        self.store.ready().await.map_err(Error::Target)
     }
 
     async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
@@ -104,21 +111,7 @@ impl Stage for ActivatorStage {
             self.activate(run_id, &service_id).await?;
         }
         let unannounced = self.store.unannounced(None).await.map_err(Error::Ledger)?;
-        Ok(unannounced.into_iter().map(announcement).collect())
-    }
-}
-
-fn announcement(activation: ServiceActivation) -> Activated {
-    Activated {
-        run_id: activation.run_id.to_string(),
-        generation: activation.generation.0,
-        service_id: activation.service_id.0,
-        epoch: activation.epoch,
-        removed: activation.removed,
-        providers: activation.providers,
-        bundles: activation.bundles,
-        subscription_fields: activation.subscription_fields,
-        duration_ms: activation.duration_ms,
+        Ok(unannounced.into_iter().map(Activated::from).collect())
     }
 }
 
@@ -126,14 +119,18 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) => source.disposition(),
+            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) => source.code(),
+            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
         }
     }
 }

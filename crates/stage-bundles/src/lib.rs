@@ -50,6 +50,12 @@ pub enum Error {
         #[source]
         source: pipeline_store::Error,
     },
+    /// The target is not there.
+    #[error("the target cannot be used")]
+    Target(#[source] pipeline_store::Error),
+    /// The source is not there.
+    #[error("the source cannot be used")]
+    Source(#[source] pipeline_source::Error),
     /// A message that was given up could not be noted.
     #[error("could not put a dead letter into the ledger")]
     DeadLetter(#[source] pipeline_store::Error),
@@ -93,6 +99,11 @@ impl Stage for BundlesStage {
         }
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        self.store.ready().await.map_err(Error::Target)?;
+        self.source.ready().await.map_err(Error::Source)
+    }
+
     async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
         self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
     }
@@ -114,16 +125,16 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Read { source, .. } => source.disposition(),
-            Self::Write { source, .. } | Self::DeadLetter(source) => source.disposition(),
+            Self::Read { source, .. } | Self::Source(source) => source.disposition(),
+            Self::Write { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Read { source, .. } => source.code(),
-            Self::Write { source, .. } | Self::DeadLetter(source) => source.code(),
+            Self::Read { source, .. } | Self::Source(source) => source.code(),
+            Self::Write { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.code(),
         }
     }
 }

@@ -37,6 +37,12 @@ pub enum Error {
     /// The ledger could not be read or written.
     #[error("could not put the run into the ledger")]
     Ledger(#[source] pipeline_store::Error),
+    /// The target is not there.
+    #[error("the target cannot be used")]
+    Target(#[source] pipeline_store::Error),
+    /// The source is not there.
+    #[error("the source cannot be used")]
+    Source(#[source] pipeline_source::Error),
     /// A message that was given up could not be noted.
     #[error("could not put a dead letter into the ledger")]
     DeadLetter(#[source] pipeline_store::Error),
@@ -106,6 +112,11 @@ impl Stage for RootStage {
         self.announce(&run).await
     }
 
+    async fn ready(&self) -> Result<(), Error> {
+        self.store.ready().await.map_err(Error::Target)?;
+        self.source.ready().await.map_err(Error::Source)
+    }
+
     async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
         self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
     }
@@ -114,15 +125,19 @@ impl Stage for RootStage {
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) => source.disposition(),
-            Self::Read(source) => source.disposition(),
+            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
+            Self::Read(source) | Self::Source(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) => source.code(),
-            Self::Read(source) => source.code(),
+            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
+            Self::Read(source) | Self::Source(source) => source.code(),
         }
     }
 }

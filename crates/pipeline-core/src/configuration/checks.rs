@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{Kafka, SecurityProtocol, Settings};
+use crate::settings::{Kafka, SchemaRegistry, SecurityProtocol, Settings, Source};
 
-use super::{Report, keys::listed, view::shown};
+use super::{Report, couchbase, keys::listed, view::shown};
 
 const SASL_MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
@@ -15,9 +15,9 @@ const SASL_MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     brokers(&settings.kafka.bootstrap_servers, report);
     sasl(&settings.kafka, report);
-    web_address("schema_registry.url", &settings.schema_registry.url, report);
+    registry(&settings.schema_registry, report);
     if !settings.source.url.is_empty() {
-        source(&settings.source.url, report);
+        source(&settings.source, report);
     }
     if !settings.target.url.is_empty() {
         target(settings, report);
@@ -62,8 +62,23 @@ fn sasl(kafka: &Kafka, report: &mut Report<'_>) {
     }
 }
 
-fn source(url: &str, report: &mut Report<'_>) {
-    let key = "source.url";
+fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
+    web_address("schema_registry.url", &registry.url, report);
+    let has_token = registry.token.is_some() || registry.token_file.is_some();
+    if has_token && registry.username.is_some() {
+        let problem = "is set, and so is a token: only one of them can be sent".to_owned();
+        report.fault("schema_registry.username", problem, Some("keep one of them".to_owned()));
+    }
+    let (certificate, key) = ("schema_registry.client_certificate_file", "schema_registry.client_key_file");
+    match (&registry.client_certificate_file, &registry.client_key_file) {
+        (Some(_), None) => report.fault(certificate, format!("needs `{key}`, which is not set"), None),
+        (None, Some(_)) => report.fault(key, format!("needs `{certificate}`, which is not set"), None),
+        _ => {}
+    }
+}
+
+fn source(source: &Source, report: &mut Report<'_>) {
+    let (key, url) = ("source.url", source.url.as_str());
     let Some(scheme) = scheme(key, url, &["file", "generator", "couchbase", "couchbases"], report) else { return };
     if scheme == "file" {
         let is_rooted = url.strip_prefix("file://").is_some_and(|path| path.starts_with('/'));
@@ -72,7 +87,7 @@ fn source(url: &str, report: &mut Report<'_>) {
             report.fault(key, format!("not an absolute path: {}", quoted(url)), hint);
         }
     } else if scheme != "generator" {
-        host(key, url, "couchbase://host/bucket.scope", report);
+        couchbase::check(source, report);
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::settings::Settings;
+use crate::settings::{Settings, Source};
 
 use super::Report;
 
@@ -25,10 +25,22 @@ struct Slot<'a> {
 /// Fills the secrets whose `*_file` is set, and says which came from which file. Other files that are named must be
 /// there, too.
 pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'static str, PathBuf)> {
-    if let Some(path) = &settings.kafka.ca_file
-        && let Err(source) = fs::File::open(path)
-    {
-        report.fault("kafka.ca_file", format!("cannot read `{}`: {source}", path.display()), None);
+    let couchbase = &settings.source.couchbase;
+    let registry = &settings.schema_registry;
+    for (key, path) in [
+        ("kafka.ca_file", &settings.kafka.ca_file),
+        ("schema_registry.ca_file", &registry.ca_file),
+        ("schema_registry.client_certificate_file", &registry.client_certificate_file),
+        ("schema_registry.client_key_file", &registry.client_key_file),
+        ("source.couchbase.ca_file", &couchbase.ca_file),
+        ("source.couchbase.client_certificate_file", &couchbase.client_certificate_file),
+        ("source.couchbase.client_key_file", &couchbase.client_key_file),
+    ] {
+        if let Some(path) = path
+            && let Err(source) = fs::File::open(path)
+        {
+            report.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
+        }
     }
     let mut from_files = Vec::new();
     for slot in slots(settings) {
@@ -52,8 +64,8 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
     from_files
 }
 
-fn slots(settings: &mut Settings) -> [Slot<'_>; 3] {
-    let Settings { kafka, schema_registry, target, .. } = settings;
+fn slots(settings: &mut Settings) -> [Slot<'_>; 5] {
+    let Settings { kafka, schema_registry, source: Source { couchbase, .. }, target, .. } = settings;
     [
         Slot {
             key: "kafka.password",
@@ -66,6 +78,18 @@ fn slots(settings: &mut Settings) -> [Slot<'_>; 3] {
             file_key: "schema_registry.password_file",
             file: schema_registry.password_file.clone(),
             value: &mut schema_registry.password,
+        },
+        Slot {
+            key: "schema_registry.token",
+            file_key: "schema_registry.token_file",
+            file: schema_registry.token_file.clone(),
+            value: &mut schema_registry.token,
+        },
+        Slot {
+            key: "source.couchbase.password",
+            file_key: "source.couchbase.password_file",
+            file: couchbase.password_file.clone(),
+            value: &mut couchbase.password,
         },
         Slot {
             key: "target.password",

@@ -255,6 +255,8 @@ fn addresses_that_cannot_work_are_faults() {
         ("source.url", "s3://bucket", "unknown scheme `s3`"),
         ("source.url", "file://folder", "three slashes"),
         ("source.url", "couchbase://", "names no host"),
+        ("source.url", "couchbase://a,,b/bucket", "names no host"),
+        ("source.url", "couchbases://user:p/w@host", "names no bucket"),
         ("target.url", "postgres://host/db", "unknown scheme `postgres`; expected one of `mysql`, `sqlite`"),
         ("target.url", "mariadb://host/db", "write `mysql://`"),
         ("target.url", "mysql://host", "names no database"),
@@ -282,6 +284,7 @@ fn addresses_that_can_work_pass() {
         ("source.url", "file:///data/catalogue"),
         ("source.url", "generator:?services=40&providers=10000&bundles=20&fields=5&seed=1"),
         ("source.url", "couchbase://host/bucket.scope"),
+        ("source.url", "couchbases://reader@a:11207,b:11207/bucket"),
         ("target.url", "mysql://user@host:3306/db"),
         ("target.url", "sqlite:///tmp/file.db"),
         ("target.url", "sqlite://file.db"),
@@ -295,6 +298,44 @@ fn addresses_that_can_work_pass() {
             panic!("{key}={value}: {error}");
         }
     }
+}
+
+#[test]
+fn a_statement_of_ones_own_that_would_lose_documents_is_a_fault() {
+    let fault = |key: &str, statement: &str| {
+        let url = ("source.url", "couchbase://host/bucket.scope");
+        lines(load_layers(None, &[], &[url, (&format!("source.couchbase.statements.{key}"), statement)])).join("\n")
+    };
+    let page = "SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc FROM c AS d WHERE META(d).id > $after \
+                ORDER BY META(d).id LIMIT $limit";
+    let right = [("source.url", "couchbase://h/b"), ("source.couchbase.statements.provider_services", page)];
+    assert!(load_layers(None, &[], &right).is_ok());
+    for (key, statement, part) in [
+        ("providers", page, "lacks `$service`"),
+        ("providers_by_id", page, "lacks `$service`, `$providers`"),
+        ("bundles", page, "lacks `$providers`"),
+        ("provider_services", "SELECT d.* FROM c AS d", "lacks `_id`, `_cas`, `doc`, `$after`, `$limit`"),
+        ("provider_services", "DELETE FROM c", "begins with SELECT"),
+        ("provider_services", &format!("{page}; DROP COLLECTION c"), "begins with SELECT"),
+        ("provider_services", &page.replace("ORDER BY META(d).id ", ""), "no ORDER BY"),
+        ("provider_services", &page.replace("$limit", "$limits"), "lacks `$limit`"),
+    ] {
+        let fault = fault(key, statement);
+        assert!(fault.contains(part), "{key}: {statement}: {fault}");
+    }
+}
+
+#[test]
+fn certificates_need_tls_and_a_client_certificate_its_key() {
+    let file = File::new("");
+    let pem = file.with("some.pem", "pem");
+    let pem = pem.to_str().expect("text");
+    let plain = [("source.url", "couchbase://h/b"), ("source.couchbase.ca_file", pem)];
+    assert!(lines(load_layers(None, &[], &plain))[0].contains("is for TLS"));
+    let half = [("source.url", "couchbases://h/b"), ("source.couchbase.client_certificate_file", pem)];
+    assert!(lines(load_layers(None, &[], &half))[0].contains("belong together"));
+    let whole = [("source.url", "couchbases://h/b"), ("source.couchbase.ca_file", pem)];
+    assert!(load_layers(None, &[], &whole).is_ok());
 }
 
 #[test]

@@ -194,6 +194,18 @@ impl Registry {
         }
     }
 
+    /// Deletes a version softly: it is no version of the subject any more, while messages that were written with it stay
+    /// readable. Gives false when there was no such version.
+    pub async fn delete_version(&self, subject: &str, version: u32) -> Result<bool, Error> {
+        let operation = format!("delete version {version} of `{subject}`");
+        let path = ["subjects", subject, "versions", &version.to_string()];
+        match self.inner.wire.call::<Value>(&operation, Method::DELETE, &path, None).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn fetch(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
         let operation = format!("read schema {id}");
         let registered = match calls::get_schema_by_id(id.0, self.inner.wire.library()).await {

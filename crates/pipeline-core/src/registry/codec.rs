@@ -3,7 +3,9 @@
 //! Decoding follows the writer's schema, found by its id, and resolves it to the schema this program was built with,
 //! so that old and new versions of a stage read each other's messages. When both have the same layout, which is the
 //! rule, records are decoded without an intermediate value. What has to be known of a schema is worked out once for
-//! each id; a message then costs no request and no parsing.
+//! each id; a message then costs no request and no parsing. For the schemas that every program meets, its own and the
+//! newest of what it reads, that is done at the start: a registry that goes away later holds up only messages whose
+//! writer is of another version.
 //!
 //! Any bytes give a record or a [`DecodeError`]: [`Layout`] checks the datum before the decoder sees it.
 
@@ -79,7 +81,7 @@ impl Codec {
     /// an error of disposition *unavailable* when it is worth asking again.
     pub async fn prepare(
         registry: &Registry,
-        reads: &[(&str, &str)],
+        reads: &[(&'static str, &str)],
         writes: &[(&str, &str)],
         register: bool,
     ) -> Result<Self, Error> {
@@ -87,6 +89,7 @@ impl Codec {
         max_allocation_bytes(MAX_ALLOCATION);
         registry.ping().await?;
         let mut written = HashMap::new();
+        let plans = OnceMap::default();
         for (topic, text) in writes {
             let subject = subject(topic);
             let schema = parse(&subject, text)?;
@@ -102,9 +105,15 @@ impl Codec {
             if register {
                 registry.register(&subject, text).await?;
             }
-            verify_readable(registry, &subject, &parse(&subject, text)?).await?;
+            let ours = parse(&subject, text)?;
+            let (newest, writer) = readable(registry, &subject, text).await?;
+            plans.put((*topic, newest), Plan::of(writer, ours.clone(), text));
+            // Ours need not be the newest.
+            if let Some(id) = registry.lookup(&subject, text).await? {
+                plans.put((*topic, id), Plan::of(ours.clone(), ours, text));
+            }
         }
-        let inner = Inner { registry: registry.clone(), written, plans: OnceMap::default() };
+        let inner = Inner { registry: registry.clone(), written, plans };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -154,18 +163,22 @@ impl Codec {
             id,
             source: Box::new(source),
         })?;
-        let plan = Plan::new(writer, ours).unwrap_or_else(|reason| Plan::Impossible { reason });
-        Ok(Arc::new(plan))
+        Ok(Plan::of(writer, ours, M::SCHEMA))
     }
 }
 
 // === impl Plan ===
 
 impl Plan {
-    fn new(writer: Arc<Schema>, ours: Schema) -> Result<Self, String> {
+    fn of(writer: impl Into<Arc<Schema>>, ours: Schema, our_text: &str) -> Arc<Self> {
+        Arc::new(Self::new(writer.into(), ours, our_text).unwrap_or_else(|reason| Self::Impossible { reason }))
+    }
+
+    fn new(writer: Arc<Schema>, ours: Schema, our_text: &str) -> Result<Self, String> {
         // The decoder would match fields by name alone and take one record for another that happens to have its
         // fields, so the schemas are compared first.
-        may_read(&writer, &ours)?;
+        let writer_text = serde_json::to_string(writer.as_ref()).map_err(|error| error.to_string())?;
+        may_read(&writer_text, our_text)?;
         let layout = Layout::of(&writer)?;
         if writer.canonical_form() != ours.canonical_form() {
             return Ok(Self::Resolve { layout, writer, reader: ours });
@@ -192,7 +205,7 @@ fn header(id: SchemaId) -> [u8; HEADER_LEN] {
     [MAGIC, a, b, c, d]
 }
 
-fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), DecodeError> {
+pub(super) fn split(bytes: &[u8]) -> Result<(SchemaId, &[u8]), DecodeError> {
     match bytes {
         [] => Err(DecodeError::Empty),
         [MAGIC, a, b, c, d, datum @ ..] => Ok((SchemaId(u32::from_be_bytes([*a, *b, *c, *d])), datum)),
@@ -205,15 +218,17 @@ fn parse(subject: &str, text: &str) -> Result<Schema, Error> {
     Schema::parse_str(text).map_err(invalid)
 }
 
-async fn verify_readable(registry: &Registry, subject: &str, ours: &Schema) -> Result<(), Error> {
+/// The newest schema of the subject and its id, when ours can read it.
+async fn readable(registry: &Registry, subject: &str, ours: &str) -> Result<(SchemaId, Schema), Error> {
     let newest = registry.version(subject, None).await?;
     let newest = newest.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
     let writer = Schema::parse_str(&newest.schema).map_err(|error| Error::Unusable {
         what: format!("`{subject}` version {}", newest.version),
         reason: error.to_string(),
     })?;
-    can_read(&writer, ours).map_err(|reason| Error::Incompatible {
+    can_read(&newest.schema, ours).map_err(|reason| Error::Incompatible {
         subject: subject.to_owned(),
         reason: format!("this program cannot read what version {} writes: {reason}", newest.version),
-    })
+    })?;
+    Ok((newest.id, writer))
 }

@@ -77,7 +77,8 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-REGISTRY-011",
         title: "a setting of the schema registry cannot be used",
-        cause: "The address is not an `http` URL, or the password file cannot be read.",
+        cause: "The address is neither an `http` nor an `https` URL, this program was built without TLS, or a file with a \
+                secret, an authority or a certificate cannot be read.",
         remedy: "Correct the setting that the message names; `sluice config lint` checks them all.",
     },
     ErrorPage {

@@ -32,6 +32,11 @@ impl<K: Copy + Eq + Hash, V: Clone> OnceMap<K, V> {
         }
     }
 
+    /// Puts a value that is known beforehand.
+    pub(super) fn put(&self, key: K, value: V) {
+        self.cells().insert(key, Arc::new(OnceCell::new_with(Some(value))));
+    }
+
     /// Keys come from messages, so a key without a value must not stay: hostile messages would fill the map.
     fn forget(&self, key: K, failed: &Arc<OnceCell<V>>) {
         let mut cells = self.cells();

@@ -2,7 +2,7 @@
 //!
 //! It keeps what a real registry promises to its clients: equal schemas share one id, registering twice changes
 //! nothing, and a version that breaks the subject's compatibility level is refused. It forgets everything at its end.
-//! What it leaves out: references between schemas, other formats than Avro, deleting, modes, authentication.
+//! What it leaves out: references between schemas, other formats than Avro, deleting for good, modes, authentication.
 
 use std::{
     collections::HashMap,
@@ -82,7 +82,7 @@ pub(super) fn router() -> Router {
         .route("/subjects", get(subjects))
         .route("/subjects/{subject}", post(lookup))
         .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route("/subjects/{subject}/versions/{version}", get(version))
+        .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
         .route("/schemas/ids/{id}", get(by_id))
         .route("/config", get(level).put(set_level))
@@ -110,6 +110,10 @@ async fn versions(State(shared): State<Shared>, Path(subject): Path<String>) -> 
 
 async fn version(State(shared): State<Shared>, Path((subject, version)): Path<(String, String)>) -> Answer {
     Ok(Json(locked(&shared).version(&subject, &version)?.described(&subject)))
+}
+
+async fn delete_version(State(shared): State<Shared>, Path((subject, version)): Path<(String, String)>) -> Answer {
+    Ok(Json(json!(locked(&shared).delete(&subject, &version)?)))
 }
 
 async fn version_text(

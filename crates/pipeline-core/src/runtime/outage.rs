@@ -2,7 +2,7 @@
 //!
 //! An outage is not a message's fault, so no message becomes a dead letter for it. The messages in hand wait and try
 //! again, no new one is taken up, `/readyz` answers 503 with the cause, and all of it ends by itself when one of the
-//! waiting messages gets through.
+//! waiting messages gets through, or when the probe of a stage without messages does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,8 +33,9 @@ impl Outage {
     pub(crate) fn enter(self: &Arc<Self>, cause: &str) -> Waiting {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting += 1;
-        self.component.down(cause);
+        // Held before it is shown: who sees the outage can rely on the pause.
         self.away.send_replace(true);
+        self.component.down(cause);
         Waiting { outage: Arc::clone(self) }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -42,6 +45,8 @@ pub(crate) struct Processor<S: Stage> {
     pub(crate) events: StageEvents,
     pub(crate) group: String,
     pub(crate) settings: settings::Stage,
+    /// Messages that the stage handled: proof, at no cost, that what the stage needs is there.
+    pub(crate) succeeded: AtomicU64,
 }
 
 /// What became of a message.
@@ -101,7 +106,10 @@ impl<S: Stage> Processor<S> {
             let first_failed_at = *first_failed_at.get_or_insert_with(SystemTime::now);
             let pause = self.backoff(waits);
             waits += 1;
-            message.span.failed(failure.code);
+            if waits == 1 {
+                // Once: what a span is told is kept until its end, and an outage may last for thousands of attempts.
+                message.span.failed(failure.code);
+            }
             match failure.disposition {
                 Disposition::Halt => {
                     self.events.halted(at, failure.code, &failure, elapsed);
@@ -147,6 +155,7 @@ impl<S: Stage> Processor<S> {
             attempt,
         };
         let emit = self.stage.handle(&record).await?;
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
         crash::point(S::NAME, "after-handle");
         self.emit(&emit, Some(trace)).await?;
         crash::point(S::NAME, "after-emit");

@@ -1,9 +1,9 @@
-//! How the client reaches the registry: addresses, credentials, proxies, and what an answer that is none means.
+//! How the client reaches the registry: addresses, credentials, TLS, proxies, and what an answer that is none means.
 //!
 //! The library makes the calls it knows; ours are those it lacks. Errors of both are sorted here, by the type of their
 //! source and by the registry's code, so that an outage is never taken for a refusal.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use reqwest::{Method, Url};
 use schema_registry_converter::{
@@ -16,6 +16,8 @@ use serde_json::Value;
 use super::super::Error;
 use crate::settings;
 
+mod tls;
+
 /// The media type of the registry's bodies.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
@@ -26,8 +28,14 @@ pub(super) struct Transport {
     shown: String,
     library: SrSettings,
     http: reqwest::Client,
-    username: Option<String>,
-    password: Option<SecretString>,
+    credentials: Credentials,
+}
+
+/// What is sent with every call so that the registry lets us in.
+enum Credentials {
+    Nobody,
+    Basic(String, Option<SecretString>),
+    Bearer(SecretString),
 }
 
 // === impl Transport ===
@@ -35,24 +43,32 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(settings: &settings::SchemaRegistry) -> Result<Self, Error> {
         let url = parse_url(&settings.url)?;
-        let password = read_password(settings)?;
+        let credentials = Credentials::of(settings)?;
         let timeout = Duration::from_millis(settings.timeout_ms.into());
 
         let mut library = SrSettings::new_builder(url.as_str().trim_end_matches('/').to_owned());
         library.set_timeout(timeout);
-        let mut http = reqwest::Client::builder().timeout(timeout);
-        if is_loopback(&url) {
-            // A proxy of the environment could only get in the way of a registry on this machine.
-            library.no_proxy();
-            http = http.no_proxy();
-        }
-        if let Some(username) = &settings.username {
-            library.set_basic_authorization(username, password.as_ref().map(ExposeSecret::expose_secret));
+        let client = || {
+            let mut client = tls::client(&url, settings)?.timeout(timeout);
+            if is_loopback(&url) {
+                // A proxy of the environment could only get in the way of a registry on this machine.
+                client = client.no_proxy();
+            }
+            Ok(client)
+        };
+        match &credentials {
+            Credentials::Nobody => {}
+            Credentials::Basic(username, password) => {
+                library.set_basic_authorization(username, password.as_ref().map(ExposeSecret::expose_secret));
+            }
+            Credentials::Bearer(token) => {
+                library.set_token_authorization(token.expose_secret());
+            }
         }
         let unusable = |reason: String| Error::Setting { key: "url", reason };
-        let library = library.build().map_err(|error| unusable(error.error))?;
-        let http = http.build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { shown: shown(&url), url, library, http, username: settings.username.clone(), password })
+        let library = library.build_with(client()?).map_err(|error| unusable(error.error))?;
+        let http = client()?.build().map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { shown: shown(&url), url, library, http, credentials })
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -63,7 +79,7 @@ impl Transport {
         &self.library
     }
 
-    /// One call that the library lacks.
+    /// One call that the library lacks. The path's parts are escaped one by one.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -80,9 +96,13 @@ impl Transport {
             url.query_pairs_mut().append_pair("verbose", "true");
         }
         let mut request = self.http.request(method, url).header("accept", MEDIA_TYPE);
-        if let Some(username) = &self.username {
-            request = request.basic_auth(username, self.password.as_ref().map(ExposeSecret::expose_secret));
-        }
+        request = match &self.credentials {
+            Credentials::Nobody => request,
+            Credentials::Basic(username, password) => {
+                request.basic_auth(username, password.as_ref().map(ExposeSecret::expose_secret))
+            }
+            Credentials::Bearer(token) => request.bearer_auth(token.expose_secret()),
+        };
         if let Some(body) = body {
             request = request.header("content-type", MEDIA_TYPE).body(body.to_string());
         }
@@ -138,18 +158,34 @@ fn parse_url(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| unusable(error.to_string()))?;
     match url.scheme() {
         "http" => Ok(url),
+        "https" if cfg!(feature = "tls") => Ok(url),
         // Without this the stage would wait for ever for a registry that it cannot speak to.
-        "https" => Err(unusable("TLS to the schema registry is not supported yet; use an `http` address".to_owned())),
-        scheme => Err(unusable(format!("scheme `{scheme}` is not `http`"))),
+        "https" => Err(unusable("this program was built without TLS; build it with `--features tls`".to_owned())),
+        scheme => Err(unusable(format!("scheme `{scheme}` is neither `http` nor `https`"))),
     }
 }
 
-fn read_password(settings: &settings::SchemaRegistry) -> Result<Option<SecretString>, Error> {
-    let (None, Some(file)) = (&settings.password, &settings.password_file) else {
-        return Ok(settings.password.clone());
-    };
+// === impl Credentials ===
+
+impl Credentials {
+    fn of(settings: &settings::SchemaRegistry) -> Result<Self, Error> {
+        let settings::SchemaRegistry { username, password, password_file, token, token_file, .. } = settings;
+        if let Some(token) = secret(token.as_ref(), ("token_file", token_file.as_deref()))? {
+            return Ok(Self::Bearer(token));
+        }
+        let password = secret(password.as_ref(), ("password_file", password_file.as_deref()))?;
+        Ok(username.clone().map_or(Self::Nobody, |username| Self::Basic(username, password)))
+    }
+}
+
+/// A secret, or else what its file holds.
+fn secret(
+    value: Option<&SecretString>,
+    (key, file): (&'static str, Option<&Path>),
+) -> Result<Option<SecretString>, Error> {
+    let (None, Some(file)) = (value, file) else { return Ok(value.cloned()) };
     let text = std::fs::read_to_string(file)
-        .map_err(|error| Error::Setting { key: "password_file", reason: format!("`{}`: {error}", file.display()) })?;
+        .map_err(|error| Error::Setting { key, reason: format!("`{}`: {error}", file.display()) })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use apache_avro::Schema;
+use pipeline_schema::Schema;
 use serde_json::{Value, json};
 
-use crate::registry::compatibility::{Level, Past, conflicts};
+use crate::registry::compatibility::{Level, conflicts};
 
 /// The schemas, the subjects with their versions, and the levels.
 #[derive(Debug)]
@@ -13,8 +13,9 @@ pub(super) struct Subjects {
     /// A schema's id is its place, counted from 1.
     schemas: Vec<Stored>,
     ids: HashMap<String, u32>,
-    /// The ids of a subject's versions; a version's number is its place, counted from 1.
-    subjects: BTreeMap<String, Vec<u32>>,
+    /// The ids of a subject's versions; a version's number is its place, counted from 1. A deleted one leaves a hole, so
+    /// that no number is given twice.
+    subjects: BTreeMap<String, Vec<Option<u32>>>,
     levels: BTreeMap<String, Level>,
     level: Level,
 }
@@ -59,20 +60,20 @@ impl Subjects {
     }
 
     pub(super) fn versions(&self, subject: &str) -> Result<Vec<u32>, Refusal> {
-        Ok(self.history(subject)?.iter().map(|past| past.version).collect())
+        Ok(self.history(subject)?.iter().map(|(version, _)| *version).collect())
     }
 
     pub(super) fn version(&self, subject: &str, version: &str) -> Result<Found, Refusal> {
         let history = self.history(subject)?;
         let number = match version {
-            "latest" | "-1" => history.last().map(|past| past.version),
+            "latest" | "-1" => history.last().map(|(version, _)| *version),
             number => number.parse().ok(),
         };
         let number = number.ok_or_else(|| Refusal::new(42202, format!("`{version}` is not a version")))?;
         self.subjects
             .get(subject)
             .and_then(|ids| place(number).and_then(|place| ids.get(place)))
-            .and_then(|id| self.found(*id, number))
+            .and_then(|id| self.found((*id)?, number))
             .ok_or_else(|| Refusal::new(40402, format!("subject `{subject}` has no version {number}")))
     }
 
@@ -98,7 +99,6 @@ impl Subjects {
         let history = self.history(subject).unwrap_or_default();
         let reasons = conflicts(&schema, &history, self.level(Some(subject)));
         if !reasons.is_empty() {
-            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
             let message = format!("the schema is incompatible with `{subject}`: {}", reasons.join("; "));
             return Err(Refusal::new(409, message));
         }
@@ -107,8 +107,18 @@ impl Subjects {
             number(self.schemas.len())
         });
         self.ids.insert(text, id);
-        self.subjects.entry(subject.to_owned()).or_default().push(id);
+        self.subjects.entry(subject.to_owned()).or_default().push(Some(id));
         Ok(id)
+    }
+
+    /// Forgets that the subject had this version; the schema keeps its id. Gives the version's number.
+    pub(super) fn delete(&mut self, subject: &str, version: &str) -> Result<u32, Refusal> {
+        let number = self.version(subject, version)?.version;
+        let hole = self.subjects.get_mut(subject).zip(place(number)).and_then(|(ids, place)| ids.get_mut(place));
+        if let Some(id) = hole {
+            *id = None;
+        }
+        Ok(number)
     }
 
     /// Why the schema may not follow the subject's versions, or one of them.
@@ -116,10 +126,9 @@ impl Subjects {
         let (_, schema) = parse(text)?;
         let only = version.map(|version| self.version(subject, version)).transpose()?;
         let history = self.history(subject).unwrap_or_default();
-        let history: Vec<Past<'_>> =
-            history.into_iter().filter(|past| only.as_ref().is_none_or(|only| only.version == past.version)).collect();
-        let reasons = conflicts(&schema, &history, self.level(Some(subject)));
-        Ok(reasons.iter().map(ToString::to_string).collect())
+        let asked = |(version, _): &(u32, &Schema)| only.as_ref().is_none_or(|only| only.version == *version);
+        let history: Vec<(u32, &Schema)> = history.into_iter().filter(asked).collect();
+        Ok(conflicts(&schema, &history, self.level(Some(subject))))
     }
 
     /// The level that counts for a subject, or the registry's.
@@ -142,16 +151,16 @@ impl Subjects {
         Ok(level)
     }
 
-    fn history(&self, subject: &str) -> Result<Vec<Past<'_>>, Refusal> {
+    fn history(&self, subject: &str) -> Result<Vec<(u32, &Schema)>, Refusal> {
         let ids = self.subjects.get(subject);
         let ids = ids.ok_or_else(|| Refusal::new(40401, format!("there is no subject `{subject}`")))?;
         let numbered = ids.iter().zip(1..);
-        Ok(numbered.filter_map(|(id, version)| Some(Past { version, schema: &self.stored(*id)?.schema })).collect())
+        Ok(numbered.filter_map(|(id, version)| Some((version, &self.stored((*id)?)?.schema))).collect())
     }
 
     fn find(&self, subject: &str, text: &str) -> Option<Found> {
         let id = *self.ids.get(text)?;
-        let index = self.subjects.get(subject)?.iter().position(|known| *known == id)?;
+        let index = self.subjects.get(subject)?.iter().position(|known| *known == Some(id))?;
         self.found(id, number(index + 1))
     }
 
@@ -175,8 +184,8 @@ fn number(count: usize) -> u32 {
 /// The schema, and its text as compact JSON: what tells schemas apart. The parsing canonical form would not do, for it
 /// drops the defaults, and a default is what makes a change compatible.
 fn parse(text: &str) -> Result<(String, Schema), Refusal> {
-    let schema = Schema::parse_str(text)
-        .map_err(|error| Refusal::new(42201, format!("the schema is not valid Avro: {error}")))?;
+    let schema =
+        Schema::parse(text).map_err(|error| Refusal::new(42201, format!("the schema is not valid Avro: {error}")))?;
     let text = serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |json| json.to_string());
     Ok((text, schema))
 }

@@ -100,6 +100,18 @@ async fn a_version_that_breaks_the_subjects_level_is_refused() {
 }
 
 #[tokio::test]
+async fn a_deleted_version_leaves_its_number_and_its_id() {
+    let caller = Caller::new().await;
+    caller.post("/subjects/x-value/versions", INT).await;
+    caller.post("/subjects/x-value/versions", INT_AND_MORE).await;
+    let deleting = caller.http.delete(caller.address("/subjects/x-value/versions/1"));
+    assert_eq!(caller.send(deleting).await, (200, json!(1)));
+    assert_eq!(caller.get("/subjects/x-value/versions").await, (200, json!([2])));
+    assert_eq!(caller.get("/schemas/ids/1").await, (200, json!({ "schema": INT })));
+    assert_eq!(caller.get("/subjects/x-value/versions/1").await.0, 404);
+}
+
+#[tokio::test]
 async fn the_port_is_free_again_after_the_shutdown() {
     let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
     let address = registry.url().strip_prefix("http://").unwrap().to_owned();

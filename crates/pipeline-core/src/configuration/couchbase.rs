@@ -1,0 +1,86 @@
+//! What the settings of a Couchbase source must have in common, and what a statement of one's own must contain.
+
+use crate::settings::{Couchbase, Source, Statements};
+
+use super::Report;
+
+/// What every statement gives: a page in the order of keys, with each document's version.
+const COLUMNS: [&str; 3] = ["_id", "_cas", "doc"];
+const PAGE: [&str; 2] = ["$after", "$limit"];
+
+/// Reports what cannot work.
+pub(super) fn check(source: &Source, report: &mut Report<'_>) {
+    address(&source.url, report);
+    certificates(&source.url, &source.couchbase, report);
+    for (key, text, parameters) in statements(&source.couchbase.statements) {
+        if !text.trim().is_empty() {
+            statement(key, text, parameters, report);
+        }
+    }
+}
+
+fn address(url: &str, report: &mut Report<'_>) {
+    let key = "source.url";
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let hint = Some("such as `couchbase://host/bucket.scope`, several hosts separated by commas".to_owned());
+    // A password may hold a slash: what is behind the last `@` is the place.
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let (hosts, keyspace) = place.split_once('/').unwrap_or((place, ""));
+    if hosts.split(',').any(|host| host.trim().is_empty()) {
+        report.fault(key, "names no host".to_owned(), hint);
+    } else if keyspace.trim_matches('/').is_empty() {
+        report.fault(key, "names no bucket".to_owned(), hint);
+    }
+}
+
+fn certificates(url: &str, couchbase: &Couchbase, report: &mut Report<'_>) {
+    let Couchbase { ca_file, client_certificate_file, client_key_file, .. } = couchbase;
+    let named = [
+        ("source.couchbase.ca_file", ca_file.is_some()),
+        ("source.couchbase.client_certificate_file", client_certificate_file.is_some()),
+        ("source.couchbase.client_key_file", client_key_file.is_some()),
+    ];
+    if url.starts_with("couchbase:") {
+        for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
+            let hint = Some("write `couchbases://`, which is TLS".to_owned());
+            report.fault(key, "is for TLS, and `source.url` has `couchbase://`".to_owned(), hint);
+        }
+    }
+    if client_certificate_file.is_some() != client_key_file.is_some() {
+        let problem = "a client certificate and its key belong together; one of them is not set".to_owned();
+        report.fault("source.couchbase.client_certificate_file", problem, None);
+    }
+}
+
+fn statements(statements: &Statements) -> [(&'static str, &str, &'static [&'static str]); 5] {
+    [
+        ("source.couchbase.statements.provider_services", &statements.provider_services, &[]),
+        ("source.couchbase.statements.providers", &statements.providers, &["$service"]),
+        ("source.couchbase.statements.providers_by_id", &statements.providers_by_id, &["$service", "$providers"]),
+        ("source.couchbase.statements.bundles", &statements.bundles, &["$providers"]),
+        ("source.couchbase.statements.subscription_fields", &statements.subscription_fields, &["$providers"]),
+    ]
+}
+
+/// A page that is not ordered by the key, or does not begin behind the last one, would lose documents without a word.
+fn statement(key: &str, text: &str, parameters: &[&str], report: &mut Report<'_>) {
+    let is_select = text.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
+    if !is_select || text.contains(';') {
+        report.fault(key, "expected one statement that begins with SELECT".to_owned(), None);
+        return;
+    }
+    let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))).collect();
+    let has = |wanted: &&str| words.iter().any(|word| word == wanted);
+    let missing: Vec<&str> = COLUMNS.iter().chain(&PAGE).chain(parameters).filter(|word| !has(word)).copied().collect();
+    if !missing.is_empty() {
+        let hint = "begin with SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc; \
+                    end with META(d).id > $after ORDER BY META(d).id LIMIT $limit";
+        let problem = format!("the statement lacks {}", super::keys::listed(missing.into_iter()));
+        report.fault(key, problem, Some(hint.to_owned()));
+        return;
+    }
+    if !text.to_ascii_lowercase().contains("order by") {
+        report.fault(key, "the statement has no ORDER BY META(d).id".to_owned(), None);
+    }
+}
