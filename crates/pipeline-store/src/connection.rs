@@ -8,7 +8,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 use pipeline_core::settings;
 use secrecy::ExposeSecret;
 use sqlx::{
-    ConnectOptions, Connection, Executor,
+    AssertSqlSafe, ConnectOptions, Connection, Executor,
     mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -16,11 +16,14 @@ use tokio::sync::Mutex;
 
 use crate::{
     Error,
-    database::{Context, Database},
+    database::{Context, Database, Limits},
 };
 
 /// How long to wait for a connection, new or from the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection that is given back may take to show that it is sound. One whose statement was given up is
+/// not: its answer may never come, and the pool would wait for it until TCP notices.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a SQLite connection waits for a writer in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// SQLite's share of `packet_limit`; its own limit is a thousand million bytes.
@@ -87,34 +90,51 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         options = options.password(&password);
     }
     let options = options.statement_cache_capacity(STATEMENTS).disable_statement_logging();
+    let silence = u64::from(target.session_timeout_ms).div_ceil(1_000);
 
     let first = within_timeout(async {
         let mut connection = options.connect().await?;
-        prepare_mysql_session(&mut connection).await?;
+        prepare_mysql_session(&mut connection, silence).await?;
         let (packet,): (i64,) =
             sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(&mut connection).await?;
         connection.close().await?;
         Ok(packet)
     });
     let packet = first.await.map_err(|source| Error::statement(&context, source))?;
+    let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
     let pool = MySqlPoolOptions::new()
         .max_connections(target.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|connection, _| Box::pin(prepare_mysql_session(connection)))
+        // Before the server ends them.
+        .idle_timeout(Duration::from_secs(silence).div_f32(2.0))
+        .after_connect(move |connection, _| Box::pin(prepare_mysql_session(connection, silence)))
+        .after_release(|connection, _| Box::pin(is_sound(connection)))
         .connect_lazy_with(options);
-    Ok(Store {
-        database: Database::MySql(pool),
-        target: described.into(),
-        packet_limit: usize::try_from(packet).unwrap_or(usize::MAX),
-    })
+    let limits = Limits {
+        begin: ACQUIRE_TIMEOUT,
+        statement: Duration::from_millis(u64::from(target.statement_timeout_ms)),
+        packet: packet_limit,
+    };
+    Ok(Store { database: Database::MySql(pool, limits), target: described.into(), packet_limit })
 }
 
-async fn prepare_mysql_session(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+/// `silence`: seconds after which the server ends a session that says nothing, open transaction or not. Its own default
+/// is eight hours, so that a worker that was frozen, or whose link is gone without a word, would keep its locks as long.
+async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: u64) -> Result<(), sqlx::Error> {
     for statement in MYSQL_SESSION {
         connection.execute(statement).await?;
     }
+    connection.execute(AssertSqlSafe(format!("SET SESSION wait_timeout = {silence}"))).await?;
     Ok(())
+}
+
+/// Whether a connection that is given back may be used again. An error makes the pool close it without ceremony.
+async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(timed_out()),
+    }
 }
 
 /// Readers never wait for the writer (WAL), and a commit is on the disk before it is answered (FULL): the ledger must
@@ -149,8 +169,13 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
 async fn within_timeout<T>(connecting: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
         Ok(result) => result,
-        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        Err(_) => Err(timed_out()),
     }
+}
+
+/// What a server that does not answer is for the driver.
+pub(crate) fn timed_out() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 async fn password(target: &settings::Target) -> Result<Option<String>, Error> {

@@ -133,8 +133,7 @@ impl Store {
     /// entry for each provider of the batch, in any order.
     pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Begin<StoredBatch>, Error> {
         // Digests and checks first: nothing is locked while they are computed.
-        let row_limit = self.packet_limit / 2;
-        let read = Read::sort(subtrees, &key.service_id, row_limit);
+        let read = Read::sort(subtrees, &key.service_id, rejects::row_limit(self.packet_limit));
 
         let mut session = self.database.begin(key.context("store batch")).await?;
         if !fence::pass(&mut session, key.run_id, key.generation).await? {

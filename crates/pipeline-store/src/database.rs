@@ -4,6 +4,10 @@
 //! client: everything above this module knows [`Session`], [`Value`] and [`Row`] only.
 //!
 //! Every session carries a [`Context`], so that an error says what was being done without each call repeating it.
+//!
+//! **No statement waits for ever.** A link can die without a word: then TCP goes on hoping for a quarter of an hour or
+//! more. So every statement has a time, and a connection that did not answer in it is not used again. A commit that is
+//! given up may have happened; the caller reads the ledger, as after every lost answer.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -13,7 +17,9 @@ use sqlx::{
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{Error, dialect::Dialect};
+use pipeline_core::crash;
+
+use crate::{Error, connection::timed_out, dialect::Dialect};
 
 pub(crate) use row::{Row, Rows};
 pub(crate) use value::Value;
@@ -29,10 +35,22 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
     /// MySQL or MariaDB.
-    MySql(MySqlPool),
+    MySql(MySqlPool, Limits),
     /// SQLite. It has one writer at a time; the mutex is the queue of this process's writers. Without it they would
     /// poll the file's lock, unfairly and up to a time-out.
     Sqlite(SqlitePool, Arc<Mutex<()>>),
+}
+
+/// What a link to a server has to keep.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How long a connection is waited for, new or from the pool.
+    pub(crate) begin: Duration,
+    /// How long a statement may take.
+    pub(crate) statement: Duration,
+    /// Bytes that the server accepts in one packet. A larger one would not be refused but break the connection, often
+    /// before the server's answer is read, and look like an outage.
+    pub(crate) packet: usize,
 }
 
 /// What is being done to what, for errors.
@@ -48,6 +66,9 @@ pub(crate) struct Context {
 pub(crate) struct Session {
     handle: Handle,
     context: Context,
+    /// How long a statement may take; a local file needs no such bound.
+    patience: Option<Duration>,
+    packet_limit: usize,
 }
 
 enum Handle {
@@ -77,17 +98,20 @@ impl Database {
     /// that stand alone.
     pub(crate) async fn session(&self, context: Context) -> Result<Session, Error> {
         let handle = match self {
-            Self::MySql(pool) => pool.acquire().await.map(Handle::MySql),
+            Self::MySql(pool, _) => pool.acquire().await.map(Handle::MySql),
             Self::Sqlite(pool, _) => pool.acquire().await.map(Handle::Sqlite),
         };
-        Session::new(handle, context)
+        self.wrap(handle, context)
     }
 
     /// A transaction that writes. SQLite takes its write lock at once: a transaction that reads first and locks later
     /// can find that its snapshot is stale, and no waiting helps it then.
     pub(crate) async fn begin(&self, context: Context) -> Result<Session, Error> {
         let handle = match self {
-            Self::MySql(pool) => pool.begin().await.map(Handle::MySqlTransaction),
+            Self::MySql(pool, limits) => {
+                let patience = limits.begin.saturating_add(limits.statement);
+                within(Some(patience), pool.begin()).await.map(Handle::MySqlTransaction)
+            }
             Self::Sqlite(pool, writers) => {
                 // The turn comes before the connection, so that waiting writers do not starve readers of them.
                 match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(writers).lock_owned()).await {
@@ -99,13 +123,24 @@ impl Database {
                 }
             }
         };
-        Session::new(handle, context)
+        self.wrap(handle, context)
+    }
+
+    fn wrap(&self, handle: Result<Handle, sqlx::Error>, context: Context) -> Result<Session, Error> {
+        let (patience, packet_limit) = match self {
+            Self::MySql(_, limits) => (Some(limits.statement), limits.packet),
+            Self::Sqlite(..) => (None, usize::MAX),
+        };
+        match handle {
+            Ok(handle) => Ok(Session { handle, context, patience, packet_limit }),
+            Err(source) => Err(Error::statement(&context, source)),
+        }
     }
 
     /// Waits for transactions under way, then closes all connections.
     pub(crate) async fn close(&self) {
         match self {
-            Self::MySql(pool) => pool.close().await,
+            Self::MySql(pool, _) => pool.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }
@@ -122,11 +157,10 @@ impl Context {
 // === impl Session ===
 
 impl Session {
-    fn new(handle: Result<Handle, sqlx::Error>, context: Context) -> Result<Self, Error> {
-        match handle {
-            Ok(handle) => Ok(Self { handle, context }),
-            Err(source) => Err(Error::statement(&context, source)),
-        }
+    /// The same session for statements that take as long as they take, such as changing a table.
+    pub(crate) fn patient(mut self) -> Self {
+        self.patience = None;
+        self
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -149,10 +183,11 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<u64, Error> {
         let sql = AssertSqlSafe(sql.into());
+        let (patience, packet_limit) = (self.patience, self.packet_limit);
         let result = on_connection!(&mut self.handle,
-            mysql: connection => match mysql_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
-                    .execute(&mut **connection).await
+            mysql: connection => match mysql_arguments(values, packet_limit) {
+                Ok(arguments) => within(patience, sqlx::query_with(sql, arguments).execute(&mut **connection))
+                    .await
                     .map(|done| done.rows_affected()),
                 Err(source) => Err(source),
             },
@@ -181,8 +216,9 @@ impl Session {
     /// Runs statements without parameters, as text. For definitions, which cannot be prepared everywhere.
     pub(crate) async fn execute_text(&mut self, sql: &str) -> Result<(), Error> {
         let sql = AssertSqlSafe(sql.to_owned());
+        let patience = self.patience;
         let result = on_connection!(&mut self.handle,
-            mysql: connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop),
+            mysql: connection => within(patience, sqlx::raw_sql(sql).execute(&mut **connection)).await.map(drop),
             sqlite: connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
         );
         result.map_err(|source| Error::statement(&self.context, source))
@@ -195,10 +231,11 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<Rows<'_>, Error> {
         let sql = AssertSqlSafe(sql.into());
+        let (patience, packet_limit) = (self.patience, self.packet_limit);
         let rows = on_connection!(&mut self.handle,
-            mysql: connection => match mysql_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
-                    .fetch_all(&mut **connection).await
+            mysql: connection => match mysql_arguments(values, packet_limit) {
+                Ok(arguments) => within(patience, sqlx::query_with(sql, arguments).fetch_all(&mut **connection))
+                    .await
                     .map(|rows| rows.into_iter().map(row::Inner::MySql).collect()),
                 Err(source) => Err(source),
             },
@@ -237,9 +274,10 @@ impl Session {
 
     /// Commits a transaction; nothing else has been done for a session without one.
     pub(crate) async fn commit(self) -> Result<(), Error> {
+        crash::point("before-commit", self.context.operation);
         let result = match self.handle {
             Handle::MySql(_) | Handle::Sqlite(_) => Ok(()),
-            Handle::MySqlTransaction(transaction) => transaction.commit().await,
+            Handle::MySqlTransaction(transaction) => within(self.patience, transaction.commit()).await,
             Handle::SqliteTransaction(transaction, turn) => {
                 let result = transaction.commit().await;
                 drop(turn);
@@ -256,9 +294,36 @@ impl std::fmt::Debug for Session {
     }
 }
 
-fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
+/// Waits for an answer no longer than `patience`; [`None`] is without a bound.
+async fn within<T>(
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let Some(patience) = patience else {
+        return answer.await;
+    };
+    match tokio::time::timeout(patience, answer).await {
+        Ok(result) => result,
+        Err(_) => Err(timed_out()),
+    }
+}
+
+/// Values that together are larger than the server accepts.
+#[derive(Debug, thiserror::Error)]
+#[error("the values have {bytes} bytes, and the server accepts {limit} (`max_allowed_packet`)")]
+struct TooLarge {
+    bytes: usize,
+    limit: usize,
+}
+
+pub(crate) fn mysql_arguments(values: &[Value<'_>], limit: usize) -> Result<MySqlArguments, sqlx::Error> {
+    // Each has its type, and a bit that says whether it is null.
+    let bytes = values.iter().map(|value| value.size().saturating_add(3)).sum();
+    if bytes > limit {
+        return Err(sqlx::Error::Encode(Box::new(TooLarge { bytes, limit })));
+    }
     let mut arguments = MySqlArguments::default();
-    arguments.reserve(values.len(), values.iter().map(Value::size).sum());
+    arguments.reserve(values.len(), bytes);
     for value in values {
         match value {
             Value::Int(value) => arguments.add(*value),

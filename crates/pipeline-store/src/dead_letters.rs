@@ -67,7 +67,7 @@ pub struct DeadLetter {
 }
 
 /// A place in a topic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The topic.
     pub topic: String,

@@ -92,7 +92,13 @@ mod tests {
     use pipeline_core::documents::{Attributes, Bundle, DataType, SubscriptionField};
 
     fn bundle(id: &str, name: Option<&str>, fields: Vec<SubscriptionField>) -> Bundle {
-        Bundle { id: id.to_owned(), name: name.map(str::to_owned), attributes: Attributes::empty(), fields }
+        Bundle {
+            id: id.to_owned(),
+            name: name.map(str::to_owned),
+            attributes: Attributes::empty(),
+            source_cas: None,
+            fields,
+        }
     }
 
     fn field() -> SubscriptionField {

@@ -94,6 +94,17 @@ impl Store {
 impl Discovery {
     /// Records services that were read, in chunks of any size. Services outside the run's scope are ignored.
     pub async fn put(&mut self, services: &[Service]) -> Result<(), Error> {
+        let too_large: Vec<DocumentFault> = services
+            .iter()
+            .filter(|service| in_scope(&self.scope, &service.id))
+            .filter_map(|service| {
+                let document = (service.name.as_deref(), &service.attributes);
+                rejects::too_large(self.packet_limit, &service.id, None, document)
+            })
+            .collect();
+        if !too_large.is_empty() {
+            self.reject(&too_large).await?;
+        }
         let mut accepted: Vec<&Service> = Vec::with_capacity(services.len());
         let mut duplicates = Vec::new();
         for service in services.iter().filter(|service| in_scope(&self.scope, &service.id)) {
@@ -112,6 +123,7 @@ impl Discovery {
                 id: service.id.as_str(),
                 name: service.name.as_deref(),
                 attributes: &service.attributes,
+                source_cas: service.source_cas,
             })
             .collect();
         versions::write(&mut self.session, self.packet_limit, Table::Services, self.generation, &documents).await?;

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::{
     Error, RunState, Store,
+    audit::{self, Deed},
     clock::now_ms,
     content::content_id,
     database::{Context, Session},
@@ -49,13 +50,18 @@ const NOT_ACTIVE: &str = "SELECT s.service_id FROM sync_service s WHERE s.run_id
 impl Store {
     /// Ends an open run as failed and undoes what is not active; `false` when it was not open.
     pub async fn fail_run(&self, id: RunId, reason: &str) -> Result<bool, Error> {
-        Ok(self.end_run(id, RunState::Failed, reason).await?.is_some())
+        Ok(self.end_run(id, RunState::Failed, reason, None).await?.is_some())
     }
 
     /// Ends an open run as aborted and undoes what is not active; `None` when it was not open. When an earlier abort
     /// was cut off, deletes the rest of its content.
     pub async fn abort_run(&self, id: RunId, reason: &str) -> Result<Option<Aborted>, Error> {
-        self.end_run(id, RunState::Aborted, reason).await
+        self.end_run(id, RunState::Aborted, reason, None).await
+    }
+
+    /// The same for a person, whose deed is written down.
+    pub async fn abort_run_by(&self, id: RunId, who: &str, why: &str) -> Result<Option<Aborted>, Error> {
+        self.end_run(id, RunState::Aborted, why, Some(who)).await
     }
 
     /// Deletes the content of ended runs whose deletion was cut off; gives the number of rows.
@@ -71,7 +77,13 @@ impl Store {
         Ok(deleted)
     }
 
-    async fn end_run(&self, id: RunId, state: RunState, reason: &str) -> Result<Option<Aborted>, Error> {
+    async fn end_run(
+        &self,
+        id: RunId,
+        state: RunState,
+        reason: &str,
+        who: Option<&str>,
+    ) -> Result<Option<Aborted>, Error> {
         let run_id = id.to_string();
         let mut session = self.database.begin(Context::new("end run", run_id.as_str())).await?;
         let mut aborted = Aborted::default();
@@ -96,6 +108,12 @@ impl Store {
             )
             .await?
             .int("services")?;
+        if let Some(who) = who {
+            let Aborted { rows_undone, services_kept_active, .. } = aborted;
+            let result = format!("{rows_undone} versions were taken back, {services_kept_active} services stay active");
+            let deed = Deed { who, what: "run abort", subject: &run_id, why: reason, result: &result };
+            audit::record(&mut session, &deed).await?;
+        }
         session.commit().await?;
         aborted.rows_deleted = self.delete_content(&run_id).await?;
         Ok(Some(aborted))

@@ -150,9 +150,10 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             // Denied is repaired by an administrator while the message waits, like a database that is away.
-            Self::Unavailable { .. } | Self::Denied { .. } => Disposition::Unavailable,
-            // Handling again begins by reading the ledger, so an unknown commit needs nothing special.
-            Self::Contended { .. } | Self::CommitUnknown { .. } => Disposition::Retry,
+            // An unknown commit is a link that broke at a bad moment, and so an outage like the others: the message
+            // has no part in it. Handling again begins by reading the ledger.
+            Self::Unavailable { .. } | Self::Denied { .. } | Self::CommitUnknown { .. } => Disposition::Unavailable,
+            Self::Contended { .. } => Disposition::Retry,
             Self::ValueRefused { .. } | Self::NotInLedger { .. } | Self::InvalidRequest { .. } => Disposition::Reject,
             Self::Disagreement { .. }
             | Self::InvalidTarget { .. }

@@ -7,11 +7,14 @@
 //! | I3 atomic view | pointers point to generations that were switched, or to 0 |
 //! | I4 exact fan-in | a run is activated exactly when all its services are |
 //! | I5 fencing | no version of a run that was taken back; epochs only grow |
+//! | I6 newest wins | each content was written by the run that its version began with; no pointer has lost its newest |
+//! | I7 liveness | an open run whose proof closes was switched within two minutes |
 //! | I8 honest | the ledger's columns agree with each other |
 //!
 //! The check reads and never writes, takes no locks, and may run beside a run under way: each fact is one statement,
 //! and each holds after every commit. It reads every row of the target once or twice: minutes on a large one.
-//! The other invariants of Sluice are about behaviour over time and cannot be seen in rows.
+//! The other invariants of Sluice are about behaviour over time and cannot be seen in rows; [`INVARIANTS`] says of each
+//! what holds it instead.
 
 use pipeline_core::ids::Generation;
 use serde::Serialize;
@@ -20,14 +23,41 @@ use crate::{
     Error, Run, RunState, Store,
     content::content_id,
     database::{Context, Row, Session, Value},
-    facts::{self, State},
+    facts::{self, Service, State},
     proof,
 };
 
+mod liveness;
 mod statements;
 
 /// Violations reported of each kind, at most: a broken table would fill the screen.
 const EACH: i64 = 100;
+
+/// What Sluice promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Invariant {
+    /// Its short name, such as `I2`.
+    pub name: &'static str,
+    /// The promise in a few words.
+    pub promise: &'static str,
+    /// What holds it when no target can show it.
+    pub elsewhere: Option<&'static str>,
+}
+
+/// All promises, in order.
+pub const INVARIANTS: [Invariant; 11] = [
+    Invariant::in_rows("I1", "no loss: what was planned is stored, rejected or waived"),
+    Invariant::in_rows("I2", "no double effect: one version at a time, content as counted"),
+    Invariant::in_rows("I3", "atomic view: pointers show switched generations"),
+    Invariant::in_rows("I4", "exact fan-in: a run is activated with all its services"),
+    Invariant::in_rows("I5", "fencing: nothing of a closed run, epochs only grow"),
+    Invariant::in_rows("I6", "newest wins: nothing old overwrites what is newer"),
+    Invariant::in_rows("I7", "liveness: what is complete is switched"),
+    Invariant::in_rows("I8", "honest: the ledger agrees with itself"),
+    Invariant::elsewhere("I9", "traceable: from a run to its trace", "tests of the telemetry"),
+    Invariant::elsewhere("I10", "no secret in logs, headers and spans", "tests of the telemetry"),
+    Invariant::elsewhere("I11", "bounded: memory and handles return to base", "the fault suite"),
+];
 
 /// A promise that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,10 +70,23 @@ pub struct Violation {
     pub detail: String,
 }
 
+// === impl Invariant ===
+
+impl Invariant {
+    const fn in_rows(name: &'static str, promise: &'static str) -> Self {
+        Self { name, promise, elsewhere: None }
+    }
+
+    const fn elsewhere(name: &'static str, promise: &'static str, what: &'static str) -> Self {
+        Self { name, promise, elsewhere: Some(what) }
+    }
+}
+
 impl Store {
     /// Holds the target to its invariants; gives what does not hold, at most a hundred of each kind.
     pub async fn check_invariants(&self) -> Result<Vec<Violation>, Error> {
-        let mut session = self.database.session(Context::new("check", "invariants")).await?;
+        // Some of the statements read whole tables.
+        let mut session = self.database.session(Context::new("check", "invariants")).await?.patient();
         let mut violations = Vec::new();
         for statement in statements::all() {
             let sql = format!("{} LIMIT ?", statement.sql);
@@ -53,7 +96,11 @@ impl Store {
         }
         unreferenced_content(&mut session, &mut violations).await?;
         for run in runs(&mut session).await? {
-            run_adds_up(&mut session, &run, &mut violations).await?;
+            let services = facts::read(&mut session, run.run_id, None).await?;
+            run_adds_up(&run, &services, &mut violations);
+            if run.state == RunState::Running {
+                liveness::check(&mut session, &run, &services, &mut violations).await?;
+            }
         }
         violations.sort();
         Ok(violations)
@@ -67,8 +114,8 @@ async fn runs(session: &mut Session) -> Result<Vec<Run>, Error> {
 }
 
 /// I1 and I4 for one run, by the functions that the activation itself decides by.
-async fn run_adds_up(session: &mut Session, run: &Run, violations: &mut Vec<Violation>) -> Result<(), Error> {
-    for service in facts::read(session, run.run_id, None).await? {
+fn run_adds_up(run: &Run, services: &[Service], violations: &mut Vec<Violation>) {
+    for service in services {
         let subject = format!("run {}, service `{}`", run.run_id, service.service_id);
         if service.state == State::Activated
             && let Err(open) = proof::complete(&service.facts)
@@ -82,7 +129,6 @@ async fn run_adds_up(session: &mut Session, run: &Run, violations: &mut Vec<Viol
             violations.push(Violation { invariant: "I4", subject, detail });
         }
     }
-    Ok(())
 }
 
 /// Content that no version points to. An ended run's that waits for its deletion is known about.

@@ -21,7 +21,7 @@
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
 //! | `progress`, `held` | what the ledger says about a run, for people |
-//! | `connection`, `migration` | the handle; tables and views |
+//! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
 //! | `database`, `dialect`, `insert` | the thin layer over the drivers; everything in which dialects differ |
 
 mod activation;
@@ -46,6 +46,7 @@ mod plan;
 mod progress;
 pub mod proof;
 mod prune;
+mod ready;
 mod rejects;
 mod retry;
 mod rollback;
@@ -61,7 +62,7 @@ pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{ERRORS, Error};
-pub use invariants::Violation;
+pub use invariants::{INVARIANTS, Invariant, Violation};
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};
 pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};

@@ -29,10 +29,15 @@ const MIGRATIONS: &[Migration] = &[
         mysql: include_str!("../migrations/mysql/0002_dead_letters_and_audit.sql"),
         sqlite: include_str!("../migrations/sqlite/0002_dead_letters_and_audit.sql"),
     },
+    Migration {
+        version: 3,
+        mysql: include_str!("../migrations/mysql/0003_source_versions.sql"),
+        sqlite: include_str!("../migrations/sqlite/0003_source_versions.sql"),
+    },
 ];
 
 /// The version that this program was built for.
-const NEEDED: i64 = 2;
+const NEEDED: i64 = 3;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
@@ -53,7 +58,7 @@ impl Store {
     /// Creates or upgrades tables and views. The only operation that needs more than SELECT, INSERT, UPDATE and
     /// DELETE. Running it again changes nothing.
     pub async fn migrate(&self) -> Result<Migrated, Error> {
-        let mut session = self.database.session(Context::new("migrate", &*self.target)).await?;
+        let mut session = self.database.session(Context::new("migrate", &*self.target)).await?.patient();
         let locked = lock(&mut session).await?;
         let result = self.migrate_locked(&mut session).await;
         if locked {
@@ -88,7 +93,9 @@ impl Store {
                 Dialect::Sqlite => migration.sqlite.to_owned(),
             };
             for statement in statements(&text) {
-                session.execute_text(&statement).await?;
+                if !is_done(session, &statement).await? {
+                    session.execute_text(&statement).await?;
+                }
             }
             session
                 .execute(
@@ -155,6 +162,26 @@ async fn version(session: &mut Session) -> Result<i64, Error> {
     session.fetch_one("SELECT COALESCE(MAX(version), 0) AS version FROM sluice_schema", &[]).await?.int("version")
 }
 
+/// Whether the statement adds a column that is there: no dialect but MariaDB's can say `IF NOT EXISTS` of a column.
+async fn is_done(session: &mut Session, statement: &str) -> Result<bool, Error> {
+    let Some((table, column)) = added_column(statement) else { return Ok(false) };
+    let catalogue = match session.dialect() {
+        Dialect::MySql => {
+            "SELECT COUNT(*) AS found FROM information_schema.columns \
+             WHERE table_schema = DATABASE() AND table_name = ? AND column_name = ?"
+        }
+        Dialect::Sqlite => "SELECT COUNT(*) AS found FROM pragma_table_info(?) WHERE name = ?",
+    };
+    let found = session.fetch_one(catalogue, &[table.into(), column.into()]).await?.int("found")?;
+    Ok(found > 0)
+}
+
+/// Table and column of `ALTER TABLE t ADD COLUMN c …`.
+fn added_column(statement: &str) -> Option<(&str, &str)> {
+    let (table, rest) = statement.strip_prefix("ALTER TABLE ")?.split_once(" ADD COLUMN ")?;
+    Some((table, rest.split_whitespace().next()?))
+}
+
 /// The statements of a migration file, without its comments.
 fn statements(text: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
@@ -164,7 +191,7 @@ fn statements(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MIGRATIONS, NEEDED, statements};
+    use super::{MIGRATIONS, NEEDED, added_column, statements};
 
     #[test]
     fn the_last_migration_gives_the_version_that_is_needed() {
@@ -177,13 +204,15 @@ mod tests {
         for migration in MIGRATIONS {
             for statement in statements(migration.mysql) {
                 let again = statement.starts_with("CREATE TABLE IF NOT EXISTS")
-                    || statement.starts_with("CREATE OR REPLACE VIEW");
+                    || statement.starts_with("CREATE OR REPLACE VIEW")
+                    || added_column(&statement).is_some();
                 assert!(again, "{statement}");
             }
             for statement in statements(migration.sqlite) {
                 let again = statement.contains(" IF NOT EXISTS ")
                     || statement.starts_with("DROP VIEW IF EXISTS")
-                    || statement.starts_with("CREATE VIEW");
+                    || statement.starts_with("CREATE VIEW")
+                    || added_column(&statement).is_some();
                 assert!(again, "{statement}");
             }
         }

@@ -178,6 +178,16 @@ impl Plan {
 
     /// Records providers that were read, in chunks of any size; batches are cut at [`Plan::batch_size`].
     pub async fn put(&mut self, providers: &[Provider]) -> Result<(), Error> {
+        let too_large: Vec<DocumentFault> = providers
+            .iter()
+            .filter_map(|provider| {
+                let document = (provider.name.as_deref(), &provider.attributes);
+                rejects::too_large(self.packet_limit, &self.service_id, Some(&provider.id), document)
+            })
+            .collect();
+        if !too_large.is_empty() {
+            self.reject(&too_large).await?;
+        }
         let mut accepted: Vec<&Provider> = Vec::with_capacity(providers.len());
         let mut duplicates = Vec::new();
         for provider in providers {
@@ -196,6 +206,7 @@ impl Plan {
                 id: provider.id.as_str(),
                 name: provider.name.as_deref(),
                 attributes: &provider.attributes,
+                source_cas: provider.source_cas,
             })
             .collect();
         let table = Table::Providers(&self.service_id);

@@ -1,7 +1,7 @@
 //! Documents that break rules, as the ledger keeps them.
 
 use pipeline_core::{
-    documents::{DocumentFault, FaultCode, Level},
+    documents::{Attributes, DocumentFault, FaultCode, Level},
     ids::{ProviderId, RunId, ServiceId},
 };
 use serde::Serialize;
@@ -108,6 +108,35 @@ pub(crate) fn duplicate(level: Level, service: &ServiceId, provider: Option<&Pro
         code: FaultCode::DuplicateId,
         reason: format!("a second document has the id `{id}`"),
     }
+}
+
+/// The fault of a service's or provider's own document whose row the target cannot take; `None` when it can. Found
+/// before it is sent, so that it costs that service or provider and not the transaction.
+pub(crate) fn too_large(
+    packet_limit: usize,
+    service: &ServiceId,
+    provider: Option<&ProviderId>,
+    (name, attributes): (Option<&str>, &Attributes),
+) -> Option<DocumentFault> {
+    let level = if provider.is_some() { Level::Provider } else { Level::Service };
+    let id = provider.map_or(service.as_str(), ProviderId::as_str);
+    let texts = [service.as_str(), id, name.unwrap_or_default(), attributes.as_str()];
+    let bytes: usize = texts.into_iter().map(str::len).sum();
+    let limit = row_limit(packet_limit);
+    (bytes > limit).then(|| DocumentFault {
+        level,
+        service_id: Some(service.clone()),
+        provider_id: provider.cloned(),
+        document_id: Some(id.to_owned()),
+        place: level.as_str().to_owned(),
+        code: FaultCode::TooLarge,
+        reason: format!("its row has {bytes} bytes, the target accepts {limit}"),
+    })
+}
+
+/// Bytes that one row may have: half of a packet, so that keys, types and lengths find room too.
+pub(crate) fn row_limit(packet_limit: usize) -> usize {
+    packet_limit / 2
 }
 
 fn fits(id: &str) -> bool {

@@ -87,6 +87,14 @@ impl Store {
             .collect()
     }
 
+    /// How many providers readers see now, by service.
+    pub async fn copied_provider_counts(&self) -> Result<Vec<(ServiceId, i64)>, Error> {
+        let mut session = self.database.session(Context::new("count", "providers of the copy")).await?;
+        let sql = "SELECT service_id, COUNT(*) AS found FROM providers GROUP BY service_id";
+        let rows = session.fetch_all(sql, &[]).await?;
+        rows.into_iter().map(|row| Ok((ServiceId(row.text("service_id")?), row.int("found")?))).collect()
+    }
+
     /// Those of these providers that readers see at the generation, with everything below them.
     pub async fn copied_providers(
         &self,
@@ -210,7 +218,7 @@ async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result
 
     let mut ordinals: HashMap<(i64, i64), usize> = HashMap::new();
     let sql = format!(
-        "SELECT content_id, ordinal, bundle_id, name, attributes FROM bundle WHERE content_id IN ({marks}) \
+        "SELECT content_id, ordinal, bundle_id, name, attributes, source_cas FROM bundle WHERE content_id IN ({marks}) \
          ORDER BY content_id, ordinal"
     );
     for row in session.fetch_all(sql, &values).await?.into_iter() {
@@ -219,6 +227,7 @@ async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result
             id: row.text("bundle_id")?,
             name: row.optional_text("name")?,
             attributes: Attributes(row.text("attributes")?),
+            source_cas: row.optional_int("source_cas")?,
             fields: Vec::new(),
         };
         for place in places.get(&content_id).into_iter().flatten() {

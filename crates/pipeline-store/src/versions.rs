@@ -41,6 +41,8 @@ pub(crate) struct Document<'a> {
     pub(crate) id: &'a str,
     pub(crate) name: Option<&'a str>,
     pub(crate) attributes: &'a Attributes,
+    /// Kept with the row and no part of its digest: a document that was written anew without a change costs nothing.
+    pub(crate) source_cas: Option<i64>,
 }
 
 impl<'a> Table<'a> {
@@ -122,20 +124,30 @@ async fn insert_open(
 ) -> Result<(), Error> {
     match table {
         Table::Services => {
-            let into = "INSERT INTO provider_service (service_id, valid_from, valid_to, name, attributes, digest)";
+            let into = "INSERT INTO provider_service \
+                        (service_id, valid_from, valid_to, name, attributes, digest, source_cas)";
             let mut insert = Insert::new(session, packet_limit, into);
             for (document, digest) in changed {
-                let Document { id, name, attributes } = **document;
-                let row = [id.into(), generation.into(), OPEN.into(), name.into(), attributes.into(), (*digest).into()];
+                let Document { id, name, attributes, source_cas } = **document;
+                let row = [
+                    id.into(),
+                    generation.into(),
+                    OPEN.into(),
+                    name.into(),
+                    attributes.into(),
+                    (*digest).into(),
+                    source_cas.into(),
+                ];
                 insert.row(session, row).await?;
             }
             insert.finish(session).await?;
         }
         Table::Providers(service) | Table::Contents(service) => {
-            let into = "INSERT INTO provider (service_id, provider_id, valid_from, valid_to, name, attributes, digest)";
+            let into = "INSERT INTO provider \
+                        (service_id, provider_id, valid_from, valid_to, name, attributes, digest, source_cas)";
             let mut insert = Insert::new(session, packet_limit, into);
             for (document, digest) in changed {
-                let Document { id, name, attributes } = **document;
+                let Document { id, name, attributes, source_cas } = **document;
                 let row = [
                     service.into(),
                     id.into(),
@@ -144,6 +156,7 @@ async fn insert_open(
                     name.into(),
                     attributes.into(),
                     (*digest).into(),
+                    source_cas.into(),
                 ];
                 insert.row(session, row).await?;
             }

@@ -51,6 +51,8 @@ mod prune;
 mod readback;
 #[path = "contract/readers.rs"]
 mod readers;
+#[path = "contract/ready.rs"]
+mod ready;
 #[path = "contract/redelivery.rs"]
 mod redelivery;
 #[path = "contract/rejects.rs"]
@@ -63,6 +65,8 @@ mod rollback;
 mod runs;
 #[path = "contract/schema.rs"]
 mod schema;
+#[path = "contract/source_versions.rs"]
+mod source_versions;
 #[path = "contract/target.rs"]
 mod target;
 #[path = "contract/world.rs"]

@@ -1,10 +1,14 @@
 //! What was switched and is still to be told to others.
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_core::{
+    contracts::Activated,
+    ids::{Generation, RunId, ServiceId},
+};
 
 use super::ServiceActivation;
 use crate::{
-    Error, Store,
+    BEFORE_THE_FIRST, Error, Move, Store,
+    clock::now_ms,
     database::{Context, Row, Session, Value},
     insert::{IN_LIST, in_list},
 };
@@ -46,6 +50,34 @@ impl Store {
         session.commit().await
     }
 
+    /// What readers see of these services after a rollback, to be told like a switch: with an epoch above all before it
+    /// and the older generation. A service that was taken back before its first generation is gone.
+    pub async fn rolled_back(&self, plan: &[Move]) -> Result<Vec<ServiceActivation>, Error> {
+        let mut session = self.database.session(Context::new("list", "rolled back services")).await?;
+        let sql = format!("{ACTIVATIONS} WHERE r.generation = ? AND s.service_id = ?");
+        let mut found = Vec::with_capacity(plan.len());
+        for each in plan {
+            let gone = each.to == BEFORE_THE_FIRST;
+            let run_of = if gone { each.from } else { each.to };
+            let rows = session.fetch_all(sql.clone(), &[run_of.into(), (&each.service_id).into()]).await?;
+            for row in rows.into_iter() {
+                let shown = from_row(&row)?;
+                let count = |number: i64| if gone { 0 } else { number };
+                found.push(ServiceActivation {
+                    generation: each.to,
+                    epoch: each.epoch.saturating_add(1),
+                    removed: !each.visible_after,
+                    providers: count(shown.providers),
+                    bundles: count(shown.bundles),
+                    subscription_fields: count(shown.subscription_fields),
+                    duration_ms: now_ms().saturating_sub(row.int("requested_at_ms")?).max(0),
+                    ..shown
+                });
+            }
+        }
+        Ok(found)
+    }
+
     /// What was switched by a run: one service, or all.
     pub(super) async fn activations(
         &self,
@@ -59,6 +91,22 @@ impl Store {
         let which = if only.is_some() { " AND s.service_id = ?" } else { "" };
         let sql = format!("{ACTIVATIONS} WHERE s.run_id = ? AND s.state = 'activated'{which} ORDER BY s.service_id");
         fetch(&mut session, sql, &values).await
+    }
+}
+
+impl From<ServiceActivation> for Activated {
+    fn from(activation: ServiceActivation) -> Self {
+        Self {
+            run_id: activation.run_id.to_string(),
+            generation: activation.generation.0,
+            service_id: activation.service_id.0,
+            epoch: activation.epoch,
+            removed: activation.removed,
+            providers: activation.providers,
+            bundles: activation.bundles,
+            subscription_fields: activation.subscription_fields,
+            duration_ms: activation.duration_ms,
+        }
     }
 }
 

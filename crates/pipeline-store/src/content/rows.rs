@@ -40,8 +40,11 @@ pub(super) async fn insert(
     contents: &[Content],
     numbers: &HashMap<&ProviderId, i64>,
 ) -> Result<Written, Error> {
-    let mut bundles =
-        Insert::new(session, packet_limit, "INSERT INTO bundle (content_id, ordinal, bundle_id, name, attributes)");
+    let mut bundles = Insert::new(
+        session,
+        packet_limit,
+        "INSERT INTO bundle (content_id, ordinal, bundle_id, name, attributes, source_cas)",
+    );
     let mut fields = Insert::new(
         session,
         packet_limit,
@@ -116,8 +119,15 @@ impl TooLarge<'_> {
     }
 }
 
-fn bundle_row(number: i64, ordinal: i64, bundle: &Bundle) -> [Value<'_>; 5] {
-    [number.into(), ordinal.into(), (&bundle.id).into(), bundle.name.as_deref().into(), (&bundle.attributes).into()]
+fn bundle_row(number: i64, ordinal: i64, bundle: &Bundle) -> [Value<'_>; 6] {
+    [
+        number.into(),
+        ordinal.into(),
+        (&bundle.id).into(),
+        bundle.name.as_deref().into(),
+        (&bundle.attributes).into(),
+        bundle.source_cas.into(),
+    ]
 }
 
 fn field_row(number: i64, bundle_ordinal: i64, ordinal: i64, field: &SubscriptionField) -> [Value<'_>; 10] {

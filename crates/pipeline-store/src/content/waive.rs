@@ -43,7 +43,7 @@ impl Store {
         reject(&mut session, self.packet_limit, key, &waived, waiver).await?;
         record(&mut session, key, &stored).await?;
         waiver.settle(&mut session, outcome).await?;
-        session.commit().await?;
+        waiver.commit(session).await?;
         Ok(Some(outcome))
     }
 }

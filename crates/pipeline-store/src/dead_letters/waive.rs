@@ -14,9 +14,11 @@
 //! Waived providers are a person's decision and do not count against the run's tolerance, which is for what nobody has
 //! looked at. They are among the rejects all the same: the run ends with rejects.
 
+use std::collections::HashSet;
+
 use pipeline_core::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
-    ids::{Generation, ServiceId},
+    ids::{BatchNo, Generation, RunId, ServiceId},
 };
 
 use super::{DeadLetter, LetterState};
@@ -57,19 +59,45 @@ pub(crate) struct Waiver<'a> {
     /// For each reject: who, and why.
     pub(crate) reason: String,
     deed: &'a Deed<'a>,
+    /// Everything is done but the commit.
+    pub(crate) rehearsal: bool,
 }
 
 impl Store {
     /// Gives an open letter up and closes what waits for it. `deed.result` is replaced by what came of it.
     pub async fn waive(&self, letter: &DeadLetter, deed: &Deed<'_>) -> Result<Waived, Error> {
+        self.close_for(letter, deed, false).await.map(|(waived, _)| waived)
+    }
+
+    /// What [`Store::waive`] would come to for each of these letters, one after the other: the same transactions,
+    /// rolled back. What one of them closes holds nothing any more for the next.
+    pub async fn rehearse_waive(&self, letters: &[DeadLetter], deed: &Deed<'_>) -> Result<Vec<Waived>, Error> {
+        let mut closed = HashSet::new();
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let (waived, part) = self.close_for(letter, deed, true).await?;
+            let again = part.is_some_and(|part| !closed.insert(part));
+            outcomes.push(if again { Waived::Nothing } else { waived });
+        }
+        Ok(outcomes)
+    }
+
+    /// Gives the part that was closed, too.
+    async fn close_for(
+        &self,
+        letter: &DeadLetter,
+        deed: &Deed<'_>,
+        rehearsal: bool,
+    ) -> Result<(Waived, Option<Part>), Error> {
         if letter.state != LetterState::Open {
-            return Ok(Waived::NotOpen);
+            return Ok((Waived::NotOpen, None));
         }
         let waiver = Waiver {
             letter_id: letter.id,
             place: format!("dead letter {}", letter.id),
             reason: format!("waived by {}: {}", deed.who, deed.why),
             deed,
+            rehearsal,
         };
         let run = match letter.run_id {
             Some(id) => self.run(id).await?.filter(|run| run.state == RunState::Running),
@@ -80,7 +108,7 @@ impl Store {
             None => Held::Nothing,
         };
         let closed = match held {
-            Held::Undiscovered => return Ok(Waived::Undiscovered),
+            Held::Undiscovered => return Ok((Waived::Undiscovered, None)),
             Held::Nothing => None,
             Held::Batch(key) => self.waive_batch(&key, &waiver).await?,
             Held::Plan(run, generation, service) => {
@@ -88,16 +116,19 @@ impl Store {
             }
         };
         match closed {
-            Some(waived) => Ok(waived),
+            Some(waived) => Ok((waived, Some((letter.run_id, letter.service_id.clone(), letter.batch_no)))),
             None => {
                 let mut session = self.database.begin(Context::new("waive dead letter", letter.id.to_string())).await?;
                 waiver.settle(&mut session, Waived::Nothing).await?;
-                session.commit().await?;
-                Ok(Waived::Nothing)
+                waiver.commit(session).await?;
+                Ok((Waived::Nothing, None))
             }
         }
     }
 }
+
+/// What a letter was about: once closed, it holds no other letter of it either.
+type Part = (Option<RunId>, Option<ServiceId>, Option<BatchNo>);
 
 /// What may wait for a letter; its transaction decides.
 enum Held<'a> {
@@ -136,6 +167,14 @@ impl Waiver<'_> {
             )
             .await?;
         audit::record(session, &Deed { result: &waived.to_string(), ..*self.deed }).await
+    }
+
+    /// Ends the transaction; a rehearsal's is rolled back.
+    pub(crate) async fn commit(&self, session: Session) -> Result<(), Error> {
+        if self.rehearsal {
+            return Ok(());
+        }
+        session.commit().await
     }
 }
 

@@ -63,6 +63,8 @@ fn fault(error: &sqlx::Error) -> Fault {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => Fault::Unavailable,
+        // A value that the driver cannot send: too large for the server, which it does not have to see for that.
+        sqlx::Error::Encode(_) => Fault::ValueRefused,
         // The enum may grow; what is not known is our fault until looked at.
         _ => Fault::Disagreement,
     }

@@ -8,11 +8,13 @@ pub const ERRORS: &[ErrorPage] = &[
         code: "SLUICE-STORE-001",
         title: "the database is not available",
         cause: "The target could not be reached, is shutting down, is read-only, has no connection left for this \
-                account, has no space left, or does not have the database named in `target.url`; or somebody holds \
-                rows locked for longer than a transaction takes, such as a worker that was frozen.",
+                account, has no space left, or does not have the database named in `target.url`; a statement had no \
+                answer within `target.statement_timeout_ms`; or somebody holds rows locked for longer than a \
+                transaction takes, such as a worker that was frozen.",
         remedy: "Nothing is lost: the stage holds its messages and tries again by itself. Check that the server runs \
                  and that `target.url` names it, that the disk is not full, and that `max_connections` of the server \
-                 covers `target.max_connections` of all processes together.",
+                 covers `target.max_connections` of all processes together. The locks of a frozen worker end when it \
+                 goes on, and after `target.session_timeout_ms` at the latest.",
     },
     ErrorPage {
         code: "SLUICE-STORE-002",
@@ -26,16 +28,18 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-STORE-003",
         title: "the answer to a commit was lost",
-        cause: "The connection broke between the commit and its answer, so that the transaction may have happened or \
-                not.",
-        remedy: "Nothing: the message is handled again, begins by reading the ledger, and does only what is missing.",
+        cause: "The connection broke between the commit and its answer, or the answer did not come within \
+                `target.statement_timeout_ms`, so that the transaction may have happened or not.",
+        remedy: "Nothing: the message is handled again, uses up no attempt, begins by reading the ledger, and does \
+                 only what is missing.",
     },
     ErrorPage {
         code: "SLUICE-STORE-004",
         title: "the database refuses a value",
-        cause: "A value is too long or out of range for its column, or one row is larger than the server's \
-                `max_allowed_packet`. Sources check these bounds, so that this is rare.",
-        remedy: "The dead letter names the batch. Raise `max_allowed_packet` if rows are meant to be so large, or \
+        cause: "A value is too long or out of range for its column, or a statement is larger than the server's \
+                `max_allowed_packet`. Sources check the bounds of columns, and a document whose row is larger than \
+                half of such a packet rejects its provider with `SLUICE-DOC-007`, so that this is rare.",
+        remedy: "The dead letter names the batch. Raise `max_allowed_packet` if values are meant to be so large, or \
                  repair the document, then replay the dead letter.",
     },
     ErrorPage {

@@ -6,7 +6,7 @@ use super::{
     ERRORS, Error,
     fault::{Fault, mysql_fault, sqlite_fault},
 };
-use crate::database::Context;
+use crate::database::{Context, Value, mysql_arguments};
 
 #[test]
 fn server_numbers_are_judged_before_sqlstates() {
@@ -34,12 +34,22 @@ fn sqlite_extended_codes_are_judged_by_their_primary_code() {
 }
 
 #[test]
-fn a_commit_without_an_answer_is_unknown_and_tried_again() {
+fn a_commit_without_an_answer_is_unknown_and_uses_up_no_attempt() {
     let context = Context::new("store batch", "r/s/0");
     let cut = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
     let error = Error::commit(&context, cut);
     assert!(matches!(error, Error::CommitUnknown { .. }));
-    assert_eq!(error.disposition(), Disposition::Retry);
+    assert_eq!(error.disposition(), Disposition::Unavailable);
+}
+
+#[test]
+fn values_larger_than_a_packet_are_refused_before_they_are_sent() {
+    let text = "x".repeat(1_000);
+    let values = [Value::Text(&text)];
+    assert!(mysql_arguments(&values, 2_000).is_ok());
+    let refused = mysql_arguments(&values, 1_000).err().unwrap();
+    let error = Error::statement(&Context::new("store batch", "r/s/0"), refused);
+    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! One query for each promise that rows alone can break.
 
+use pipeline_core::ids::Generation;
+
 use super::Statement;
 
 /// The versioned tables, and what names a row of theirs.
@@ -105,6 +107,23 @@ fn contents() -> Vec<Statement> {
             detail: |content, bundle| format!("content {} has no bundle {}", number(content), number(bundle)),
         },
         Statement {
+            invariant: "I6",
+            subject: "content of provider",
+            sql: format!(
+                "SELECT c.service_id AS service, c.provider_id AS other, c.content_id AS found, \
+                 c.valid_from AS expected FROM provider_content c \
+                 WHERE c.content_id < c.valid_from * {each} OR c.content_id >= (c.valid_from + 1) * {each}",
+                each = crate::content::content_id(Generation(1), 0)
+            ),
+            detail: |content, from| {
+                format!(
+                    "content {} was not written by generation {}, which it begins with",
+                    number(content),
+                    number(from)
+                )
+            },
+        },
+        Statement {
             invariant: "I2",
             subject: "content of provider",
             sql: "SELECT c.service_id AS service, c.provider_id AS other, c.content_id AS found, NULL AS expected \
@@ -136,6 +155,24 @@ fn pointers() -> Vec<Statement> {
             subject: "pointer of service",
             sql: astray("previous"),
             detail: |found, _| format!("it came from generation {}, which never switched the service", number(found)),
+        },
+        // A rollback exchanges the two, a switch moves one into the other.
+        Statement {
+            invariant: "I6",
+            subject: "pointer of service",
+            sql: "SELECT a.service_id AS service, NULL AS other, a.generation AS found, MAX(r.generation) AS expected \
+                  FROM active_generation a JOIN sync_service s ON s.service_id = a.service_id \
+                  AND s.state = 'activated' JOIN sync_run r ON r.run_id = s.run_id \
+                  GROUP BY a.service_id, a.generation, a.previous \
+                  HAVING MAX(r.generation) <> a.generation AND MAX(r.generation) <> COALESCE(a.previous, 0)"
+                .to_owned(),
+            detail: |found, newest| {
+                format!(
+                    "it points to generation {} and did not come from {}, the newest of the service",
+                    number(found),
+                    number(newest)
+                )
+            },
         },
         Statement {
             invariant: "I5",

@@ -40,7 +40,9 @@ impl Store {
             )
             .await?;
         waiver.settle(&mut plan.session, Waived::Plan).await?;
-        plan.finish().await?;
+        if !waiver.rehearsal {
+            plan.finish().await?;
+        }
         Ok(true)
     }
 }

@@ -170,7 +170,7 @@ on_both! {
         let service = "s0".into();
         run.plan(&service).await;
         let letter = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 1, "s0/1").await;
-        assert_eq!(target.store.waive(&letter, &DEED).await.unwrap(), Waived::Batch { providers: 3 });
+        assert_eq!(waive(target, &letter).await, Waived::Batch { providers: 3 });
         let (key, subtrees) = run.batches(&service).await.into_iter().next().unwrap();
         target.store.store_batch(&key, subtrees).await.unwrap();
         let progress = run.progress().await;
@@ -189,7 +189,7 @@ on_both! {
         run.store_service(&"s0".into()).await;
         let letter = give_up(&target.store, run.run.run_id, ServiceDiscovered::TOPIC, 1, "s1").await;
         assert!(run.progress().await.blocked.is_some());
-        assert_eq!(target.store.waive(&letter, &DEED).await.unwrap(), Waived::Plan);
+        assert_eq!(waive(target, &letter).await, Waived::Plan);
         assert!(matches!(run.activate(&"s1".into()).await, Outcome::Activated(_)));
         assert_eq!(run.progress().await.run.state, RunState::Activated);
         let mut expected = new.clone();
@@ -205,17 +205,17 @@ on_both! {
         let run = Sync::open(&target.store, &world, request(PerService)).await;
         let id = run.run.run_id;
         let whole = give_up(&target.store, id, RunRequested::TOPIC, 0, &id.to_string()).await;
-        assert_eq!(target.store.waive(&whole, &DEED).await.unwrap(), Waived::Undiscovered);
+        assert_eq!(waive(target, &whole).await, Waived::Undiscovered);
         run.load().await;
         let stored = give_up(&target.store, id, BatchPlanned::TOPIC, 1, "s0/0").await;
         let planned = give_up(&target.store, id, ServiceDiscovered::TOPIC, 2, "s0").await;
         let foreign = give_up(&target.store, id, BatchPlanned::TOPIC, 3, "nobody/9").await;
         let other = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 4, "s0/0").await;
         for letter in [&stored, &planned, &foreign, &other, &whole] {
-            assert_eq!(target.store.waive(letter, &DEED).await.unwrap(), Waived::Nothing);
+            assert_eq!(waive(target, letter).await, Waived::Nothing);
             let letter = target.store.dead_letter(letter.id).await.unwrap().unwrap();
             assert_eq!(letter.state, LetterState::Waived);
-            assert_eq!(target.store.waive(&letter, &DEED).await.unwrap(), Waived::NotOpen);
+            assert_eq!(waive(target, &letter).await, Waived::NotOpen);
         }
         assert_eq!(target.count("sync_reject").await, 0);
         assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was waived");
@@ -231,7 +231,7 @@ on_both! {
         run.plan(&service).await;
         let waived = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 0, "s0/0").await;
         let open = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 1, "s0/1").await;
-        target.store.waive(&waived, &DEED).await.unwrap();
+        waive(target, &waived).await;
         assert!(run.progress().await.blocked.is_some());
         let retried = target.store.retry_run(run.run.run_id, ("ada@desk", "mended")).await.unwrap().unwrap();
         assert_eq!(retried.batches, 1);
@@ -250,6 +250,16 @@ on_both! {
         assert_eq!((audits.len(), audits[0].what.as_str(), audits[0].why.as_str()), (1, "run abort", "gone for good"));
         assert_eq!(target.store.audits(10).await.unwrap()[1].result, "done");
     }
+}
+
+/// Waives a letter, after a rehearsal that has to say the same and change nothing.
+async fn waive(target: &Target, letter: &DeadLetter) -> Waived {
+    let rehearsed = target.store.rehearse_waive(&[letter.clone(), letter.clone()], &DEED).await.unwrap();
+    assert_eq!(target.store.rehearse_waive(&[letter.clone(), letter.clone()], &DEED).await.unwrap(), rehearsed);
+    let waived = target.store.waive(letter, &DEED).await.unwrap();
+    let closes = matches!(waived, Waived::Batch { .. } | Waived::Plan);
+    assert_eq!(rehearsed, [waived, if closes { Waived::Nothing } else { waived }]);
+    waived
 }
 
 async fn waive_a_batch(target: &Target, mode: ActivationMode) {
@@ -272,7 +282,7 @@ async fn waive_a_batch(target: &Target, mode: ActivationMode) {
     run.activate(&"s0".into()).await;
     assert!(run.progress().await.blocked.is_some());
 
-    assert_eq!(target.store.waive(&letter, &DEED).await.unwrap(), Waived::Batch { providers: 1 });
+    assert_eq!(waive(target, &letter).await, Waived::Batch { providers: 1 });
     let progress = run.progress().await;
     assert_eq!((progress.blocked, progress.providers.rejected), (None, 1));
     // The message that comes late after all finds the batch closed.

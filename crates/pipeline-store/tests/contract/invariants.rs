@@ -52,7 +52,17 @@ on_both! {
         let content = "SELECT content_id FROM provider_content";
 
         // Each: break, what must be named, mend.
-        let cases: [(&str, &str, &str, String); 9] = [
+        let cases: [(&str, &str, &str, String); 11] = [
+            (
+                "I6", "pointer of service `s1`",
+                "UPDATE active_generation SET generation = 0 WHERE service_id = 's1'",
+                "UPDATE active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
+            ),
+            (
+                "I6", "content of provider `s0`/`p1`",
+                &format!("UPDATE provider_content SET content_id = content_id - 4294967296 {one}"),
+                format!("UPDATE provider_content SET content_id = content_id + 4294967296 {one}"),
+            ),
             (
                 "I2", "provider `s0`/`p1`",
                 &format!("UPDATE provider SET valid_to = 1 {one}"),
@@ -117,5 +127,27 @@ on_both! {
         let found = target.store.check_invariants().await.unwrap();
         assert!(found.iter().filter(|each| each.subject.starts_with("bundles of provider")).count() == 6, "{found:?}");
         assert!(found.iter().filter(|each| each.subject.starts_with("subscription field `")).count() == 12, "{found:?}");
+    }
+
+    async fn a_switch_that_is_due_for_minutes_is_named(target: &Target) {
+        for mode in [PerService, WholeRun] {
+            let world = World::new(2, 2, 1, 1);
+            let run = Sync::open(&target.store, &world, request(mode)).await;
+            run.discover().await;
+            for service in run.services().await {
+                run.plan(&service).await;
+                run.store_service(&service).await;
+            }
+            assert_eq!(target.store.check_invariants().await.unwrap(), [], "it was complete just now");
+            // The same, an hour ago.
+            for (table, column) in [("sync_run", "started_at_ms"), ("sync_service", "planned_at_ms")] {
+                damage(target, &format!("UPDATE {table} SET {column} = {column} - 3600000 WHERE {column} > 0")).await;
+            }
+            damage(target, "UPDATE sync_batch SET stored_at_ms = stored_at_ms - 3600000").await;
+            let found = target.store.check_invariants().await.unwrap();
+            assert_eq!(found.iter().map(|each| each.invariant).collect::<Vec<_>>(), ["I7", "I7"], "{found:?}");
+            target.store.abort_run(run.run.run_id, "seen").await.unwrap().unwrap();
+            assert_eq!(target.store.check_invariants().await.unwrap(), []);
+        }
     }
 }

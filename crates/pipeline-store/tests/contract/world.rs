@@ -58,6 +58,7 @@ impl World {
             id: id.as_str().into(),
             name: node.name.clone(),
             attributes: Attributes(node.attributes.clone()),
+            source_cas: None,
         };
         self.services.iter().map(document).collect()
     }
@@ -68,6 +69,7 @@ impl World {
             id: id.as_str().into(),
             name: node.name.clone(),
             attributes: Attributes(node.attributes.clone()),
+            source_cas: None,
         };
         self.services.get(service).into_iter().flat_map(|node| &node.providers).map(document).collect()
     }
@@ -141,6 +143,7 @@ pub fn new_bundle(id: &str, fields: usize) -> Bundle {
         id: id.to_owned(),
         name: Some(format!("Bundle {id}")),
         attributes: Attributes::empty(),
+        source_cas: None,
         fields: (0..fields).map(field).collect(),
     }
 }

@@ -192,6 +192,7 @@ async fn discover(store: &Store, run: RunId, documents: &ServiceDocuments) -> Re
             id: service_id(service),
             name: Some(format!("v{says}")),
             attributes: Attributes::empty(),
+            source_cas: None,
         };
         match document {
             Document::Absent => {}
@@ -228,6 +229,7 @@ async fn plan(
             id: provider_id(provider),
             name: Some(format!("v{says}")),
             attributes: Attributes::empty(),
+            source_cas: None,
         };
         match document {
             Document::Absent => {}
@@ -287,6 +289,7 @@ fn bundles(content: u8) -> Vec<Bundle> {
         id: format!("b{place}"),
         name: Some(format!("c{content}")),
         attributes: Attributes::empty(),
+        source_cas: None,
         // The first one has what the others do not.
         fields: (0..if place == 0 { fields + 1 - bundles } else { 1 }).map(field).collect(),
     };

@@ -1,0 +1,32 @@
+//! Whether a store knows that its database is there, also when nobody works with it.
+
+use pipeline_core::disposition::{Classify, Disposition};
+use testkit::proxy::{Fault, Proxy};
+
+use crate::target::{Target, connect};
+
+on_both! {
+    async fn a_database_that_is_there_is_ready(target: &Target) {
+        target.store.ready().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_is_not_ready_and_is_ready_again_when_it_is_back() {
+    let target = Target::mysql().await;
+    let (_, rest) = target.url.split_once('@').unwrap();
+    let (server, _) = rest.split_once('/').unwrap();
+    let address = server.replace("localhost", "127.0.0.1");
+    let proxy = Proxy::to(&address);
+    let store = connect(&target.url.replace(server, &proxy.address())).await;
+    store.ready().await.unwrap();
+    for fault in [Fault::Refuse, Fault::HalfOpen] {
+        proxy.set(fault);
+        proxy.cut();
+        let error = store.ready().await.unwrap_err();
+        assert_eq!(error.disposition(), Disposition::Unavailable, "{error}");
+        assert!(error.to_string().contains("could not reach"), "{error}");
+        proxy.set(Fault::None);
+        store.ready().await.unwrap();
+    }
+}
