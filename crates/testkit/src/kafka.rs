@@ -1,9 +1,14 @@
 //! A Kafka broker of one node, in KRaft mode, with automatic creation of topics off.
+//!
+//! It has two doors. Clients of [`Kafka::bootstrap`] go straight in. Behind [`Kafka::link`] stands a fault proxy: the
+//! broker listens on a second port and tells those who come that way the proxy's address as its own, so that all their
+//! connections pass the proxy.
 
 use std::{fs, path::Path, process::Command, sync::OnceLock};
 
 use crate::{
     janitor, ports,
+    proxy::Proxy,
     server::{Running, START_DEADLINE, start_with_retry},
     stack,
 };
@@ -17,6 +22,7 @@ static SHARED: OnceLock<Kafka> = OnceLock::new();
 /// A running broker.
 pub struct Kafka {
     port: u16,
+    link: Proxy,
     running: Running,
 }
 
@@ -36,6 +42,11 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The link to the broker that can be hurt; its address is one for clients too.
+    pub fn link(&self) -> &Proxy {
+        &self.link
+    }
+
     /// The broker's process id.
     pub fn process_id(&self) -> u32 {
         self.running.id()
@@ -43,9 +54,12 @@ impl Kafka {
 
     fn try_start() -> Result<Self, String> {
         let folder = janitor::new_folder("kafka");
-        let port = ports::free();
+        let (port, port_behind_link) = (ports::free(), ports::free());
+        let link = Proxy::to(&format!("127.0.0.1:{port_behind_link}"));
         let properties = PROPERTIES
             .replace("@PORT@", &port.to_string())
+            .replace("@PORT_BEHIND_LINK@", &port_behind_link.to_string())
+            .replace("@LINK@", &link.address())
             .replace("@CONTROLLER_PORT@", &ports::free().to_string())
             .replace("@DATA@", &folder.join("data").display().to_string());
         let properties_file = folder.join("server.properties");
@@ -60,7 +74,7 @@ impl Kafka {
         running.wait_ready(START_DEADLINE, || {
             fs::read_to_string(&log).is_ok_and(|text| text.contains("Kafka Server started"))
         })?;
-        Ok(Self { port, running })
+        Ok(Self { port, link, running })
     }
 }
 

@@ -5,8 +5,11 @@
 //! | [`mariadb`] | a database server, shared by the tests of one process, with a fresh database for each |
 //! | [`kafka`], [`registry`] | a broker of one node, and a schema registry with the Confluent API |
 //! | [`stack`] | all three, started side by side |
+//! | [`connect`] | Kafka Connect with a JDBC sink, to be measured against |
+//! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
 //! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
+//! | [`usage`] | memory, file handles, threads and connections that a process holds |
 //! | [`wait`] | waiting for a condition, never for a time |
 //!
 //! Everything that a test process starts lives in one folder, `sluice-tests/NAME-PID` in the system's temporary
@@ -21,6 +24,8 @@
     reason = "test code: a server that cannot start is a failed test, and a panic is how a test fails"
 )]
 
+pub mod connect;
+pub mod couchbase;
 pub mod http;
 mod janitor;
 pub mod kafka;
@@ -31,4 +36,5 @@ pub mod proxy;
 pub mod registry;
 mod server;
 pub mod stack;
+pub mod usage;
 pub mod wait;

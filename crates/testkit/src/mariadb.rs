@@ -76,7 +76,13 @@ impl MariaDb {
 
     /// A server of one's own, to be stopped and hurt.
     pub fn start() -> Self {
-        start_with_retry(Self::try_start)
+        Self::start_with(&[])
+    }
+
+    /// A server of one's own with more options, such as `--innodb-flush-log-at-trx-commit=1`; they win over those that
+    /// every server here has.
+    pub fn start_with(options: &[&str]) -> Self {
+        start_with_retry(|| Self::try_start(options))
     }
 
     /// The administrator's URL of a database, with the password in it.
@@ -108,7 +114,7 @@ impl MariaDb {
         Self { administrator, loader, running: None }
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(options: &[&str]) -> Result<Self, String> {
         let folder = janitor::new_folder("mariadb");
         let data = folder.join("data");
         let user = system_user();
@@ -125,7 +131,8 @@ impl MariaDb {
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--max-connections=300"])
             .args(["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=128M", "--performance-schema=OFF"])
             // Durable against a killed server, not against a killed machine: tests kill servers.
-            .args(["--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"]);
+            .args(["--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"])
+            .args(options);
         let mut running = Running::start("mariadbd", &folder, &mut command);
         running.wait_ready(START_DEADLINE, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         let root = Account::local(port, "root", "");
@@ -186,6 +193,16 @@ impl Account {
     /// URL of a database with the password in it.
     pub fn url_with_password(&self, database: &str) -> String {
         format!("mysql://{}:{}@{}:{}/{database}", self.user, self.password, self.host, self.port)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// The password.

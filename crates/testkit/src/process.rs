@@ -187,11 +187,12 @@ impl Ended {
     }
 }
 
-/// The binary in the target folder that this test was built into.
-fn path_of(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_else(|error| panic!("could not find this test's path: {error}"));
-    // target/debug/deps/test-hash: binaries lie one folder up.
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("a test lies in a folder of the target folder");
+/// The binary in the target folder that this program was built into.
+pub fn path_of(name: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_else(|error| panic!("could not find this program's path: {error}"));
+    // A binary is target/debug/NAME; a test is target/debug/deps/NAME-HASH.
+    let folder = this.parent().expect("a program lies in a folder");
+    let profile = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let path = profile.join(name);
     assert!(
         path.exists(),

@@ -1,10 +1,10 @@
-//! A TCP proxy on one link that misbehaves when told to: slow, narrow, cut, refusing, half-open, or deaf in one
-//! direction.
+//! A TCP proxy on one link that misbehaves when told to: slow, narrow, cut, refusing, half-open, deaf in one direction,
+//! or answering something else than the server would.
 //!
 //! A client is configured with the proxy's address instead of the server's; the fault is changed while both talk. What
 //! a fault holds back is held, not lost, and flows on when the fault is gone: TCP loses no bytes, it only loses
-//! connections, and that is what [`Proxy::cut`] does. A broker of Kafka cannot be put behind it, because it tells its
-//! clients another address; it is killed and stopped instead.
+//! connections, and that is what [`Proxy::cut`] does. A broker of Kafka tells its clients an address of its own, so it
+//! has to be told the proxy's: see [`Kafka::link`](crate::kafka::Kafka::link).
 
 use std::{
     future::Future,
@@ -51,6 +51,9 @@ pub enum Fault {
     HalfOpen,
     /// Nothing arrives in this direction any more.
     OneWay(Direction),
+    /// Whoever opens a connection and says something gets this answer, then the end; the server hears nothing. Open
+    /// connections go on until they are cut.
+    Answer(&'static str),
 }
 
 /// A direction of a link.
@@ -66,7 +69,14 @@ pub enum Direction {
 pub struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
-    open: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
+}
+
+/// Connections of clients.
+#[derive(Debug, Default)]
+struct Seen {
+    open: AtomicUsize,
+    ever: AtomicUsize,
 }
 
 /// What the connections watch.
@@ -82,7 +92,7 @@ struct State {
 struct Link {
     server: SocketAddr,
     state: watch::Receiver<State>,
-    open: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
 }
 
 // === impl Proxy ===
@@ -93,17 +103,27 @@ impl Proxy {
         let server = server.parse().unwrap_or_else(|error| panic!("`{server}` is no address: {error}"));
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
         let (state, watched) = watch::channel(State::default());
-        let open = Arc::new(AtomicUsize::new(0));
-        let link = Link { server, state: watched, open: Arc::clone(&open) };
-        let listener = runtime().block_on(TcpListener::bind(address));
+        let seen = Arc::new(Seen::default());
+        let link = Link { server, state: watched, seen: Arc::clone(&seen) };
+        // Bound by the standard library: a test that is asynchronous itself may not block on another runtime.
+        let listener = std::net::TcpListener::bind(address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            let _inside = runtime().enter();
+            TcpListener::from_std(listener)
+        });
         let listener = listener.unwrap_or_else(|error| panic!("could not listen on {address}: {error}"));
         runtime().spawn(listen(listener, address, link));
-        Self { address, state, open }
+        Self { address, state, seen }
     }
 
     /// The address for clients, `127.0.0.1:port`.
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// The port of that address.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Changes the fault, for open connections too.
@@ -118,7 +138,12 @@ impl Proxy {
 
     /// Number of connections that clients hold open.
     pub fn connections(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        self.seen.open.load(Ordering::SeqCst)
+    }
+
+    /// Number of connections that were ever accepted.
+    pub fn accepted(&self) -> usize {
+        self.seen.ever.load(Ordering::SeqCst)
     }
 }
 
@@ -161,12 +186,18 @@ async fn listen(mut listener: TcpListener, address: SocketAddr, link: Link) {
 
 /// One connection, until an end closes it or it is cut.
 async fn connection(mut client: TcpStream, link: Link) {
-    link.open.fetch_add(1, Ordering::SeqCst);
+    link.seen.ever.fetch_add(1, Ordering::SeqCst);
+    link.seen.open.fetch_add(1, Ordering::SeqCst);
     let cut = until_cut(link.state.clone());
     tokio::pin!(cut);
     let mut state = link.state.clone();
-    let half_open = state.borrow().fault == Fault::HalfOpen;
-    if half_open {
+    let fault = state.borrow().fault;
+    if let Fault::Answer(text) = fault {
+        tokio::select! {
+            () = cut => reset(&client),
+            answered = answer(&mut client, text) => drop(answered),
+        }
+    } else if fault == Fault::HalfOpen {
         tokio::select! {
             () = &mut cut => {}
             ended = state.wait_for(|state| state.fault != Fault::HalfOpen) => drop(ended),
@@ -190,7 +221,19 @@ async fn connection(mut client: TcpStream, link: Link) {
     } else {
         reset(&client);
     }
-    link.open.fetch_sub(1, Ordering::SeqCst);
+    link.seen.open.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Answers the first bytes that come, and takes the rest until the client ends too: closing earlier would reset the
+/// connection, and the client might never read the answer.
+async fn answer(client: &mut TcpStream, text: &str) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    if client.read(&mut buffer).await? > 0 {
+        client.write_all(text.as_bytes()).await?;
+        client.shutdown().await?;
+        while client.read(&mut buffer).await? > 0 {}
+    }
+    Ok(())
 }
 
 /// Makes the next close of this stream a reset. One that is closed already needs none.

@@ -12,6 +12,7 @@ use crate::{kafka::Kafka, mariadb::MariaDb, registry::Registry};
 mod location;
 
 const POM: &str = include_str!("../servers/pom.xml");
+const PEERS_POM: &str = include_str!("../servers/peers.pom.xml");
 const LOG_SETTINGS: &str = include_str!("../servers/log4j2.properties");
 
 /// Kafka, a registry and a database, all running.
@@ -41,15 +42,26 @@ impl Stack {
 
 /// A `java` command with what all servers have in common: a small, quickly started machine on IPv4.
 pub(crate) fn java(folder: &Path) -> Command {
-    let log_settings = folder.join("log4j2.properties");
-    fs::write(&log_settings, LOG_SETTINGS)
-        .unwrap_or_else(|error| panic!("could not write `{}`: {error}", log_settings.display()));
     let mut command = Command::new("java");
     command
         .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true"])
-        .arg(format!("-Dlog4j2.configurationFile={}", log_settings.display()))
+        .arg(format!("-Dlog4j2.configurationFile={}", log_settings(folder).display()))
         .current_dir(folder);
     command
+}
+
+/// Writes what and how much a server logs into a folder; gives the file.
+pub(crate) fn log_settings(folder: &Path) -> PathBuf {
+    let file = folder.join("log4j2.properties");
+    fs::write(&file, LOG_SETTINGS).unwrap_or_else(|error| panic!("could not write `{}`: {error}", file.display()));
+    file
+}
+
+/// Folder of the programs that Sluice is measured against.
+pub(crate) fn peers() -> PathBuf {
+    let folder = location::stack_folder(PEERS_POM);
+    assert!(folder.exists(), "no programs to compare with in `{}`: `cargo xtask bench` fetches them", folder.display());
+    folder
 }
 
 /// Kafka's class path.

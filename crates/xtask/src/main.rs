@@ -1,4 +1,4 @@
-//! The verbs of this repository: `cargo xtask setup | test | chaos | check | generate | deny`.
+//! The verbs of this repository: `cargo xtask setup | test | chaos | bench | check | generate | deny`.
 //!
 //! Each verb does alone what a person or a CI machine needs, prints what it is doing, and ends with a sentence on what
 //! to do when it fails. CI runs the same verbs.
@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod chaos;
 mod check;
 mod command;
@@ -44,6 +45,18 @@ enum Verb {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Measure Sluice against its counterparts and write docs/benchmarks.md.
+    Bench {
+        /// Only this figure, such as `load`; the others keep their last results.
+        #[arg(long)]
+        figure: Option<String>,
+        /// Size of the data: XS, S, M or L.
+        #[arg(long)]
+        size: Option<String>,
+        /// More arguments for the measuring program; `-- --help` lists them.
+        #[arg(last = true)]
+        more: Vec<String>,
+    },
     /// Check formatting, lints, layers, names, error pages and generated documents.
     Check,
     /// Rewrite the generated documents.
@@ -57,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Test { filter } => suite::run(filter.as_deref()),
         Verb::Chaos { minutes, seed } => chaos::run(minutes, seed),
+        Verb::Bench { figure, size, more } => bench::run(figure.as_deref(), size.as_deref(), &more),
         Verb::Check => check::run(),
         Verb::Generate => generate::run(),
         Verb::Deny => deny::run(),

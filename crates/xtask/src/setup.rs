@@ -12,3 +12,8 @@ pub fn run() -> Outcome {
     say("set-up is complete");
     Ok(())
 }
+
+/// Installs what the benchmark compares Sluice with.
+pub fn peers() -> Outcome {
+    java_servers::install_peers()
+}

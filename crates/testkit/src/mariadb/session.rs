@@ -23,6 +23,7 @@ impl Session {
         let mut client = Command::new("mariadb")
             .args(["--no-defaults", "--protocol=tcp", "--batch", "--skip-column-names", "--unbuffered", "--quick"])
             .args(["--default-character-set=utf8mb4", "--max-allowed-packet=1G"])
+            .arg("--local-infile=1")
             .arg(format!("--host={}", account.host))
             .arg(format!("--port={}", account.port))
             .arg(format!("--user={}", account.user))

@@ -124,3 +124,20 @@ fn one_direction_can_be_deaf() {
         stream.read_exact(&mut [0]).expect("what was held arrives");
     }
 }
+
+#[test]
+fn a_link_can_answer_instead_of_the_server_to_new_connections_only() {
+    let proxy = Proxy::to(&echo());
+    let mut known = connect(&proxy);
+    ask(&mut known, b"hello").expect("an answer");
+    proxy.set(Fault::Answer("nonsense"));
+    let mut stream = connect(&proxy);
+    stream.write_all(b"hello").expect("an open stream");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer and an end");
+    assert_eq!(answer, "nonsense");
+    assert_eq!(ask(&mut known, b"still").expect("an answer"), b"still");
+    assert_eq!(proxy.accepted(), 2);
+    proxy.set(Fault::None);
+    assert_eq!(ask(&mut connect(&proxy), b"again").expect("an answer"), b"again");
+}

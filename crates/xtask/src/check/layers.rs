@@ -1,4 +1,4 @@
-//! Who may depend on whom: `contracts <- core <- source, store <- stage-* <- sluice, console`.
+//! Who may depend on whom: `schema <- contracts <- core <- source, store <- stage-* <- sluice, console`.
 //!
 //! Two stages share a schema and nothing else, so no stage depends on another. Each large library has one crate that
 //! knows it, so that it can be replaced, and its quirks are written down once.
@@ -9,14 +9,21 @@ use super::{
 };
 use crate::failure::Outcome;
 
+const SCHEMA: &str = "pipeline-schema";
 const CORE: &str = "pipeline-core";
 const SOURCE: &str = "pipeline-source";
 const STORE: &str = "pipeline-store";
 const TESTKIT: &str = "testkit";
+/// Measures Sluice against bare loops over the same libraries.
+const BENCH: &str = "bench";
 
 /// Libraries that only some crates may name.
-const GUARDED: [(&str, &[&str]); 4] =
-    [("rdkafka", &[CORE]), ("axum", &[CORE, "console"]), ("couchbase", &[SOURCE]), ("sqlx", &[STORE])];
+const GUARDED: [(&str, &[&str]); 4] = [
+    ("rdkafka", &[CORE, BENCH]),
+    ("axum", &[CORE, "console"]),
+    ("couchbase", &[SOURCE, TESTKIT]),
+    ("sqlx", &[STORE, BENCH]),
+];
 
 /// Checks this workspace.
 pub fn check() -> Outcome {
@@ -50,10 +57,11 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
     }
     let is_stage = |name: &str| name.starts_with("stage-");
     match member.name.as_str() {
+        CORE => to == SCHEMA,
         SOURCE | STORE => to == CORE,
-        "sluice" | "console" => [CORE, SOURCE, STORE].contains(&to) || is_stage(to),
+        "sluice" | "console" => [SCHEMA, CORE, SOURCE, STORE].contains(&to) || is_stage(to),
         stage if is_stage(stage) => [CORE, SOURCE, STORE].contains(&to),
-        // pipeline-core, testkit, xtask, and every crate that has no place here yet.
+        // pipeline-schema, testkit, xtask, and every crate that has no place here yet.
         _ => false,
     }
 }

@@ -1,4 +1,5 @@
-//! Kafka and the schema registry, fetched by Maven into a folder named after the project file that asks for them.
+//! Kafka, the schema registry and what Sluice is measured against, fetched by Maven, each set into a folder named after
+//! the project file that asks for it.
 
 use std::{
     fs,
@@ -17,34 +18,62 @@ use crate::{
 #[path = "../../../testkit/src/stack/location.rs"]
 mod location;
 
-const POM: &str = include_str!("../../../testkit/servers/pom.xml");
-
-/// Puts the servers' files in place unless they are there.
-pub fn install() -> Outcome {
-    let folder = location::stack_folder(POM);
-    if folder.exists() {
-        return Ok(());
-    }
-    say(&format!("fetching Kafka and the schema registry into {} (about 200 MB)", folder.display()));
-    let begun = Instant::now();
-    let draft = location::cache_folder().join("stack").join(format!("draft-{}", std::process::id()));
-    let fetched = fetch(&draft);
-    let placed = fetched.and_then(|()| place(&draft, &folder));
-    remove(&draft)?;
-    placed?;
-    say(&format!("Kafka and the schema registry are in place after {} s", begun.elapsed().as_secs()));
-    Ok(())
+/// Programs that one project file fetches together.
+struct Servers {
+    what: &'static str,
+    size: &'static str,
+    pom: &'static str,
 }
 
-fn fetch(draft: &Path) -> Outcome {
+const SERVERS: Servers = Servers {
+    what: "Kafka and the schema registry",
+    size: "200 MB",
+    pom: include_str!("../../../testkit/servers/pom.xml"),
+};
+
+const PEERS: Servers = Servers {
+    what: "Kafka Connect and the JDBC sink",
+    size: "100 MB",
+    pom: include_str!("../../../testkit/servers/peers.pom.xml"),
+};
+
+/// Puts the files of the servers that tests start in place unless they are there.
+pub fn install() -> Outcome {
+    SERVERS.install()
+}
+
+/// As [`install`], for what only the benchmark needs.
+pub fn install_peers() -> Outcome {
+    PEERS.install()
+}
+
+impl Servers {
+    fn install(&self) -> Outcome {
+        let folder = location::stack_folder(self.pom);
+        if folder.exists() {
+            return Ok(());
+        }
+        say(&format!("fetching {} into {} (about {})", self.what, folder.display(), self.size));
+        let begun = Instant::now();
+        let draft = location::cache_folder().join("stack").join(format!("draft-{}", std::process::id()));
+        let fetched = fetch(self.pom, &draft);
+        let placed = fetched.and_then(|()| place(&draft, &folder));
+        remove(&draft)?;
+        placed?;
+        say(&format!("{} are in place after {} s", self.what, begun.elapsed().as_secs()));
+        Ok(())
+    }
+}
+
+fn fetch(pom: &str, draft: &Path) -> Outcome {
     remove(draft)?;
     fs::create_dir_all(draft).map_err(|error| failed("create", draft, &error))?;
-    let pom: PathBuf = draft.join("pom.xml");
-    fs::write(&pom, POM).map_err(|error| failed("write", &pom, &error))?;
+    let file: PathBuf = draft.join("pom.xml");
+    fs::write(&file, pom).map_err(|error| failed("write", &file, &error))?;
     let mut maven = Command::new("mvn");
     maven
         .args(["-B", "-ntp", "-q", "-Dstyle.color=never", "-f"])
-        .arg(&pom)
+        .arg(&file)
         .arg(format!("-Dstack.dir={}", draft.display()))
         .arg("package");
     command::run(&mut maven).map_err(|failure| {

@@ -8,7 +8,8 @@ fn member(name: &str, dependencies: &[&str]) -> Member {
 
 fn sound() -> Vec<Member> {
     vec![
-        member("pipeline-core", &["rdkafka", "axum", "serde"]),
+        member("pipeline-schema", &["serde"]),
+        member("pipeline-core", &["pipeline-schema", "rdkafka", "axum", "serde"]),
         member("pipeline-source", &["pipeline-core"]),
         member("pipeline-store", &["pipeline-core", "sqlx"]),
         member("stage-root", &["pipeline-core", "pipeline-source", "pipeline-store"]),
@@ -35,6 +36,7 @@ fn each_planted_violation_is_found() {
     let planted = [
         ("stage-bundles", "stage-root"),
         ("pipeline-core", "pipeline-store"),
+        ("pipeline-schema", "pipeline-core"),
         ("pipeline-source", "pipeline-store"),
         ("pipeline-store", "pipeline-source"),
         ("pipeline-store", "stage-root"),

@@ -1,0 +1,25 @@
+//! `cargo xtask bench`: builds everything as it is deployed and measures it.
+
+use crate::{command, failure::Outcome, say, setup};
+
+/// What is measured, and what measures.
+const PACKAGES: [&str; 6] = ["stage-root", "stage-providers", "stage-bundles", "stage-activator", "sluice", "bench"];
+
+/// The figure that needs programs which nothing else needs.
+const PEERS: &str = "peers";
+
+/// Sets up, builds and measures: one figure at one size, or the whole table.
+pub fn run(figure: Option<&str>, size: Option<&str>, more: &[String]) -> Outcome {
+    setup::run()?;
+    if figure.is_none_or(|figure| figure == PEERS) {
+        setup::peers()?;
+    }
+    say("building as for deployment");
+    let mut build = command::cargo(&["build", "--release", "--bins"]);
+    command::run(build.args(PACKAGES.iter().flat_map(|package| ["--package", package])))?;
+    say("measuring; a machine that does other things meanwhile spoils the figures");
+    let mut measure = command::cargo(&["run", "--release", "--quiet", "--package", "bench", "--"]);
+    measure.args(figure.iter().flat_map(|figure| ["--figure", figure]));
+    measure.args(size.iter().flat_map(|size| ["--size", size]));
+    command::run(measure.args(more))
+}
