@@ -20,6 +20,9 @@ pub fn assert_whole_with_dead_letters(world: &World, run_id: &str, dead_letters:
     Rows::of_views(&world.database).assert_equals(&world.expected);
     assert_ledger_closes(world, run_id);
     assert_nothing_twice(world);
+    // The same by digest, provider for provider, and what else the target promises.
+    world.sluice(&["verify"]);
+    world.sluice(&["verify", "--invariants"]);
     assert_eq!(world.messenger.count(DEAD_LETTERS), dead_letters, "dead letters");
 }
 

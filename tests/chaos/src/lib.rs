@@ -6,6 +6,7 @@
 //! | [`checker`] | what must hold after every fault |
 //! | [`server`] | a server that is killed and started anew on the same ports and data |
 //! | [`fail_points`] | the stages with places where they end on request |
+//! | [`observe`] | what a worker says of itself to probes and dashboards |
 //! | [`messenger`] | somebody who can write to every topic: repeats, forgeries, rubbish |
 //!
 //! `docs/reliability.md` lists the cases and what each has shown.
@@ -18,5 +19,6 @@
 pub mod checker;
 pub mod fail_points;
 pub mod messenger;
+pub mod observe;
 pub mod server;
 pub mod world;

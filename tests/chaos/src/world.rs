@@ -1,15 +1,16 @@
 //! Servers, links that misbehave, and workers that can be killed, stopped and replaced.
 //!
-//! Every worker reaches the database and the registry through a fault proxy; tests and checker go straight. A broker
-//! tells its clients its own address, so it has no proxy: it is killed, stopped and restarted instead.
+//! Every worker reaches the broker, the database and the registry through a fault proxy of its own kind; tests and
+//! checker go straight.
 
 use std::time::Duration;
 
 use e2e::rows::Rows;
 use testkit::{
+    http,
     kafka::Kafka,
     mariadb::{Database, MariaDb},
-    process::{Launch, Process},
+    process::{Ended, Launch, Process},
     proxy::Proxy,
     registry::Registry,
     wait,
@@ -20,15 +21,21 @@ use crate::{fail_points, messenger::Messenger, server::Server};
 /// Time for a whole run with faults on a busy machine; only a hanging run takes it.
 pub const RUN_DEADLINE: Duration = Duration::from_secs(300);
 
+const BROKER: &str = "SLUICE__KAFKA__BOOTSTRAP_SERVERS";
+const REGISTRY: &str = "SLUICE__SCHEMA_REGISTRY__URL";
+const TARGET: &str = "SLUICE__TARGET__URL";
+
 /// How to set up a world.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// Where documents come from.
-    pub source: &'static str,
+    pub source: &'a str,
     /// Partitions of each topic.
     pub partitions: i32,
     /// Whether the database server is to be hurt, and so must not be shared with other tests.
     pub own_database: bool,
+    /// Whether the same holds for the registry.
+    pub own_registry: bool,
 }
 
 /// A pipeline and everything around it.
@@ -43,22 +50,29 @@ pub struct World {
     pub broker: Server,
     /// The database server, to be killed and restarted; only when it is this world's own.
     pub database_server: Option<Server>,
+    /// The registry, to be killed and restarted; only when it is this world's own. It keeps its schemas in memory: after
+    /// a restart they have to be registered again.
+    pub registry_server: Option<Server>,
     /// Writes to any topic, reads dead letters.
     pub messenger: Messenger,
     /// What readers should see in the end.
     pub expected: Rows,
+    /// How workers reach everything: through the proxies.
     environment: Vec<(&'static str, String)>,
+    /// How to get past them.
+    straight: Vec<(&'static str, String)>,
+    kafka: Kafka,
     // Kept for their end: dropping them ends the servers.
-    _kafka: Kafka,
+    _registry: Option<Registry>,
     _mariadb: Option<MariaDb>,
 }
 
 // === impl Plan ===
 
-impl Plan {
-    /// Six partitions and the shared database server.
-    pub const fn of(source: &'static str) -> Self {
-        Self { source, partitions: 6, own_database: false }
+impl<'a> Plan<'a> {
+    /// Six partitions, the shared database server and the shared registry.
+    pub const fn of(source: &'a str) -> Self {
+        Self { source, partitions: 6, own_database: false, own_registry: false }
     }
 }
 
@@ -66,42 +80,80 @@ impl Plan {
 
 impl World {
     /// Starts and prepares the servers; no worker runs yet.
-    pub fn start(plan: Plan) -> Self {
-        let (kafka, registry, own) = std::thread::scope(|scope| {
+    pub fn start(plan: Plan<'_>) -> Self {
+        let (kafka, own_registry, own_mariadb) = std::thread::scope(|scope| {
             let kafka = scope.spawn(Kafka::start);
-            let registry = scope.spawn(Registry::shared);
-            let own = plan.own_database.then(MariaDb::start);
-            (kafka.join().expect("kafka starts"), registry.join().expect("the registry starts"), own)
+            let registry = scope.spawn(|| plan.own_registry.then(Registry::start));
+            // The shared one takes its time too, but only the first time.
+            scope.spawn(|| (!plan.own_registry).then(Registry::shared));
+            let mariadb = plan.own_database.then(MariaDb::start);
+            (kafka.join().expect("kafka starts"), registry.join().expect("the registry starts"), mariadb)
         });
-        let database = match &own {
-            Some(own) => own.fresh_database(),
-            None => MariaDb::shared().fresh_database(),
-        };
-        let database_server = own.as_ref().and_then(MariaDb::process_id).map(|id| Server::of("mariadbd", id));
+        let registry_url = own_registry.as_ref().unwrap_or_else(|| Registry::shared()).url();
+        let database = own_mariadb.as_ref().unwrap_or_else(|| MariaDb::shared()).fresh_database();
         let migrate = Launch::binary("sluice").arg("migrate").env("SLUICE__TARGET__URL", &database.url());
         migrate.run().expect_code(0);
-        let messenger = Messenger::prepare(&kafka.bootstrap(), &registry.url(), plan.partitions);
+        let messenger = Messenger::prepare(&kafka.bootstrap(), &registry_url, plan.partitions);
         let target = database.loader.url(&database.name);
-        let (database_link, registry_link) = (link(&target), link(&registry.url()));
+        let (database_link, registry_link) = (link(&target), link(&registry_url));
         let environment = vec![
-            ("SLUICE__KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap()),
-            ("SLUICE__SCHEMA_REGISTRY__URL", through(&registry.url(), &registry_link)),
-            ("SLUICE__SOURCE__URL", plan.source.to_owned()),
-            ("SLUICE__TARGET__URL", through(&target, &database_link)),
+            (BROKER, kafka.link().address()),
+            (REGISTRY, through(&registry_url, &registry_link)),
+            (TARGET, through(&target, &database_link)),
             ("SLUICE__TARGET__PASSWORD", database.loader.password().to_owned()),
+            ("SLUICE__SOURCE__URL", plan.source.to_owned()),
         ];
+        let database_process = own_mariadb.as_ref().and_then(MariaDb::process_id);
         Self {
             database,
             database_link,
             registry_link,
             broker: Server::of("kafka", kafka.process_id()),
-            database_server,
+            database_server: database_process.map(|id| Server::of("mariadbd", id)),
+            registry_server: own_registry.as_ref().map(|registry| Server::of("registry", registry.process_id())),
             messenger,
             expected: Rows::of_source(plan.source),
             environment,
-            _kafka: kafka,
-            _mariadb: own,
+            straight: vec![(BROKER, kafka.bootstrap()), (REGISTRY, registry_url), (TARGET, target)],
+            kafka,
+            _registry: own_registry,
+            _mariadb: own_mariadb,
         }
+    }
+
+    /// The link from every worker to the broker.
+    pub fn broker_link(&self) -> &Proxy {
+        self.kafka.link()
+    }
+
+    /// Sets a variable for the workers that are started from now on.
+    pub fn set(&mut self, key: &'static str, value: &str) {
+        self.environment.retain(|(set, _)| *set != key);
+        self.environment.push((key, value.to_owned()));
+    }
+
+    /// The database server, which must be this world's own.
+    pub fn own_database(&mut self) -> &mut Server {
+        self.database_server.as_mut().expect("a plan with a database of its own")
+    }
+
+    /// The registry, which must be this world's own.
+    pub fn own_registry(&mut self) -> &mut Server {
+        self.registry_server.as_mut().expect("a plan with a registry of its own")
+    }
+
+    /// Waits until the database server answers.
+    pub fn wait_for_database(&self) {
+        let answers = || self.database.session().try_rows("SELECT 1").ok();
+        wait::until_blocking("the database is back", wait::PATIENCE, answers);
+    }
+
+    /// Waits until the registry answers, past its link.
+    pub fn wait_for_registry(&self) {
+        let url = self.straight.iter().find(|(key, _)| *key == REGISTRY).map_or("", |(_, url)| url);
+        let path = url.split_once(authority(url)).map_or("", |(_, path)| path);
+        let answers = || http::get(authority(url), &format!("{path}/subjects")).ok().filter(|it| it.status == 200);
+        wait::until_blocking("the registry is back", wait::PATIENCE, answers);
     }
 
     /// Starts a worker of a stage; it may not be ready yet.
@@ -159,9 +211,13 @@ impl World {
 
     /// Calls the command with the loader's rights, past the proxies; it must end with 0.
     pub fn sluice(&self, arguments: &[&str]) {
-        let target = self.database.loader.url(&self.database.name);
-        let launch = self.launch("sluice").env("SLUICE__TARGET__URL", &target);
-        launch.args(arguments.iter().copied()).run().expect_code(0);
+        self.command(arguments).expect_code(0);
+    }
+
+    /// As [`World::sluice`], whatever it ends with.
+    pub fn command(&self, arguments: &[&str]) -> Ended {
+        let launch = self.launch("sluice").envs(self.straight.iter().map(|(key, value)| (key, value)));
+        launch.args(arguments.iter().copied()).run()
     }
 
     fn launch(&self, binary: &str) -> Launch {

@@ -6,11 +6,20 @@
 #![expect(clippy::print_stdout, reason = "seeds and times are for people: nothing else reads them")]
 
 mod faults {
+    mod bounded;
+    mod collector;
     mod crash_points;
     mod fan_in;
+    mod links;
+    mod locks;
+    mod machine;
     mod outages;
+    mod packets;
     mod poison;
     mod random;
+    mod rebalances;
     mod recovery;
+    mod registry;
+    mod source;
     mod stopped_worker;
 }

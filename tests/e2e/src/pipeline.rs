@@ -44,6 +44,8 @@ pub struct Workers {
 /// What every process of a pipeline is configured with.
 struct Surroundings {
     source_url: String,
+    /// What else the source needs.
+    environment: Vec<(&'static str, String)>,
     kafka: Kafka,
     registry: &'static Registry,
     database: Database,
@@ -59,6 +61,11 @@ pub struct StartedRun {
 impl Pipeline {
     /// Starts servers, prepares them and starts the stages: one root, one providers, two bundles, two activators.
     pub fn start(source_url: &str) -> Self {
+        Self::start_with(source_url, Vec::new())
+    }
+
+    /// The same, with more settings, by environment.
+    pub fn start_with(source_url: &str, environment: Vec<(&'static str, String)>) -> Self {
         let (kafka, registry, mariadb) = std::thread::scope(|scope| {
             let kafka = scope.spawn(Kafka::start);
             let registry = scope.spawn(Registry::shared);
@@ -66,7 +73,8 @@ impl Pipeline {
             (kafka.join().expect("kafka starts"), registry.join().expect("the registry starts"), mariadb)
         });
         let database = mariadb.fresh_database();
-        let surroundings = Surroundings { source_url: source_url.to_owned(), kafka, registry, database };
+        let source_url = source_url.to_owned();
+        let surroundings = Surroundings { source_url, environment, kafka, registry, database };
         surroundings.prepare();
         let mut workers = Workers {
             root: surroundings.worker("stage-root"),
@@ -81,6 +89,16 @@ impl Pipeline {
     /// Starts one more worker of a stage; it may not be ready yet.
     pub fn worker(&self, stage: &str) -> Process {
         self.surroundings.worker(stage)
+    }
+
+    /// Address of this pipeline's broker.
+    pub fn bootstrap_servers(&self) -> String {
+        self.surroundings.kafka.bootstrap()
+    }
+
+    /// Address of the registry that this pipeline shares.
+    pub fn registry_url(&self) -> String {
+        self.surroundings.registry.url()
     }
 
     /// Prepares a call of the command, with the loader's rights.
@@ -152,7 +170,7 @@ impl Surroundings {
     }
 
     fn configured(&self, binary: &str, account: &Account) -> Launch {
-        Launch::binary(binary).envs([
+        Launch::binary(binary).envs(self.environment.clone()).envs([
             ("SLUICE__KAFKA__BOOTSTRAP_SERVERS", self.kafka.bootstrap()),
             ("SLUICE__SCHEMA_REGISTRY__URL", self.registry.url()),
             ("SLUICE__SOURCE__URL", self.source_url.clone()),

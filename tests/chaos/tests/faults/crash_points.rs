@@ -12,12 +12,23 @@ const SOURCE: &str = "generator:?services=40&providers=400&bundles=2&fields=2&se
 /// the brokers and the offset is not committed.
 const STEPS: [&str; 3] = ["after-poll", "after-handle", "after-emit"];
 
-/// Stage, the deployable, and how many messages get past the fail point before one does not.
-const STAGES: [(&str, &str, u8); 4] = [
-    ("root", "stage-root", 0),
-    ("providers", "stage-providers", 1),
-    ("bundles", "stage-bundles", 3),
-    ("activator", "stage-activator", 2),
+/// A stage whose workers die.
+struct Doomed {
+    stage: &'static str,
+    deployable: &'static str,
+    /// What its transaction does: a worker dies when everything is written and nothing committed.
+    transaction: &'static str,
+    /// How many messages get past the fail point before one does not.
+    passed: u8,
+}
+
+/// The discovery is committed once in a run, so that its worker has to come first and alone.
+const ROOT: Doomed =
+    Doomed { stage: "root", deployable: "stage-root", transaction: "discover services of run", passed: 0 };
+const OTHERS: [Doomed; 3] = [
+    Doomed { stage: "providers", deployable: "stage-providers", transaction: "plan service", passed: 1 },
+    Doomed { stage: "bundles", deployable: "stage-bundles", transaction: "store batch", passed: 3 },
+    Doomed { stage: "activator", deployable: "stage-activator", transaction: "activate service", passed: 2 },
 ];
 
 /// More requests than partitions, so that every root worker gets one. One of them opens a run.
@@ -26,20 +37,20 @@ const REQUESTS: usize = 12;
 #[test]
 fn workers_that_die_at_each_step_of_each_stage_lose_nothing_and_double_nothing() {
     let world = World::start(Plan::of(SOURCE));
-    let mut doomed: Vec<Vec<(String, Process)>> = STAGES.iter().map(|stage| doomed_workers(&world, *stage)).collect();
-    for (_, worker) in doomed.iter_mut().flatten() {
-        worker.wait_ready();
-    }
+    let mut first = ROOT.in_transaction(&world);
+    let mut doomed: Vec<(&str, Vec<Victim>)> =
+        OTHERS.iter().map(|stage| (stage.deployable, stage.all(&world))).collect();
+    first.worker.wait_ready();
+    doomed.iter_mut().flat_map(|(_, victims)| victims).for_each(|victim| victim.worker.wait_ready());
     let requests: Vec<String> = (0..REQUESTS).map(|_| world.messenger.request_run(2)).collect();
+    first.assert_dies();
+    doomed.insert(0, (ROOT.deployable, ROOT.between_transactions(&world)));
 
     // The survivors of each death inherit its message, so that every worker of a stage comes to its step. Only then
     // comes one that lives.
     let mut living = Vec::new();
-    for ((_, deployable, _), workers) in STAGES.iter().zip(doomed) {
-        for (fail_point, worker) in workers {
-            let ended = worker.wait(RUN_DEADLINE);
-            assert!(ended.stderr.contains(&format!("fail point {fail_point}")), "{fail_point}: {}", ended.stderr);
-        }
+    for (deployable, victims) in doomed {
+        victims.into_iter().for_each(Victim::assert_dies);
         living.push(world.worker(deployable));
     }
 
@@ -49,15 +60,45 @@ fn workers_that_die_at_each_step_of_each_stage_lose_nothing_and_double_nothing()
     living.into_iter().for_each(|worker| drop(worker.stop().expect_code(0)));
 }
 
-/// One worker for each step, with the name of the place where it dies.
-fn doomed_workers(world: &World, (stage, deployable, passed): (&str, &str, u8)) -> Vec<(String, Process)> {
-    let worker = |step: &&str| {
-        let place = format!("{stage}::{step}");
-        let process = world.failing_worker(deployable, &format!("{place}={passed}*off->return"));
-        (place, process)
-    };
-    assert!(fail_points::STAGES.contains(&deployable));
-    STEPS.iter().map(worker).collect()
+/// A worker, and the place where it dies.
+struct Victim {
+    place: String,
+    worker: Process,
+}
+
+// === impl Doomed ===
+
+impl Doomed {
+    /// One worker for each step.
+    fn all(&self, world: &World) -> Vec<Victim> {
+        let mut victims = self.between_transactions(world);
+        victims.push(self.in_transaction(world));
+        victims
+    }
+
+    fn between_transactions(&self, world: &World) -> Vec<Victim> {
+        STEPS.iter().map(|step| self.victim(world, format!("{}::{step}", self.stage))).collect()
+    }
+
+    fn in_transaction(&self, world: &World) -> Victim {
+        self.victim(world, format!("before-commit::{}", self.transaction))
+    }
+
+    fn victim(&self, world: &World, place: String) -> Victim {
+        assert!(fail_points::STAGES.contains(&self.deployable));
+        let worker = world.failing_worker(self.deployable, &format!("{place}={}*off->return", self.passed));
+        Victim { place, worker }
+    }
+}
+
+// === impl Victim ===
+
+impl Victim {
+    fn assert_dies(self) {
+        let Self { place, worker } = self;
+        let ended = worker.wait(RUN_DEADLINE);
+        assert!(ended.stderr.contains(&format!("fail point {place}")), "{place}: {}", ended.stderr);
+    }
 }
 
 /// Waits until every request is answered; those that came while a run was open are refused, the others activated.

@@ -5,7 +5,9 @@
 //! several times.
 
 use std::{
-    thread,
+    collections::BTreeMap,
+    ops::Range,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -17,7 +19,6 @@ use fastrand::Rng;
 use testkit::{
     process::{Process, Signal},
     proxy::{Direction, Fault, Proxy},
-    wait,
 };
 
 const SOURCE: &str = "generator:?services=15&providers=600&bundles=2&fields=2&seed=17";
@@ -34,6 +35,9 @@ const STAGES: [&str; 7] = [
 /// Faults in one run; afterwards everything heals.
 const FAULTS: u32 = 10;
 
+/// Milliseconds from one fault to the next.
+const BETWEEN: Range<u64> = 50..500;
+
 /// Slows a run down, so that the faults fall into it.
 const SLOW: Fault = Fault::Latency(Duration::from_millis(15));
 
@@ -42,6 +46,16 @@ struct Storm {
     world: World,
     workers: Vec<Process>,
     rng: Rng,
+    /// How often each kind of fault was made.
+    made: BTreeMap<&'static str, u32>,
+}
+
+/// A link from every worker to a server.
+#[derive(Clone, Copy)]
+enum Link {
+    Broker,
+    Database,
+    Registry,
 }
 
 #[test]
@@ -49,16 +63,31 @@ struct Storm {
 fn a_seeded_storm_of_faults_leaves_every_run_whole() {
     let begun = Instant::now();
     let length = Duration::from_secs(60 * variable("SLUICE_CHAOS_MINUTES").unwrap_or(1));
-    let mut seed = variable("SLUICE_CHAOS_SEED").unwrap_or(1);
-    loop {
+    let first = variable("SLUICE_CHAOS_SEED").unwrap_or(1);
+    let mut made: BTreeMap<&'static str, u32> = BTreeMap::new();
+    let mut next = prepared();
+    for seed in first.. {
+        let seed_begun = Instant::now();
         println!("seed {seed}; to repeat it: cargo xtask chaos --minutes 0 --seed {seed}");
-        Storm::start(seed).run();
-        println!("seed {seed}: whole, {} s since the beginning", begun.elapsed().as_secs());
-        if begun.elapsed() >= length {
-            return;
+        let world = next.join().expect("the servers start");
+        // Servers take long to start and a storm is mostly waiting, so the next seed's start meanwhile.
+        next = prepared();
+        for (kind, count) in Storm::start(world, seed).run() {
+            *made.entry(kind).or_default() += count;
         }
-        seed = seed.wrapping_add(1);
+        println!("seed {seed}: whole after {} s", seed_begun.elapsed().as_secs());
+        if begun.elapsed() >= length {
+            let seeds = seed - first + 1;
+            println!("{seeds} seeds from {first} to {seed}, all whole, in {} s", begun.elapsed().as_secs());
+            made.iter().for_each(|(kind, count)| println!("  {count:3} times: {kind}"));
+            break;
+        }
     }
+    drop(next.join());
+}
+
+fn prepared() -> JoinHandle<World> {
+    thread::spawn(|| World::start(Plan { own_database: true, ..Plan::of(SOURCE) }))
 }
 
 fn variable(name: &str) -> Option<u64> {
@@ -69,49 +98,47 @@ fn variable(name: &str) -> Option<u64> {
 // === impl Storm ===
 
 impl Storm {
-    fn start(seed: u64) -> Self {
-        let world = World::start(Plan { own_database: true, ..Plan::of(SOURCE) });
+    fn start(world: World, seed: u64) -> Self {
         let workers = world.one_each(&STAGES);
-        Self { world, workers, rng: Rng::with_seed(seed) }
+        Self { world, workers, rng: Rng::with_seed(seed), made: BTreeMap::new() }
     }
 
-    fn run(mut self) {
+    /// Gives how often each kind of fault was made.
+    fn run(mut self) -> BTreeMap<&'static str, u32> {
         self.world.database_link.set(SLOW);
         let run_id = self.world.messenger.request_run(2);
         for _ in 0..FAULTS {
-            self.pause(100..1_500);
+            self.pause(BETWEEN);
             self.one_fault();
         }
         self.world.database_link.set(Fault::None);
         self.world.wait_for_state(&run_id, "activated");
         self.workers.iter_mut().for_each(Process::wait_ready);
         checker::assert_whole(&self.world, &run_id);
-        self.workers.into_iter().for_each(|worker| drop(worker.stop().expect_code(0)));
+        self.workers.iter().for_each(|worker| worker.signal(Signal::SIGTERM));
+        self.workers.into_iter().for_each(|worker| drop(worker.wait(testkit::wait::PATIENCE).expect_code(0)));
+        self.made
     }
 
     /// One fault, from its beginning to its end.
     fn one_fault(&mut self) {
-        match self.rng.u32(0..20) {
-            0..=4 => self.replace(|worker| drop(worker.kill())),
-            5..=7 => self.replace(|worker| drop(worker.stop().expect_code(0))),
+        match self.rng.u32(0..24) {
+            0..=4 => self.replace("killed", |worker| drop(worker.kill())),
+            5..=7 => self.replace("asked to stop", |worker| drop(worker.stop().expect_code(0))),
             8..=10 => self.stop_and_continue(),
-            11..=14 => self.hurt_database_link(),
-            15 | 16 => self.hurt_registry_link(),
-            17 => self.stop_and_continue_broker(),
-            18 => {
-                println!("  broker killed");
-                self.world.broker.kill();
-                self.pause(0..2_000);
-                self.world.broker.start();
-            }
+            11..=14 => self.hurt(Link::Database),
+            15..=18 => self.hurt(Link::Broker),
+            19 | 20 => self.hurt(Link::Registry),
+            21 => self.stop_and_continue_broker(),
+            22 => self.restart_broker(),
             _ => self.restart_database(),
         }
     }
 
-    fn replace(&mut self, end: impl FnOnce(Process)) {
+    fn replace(&mut self, how: &str, end: impl FnOnce(Process)) {
         let victim = self.rng.usize(0..self.workers.len());
         let stage = STAGES.get(victim).expect("a worker for each entry");
-        println!("  {stage} {victim} ended and replaced");
+        self.note("worker ended and replaced", &format!("{stage} {victim} {how}"));
         end(self.workers.remove(victim));
         self.workers.insert(victim, self.world.worker(stage));
     }
@@ -119,69 +146,95 @@ impl Storm {
     /// Sometimes for longer than its session.
     fn stop_and_continue(&mut self) {
         let victim = self.rng.usize(0..self.workers.len());
-        println!("  worker {victim} stopped and continued");
+        self.note("worker stopped and continued", &format!("{} {victim}", STAGES.get(victim).unwrap_or(&"")));
         let worker = |storm: &Self, signal| storm.workers.get(victim).expect("a worker").signal(signal);
         worker(self, Signal::SIGSTOP);
-        self.pause(500..9_000);
+        self.last();
         worker(self, Signal::SIGCONT);
     }
 
     fn stop_and_continue_broker(&mut self) {
-        println!("  broker stopped and continued");
+        self.note("broker stopped and continued", "by signal");
         self.world.broker.signal(Signal::SIGSTOP);
-        self.pause(500..5_000);
+        self.last();
         self.world.broker.signal(Signal::SIGCONT);
     }
 
-    fn hurt_database_link(&mut self) {
-        let fault = self.fault();
-        println!("  link to the database: {fault:?}");
-        hurt(&self.world.database_link, fault);
-        self.pause(500..5_000);
-        self.world.database_link.cut();
-        self.world.database_link.set(SLOW);
-    }
-
-    fn hurt_registry_link(&mut self) {
-        let fault = self.fault();
-        println!("  link to the registry: {fault:?}");
-        hurt(&self.world.registry_link, fault);
-        self.pause(500..5_000);
-        self.world.registry_link.set(Fault::None);
+    fn restart_broker(&mut self) {
+        self.note("broker killed and restarted", "by signal");
+        self.world.broker.kill();
+        self.pause(0..2_000);
+        self.world.broker.start();
     }
 
     fn restart_database(&mut self) {
-        println!("  database killed");
-        let pause = Duration::from_millis(self.rng.u64(0..4_000));
-        let server = self.world.database_server.as_mut().expect("a server of our own");
-        server.kill();
-        thread::sleep(pause);
-        server.start();
-        let url = self.world.database.url();
-        let address = url.rsplit('@').next().and_then(|rest| rest.split('/').next()).expect("a URL with an address");
-        wait::until_blocking("the database is back", wait::PATIENCE, || std::net::TcpStream::connect(address).ok());
+        self.note("database killed and restarted", "by signal");
+        self.world.own_database().kill();
+        self.pause(0..4_000);
+        self.world.own_database().start();
+        self.world.wait_for_database();
+    }
+
+    fn hurt(&mut self, link: Link) {
+        let fault = self.fault();
+        self.note(link.kind(), &format!("{fault:?}"));
+        link.of(&self.world).set(fault);
+        if matches!(fault, Fault::Refuse | Fault::Answer(_)) {
+            link.of(&self.world).cut();
+        }
+        self.last();
+        // A registry keeps its connections; to the others, what was held back may never arrive.
+        if !matches!(link, Link::Registry) {
+            link.of(&self.world).cut();
+        }
+        link.of(&self.world).set(if matches!(link, Link::Database) { SLOW } else { Fault::None });
     }
 
     fn fault(&mut self) -> Fault {
-        match self.rng.u32(0..6) {
+        match self.rng.u32(0..7) {
             0 => Fault::Latency(Duration::from_millis(self.rng.u64(20..300))),
             1 => Fault::Bandwidth(self.rng.u32(5_000..100_000)),
             2 => Fault::Refuse,
             3 => Fault::HalfOpen,
             4 => Fault::OneWay(Direction::ToServer),
-            _ => Fault::OneWay(Direction::ToClient),
+            5 => Fault::OneWay(Direction::ToClient),
+            _ => Fault::Answer("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>Welcome</html>"),
         }
     }
 
-    /// How long a fault lasts, or nothing happens: part of the storm.
-    fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+    /// How long a fault lasts: mostly not long, and every fourth time perhaps for longer than a session.
+    fn last(&mut self) {
+        let longest = if self.rng.u32(0..4) == 0 { 9_000 } else { 2_000 };
+        self.pause(300..longest);
+    }
+
+    /// How long something lasts, or nothing happens: part of the storm.
+    fn pause(&mut self, milliseconds: Range<u64>) {
         thread::sleep(Duration::from_millis(self.rng.u64(milliseconds)));
+    }
+
+    fn note(&mut self, kind: &'static str, what: &str) {
+        println!("  {kind}: {what}");
+        *self.made.entry(kind).or_default() += 1;
     }
 }
 
-fn hurt(link: &Proxy, fault: Fault) {
-    link.set(fault);
-    if fault == Fault::Refuse {
-        link.cut();
+// === impl Link ===
+
+impl Link {
+    fn of(self, world: &World) -> &Proxy {
+        match self {
+            Self::Broker => world.broker_link(),
+            Self::Database => &world.database_link,
+            Self::Registry => &world.registry_link,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Broker => "link to the broker hurt",
+            Self::Database => "link to the database hurt",
+            Self::Registry => "link to the registry hurt",
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use chaos::{
     checker,
+    observe::metric,
     world::{Plan, RUN_DEADLINE, World},
 };
-use testkit::{http, process::Process, proxy::Fault, wait};
+use testkit::{proxy::Fault, wait};
 
 const SOURCE: &str = "generator:?services=10&providers=600&bundles=2&fields=2&seed=13";
 
@@ -49,11 +50,4 @@ fn work_goes_on_after_a_worker_is_killed_and_after_the_broker_is_killed() {
     world.wait_for_state(&run_id, "activated");
     checker::assert_whole(&world, &run_id);
     others.into_iter().chain(bundles).for_each(|worker| drop(worker.stop().expect_code(0)));
-}
-
-/// The value of a metric of a process that runs one stage.
-fn metric(worker: &Process, name: &str) -> f64 {
-    let page = http::get(worker.admin(), "/metrics").expect("a worker answers").body;
-    let line = page.lines().find(|line| line.starts_with(&format!("{name}{{")));
-    line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or(0.0)
 }
