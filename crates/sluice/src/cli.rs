@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{config, demo, dev, dlq, doctor, explain, generate, migrate, prune, run, schema, topics, verify};
+use crate::commands::{
+    audit, config, demo, dev, dlq, doctor, explain, generate, migrate, prune, run, schema, source, topics, verify,
+};
 
 /// Keep a relational copy of hierarchical documents, over Kafka.
 ///
@@ -61,9 +63,12 @@ pub enum Verb {
     /// Look at dead letters, replay them, or give them up
     #[command(subcommand)]
     Dlq(dlq::DlqVerb),
-    /// Register and list the schemas of the topics
+    /// Check, register and compare the schemas of the topics
     #[command(subcommand)]
     Schema(schema::SchemaVerb),
+    /// Copy a source into a folder, or a folder into Couchbase
+    #[command(subcommand)]
+    Source(source::SourceVerb),
     /// Create the topics
     #[command(subcommand)]
     Topics(topics::TopicsVerb),
@@ -76,6 +81,9 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Create or update the tables and views of the target
     Migrate(migrate::MigrateArgs),
+    /// Read who changed what, when and why
+    #[command(subcommand)]
+    Audit(audit::AuditVerb),
     /// Delete what no kept generation can see
     Prune(prune::PruneArgs),
     /// Generate shell completion and manual pages

@@ -7,6 +7,7 @@ use crate::{
     session::Session,
 };
 
+pub mod audit;
 pub mod config;
 pub mod demo;
 pub mod dev;
@@ -18,6 +19,7 @@ pub mod migrate;
 pub mod prune;
 pub mod run;
 pub mod schema;
+pub mod source;
 pub mod topics;
 pub mod verify;
 
@@ -29,11 +31,13 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Dev(args) => dev::run(&session, args).await,
         Verb::Run(verb) => run::run(&session, verb).await,
         Verb::Schema(verb) => schema::run(&session, verb).await,
+        Verb::Source(verb) => source::run(&session, verb).await,
         Verb::Topics(verb) => topics::run(&session, verb).await,
         Verb::Config(verb) => config::run(&session, verb),
         Verb::Dlq(verb) => dlq::run(&session, verb).await,
         Verb::Doctor(args) => doctor::run(&session, args).await,
         Verb::Migrate(args) => migrate::run(&session, args).await,
+        Verb::Audit(verb) => audit::run(&session, verb).await,
         Verb::Prune(args) => prune::run(&session, args).await,
         Verb::Generate(verb) => generate::run(&verb),
         Verb::Verify(args) => verify::run(&session, args).await,

@@ -1,6 +1,6 @@
 //! Source and copy side by side: what `sluice verify` does.
 //!
-//! Services are taken in byte order, the providers of each as the source gives them, in chunks; everything below the
+//! Services are taken in byte order, the providers of each in the order in which the source gives them, in chunks; everything below the
 //! providers of a chunk is read from both sides and compared by digest, and looked at row by row only where digests
 //! differ. Memory holds the ids of one service's providers, one chunk, and the differences that are to be listed.
 //!
@@ -22,10 +22,12 @@ use pipeline_source::Source;
 use pipeline_store::{CopiedProvider, CopiedService, Store};
 use serde::Serialize;
 
-use crate::{failure::Failure, session};
+use crate::{exit::Exit, failure::Failure, session};
 
+pub use cursor::Cursor;
 pub use difference::{Difference, Kind};
 
+mod cursor;
 mod difference;
 pub mod preview;
 
@@ -39,8 +41,8 @@ const PAGE: u32 = 5_000;
 pub struct Part {
     /// Only these services; empty means all.
     pub services: BTreeSet<ServiceId>,
-    /// Only services after this one, in byte order: those before were compared by an earlier call.
-    pub after: Option<ServiceId>,
+    /// Only what comes after this: what is before was compared by an earlier call.
+    pub after: Option<Cursor>,
     /// The copy at this generation; otherwise what readers see.
     pub generation: Option<Generation>,
 }
@@ -72,6 +74,10 @@ pub struct Tally {
     pub rejects: Vec<Difference>,
     /// The last service that was compared to its end.
     pub last_service: Option<ServiceId>,
+    /// Providers that an earlier call has compared, in the service that this one went on in.
+    pub skipped: i64,
+    /// Where to go on should this call end here.
+    pub reached: Option<Cursor>,
 }
 
 /// One comparison under way.
@@ -112,8 +118,14 @@ impl<'a> Comparison<'a> {
         Self { source, store, part, limit, tally: Tally::default(), excused: Excused::default() }
     }
 
-    /// Compares; `progress` is called after each chunk.
-    pub async fn run(mut self, mut progress: impl FnMut(&Tally)) -> Result<Tally, Failure> {
+    /// What was found so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Compares; `progress` is called after each chunk. May be dropped at any time: what was found until then is in
+    /// [`Comparison::tally`], and `reached` says where another comparison goes on.
+    pub async fn run(&mut self, mut progress: impl FnMut(&Tally)) -> Result<(), Failure> {
         let copied = self.store.copied_services(self.part.generation).await;
         let mut copied: BTreeMap<ServiceId, CopiedService> = copied
             .map_err(|error| session::store_failure(&error))?
@@ -126,10 +138,13 @@ impl<'a> Comparison<'a> {
         let mut ids: BTreeSet<ServiceId> = copied.keys().chain(documents.keys()).cloned().collect();
         ids.retain(|id| self.part.contains(id));
         for id in ids {
-            self.tally.services = self.tally.services.saturating_add(1);
+            let resumed = self.part.inside(&id).is_some();
+            self.tally.services = self.tally.services.saturating_add(i64::from(!resumed));
             match (documents.remove(&id), copied.remove(&id)) {
                 (Some(document), Some(copied)) => {
-                    self.note(difference::service(&document, &copied));
+                    if !resumed {
+                        self.note(difference::service(&document, &copied));
+                    }
                     self.compare_providers(&id, copied.generation, &mut progress).await?;
                 }
                 (Some(_), None) => self.note([Difference::of_service(Kind::Missing, &id)]),
@@ -137,10 +152,11 @@ impl<'a> Comparison<'a> {
                 (None, Some(_)) => self.note([Difference::of_service(Kind::Extra, &id)]),
                 (None, None) => {}
             }
+            self.tally.reached = Some(Cursor::behind(id.clone()));
             self.tally.last_service = Some(id);
             progress(&self.tally);
         }
-        Ok(self.tally)
+        Ok(())
     }
 
     /// Documents that no parent asks for.
@@ -181,13 +197,19 @@ impl<'a> Comparison<'a> {
         let source = self.source;
         let mut seen = HashSet::new();
         let mut unidentified = false;
+        // Everything up to this one was compared by an earlier call; still it has been seen.
+        let mut last_known = self.part.inside(service).cloned();
         let mut chunks = source.providers(service).chunks(CHUNK);
         while let Some(chunk) = chunks.next().await {
             let mut documents = Vec::with_capacity(chunk.len());
             for found in chunk {
                 match found.map_err(|error| session::source_failure(&error))? {
                     Found::Document(provider) => {
-                        if seen.insert(provider.id.clone()) {
+                        let new = seen.insert(provider.id.clone());
+                        if last_known.is_some() {
+                            self.tally.skipped = self.tally.skipped.saturating_add(i64::from(new));
+                            last_known = last_known.filter(|last| *last != provider.id);
+                        } else if new {
                             documents.push(provider);
                         }
                     }
@@ -197,12 +219,19 @@ impl<'a> Comparison<'a> {
                             (None, Level::Provider) => unidentified = true,
                             (None, _) => {}
                         }
-                        self.reject(&fault, Some(service));
+                        self.excuse(&fault, Some(service));
+                        if last_known.is_none() {
+                            self.tally_one(Difference::rejected(&fault, Some(service)));
+                        }
                     }
                 }
             }
             self.compare_chunk(service, generation, &documents).await?;
             progress(&self.tally);
+        }
+        if let Some(last) = last_known {
+            let what = format!("service `{service}` of the source has no provider `{last}` to go on behind");
+            return Err(Failure::new(Exit::Failed, what).hint("the source has changed: compare from the beginning"));
         }
         if unidentified || self.excused.all_providers {
             // Any provider of the copy may be the one whose document cannot be read.
@@ -217,6 +246,7 @@ impl<'a> Comparison<'a> {
         generation: Generation,
         documents: &[Provider],
     ) -> Result<(), Failure> {
+        let Some(last) = documents.last() else { return Ok(()) };
         let ids: Vec<ProviderId> = documents.iter().map(|provider| provider.id.clone()).collect();
         let subtrees = self.source.subtrees(service, &ids).await.map_err(|error| session::source_failure(&error))?;
         let copied = self.store.copied_providers(service, generation, &ids).await;
@@ -241,6 +271,7 @@ impl<'a> Comparison<'a> {
                 SubtreeContent::Vanished => {}
             }
         }
+        self.tally.reached = Some(Cursor::inside(service.clone(), last.id.clone()));
         Ok(())
     }
 
@@ -284,6 +315,11 @@ impl<'a> Comparison<'a> {
     }
 
     fn reject(&mut self, fault: &DocumentFault, service: Option<&ServiceId>) {
+        self.excuse(fault, service);
+        self.tally_one(Difference::rejected(fault, service));
+    }
+
+    fn excuse(&mut self, fault: &DocumentFault, service: Option<&ServiceId>) {
         match (fault.level, fault.service_id.as_ref().or(service), &fault.provider_id) {
             (Level::Service, Some(id), _) => drop(self.excused.services.insert(id.clone())),
             (Level::Service, None, _) => self.excused.all_services = true,
@@ -291,7 +327,6 @@ impl<'a> Comparison<'a> {
             (Level::Provider, None, None) => self.excused.all_providers = true,
             _ => {}
         }
-        self.tally_one(Difference::rejected(fault, service));
     }
 
     fn note(&mut self, differences: impl IntoIterator<Item = Difference>) {
@@ -320,7 +355,14 @@ impl<'a> Comparison<'a> {
 // === impl Part ===
 
 impl Part {
-    fn contains(&self, id: &ServiceId) -> bool {
-        (self.services.is_empty() || self.services.contains(id)) && self.after.as_ref().is_none_or(|after| id > after)
+    /// Whether anything of the service is to be compared.
+    pub fn contains(&self, id: &ServiceId) -> bool {
+        let ahead = self.after.as_ref().is_none_or(|after| *id > after.service || self.inside(id).is_some());
+        ahead && (self.services.is_empty() || self.services.contains(id))
+    }
+
+    /// The provider to go on behind, when the comparison goes on within this service.
+    fn inside(&self, id: &ServiceId) -> Option<&ProviderId> {
+        self.after.as_ref().filter(|after| after.service == *id)?.provider.as_ref()
     }
 }

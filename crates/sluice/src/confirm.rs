@@ -33,7 +33,7 @@ impl ConfirmArgs {
 }
 
 /// Asks a person. Where there is none, `--yes` is needed.
-pub fn ask(question: &str) -> Result<bool, Failure> {
+fn ask(question: &str) -> Result<bool, Failure> {
     let mut stdin = std::io::stdin().lock();
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(Exit::Usage, "cannot ask for confirmation: this is not a terminal")

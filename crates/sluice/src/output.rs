@@ -82,6 +82,11 @@ pub fn table_text(table: &Table) -> String {
         .join("\n")
 }
 
+/// Ids, names and reasons come from documents and messages: no control character of theirs reaches the terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 fn lines(value: Value) -> String {
     match value {
         Value::Array(items) => items.iter().map(|item| format!("{item}\n")).collect(),

@@ -118,7 +118,17 @@ impl Outbox {
             (ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA),
             (BatchPlanned::TOPIC, BatchPlanned::SCHEMA),
         ];
-        let codec = Codec::prepare(registry, &[], &writes, settings.stage.register_schemas)
+        Self::prepare_for(settings, registry, budget, &writes).await
+    }
+
+    /// The same for messages of these topics only, each with its schema text.
+    pub async fn prepare_for(
+        settings: &Settings,
+        registry: &Registry,
+        budget: Option<Arc<Budget>>,
+        writes: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
+        let codec = Codec::prepare(registry, &[], writes, settings.stage.register_schemas)
             .await
             .map_err(|error| session::registry_failure(&error))?;
         let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;

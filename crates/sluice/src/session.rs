@@ -44,7 +44,12 @@ impl Session {
 
     /// The settings of a command that works on a deployed Sluice; its logs are quiet.
     pub fn settings(&self) -> Result<Settings, Failure> {
-        let mut loaded = self.load(Vec::new())?;
+        self.settings_with(Vec::new())
+    }
+
+    /// The same; flags of the verb win.
+    pub fn settings_with(&self, overrides: Vec<(String, String)>) -> Result<Settings, Failure> {
+        let mut loaded = self.load(overrides)?;
         quiet(&mut loaded);
         // Commands make no spans of their own, so there is nothing to flush at the end.
         loaded.settings.telemetry.otlp_endpoint.clear();
@@ -159,7 +164,11 @@ pub fn source_failure(error: &pipeline_source::Error) -> Failure {
         | Error::UnknownParameter { .. }
         | Error::Parameter { .. }
         | Error::Mapping { .. }
+        | Error::Setting { .. }
         | Error::MissingFolder { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::MissingIndex { .. } | Error::MissingKeyspace { .. } | Error::Forbidden { .. } | Error::Clock { .. } => {
+            Failure { exit: Exit::NotReady, ..failure }
+        }
         _ => failure,
     }
 }

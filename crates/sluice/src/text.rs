@@ -101,6 +101,16 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// A text as one word of a shell.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +146,12 @@ mod tests {
         assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00Z");
         assert_eq!(time(1_795_331_109_999), "2026-11-22 07:05:09Z");
         assert_eq!(time(-1), "1969-12-31 23:59:59Z");
+    }
+
+    #[test]
+    fn a_text_is_one_word_for_the_shell() {
+        assert_eq!(quoted("--after=s/p"), "--after=s/p");
+        assert_eq!(quoted("/a/it's.db"), r"'/a/it'\''s.db'");
+        assert_eq!(quoted(""), "''");
     }
 }

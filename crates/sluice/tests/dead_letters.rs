@@ -13,7 +13,7 @@ use std::{
 
 use pipeline_core::{
     admin::Health,
-    contracts::{BatchPlanned, Confirmed, Message as _},
+    contracts::{Activated, BatchPlanned, Confirmed, Message as _},
     kafka::{Producer, admin, local::LocalBroker, producer::Outbound},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
@@ -202,13 +202,17 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     let (run_id, _, code) = world.run().await;
     assert_eq!(code, 20);
     assert_eq!(world.sluice(&["dlq", "waive", "--run", &run_id]).await.1, 2, "a reason is asked for");
-    let (waived, code) = world.sluice(&["dlq", "waive", "--run", &run_id, "--reason", "not needed"]).await;
+    let waive = ["dlq", "waive", "--run", &run_id, "--reason", "not needed"];
+    let (rehearsal, _) = world.sluice(&[&waive[..], &["--dry-run"]].concat()).await;
+    let (waived, code) = world.sluice(&waive).await;
+    assert_eq!(rehearsal["letters"], waived["letters"], "a rehearsal says what happens");
     assert_eq!((code, &waived["letters"][0]["outcome"]["batch"]["providers"]), (0, &json!(1)), "{waived}");
     let (run, code) = world.wait(&run_id).await;
     assert_eq!((code, &run["state"], &run["providers"]["rejected"]), (20, &json!("activated"), &json!(1)), "{run}");
     assert_eq!(run["rejects"][0]["code"], "SLUICE-STAGE-002");
 
     bytes_that_are_no_record_hold_nothing(&world).await;
+    rollbacks_are_announced_and_deeds_can_be_read(&world).await;
     world.stages.abort_all();
 }
 
@@ -234,4 +238,24 @@ async fn bytes_that_are_no_record_hold_nothing(world: &World) {
     assert_eq!(world.sluice(&["dlq", "replay", &id]).await.1, 1, "there is no run to replay it into");
     let (waived, code) = world.sluice(&["dlq", "waive", &id, "--reason", "not ours"]).await;
     assert_eq!((code, &waived["letters"][0]["outcome"]), (0, &json!("nothing")), "{waived}");
+}
+
+/// The newest run is undone: others learn of it as of an activation.
+async fn rollbacks_are_announced_and_deeds_can_be_read(world: &World) {
+    let activated = || {
+        let marks = admin::watermarks(&world.settings.kafka, Activated::TOPIC).unwrap();
+        marks.iter().map(|(low, high)| high - low).sum::<i64>()
+    };
+    let before = activated();
+    let (rolled, code) = world.sluice(&["run", "rollback", "--yes", "--reason", "bad prices"]).await;
+    assert_eq!((code, &rolled["unannounced"]), (0, &Value::Null), "{rolled}");
+    let moved = rolled["services"].as_array().unwrap().len() as i64;
+    assert!(moved > 0 && activated() >= before + moved, "{rolled}");
+
+    let (audits, code) = world.sluice(&["audit", "ls"]).await;
+    assert_eq!((code, &audits[0]["what"], &audits[0]["why"]), (0, &json!("run rollback"), &json!("bad prices")));
+    let whats: Vec<&str> = audits.as_array().unwrap().iter().filter_map(|deed| deed["what"].as_str()).collect();
+    for what in ["dlq replay", "dlq waive"] {
+        assert!(whats.contains(&what), "{what} is not among {whats:?}");
+    }
 }

@@ -16,6 +16,7 @@ use crate::{
     progress::display::Display,
     request::{self, Mode, Tolerate, Wanted},
     session::{self, Session},
+    text,
 };
 
 mod report;
@@ -60,6 +61,7 @@ pub struct DemoArgs {
 
 /// Runs the demo.
 pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
+    let given = flags(&[("--source", &args.source), ("--target", &args.target)]);
     let place = Place::find(session, args.source, args.target, "sluice-demo.db", session::quiet)?;
     let telemetry = session::init_telemetry(&place.settings)?;
     let source = place.open_source()?;
@@ -111,6 +113,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         duration_ms: millis(took),
         stage_durations_ms: StageDurations::from(followed.durations),
         program: session::program(),
+        place: given,
     };
     target.close().await;
     output::answer(&demo, args.output.output)?;
@@ -149,6 +152,12 @@ async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Resul
     };
     display.finish();
     Ok((followed?, start.elapsed()))
+}
+
+/// The flags that were given, as they can be typed again behind a verb.
+fn flags(given: &[(&str, &Option<String>)]) -> String {
+    let given = given.iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+    given.map(|(flag, value)| format!(" {flag} {}", text::quoted(value))).collect()
 }
 
 fn millis(duration: Duration) -> u64 {

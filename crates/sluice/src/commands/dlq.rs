@@ -9,6 +9,7 @@ use super::run::RunRef;
 use crate::{
     exit::Exit,
     failure::Failure,
+    output,
     session::{self, Session},
     text,
 };
@@ -131,13 +132,8 @@ fn no_such(store: &Store, id: i64) -> Failure {
 /// What of a run the letter is about, in a few words.
 fn part(letter: &DeadLetter) -> String {
     match (&letter.service_id, letter.batch_no) {
-        (Some(service), Some(batch)) => format!("{}/{batch}", printable(service.as_str())),
-        (Some(service), None) => printable(service.as_str()),
+        (Some(service), Some(batch)) => format!("{}/{batch}", output::printable(service.as_str())),
+        (Some(service), None) => output::printable(service.as_str()),
         (None, _) => "-".to_owned(),
     }
-}
-
-/// Text from messages, without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

@@ -72,33 +72,31 @@ pub enum State {
 /// Looks at everything.
 pub async fn run(session: &Session, args: DoctorArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
-    let (source, broker, registry, target) = tokio::join!(
+    let (mut checks, broker, registry, target) = tokio::join!(
         check_source(&settings),
         check_broker(&settings),
         check_registry(&settings),
         check_target(session, &settings)
     );
-    let report = DoctorReport::of(vec![source, broker, registry, target]);
+    checks.extend([broker, registry, target]);
+    let report = DoctorReport::of(checks);
     output::answer(&report, args.output.output)?;
     Ok(report.exit())
 }
 
-async fn check_source(settings: &Settings) -> Check {
+async fn check_source(settings: &Settings) -> Vec<Check> {
     if settings.source.url.is_empty() {
-        return Check {
+        return vec![Check {
             hint: Some("set `source.url` where stages run; starting and watching runs does without".to_owned()),
             ..Check::new("source", State::NotSet, "`source.url` is not set")
-        };
+        }];
     }
     let name = pipeline_core::configuration::redact_url(&settings.source.url);
-    let found = match pipeline_source::open(&settings.source) {
-        Ok(source) => source.check().await,
-        Err(error) => Err(error),
+    let check = |finding: pipeline_source::Finding| match finding.result {
+        Ok(found) => Check::new(finding.name, State::Ok, format!("{name}: {found}")),
+        Err(error) => Check::failed(finding.name, &session::source_failure(&error)),
     };
-    match found {
-        Ok(found) => Check::new("source", State::Ok, format!("{name}: {found}")),
-        Err(error) => Check::failed("source", &session::source_failure(&error)),
-    }
+    pipeline_source::examine(&settings.source).await.into_iter().map(check).collect()
 }
 
 async fn check_broker(settings: &Settings) -> Check {

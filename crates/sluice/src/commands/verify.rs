@@ -1,27 +1,26 @@
 //! `sluice verify`: is the copy what the source says, and does the target keep its promises?
 
-use std::{
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use pipeline_core::ids::{Generation, ServiceId};
-use pipeline_store::{Store, Violation};
+use pipeline_store::Store;
 use serde::Serialize;
 
 use crate::{
-    compare::{Comparison, Kind, Part, Tally},
+    compare::{Comparison, Cursor, Kind, Part, Tally},
     exit::Exit,
     failure::Failure,
+    local,
     output::{self, OutputArgs, Report},
     session::{self, Session},
     text,
 };
 
-/// A pipe gets at most one line of progress in so much time.
-const LINE_INTERVAL: Duration = Duration::from_secs(5);
+mod invariants;
+mod progress;
+
+use progress::Progress;
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -30,24 +29,30 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 where digests differ, each row that differs is named. Nothing is written. Rejected documents of the source
 cannot be compared; they are listed and are no difference.
 
-An interrupted comparison goes on where it was with --after; progress names the last service. A source that
-changes meanwhile shows as differences.
+Ctrl-C ends it with what was found so far, exit code 10, and prints the command that goes on from there. A
+source that changes meanwhile shows as differences.
 
-Exit codes: 0 equal, 1 at least one difference or violation, 20 equal but for rejected documents.
+Exit codes: 0 equal, 1 at least one difference or violation, 10 interrupted without one, 20 equal but for
+rejected documents.
 
 Examples:
   sluice verify
   sluice verify --service payments -o jsonl
+  sluice verify --source /exports/yesterday
+  sluice verify --after payments/p-4711
   sluice verify --generation 41 --limit 1000
   sluice verify --invariants"
 )]
 pub struct VerifyArgs {
+    /// Folder or source URL to compare with, instead of the configured one
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
     /// Only this service; may be repeated. Without it, all services
     #[arg(long, value_name = "ID")]
     pub service: Vec<String>,
-    /// Go on behind this service, in byte order of ids
-    #[arg(long, value_name = "ID")]
-    pub after: Option<String>,
+    /// Go on behind this service, in byte order of ids, or behind this provider within it
+    #[arg(long, value_name = "SERVICE[/PROVIDER]")]
+    pub after: Option<Cursor>,
     /// The copy at this generation instead of what readers see
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub generation: Option<i64>,
@@ -55,7 +60,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// Check the target's own promises instead: the ledger adds up, no version overlaps, no content is lost
-    #[arg(long, conflicts_with_all = ["service", "after", "generation"])]
+    #[arg(long, conflicts_with_all = ["source", "service", "after", "generation"])]
     pub invariants: bool,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -63,7 +68,12 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Serialize)]
 struct VerifyReport {
+    /// No difference was found.
     equal: bool,
+    /// Everything was compared.
+    complete: bool,
+    /// The command that goes on, when not everything was.
+    resume: Option<String>,
     target: String,
     #[serde(flatten)]
     tally: Tally,
@@ -72,59 +82,88 @@ struct VerifyReport {
     duration_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct InvariantsReport {
-    holds: bool,
-    target: String,
-    violations: Vec<Violation>,
-}
-
 /// Verifies.
 pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
-    let settings = session.settings()?;
+    let source_flag = args.source.map(|source| ("source.url".to_owned(), local::as_url(&source, "file")));
+    let settings = session.settings_with(source_flag.into_iter().collect())?;
     let store = session.migrated_store(&settings).await?;
     if args.invariants {
-        return invariants(&store, args.output).await;
+        return invariants::run(&store, args.output).await;
     }
     let source = pipeline_source::open(&settings.source).map_err(|error| session::source_failure(&error))?;
     let part = Part {
         services: args.service.iter().map(|id| ServiceId(id.clone())).collect(),
-        after: args.after.map(ServiceId),
+        after: args.after,
         generation: args.generation.map(Generation),
     };
-    let expected = store.counts().await.map_err(|error| session::store_failure(&error))?.providers;
     let start = Instant::now();
-    let mut progress = Progress::new(start, expected);
-    let comparison = Comparison::new(source.as_ref(), &store, part, args.limit);
-    let result = comparison.run(|tally| progress.show(tally)).await;
-    progress.finish();
-    let tally = result?;
-
-    let listed = tally.differences.len().saturating_add(tally.rejects.len());
-    let listed = i64::try_from(listed).unwrap_or(i64::MAX);
-    let report = VerifyReport {
-        equal: tally.total() == 0,
-        target: store.describe(),
-        more: tally.total().saturating_add(tally.rejected) > listed,
-        tally,
-        duration_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+    let mut progress = Progress::new(start, expected(&store, &part).await?);
+    let mut comparison = Comparison::new(source.as_ref(), &store, part, args.limit);
+    let ended = tokio::select! {
+        ended = comparison.run(|tally| progress.show(tally)) => Some(ended),
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(|error| Failure::caused(Exit::Failed, "cannot listen for Ctrl-C", &error))?;
+            None
+        }
     };
+    progress.finish();
+    let complete = ended.transpose()?.is_some();
+    let report = VerifyReport::new(&store, comparison.tally().clone(), complete, start.elapsed());
+    if let Some(resume) = &report.resume {
+        session::note(format_args!("interrupted; to go on: {resume}"));
+    }
     output::answer(&report, args.output.output)?;
-    Ok(match (report.equal, report.tally.rejected) {
-        (false, _) => Exit::Failed,
-        (true, 0) => Exit::Ok,
-        (true, _) => Exit::Rejects,
-    })
+    Ok(report.exit())
 }
 
-async fn invariants(store: &Store, output: OutputArgs) -> Result<Exit, Failure> {
-    let violations = store.check_invariants().await.map_err(|error| session::store_failure(&error))?;
-    let report = InvariantsReport { holds: violations.is_empty(), target: store.describe(), violations };
-    output::answer(&report, output.output)?;
-    Ok(if report.holds { Exit::Ok } else { Exit::Failed })
+/// Providers of the copy in the services to be compared.
+async fn expected(store: &Store, part: &Part) -> Result<i64, Failure> {
+    let counts = store.copied_provider_counts().await.map_err(|error| session::store_failure(&error))?;
+    Ok(counts.iter().filter(|(id, _)| part.contains(id)).map(|(_, count)| count).sum())
 }
 
-// === impl reports ===
+/// This very call, going on behind what it has compared.
+fn resumed(reached: Option<&Cursor>) -> String {
+    let mut words = vec![session::program()];
+    let mut given = std::env::args().skip(1);
+    while let Some(word) = given.next() {
+        if word == "--after" {
+            // Its value goes with it.
+            drop(given.next());
+        } else if !word.starts_with("--after=") || reached.is_none() {
+            words.push(word);
+        }
+    }
+    words.extend(reached.map(|cursor| format!("--after={cursor}")));
+    words.iter().map(|word| text::quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+// === impl VerifyReport ===
+
+impl VerifyReport {
+    fn new(store: &Store, tally: Tally, complete: bool, took: Duration) -> Self {
+        let listed = tally.differences.len().saturating_add(tally.rejects.len());
+        let listed = i64::try_from(listed).unwrap_or(i64::MAX);
+        Self {
+            equal: tally.total() == 0,
+            complete,
+            resume: (!complete).then(|| resumed(tally.reached.as_ref())),
+            target: store.describe(),
+            more: tally.total().saturating_add(tally.rejected) > listed,
+            tally,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.equal, self.complete, self.tally.rejected) {
+            (false, _, _) => Exit::Failed,
+            (true, false, _) => Exit::NotReady,
+            (true, true, 0) => Exit::Ok,
+            (true, true, _) => Exit::Rejects,
+        }
+    }
+}
 
 impl Report for VerifyReport {
     fn text(&self) -> String {
@@ -141,7 +180,12 @@ impl Report for VerifyReport {
                     Kind::Rejected => "rejected",
                 };
                 let what = difference.what.as_deref().unwrap_or("");
-                table.add_row([kind, difference.level, &printable(&difference.path()), &printable(what)]);
+                table.add_row([
+                    kind,
+                    difference.level,
+                    &output::printable(&difference.path()),
+                    &output::printable(what),
+                ]);
             }
             lines.push(output::table_text(&table));
             if self.more {
@@ -161,7 +205,8 @@ impl Report for VerifyReport {
             lines.push(format!("{} cannot be compared: rejected", text::plural(tally.rejected, "document")));
         }
         lines.push(if self.equal {
-            "source and copy are equal".to_owned()
+            let so_far = if self.complete { "" } else { " so far" };
+            format!("source and copy are equal{so_far}")
         } else {
             format!(
                 "source and copy differ: {} missing, {} extra, {} changed, {} damaged",
@@ -171,83 +216,7 @@ impl Report for VerifyReport {
                 text::count(tally.damaged)
             )
         });
+        lines.extend(self.resume.as_ref().map(|resume| format!("not everything was compared; to go on: {resume}")));
         lines.join("\n")
-    }
-}
-
-impl Report for InvariantsReport {
-    fn text(&self) -> String {
-        if self.holds {
-            return format!("{}: every invariant holds", self.target);
-        }
-        let mut table = output::table(&["INVARIANT", "WHERE", "WHAT"]);
-        for violation in &self.violations {
-            table.add_row([violation.invariant, &printable(&violation.subject), &printable(&violation.detail)]);
-        }
-        let count = i64::try_from(self.violations.len()).unwrap_or(i64::MAX);
-        format!("{}\n\n{}", output::table_text(&table), text::plural(count, "violation"))
-    }
-}
-
-/// Ids and reasons come from documents: no control character of theirs reaches the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// Progress on standard error: a line that is redrawn on a terminal, now and then a line elsewhere.
-struct Progress {
-    start: Instant,
-    expected: i64,
-    bar: Option<ProgressBar>,
-    last_line: Instant,
-}
-
-// === impl Progress ===
-
-impl Progress {
-    fn new(start: Instant, expected: i64) -> Self {
-        let plain = ProgressStyle::default_spinner;
-        let style = plain().template("  {elapsed:>4}  {msg}").unwrap_or_else(|_| plain());
-        let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new_spinner().with_style(style));
-        Self { start, expected, bar, last_line: start }
-    }
-
-    fn show(&mut self, tally: &Tally) {
-        match &self.bar {
-            Some(bar) => bar.set_message(self.line(tally)),
-            None if self.last_line.elapsed() >= LINE_INTERVAL => {
-                self.last_line = Instant::now();
-                session::note(format_args!("{}", self.line(tally)));
-            }
-            None => {}
-        }
-    }
-
-    fn line(&self, tally: &Tally) -> String {
-        let done = tally.last_service.as_ref().map_or_else(String::new, |id| format!(", up to service `{id}`"));
-        format!(
-            "{} of {} providers, {}{}{}",
-            text::count(tally.providers),
-            text::count(self.expected.max(tally.providers)),
-            text::plural(tally.total(), "difference"),
-            printable(&done),
-            self.left(tally.providers),
-        )
-    }
-
-    /// As if the rest went as fast as what is done.
-    fn left(&self, done: i64) -> String {
-        let elapsed = self.start.elapsed();
-        if done <= 0 || done >= self.expected || elapsed < Duration::from_secs(2) {
-            return String::new();
-        }
-        let seconds = elapsed.as_secs_f64() * (self.expected - done) as f64 / done as f64;
-        format!(", ETA {}", text::seconds(seconds as u64))
-    }
-
-    fn finish(self) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

@@ -112,24 +112,26 @@ pub fn count(bundles: &[Bundle]) -> (i64, i64) {
 
 /// The differences of a service's own row.
 pub fn service(document: &Service, copied: &CopiedService) -> Vec<Difference> {
-    let at = || Difference::of_service(Kind::Changed, &document.id);
-    let mut found: Vec<Difference> = named(&document.name, &copied.name, &document.attributes, &copied.attributes)
-        .map(|what| at().what(what))
-        .collect();
-    if found.is_empty() && copied.digest != digest::of_row(document.name.as_deref(), &document.attributes) {
-        found.push(Difference { kind: Kind::Damaged, ..at() }.what(STALE_DIGEST.to_owned()));
-    }
-    found
+    let at = Difference::of_service(Kind::Changed, &document.id);
+    let own = (&document.name, &document.attributes);
+    versioned_row(&at, own, (&copied.name, &copied.attributes), &copied.digest)
 }
 
 /// The differences of a provider's own row.
 pub fn provider_row(service: &ServiceId, document: &Provider, copied: &CopiedProvider) -> Vec<Difference> {
-    let at = || Difference::of_provider(Kind::Changed, service, &document.id);
-    let mut found: Vec<Difference> = named(&document.name, &copied.name, &document.attributes, &copied.attributes)
-        .map(|what| at().what(what))
-        .collect();
-    if found.is_empty() && copied.digest != digest::of_row(document.name.as_deref(), &document.attributes) {
-        found.push(Difference { kind: Kind::Damaged, ..at() }.what(STALE_DIGEST.to_owned()));
+    let at = Difference::of_provider(Kind::Changed, service, &document.id);
+    let own = (&document.name, &document.attributes);
+    versioned_row(&at, own, (&copied.name, &copied.attributes), &copied.digest)
+}
+
+/// What a document says itself: its name and its other fields.
+type Own<'a> = (&'a Option<String>, &'a Attributes);
+
+/// A row that has a digest stored beside it.
+fn versioned_row(at: &Difference, source: Own<'_>, copy: Own<'_>, stored: &[u8]) -> Vec<Difference> {
+    let mut found: Vec<Difference> = named(source, copy).map(|what| at.clone().what(what)).collect();
+    if found.is_empty() && stored != digest::of_row(source.0.as_deref(), source.1) {
+        found.push(Difference { kind: Kind::Damaged, ..at.clone() }.what(STALE_DIGEST.to_owned()));
     }
     found
 }
@@ -175,23 +177,17 @@ fn compare_bundles(at: &Difference, source: &[Bundle], copy: &[Bundle], found: &
         bundle_id: Some(id.to_owned()),
         ..at.clone()
     };
-    let mut copied: BTreeMap<&str, &Bundle> = BTreeMap::new();
-    for bundle in copy {
-        if copied.insert(&bundle.id, bundle).is_some() {
-            found.push(below(Kind::Extra, &bundle.id).what("there more than once".to_owned()));
-        }
-    }
-    for bundle in source {
-        match copied.remove(bundle.id.as_str()) {
-            None => found.push(below(Kind::Missing, &bundle.id)),
-            Some(other) => {
-                let own = named(&bundle.name, &other.name, &bundle.attributes, &other.attributes);
-                found.extend(own.map(|what| below(Kind::Changed, &bundle.id).what(what)));
-                compare_fields(&below(Kind::Changed, &bundle.id), &bundle.fields, &other.fields, found);
-            }
-        }
-    }
-    found.extend(copied.into_keys().map(|id| below(Kind::Extra, id)));
+    pair_up(
+        (source, copy),
+        |bundle| &bundle.id,
+        below,
+        found,
+        |bundle, other, found| {
+            let own = named((&bundle.name, &bundle.attributes), (&other.name, &other.attributes));
+            found.extend(own.map(|what| below(Kind::Changed, &bundle.id).what(what)));
+            compare_fields(&below(Kind::Changed, &bundle.id), &bundle.fields, &other.fields, found);
+        },
+    );
 }
 
 fn compare_fields(
@@ -206,32 +202,45 @@ fn compare_fields(
         field_id: Some(id.to_owned()),
         ..at.clone()
     };
-    let mut copied: BTreeMap<&str, &SubscriptionField> = BTreeMap::new();
-    for field in copy {
-        if copied.insert(&field.id, field).is_some() {
-            found.push(below(Kind::Extra, &field.id).what("there more than once".to_owned()));
+    pair_up(
+        (source, copy),
+        |field| &field.id,
+        below,
+        found,
+        |field, other, found| {
+            found.extend(field_values(field, other).map(|what| below(Kind::Changed, &field.id).what(what)));
+        },
+    );
+}
+
+/// Brings the rows of one level together by their ids: `both` compares two that belong together, `below` makes the
+/// differences of those that stand alone.
+fn pair_up<T>(
+    (source, copy): (&[T], &[T]),
+    id: impl Fn(&T) -> &str,
+    below: impl Fn(Kind, &str) -> Difference,
+    found: &mut Vec<Difference>,
+    both: impl Fn(&T, &T, &mut Vec<Difference>),
+) {
+    let mut copied: BTreeMap<&str, &T> = BTreeMap::new();
+    for row in copy {
+        if copied.insert(id(row), row).is_some() {
+            found.push(below(Kind::Extra, id(row)).what("there more than once".to_owned()));
         }
     }
-    for field in source {
-        match copied.remove(field.id.as_str()) {
-            None => found.push(below(Kind::Missing, &field.id)),
-            Some(other) => {
-                found.extend(field_values(field, other).map(|what| below(Kind::Changed, &field.id).what(what)))
-            }
+    for row in source {
+        match copied.remove(id(row)) {
+            None => found.push(below(Kind::Missing, id(row))),
+            Some(other) => both(row, other, found),
         }
     }
     found.extend(copied.into_keys().map(|id| below(Kind::Extra, id)));
 }
 
-fn named(
-    name: &Option<String>,
-    copied_name: &Option<String>,
-    attributes: &Attributes,
-    copied_attributes: &Attributes,
-) -> impl Iterator<Item = String> {
+fn named(source: Own<'_>, copy: Own<'_>) -> impl Iterator<Item = String> {
     [
-        differs("name", name.as_deref(), copied_name.as_deref()),
-        differs("attributes", Some(attributes.as_str()), Some(copied_attributes.as_str())),
+        differs("name", source.0.as_deref(), copy.0.as_deref()),
+        differs("attributes", Some(source.1.as_str()), Some(copy.1.as_str())),
     ]
     .into_iter()
     .flatten()

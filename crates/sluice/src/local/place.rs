@@ -77,7 +77,7 @@ pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, F
 }
 
 /// A path becomes a URL; a URL stays as it is.
-fn as_url(text: &str, scheme: &str) -> String {
+pub fn as_url(text: &str, scheme: &str) -> String {
     if text.contains("://") || text.starts_with("generator:") || text.starts_with("sqlite:") {
         return text.to_owned();
     }

@@ -67,6 +67,9 @@ pub struct DemoReport {
     /// How the command was called, for the hints.
     #[serde(skip)]
     pub program: String,
+    /// Source and target as they were given, as flags for the shell.
+    #[serde(skip)]
+    pub place: String,
 }
 
 /// One document that cannot be stored.
@@ -165,17 +168,17 @@ impl DemoReport {
     fn looking(&self) -> String {
         let query = "select service_id, provider_id, bundle_id, name from bundles limit 5";
         match sqlite_path(&self.target) {
-            Some(path) => format!("  sqlite3 -header -column {} '{query}'", quoted(path)),
+            Some(path) => format!("  sqlite3 -header -column {} '{query}'", text::quoted(path)),
             None => format!("  in `{}`: {query};", self.target),
         }
     }
 
     /// What a newcomer may try next.
     fn next(&self) -> String {
-        let program = quoted(&self.program);
+        let (program, place) = (text::quoted(&self.program), &self.place);
         format!(
-            "  {program} demo    again: nothing changed, so nothing is written
-  {program} dev     keep it running, and start runs from another shell
+            "  {program} demo{place}    again: nothing changed, so nothing is written
+  {program} dev{place}     keep it running, and start runs from another shell
   {program} demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'"
         )
     }
@@ -233,12 +236,6 @@ pub fn sqlite_path(url: &str) -> Option<&str> {
     Some(path.split_once('?').map_or(path, |(path, _)| path))
 }
 
-/// A path as one word of a shell.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +261,7 @@ mod tests {
             duration_ms: 6_420,
             stage_durations_ms: StageDurations { root: Some(12), bundles: Some(1_300), ..StageDurations::default() },
             program: "sluice".to_owned(),
+            place: String::new(),
         }
     }
 
@@ -373,6 +371,5 @@ mod tests {
     fn the_path_is_one_word_for_the_shell() {
         assert_eq!(sqlite_path("sqlite:///a/b.db?mode=rwc"), Some("/a/b.db"));
         assert_eq!(sqlite_path("mysql://u@h/db"), None);
-        assert_eq!(quoted("/a/it's.db"), r"'/a/it'\''s.db'");
     }
 }

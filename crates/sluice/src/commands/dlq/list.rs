@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use pipeline_store::{DeadLetter, LetterState};
 use serde::Serialize;
 
-use super::{FilterArgs, part, printable};
+use super::{FilterArgs, part};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -82,7 +82,7 @@ impl Report for Letters {
                 part(letter),
                 letter.code.clone(),
                 text::time(letter.first_failed_at_ms),
-                printable(&letter.reason).chars().take(REASON).collect(),
+                output::printable(&letter.reason).chars().take(REASON).collect(),
             ]);
         }
         if self.0.is_empty() { String::new() } else { output::table_text(&table) }

@@ -8,12 +8,17 @@
 //! overwrites newer data. Instead, one repair run is asked for, with a generation of its own, over the services of all
 //! such letters; it reads what the source has now.
 
-use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use pipeline_core::{
     contracts::{Confirmed, Message, RunRequested},
-    kafka::{self, Producer},
+    ids::RunId,
+    kafka::{Partition, PlaceReader, Position, Producer},
     registry::Registry,
     runtime,
     settings::Settings,
@@ -31,6 +36,9 @@ use crate::{
     session::{self, Session},
     text,
 };
+
+/// Progress gets a line so often.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What to replay, and how.
 #[derive(Debug, Args)]
@@ -113,9 +121,17 @@ pub async fn replay(store: &Store, settings: &Settings, args: &ReplayArgs) -> Re
         session::note(format_args!("no such open dead letter in `{}`", store.describe()));
     }
     let mut routed = Vec::with_capacity(letters.len());
+    let mut states: HashMap<Option<RunId>, Option<RunState>> = HashMap::new();
     let open = request::open_run(store).await?.map(|run| run.run_id.to_string());
     for letter in letters {
-        let state = run_of(store, &letter).await?.map(|run| run.state);
+        let state = match states.get(&letter.run_id) {
+            Some(state) => *state,
+            None => {
+                let state = run_of(store, &letter).await?.map(|run| run.state);
+                states.insert(letter.run_id, state);
+                state
+            }
+        };
         let route = route(&letter, state, args.again).unless_open(open.as_deref());
         routed.push((letter, route));
     }
@@ -159,7 +175,8 @@ fn route(letter: &DeadLetter, run: Option<RunState>, again: bool) -> Route {
     }
 }
 
-/// Produces what can be produced, one after the other; each is noted as soon as the broker has it.
+/// Produces what can be produced, partition by partition in the order of offsets, so that one client reads each
+/// partition once; each letter is noted as soon as the broker has it.
 async fn produce(
     store: &Store,
     settings: &Settings,
@@ -169,12 +186,29 @@ async fn produce(
 ) -> Result<(), Failure> {
     let producer = Producer::new(&settings.kafka, None).map_err(|error| session::kafka_failure(&error))?;
     let mut pace = rate.map(|rate| tokio::time::interval(Duration::from_secs(1) / rate.get()));
-    for (letter, route) in routed {
+    let mut wanted: Vec<_> = routed.iter_mut().filter(|(_, route)| matches!(route, Route::Produce(_))).collect();
+    wanted.sort_by(|(one, _), (other, _)| one.letter.cmp(&other.letter));
+    let total = wanted.len();
+    let mut last_line = Instant::now();
+    let mut reader: Option<(Partition, PlaceReader)> = None;
+    for (done, (letter, route)) in wanted.into_iter().enumerate() {
         let Route::Produce(topic) = route else { continue };
         if let Some(pace) = &mut pace {
             pace.tick().await;
         }
-        let read = kafka::read_at(&settings.kafka, &letter.letter.position()).await;
+        if last_line.elapsed() >= LINE_INTERVAL {
+            last_line = Instant::now();
+            session::note(format_args!("{done} of {total} dead letters replayed"));
+        }
+        let Position { partition, offset } = letter.letter.position();
+        let mut current = match reader.take() {
+            Some((place, current)) if place == partition => current,
+            _ => {
+                PlaceReader::open(&settings.kafka, partition.clone()).map_err(|error| session::kafka_failure(&error))?
+            }
+        };
+        let read = current.read(offset).await;
+        reader = Some((partition, current));
         let Some(delivery) = read.map_err(|error| session::kafka_failure(&error))? else {
             *route = Route::Skip(format!("{} is gone: abort the run or waive the letter", letter.letter));
             continue;
@@ -278,7 +312,7 @@ impl Report for ReplayReport {
 mod tests {
     use pipeline_core::{
         contracts::BatchPlanned,
-        ids::{BatchNo, RunId, ServiceId},
+        ids::{BatchNo, ServiceId},
     };
     use pipeline_store::Place;
 

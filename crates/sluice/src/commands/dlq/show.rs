@@ -5,7 +5,7 @@ use pipeline_core::kafka;
 use pipeline_store::{DeadLetter, LetterState, Run, Store};
 use serde::Serialize;
 
-use super::{message::Message, no_such, part, printable};
+use super::{message::Message, no_such, part};
 use crate::{
     commands::run::report::word,
     exit::Exit,
@@ -113,7 +113,7 @@ impl LetterReport {
             ("kept at", letter.letter.to_string()),
         ];
         rows.extend(self.trace_id.clone().map(|id| ("trace", id)));
-        rows.push(("reason", printable(&letter.reason)));
+        rows.push(("reason", output::printable(&letter.reason)));
         rows.push((
             "code",
             [Some(letter.code.as_str()), self.title].into_iter().flatten().collect::<Vec<_>>().join(": "),
@@ -137,24 +137,31 @@ impl Report for LetterReport {
             self.rows().into_iter().map(|(name, value)| format!("{name:<10}{value}")).collect();
         if let Some(message) = &self.message {
             lines.push(String::new());
-            let key =
-                message.key.as_deref().map_or_else(|| "no key".to_owned(), |key| format!("key `{}`", printable(key)));
+            let key = message
+                .key
+                .as_deref()
+                .map_or_else(|| "no key".to_owned(), |key| format!("key `{}`", output::printable(key)));
             lines.push(format!("Message: {key}, {} bytes", message.size));
             if let Some(record) = &message.record {
                 lines.push(serde_json::to_string_pretty(record).unwrap_or_default());
             }
             if let Some(reason) = &message.undecodable {
-                lines.push(format!("  no record: {}", printable(reason)));
+                lines.push(format!("  no record: {}", output::printable(reason)));
                 lines.push(format!("  bytes: {}", message.bytes.as_deref().unwrap_or_default()));
             }
             lines.push(String::new());
             lines.push("Headers:".to_owned());
             lines.extend(message.headers.iter().map(|header| {
-                format!("  {}: {}", printable(&header.name), printable(header.value.as_deref().unwrap_or("(null)")))
+                format!(
+                    "  {}: {}",
+                    output::printable(&header.name),
+                    output::printable(header.value.as_deref().unwrap_or("(null)"))
+                )
             }));
         }
-        lines
-            .extend(self.unread.iter().map(|reason| format!("\nThe message could not be read: {}", printable(reason))));
+        lines.extend(
+            self.unread.iter().map(|reason| format!("\nThe message could not be read: {}", output::printable(reason))),
+        );
         if self.letter.state == LetterState::Open {
             let id = self.letter.id;
             lines.push(String::new());

@@ -53,8 +53,8 @@ pub struct WaivedLetter {
     pub id: i64,
     /// What it is about.
     pub part: String,
-    /// What came of it; none in a rehearsal.
-    pub outcome: Option<Waived>,
+    /// What came of it, or would.
+    pub outcome: Waived,
 }
 
 /// Waives letters.
@@ -76,18 +76,20 @@ pub async fn waive(store: &Store, args: &WaiveArgs) -> Result<WaiveReport, Failu
         args.confirm.confirm(&format!("Waive {} dead letters?", letters.len()))?;
     }
     let who = request::who();
-    let mut waived = Vec::with_capacity(letters.len());
-    for letter in &letters {
-        let subject = letter.id.to_string();
-        let deed = Deed { who: &who, what: "dlq waive", subject: &subject, why: &args.reason, result: "" };
-        let outcome = if dry_run {
-            None
-        } else {
-            Some(store.waive(letter, &deed).await.map_err(|error| session::store_failure(&error))?)
-        };
-        waived.push(WaivedLetter { id: letter.id, part: part(letter), outcome });
-    }
-    Ok(WaiveReport { dry_run, letters: waived })
+    let deed = Deed { who: &who, what: "dlq waive", subject: "", why: &args.reason, result: "" };
+    let outcomes = if dry_run {
+        store.rehearse_waive(&letters, &deed).await.map_err(|error| session::store_failure(&error))?
+    } else {
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for letter in &letters {
+            let deed = Deed { subject: &letter.id.to_string(), ..deed };
+            outcomes.push(store.waive(letter, &deed).await.map_err(|error| session::store_failure(&error))?);
+        }
+        outcomes
+    };
+    let waived = letters.iter().zip(outcomes);
+    let waived = waived.map(|(letter, outcome)| WaivedLetter { id: letter.id, part: part(letter), outcome });
+    Ok(WaiveReport { dry_run, letters: waived.collect() })
 }
 
 // === impl WaiveReport ===
@@ -95,20 +97,20 @@ pub async fn waive(store: &Store, args: &WaiveArgs) -> Result<WaiveReport, Failu
 impl WaiveReport {
     /// How the command ends.
     pub fn exit(&self) -> Exit {
-        let refused = |letter: &WaivedLetter| matches!(letter.outcome, Some(Waived::NotOpen | Waived::Undiscovered));
+        let refused = |letter: &WaivedLetter| matches!(letter.outcome, Waived::NotOpen | Waived::Undiscovered);
         if self.letters.iter().any(refused) { Exit::Failed } else { Exit::Ok }
     }
 }
 
 impl Report for WaiveReport {
     fn text(&self) -> String {
+        let would = if self.dry_run { "would be " } else { "" };
         let line = |WaivedLetter { id, part, outcome }: &WaivedLetter| match outcome {
-            None => format!("{id}  {part}  would be waived"),
-            Some(Waived::Undiscovered) => {
-                format!("{id}  {part}  not waived: {}; replay it, or: sluice run abort", Waived::Undiscovered)
+            Waived::Undiscovered => {
+                format!("{id}  {part}  not waived: {outcome}; replay it, or: sluice run abort")
             }
-            Some(Waived::NotOpen) => format!("{id}  {part}  not waived: {}", Waived::NotOpen),
-            Some(waived) => format!("{id}  {part}  waived: {waived}"),
+            Waived::NotOpen => format!("{id}  {part}  not waived: {outcome}"),
+            waived => format!("{id}  {part}  {would}waived: {waived}"),
         };
         self.letters.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -8,10 +8,11 @@ use super::{
     report::{RunReport, word},
 };
 use crate::{
-    confirm,
+    confirm::ConfirmArgs,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs},
+    request,
     session::{self, Session},
     text,
 };
@@ -29,15 +30,11 @@ Examples:
 pub struct AbortArgs {
     /// The run's id
     pub run: RunRef,
-    /// Do not ask; needed where nobody can be asked
-    #[arg(long)]
-    pub yes: bool,
-    /// Say what would be undone, and undo nothing
-    #[arg(long)]
-    pub dry_run: bool,
     /// Why, for the ledger
     #[arg(long, value_name = "TEXT", default_value = "aborted by command")]
     pub reason: String,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -59,16 +56,15 @@ pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
             text::count(before.batches.stored),
         ));
     }
-    if args.dry_run {
+    if args.confirm.dry_run {
         if let Some(progress) = before {
             output::answer(&RunReport::read(&store, progress).await?, args.output.output)?;
         }
         return Ok(Exit::Ok);
     }
-    if !args.yes && !confirm::ask("Abort this run?")? {
-        return Err(Failure::new(Exit::Failed, format!("run {} was not aborted: the answer was no", run.run_id)));
-    }
-    let aborted = store.abort_run(run.run_id, &args.reason).await.map_err(|error| session::store_failure(&error))?;
+    args.confirm.confirm("Abort this run?")?;
+    let aborted = store.abort_run_by(run.run_id, &request::who(), &args.reason).await;
+    let aborted = aborted.map_err(|error| session::store_failure(&error))?;
     if aborted.is_none() {
         session::note(format_args!("run {} had ended meanwhile", run.run_id));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use pipeline_core::ids::{Generation, RunId, ServiceId};
-use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Outcome, Progress, RunState, Store};
+use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Deed, Outcome, Progress, RunState, Store};
 use serde::Serialize;
 
 use super::{RunRef, tolerate};
@@ -13,6 +13,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
+    request,
     session::{self, Session},
     text,
 };
@@ -34,6 +35,9 @@ pub struct ActivateArgs {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", default_value = "activated by command")]
+    pub reason: String,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -70,6 +74,10 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
                 activated.extend(services.into_iter().map(|each| each.service_id));
             }
         }
+        let (who, subject) = (request::who(), run.run_id.to_string());
+        let result = format!("{} services were switched", activated.len());
+        let deed = Deed { who: &who, what: "run activate", subject: &subject, why: &args.reason, result: &result };
+        store.audit(&deed).await.map_err(failed)?;
     }
     let progress = store.progress(run.run_id).await.map_err(failed)?;
     let complete = progress.as_ref().is_some_and(is_complete);

@@ -1,7 +1,14 @@
 //! `sluice run rollback`: readers see again what they saw before the last switch.
 
+use std::time::Duration;
+
 use clap::Args;
-use pipeline_core::ids::ServiceId;
+use pipeline_core::{
+    contracts::{Activated, Message as _},
+    ids::ServiceId,
+    registry::Registry,
+    settings::Settings,
+};
 use pipeline_store::{BEFORE_THE_FIRST, Move, RolledBack, Store};
 use serde::Serialize;
 
@@ -10,10 +17,13 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
+    request::{self, Outbox},
     session::{self, Session},
     text,
 };
+
+/// How long a broker or registry may keep a rollback from ending.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Services that the text lists.
 const SHOWN: usize = 50;
@@ -25,6 +35,9 @@ const SHOWN: usize = 50;
 one short transaction; no data is touched. Rolling back again moves the pointers forward again. A service that
 was switched only once leaves the views. Refused while a run is open. The next run is not affected: it moves
 readers to a new generation.
+
+Each move is announced like an activation, with a higher epoch and an older generation. Where Kafka cannot be
+reached, readers are moved all the same, and the answer says so.
 
 Examples:
   sluice run rollback --dry-run
@@ -46,12 +59,15 @@ pub struct RollbackArgs {
 #[derive(Debug, Serialize)]
 struct RollbackReport {
     dry_run: bool,
+    /// Why the moves were not announced, when they were not.
+    unannounced: Option<String>,
     services: Vec<Move>,
 }
 
 /// Rolls back.
 pub async fn run(session: &Session, args: RollbackArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
     let services: Vec<ServiceId> = args.service.iter().map(|id| ServiceId(id.clone())).collect();
     let plan = store.plan_rollback(&services).await.map_err(|error| session::store_failure(&error))?;
     check_named(&services, &plan)?;
@@ -59,11 +75,15 @@ pub async fn run(session: &Session, args: RollbackArgs) -> Result<Exit, Failure>
     if plan.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("nothing was ever activated in `{}`", store.describe())));
     }
-    announce(&plan);
-    let report = RollbackReport { dry_run: args.confirm.dry_run, services: plan };
+    warn(&plan);
+    let mut report = RollbackReport { dry_run: args.confirm.dry_run, unannounced: None, services: plan };
     if !args.confirm.dry_run {
         args.confirm.confirm("Roll back?")?;
         apply(&store, &report.services, &args.reason).await?;
+        report.unannounced = announce(&settings, &store, &report.services).await.err();
+        if let Some(why) = &report.unannounced {
+            session::note(format_args!("readers were moved, but nobody was told on `{}`: {why}", Activated::TOPIC));
+        }
     }
     output::answer(&report, args.output.output)?;
     Ok(Exit::Ok)
@@ -91,8 +111,24 @@ fn check_named(services: &[ServiceId], plan: &[Move]) -> Result<(), Failure> {
     }
 }
 
+/// Tells others as the activator does. Readers have been moved by then, so whatever fails here is only said.
+async fn announce(settings: &Settings, store: &Store, plan: &[Move]) -> Result<(), String> {
+    let telling = async {
+        let moved = store.rolled_back(plan).await.map_err(|error| session::store_failure(&error))?;
+        let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+        let writes = [(Activated::TOPIC, Activated::SCHEMA)];
+        let outbox = Outbox::prepare_for(settings, &registry, None, &writes).await?;
+        let messages = moved.into_iter().map(|each| outbox.outbound(&Activated::from(each)));
+        outbox.send(messages.collect::<Result<Vec<_>, Failure>>()?).await
+    };
+    match tokio::time::timeout(ANNOUNCE_TIMEOUT, telling).await {
+        Ok(told) => told.map_err(|failure: Failure| failure.one_line()),
+        Err(_) => Err(format!("no acknowledgement within {} s", ANNOUNCE_TIMEOUT.as_secs())),
+    }
+}
+
 /// What a person should notice, on standard error.
-fn announce(plan: &[Move]) {
+fn warn(plan: &[Move]) {
     let vanishing = plan.iter().filter(|each| each.visible && !each.visible_after).count();
     if vanishing > 0 {
         session::note(format_args!(

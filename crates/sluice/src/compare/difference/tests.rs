@@ -23,12 +23,19 @@ fn bundle(id: &str) -> Bundle {
         id: id.to_owned(),
         name: Some("B".to_owned()),
         attributes: Attributes::empty(),
+        source_cas: None,
         fields: vec![field("f1"), field("f2")],
     }
 }
 
 fn document() -> Provider {
-    Provider { service_id: "s".into(), id: "p".into(), name: Some("P".to_owned()), attributes: Attributes::empty() }
+    Provider {
+        service_id: "s".into(),
+        id: "p".into(),
+        name: Some("P".to_owned()),
+        attributes: Attributes::empty(),
+        source_cas: None,
+    }
 }
 
 /// A provider as it would be copied.
@@ -131,7 +138,7 @@ fn what_a_document_says_cannot_write_on_the_terminal() {
         attributes: Attributes::empty(),
         digest: Vec::new(),
     };
-    let document = Service { id: "s".into(), name: None, attributes: Attributes::empty() };
+    let document = Service { id: "s".into(), name: None, attributes: Attributes::empty(), source_cas: None };
     let what = service(&document, &copied).remove(0).what.unwrap();
     assert_eq!(what, r#"name: source none, copy "\u001b[2J""#);
 }

@@ -1,0 +1,71 @@
+//! Proof on data: the last messages of each topic, read as a program with the proposed schema would read them.
+
+use pipeline_core::{
+    contracts,
+    kafka::Delivery,
+    registry::{DecodeError, Registry, Trial},
+};
+use pipeline_schema::Severity;
+
+use crate::{
+    commands::schema::{files::SchemaFile, report::Entry, retained},
+    failure::Failure,
+    session::{self, Session},
+};
+
+/// A message that a program with the proposed schema could not read.
+pub const UNREADABLE: &str = "TOPIC_MESSAGE_UNREADABLE";
+
+/// Tries each schema on the last messages of each partition of its topic; the first that fails is a finding. Messages
+/// that this program cannot read either say nothing about the proposal, and are only counted.
+pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) -> Result<Vec<Entry>, Failure> {
+    let settings = session.settings()?;
+    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+    let mut entries = Vec::new();
+    for file in files {
+        let Some((topic, ours)) =
+            contracts::ALL.into_iter().find(|(topic, _)| contracts::subject(topic) == file.subject)
+        else {
+            continue;
+        };
+        let Some(text) = &file.text else { continue };
+        // A file that is no schema has a finding already.
+        let (Ok(proposed), Ok(ours)) = (Trial::new(topic, text), Trial::new(topic, ours)) else { continue };
+        let (mut read, mut strange, mut failed) = (0_i64, 0_i64, None);
+        retained::each(&settings.kafka, topic, Some(last), async |delivery| {
+            if failed.is_some() {
+                return Ok(());
+            }
+            read += 1;
+            let Some(error) = fault(&proposed, &registry, &delivery).await? else { return Ok(()) };
+            match fault(&ours, &registry, &delivery).await? {
+                Some(_) => strange += 1,
+                None => failed = Some(entry(file, &delivery, &error)),
+            }
+            Ok(())
+        })
+        .await?;
+        let said = if strange > 0 { format!(", {strange} of them no record for anybody") } else { String::new() };
+        session::note(format_args!("{topic}: {read} messages read{said}"));
+        entries.extend(failed);
+    }
+    Ok(entries)
+}
+
+/// Why a message cannot be read; a registry that is away is no fault of the message.
+async fn fault(trial: &Trial, registry: &Registry, delivery: &Delivery) -> Result<Option<DecodeError>, Failure> {
+    match trial.read(registry, delivery.payload.as_deref().unwrap_or_default()).await {
+        Ok(()) => Ok(None),
+        Err(DecodeError::Registry { source, .. }) => Err(session::registry_failure(&source)),
+        Err(error) => Ok(Some(error)),
+    }
+}
+
+fn entry(file: &SchemaFile, delivery: &Delivery, error: &DecodeError) -> Entry {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let position = &delivery.position;
+    let message = format!("offset {} of {} cannot be read: {error}{cause}", position.offset, position.partition);
+    let advice = "keep what the message needs until it is no longer retained; `sluice schema check` names the change";
+    let breakage = "a new reader cannot read what is still in the topic".to_owned();
+    Entry { breakage, ..Entry::plain(&file.subject, &file.path, UNREADABLE, Severity::Error, message, advice) }
+}

@@ -1,0 +1,253 @@
+//! The verdict of a check, and the shapes in which it can be answered.
+
+use std::{fs::OpenOptions, io::Write as _, path::Path};
+
+use clap::ValueEnum;
+use pipeline_schema::{Direction, Fault, Finding, Level, Rule, Severity};
+use serde::Serialize;
+
+use super::files::SchemaFile;
+use crate::{exit::Exit, failure::Failure};
+
+mod github;
+mod junit;
+mod sarif;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+/// Shape of the verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// JUnit XML: one test case for each schema.
+    Junit,
+    /// Annotations of a GitHub workflow.
+    Github,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+}
+
+/// What a check came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// What the schemas were held against.
+    pub against: String,
+    /// The schemas that were looked at.
+    pub subjects: Vec<Subject>,
+    /// What was found, waived or not.
+    #[serde(rename = "findings")]
+    pub entries: Vec<Entry>,
+}
+
+/// One schema.
+#[derive(Clone, Debug, Serialize)]
+pub struct Subject {
+    /// The registry's subject.
+    pub subject: String,
+    /// Its file.
+    pub file: String,
+    /// The level that it is held to.
+    pub level: Level,
+    /// Earlier versions that were found.
+    pub versions: usize,
+    /// New, unchanged, changed, incompatible, invalid.
+    pub state: &'static str,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// The rule's id.
+    pub rule: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The subject.
+    pub subject: String,
+    /// The file that it is in.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// Column behind its end.
+    pub end_column: usize,
+    /// The way from the root record.
+    pub path: String,
+    /// What was found.
+    pub message: String,
+    /// Which of old and new cannot read the other.
+    pub breaks: Vec<Direction>,
+    /// The same in a sentence.
+    pub breakage: String,
+    /// The level that forbids it.
+    pub level: Option<Level>,
+    /// Earlier versions that it does not go together with.
+    pub versions: Vec<String>,
+    /// How to make the change safely.
+    pub advice: String,
+    /// The reason of the waiver that lets it pass.
+    pub waived: Option<String>,
+    /// The line itself.
+    #[serde(skip)]
+    pub source: Option<String>,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// A verdict on nothing yet.
+    pub fn new(against: String) -> Self {
+        Self { against, subjects: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Whether the schemas may go in.
+    pub fn passes(&self) -> bool {
+        !self.entries.iter().any(Entry::is_fatal)
+    }
+
+    /// The verdict in a format, with a newline at its end.
+    pub fn render(&self, format: Format) -> Result<String, Failure> {
+        let unwritable =
+            |error: serde_json::Error| Failure::caused(Exit::Failed, "cannot write the answer in this format", &error);
+        Ok(match format {
+            Format::Text => terminal::render(self),
+            Format::Json => format!("{}\n", serde_json::to_string_pretty(self).map_err(unwritable)?),
+            Format::Junit => junit::render(self),
+            Format::Github => github::annotations(self),
+            Format::Sarif => {
+                format!("{}\n", serde_json::to_string_pretty(&sarif::log(self)).map_err(unwritable)?)
+            }
+        })
+    }
+
+    /// Adds the summary to the page of a GitHub workflow's step; elsewhere does nothing.
+    pub fn write_step_summary(&self) -> Result<(), Failure> {
+        let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+            return Ok(());
+        };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path);
+        let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
+        written.and_then(|file| file.write_all(github::summary(self).as_bytes())).map_err(|error| {
+            let what = format!("could not write the step's summary to `{}`", Path::new(&path).display());
+            Failure::caused(Exit::Failed, what, &error)
+        })
+    }
+
+    /// Numbers of errors, warnings and waived findings.
+    fn counts(&self) -> (i64, i64, i64) {
+        let count = |is: &dyn Fn(&&Entry) -> bool| i64::try_from(self.entries.iter().filter(is).count()).unwrap_or(0);
+        (
+            count(&|entry| entry.is_fatal()),
+            count(&|entry| entry.waived.is_none() && entry.severity == Severity::Warning),
+            count(&|entry| entry.waived.is_some()),
+        )
+    }
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// A schema of which nothing is known yet.
+    pub fn new(subject: &str, file: &Path, level: Level, versions: usize) -> Self {
+        Self { subject: subject.to_owned(), file: file.display().to_string(), level, versions, state: "new" }
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// A finding without a place.
+    pub fn plain(
+        subject: &str,
+        file: &Path,
+        rule: &'static str,
+        severity: Severity,
+        message: String,
+        advice: &str,
+    ) -> Self {
+        Self {
+            rule,
+            severity,
+            subject: subject.to_owned(),
+            file: file.display().to_string(),
+            line: 1,
+            column: 1,
+            end_column: 1,
+            path: String::new(),
+            message,
+            breaks: Vec::new(),
+            breakage: String::new(),
+            level: None,
+            versions: Vec::new(),
+            advice: advice.to_owned(),
+            waived: None,
+            source: None,
+        }
+    }
+
+    /// A finding on a schema that is there.
+    pub fn of(file: &SchemaFile, level: Level, finding: Finding) -> Self {
+        let breakage = finding.breakage().to_owned();
+        let Finding { rule, path, place, message, breaks, versions } = finding;
+        Self {
+            path,
+            breaks,
+            breakage,
+            level: Some(level),
+            versions,
+            ..Self::plain(&file.subject, &file.path, rule.id(), rule.severity(), message, rule.advice()).at(file, place)
+        }
+    }
+
+    /// A fault that keeps a file from being a schema.
+    pub fn invalid(file: &SchemaFile, fault: Fault) -> Self {
+        let rule = Rule::AvroSchemaInvalid;
+        Self::plain(&file.subject, &file.path, rule.id(), rule.severity(), fault.problem, rule.advice())
+            .at(file, fault.place)
+    }
+
+    /// A schema that is not there any more.
+    pub fn removed(subject: &str, file: &Path, level: Level, successor: Option<&str>) -> Self {
+        let rule = Rule::AvroSchemaRemoved;
+        let message = match successor {
+            Some(path) => format!("the schema of `{subject}` is gone; it lies in `{path}`, which is another subject"),
+            None => format!("the schema of `{subject}` is gone"),
+        };
+        Self {
+            breaks: vec![Direction::Backward],
+            breakage: "whoever still writes or reads the subject has no schema to keep to".to_owned(),
+            level: Some(level),
+            ..Self::plain(subject, file, rule.id(), rule.severity(), message, rule.advice())
+        }
+    }
+
+    /// The same at a place of a schema.
+    pub fn at(self, file: &SchemaFile, place: pipeline_schema::Place) -> Self {
+        let line = file.text.as_deref().and_then(|text| text.lines().nth(place.line - 1));
+        Self {
+            line: place.line,
+            column: place.column,
+            end_column: place.column + place.length,
+            source: line.map(str::to_owned),
+            ..self
+        }
+    }
+
+    /// Whether it keeps the change out.
+    pub fn is_fatal(&self) -> bool {
+        self.severity == Severity::Error && self.waived.is_none()
+    }
+
+    /// Who breaks and against which versions, in one sentence; empty when nobody does.
+    fn consequence(&self) -> String {
+        match self.versions.as_slice() {
+            [] => self.breakage.clone(),
+            versions => format!("{} ({})", self.breakage, versions.join(", ")),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The messages that lie in a topic, partition by partition.
+
+use pipeline_core::{
+    kafka::{Delivery, Partition, PlaceReader, admin},
+    settings,
+};
+
+use crate::{exit::Exit, failure::Failure, session};
+
+/// Hands the retained messages of a topic to `visit`, or only the last of each partition, in order of their offsets.
+/// A topic that is not there has none.
+pub async fn each(
+    settings: &settings::Kafka,
+    topic: &str,
+    last: Option<i64>,
+    mut visit: impl AsyncFnMut(Delivery) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let failure = |error| session::kafka_failure(&error);
+    let report = admin::check(settings).await.map_err(failure)?;
+    if report.missing_topics.iter().any(|missing| missing == topic) {
+        return Ok(());
+    }
+    let (asked, name) = (settings.clone(), topic.to_owned());
+    let marks = tokio::task::spawn_blocking(move || admin::watermarks(&asked, &name)).await;
+    let marks = marks.map_err(|error| Failure::caused(Exit::Failed, "could not ask for the offsets", &error))?;
+    for (number, (first, next)) in (0..).zip(marks.map_err(failure)?) {
+        let partition = Partition { topic: topic.to_owned(), number };
+        let begin = last.map_or(first, |last| first.max(next - last));
+        let mut reader = PlaceReader::open(settings, partition).map_err(failure)?;
+        for offset in begin..next {
+            // Compaction, retention and transaction markers leave holes.
+            if let Some(delivery) = reader.read(offset).await.map_err(failure)? {
+                visit(delivery).await?;
+            }
+        }
+    }
+    Ok(())
+}
