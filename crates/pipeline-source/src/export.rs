@@ -67,7 +67,7 @@ struct Export {
 impl Export {
     async fn service(&mut self, service: &Service) -> Result<(), Error> {
         self.counts.services += 1;
-        let Service { id, name, attributes } = service;
+        let Service { id, name, attributes, .. } = service;
         let line = Line::new().text("id", id.as_str()).name(name).rest(attributes);
         self.services.write(line).await
     }
@@ -93,14 +93,14 @@ impl Export {
 
     async fn provider(&mut self, provider: &Provider) -> Result<(), Error> {
         self.counts.providers += 1;
-        let Provider { service_id, id, name, attributes } = provider;
+        let Provider { service_id, id, name, attributes, .. } = provider;
         let line = Line::new().text("id", id.as_str()).text("service_id", service_id.as_str());
         self.providers.write(line.name(name).rest(attributes)).await
     }
 
     async fn bundle(&mut self, service_id: &ServiceId, provider_id: &ProviderId, bundle: &Bundle) -> Result<(), Error> {
         self.counts.bundles += 1;
-        let Bundle { id, name, attributes, fields } = bundle;
+        let Bundle { id, name, attributes, fields, .. } = bundle;
         let line = Line::new().text("id", id).text("provider_id", provider_id.as_str());
         let line = line.text("service_id", service_id.as_str()).name(name).rest(attributes);
         let line = match &mut self.fields {
@@ -199,25 +199,32 @@ impl Line {
 // === Output ===
 
 /// A file that gets its name when it is complete, so that nobody reads half of it.
-struct Output {
+pub(crate) struct Output {
     path: PathBuf,
     partial: PathBuf,
     writer: BufWriter<File>,
 }
 
 impl Output {
-    async fn create(folder: &Path, name: &str) -> Result<Self, Error> {
+    pub(crate) async fn create(folder: &Path, name: &str) -> Result<Self, Error> {
         let partial = folder.join(format!(".{name}.partial"));
         let file = File::create(&partial).await.map_err(Error::write(&partial))?;
         Ok(Self { path: folder.join(name), partial, writer: BufWriter::with_capacity(256 * 1024, file) })
     }
 
     async fn write(&mut self, line: Line) -> Result<(), Error> {
-        let text = line.finish() + "\n";
-        self.writer.write_all(text.as_bytes()).await.map_err(Error::write(&self.partial))
+        self.line(&line.finish()).await
     }
 
-    async fn finish(mut self) -> Result<(), Error> {
+    pub(crate) async fn line(&mut self, text: &str) -> Result<(), Error> {
+        let write = async {
+            self.writer.write_all(text.as_bytes()).await?;
+            self.writer.write_all(b"\n").await
+        };
+        write.await.map_err(Error::write(&self.partial))
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<(), Error> {
         self.writer.flush().await.map_err(Error::write(&self.partial))?;
         fs::rename(&self.partial, &self.path).await.map_err(Error::write(&self.path))
     }

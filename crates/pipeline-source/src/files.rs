@@ -30,8 +30,8 @@ use crate::{Counts, Error, Source};
 mod answers;
 mod collection;
 mod index;
-mod lines;
-mod peek;
+pub(crate) mod lines;
+pub(crate) mod peek;
 mod ranges;
 mod snapshot;
 #[cfg(test)]
@@ -110,6 +110,11 @@ impl Source for Folder {
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {
         let answer = async move { answers::unreachable(self.snapshot().await?).await };
         stream::once(answer).try_flatten().boxed()
+    }
+
+    /// Looks at the files' names and times only.
+    async fn ready(&self) -> Result<(), Error> {
+        self.snapshot().await.map(drop)
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `couchbase` | a scope of a Couchbase bucket, when this crate is built with its client |
 //! | [`files`] | a folder of JSON lines, as `cbexport json -f lines` writes it |
 //! | [`generator`] | any number of documents out of a seed, for tests and measurements |
 //! | [`sample`] | the catalogue that ships with Sluice |
@@ -23,6 +24,8 @@ use pipeline_core::{
     settings,
 };
 
+#[cfg(feature = "couchbase")]
+pub mod couchbase;
 mod error;
 pub mod export;
 pub mod files;
@@ -33,6 +36,7 @@ pub mod sample;
 pub mod subtree;
 #[cfg(test)]
 mod testing;
+pub mod transfer;
 mod url;
 
 pub use error::{ERRORS, Error};
@@ -57,10 +61,24 @@ pub trait Source: Send + Sync {
     /// faults holds.
     async fn counts(&self) -> Result<Counts, Error>;
 
+    /// Whether the source is there, without reading it: asked every few seconds by stages that have nothing to do.
+    async fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Proves that the source can be read, and says in a few words what was found.
     async fn check(&self) -> Result<String, Error> {
         Ok(self.counts().await?.to_string())
     }
+}
+
+/// What was found about one thing that a source needs.
+#[derive(Debug)]
+pub struct Finding {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What was found, or what is wrong.
+    pub result: Result<String, Error>,
 }
 
 /// Documents per level.
@@ -82,7 +100,27 @@ pub fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
     match url::parse(&settings.url)? {
         url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings.mapping.clone())?)),
         url::Location::Generator(query) => Ok(Arc::new(generator::Generator::from_query(&query)?)),
+        #[cfg(feature = "couchbase")]
+        url::Location::Couchbase => couchbase::open(settings),
+        #[cfg(not(feature = "couchbase"))]
+        url::Location::Couchbase => Err(Error::NotInThisBuild { scheme: "couchbase".to_owned() }),
     }
+}
+
+/// Looks at everything that reading needs, and changes nothing; for an operator.
+pub async fn examine(settings: &settings::Source) -> Vec<Finding> {
+    #[cfg(feature = "couchbase")]
+    if let Ok(url::Location::Couchbase) = url::parse(&settings.url) {
+        return match couchbase::Couchbase::open(settings) {
+            Ok(source) => source.examine().await,
+            Err(error) => vec![Finding { name: "source", result: Err(error) }],
+        };
+    }
+    let result = match open(settings) {
+        Ok(source) => source.check().await,
+        Err(error) => Err(error),
+    };
+    vec![Finding { name: "source", result }]
 }
 
 // === impl Counts ===

@@ -58,6 +58,8 @@ pub struct FieldDocument {
     pub bundle_id: String,
     /// The provider that it names, if it names one.
     pub provider_id: Option<String>,
+    /// The service that it names, if it names one.
+    pub service_id: Option<String>,
     /// Whether the document gives a position; if not, it is 0 until its place among its siblings is known.
     pub has_position: bool,
     /// The field.
@@ -69,7 +71,7 @@ pub fn service(document: &[u8], names: &ServiceFields) -> Result<Service, Violat
     let mut reader = Reader::new(Level::Service, Object::parse(document))?;
     let id = reader.own_id(&names.id)?;
     let name = reader.name(&names.name)?;
-    Ok(Service { id: ServiceId(id), name, attributes: reader.attributes()? })
+    Ok(Service { id: ServiceId(id), name, attributes: reader.attributes()?, source_cas: None })
 }
 
 /// Reads a provider.
@@ -78,7 +80,13 @@ pub fn provider(document: &[u8], names: &ProviderFields) -> Result<Provider, Vio
     let id = reader.own_id(&names.id)?;
     let service_id = reader.id(&names.service_id)?;
     let name = reader.name(&names.name)?;
-    Ok(Provider { service_id: ServiceId(service_id), id: ProviderId(id), name, attributes: reader.attributes()? })
+    Ok(Provider {
+        service_id: ServiceId(service_id),
+        id: ProviderId(id),
+        name,
+        attributes: reader.attributes()?,
+        source_cas: None,
+    })
 }
 
 /// Reads a bundle with its nested fields; gives every rule broken by it or one of them.
@@ -109,9 +117,10 @@ pub fn field(document: &[u8], names: &SubscriptionFieldFields) -> Result<FieldDo
     let id = reader.own_id(&names.id)?;
     let bundle_id = reader.id(&names.bundle_id)?;
     let provider_id = reader.optional_id(&names.provider_id)?;
+    let service_id = reader.optional_id(&names.service_id)?;
     let position = reader.position(&names.position)?;
     let field = reader.field(id, position.unwrap_or_default(), names)?;
-    Ok(FieldDocument { bundle_id, provider_id, has_position: position.is_some(), field })
+    Ok(FieldDocument { bundle_id, provider_id, service_id, has_position: position.is_some(), field })
 }
 
 /// Refuses field names that are empty, or that give one field of a collection two meanings.
@@ -120,7 +129,7 @@ pub(crate) fn check_names(mapping: &Mapping) -> Result<(), Error> {
     check_collection("provider_services", &[&s.id, &s.name])?;
     check_collection("providers", &[&p.id, &p.service_id, &p.name])?;
     check_collection("bundles", &[&b.id, &b.provider_id, &b.service_id, &b.name, &b.subscription_fields])?;
-    let field_names = [&f.id, &f.bundle_id, &f.provider_id, &f.name, &f.value, &f.required, &f.position];
+    let field_names = [&f.id, &f.bundle_id, &f.provider_id, &f.service_id, &f.name, &f.value, &f.required, &f.position];
     check_collection("subscription_fields", &field_names)
 }
 
@@ -145,7 +154,13 @@ fn bundle_itself<'a>(
     let service_id = reader.optional_id(&names.service_id)?;
     let name = reader.name(&names.name)?;
     let nested = reader.list(&names.subscription_fields)?;
-    let bundle = Bundle { id, name, attributes: reader.attributes()?, fields: Vec::with_capacity(nested.len()) };
+    let bundle = Bundle {
+        id,
+        name,
+        attributes: reader.attributes()?,
+        source_cas: None,
+        fields: Vec::with_capacity(nested.len()),
+    };
     Ok((BundleDocument { provider_id, service_id, bundle }, nested))
 }
 

@@ -11,12 +11,14 @@ pub(crate) enum Location {
     Folder(PathBuf),
     /// `generator:?…`, with the part behind the question mark.
     Generator(String),
+    /// `couchbase://…` or `couchbases://…`, which is read where it is used.
+    Couchbase,
 }
 
 /// Reads the URL. Never repeats it in an error: a URL may hold a password.
 pub(crate) fn parse(url: &str) -> Result<Location, Error> {
     if url.trim().is_empty() {
-        return Err(invalid("it is not set; use `file:///folder` or `generator:?services=…`"));
+        return Err(invalid("it is not set; use `couchbase://host/bucket.scope`, `file:///folder` or `generator:?…`"));
     }
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(invalid("it has no scheme; a folder is written `file:///folder`"));
@@ -24,7 +26,7 @@ pub(crate) fn parse(url: &str) -> Result<Location, Error> {
     match scheme.to_ascii_lowercase().as_str() {
         "file" => folder(rest),
         "generator" => generator(rest),
-        "couchbase" | "couchbases" => Err(Error::NotInThisBuild { scheme: scheme.to_owned() }),
+        "couchbase" | "couchbases" => Ok(Location::Couchbase),
         _ => Err(Error::Scheme { scheme: scheme.to_owned() }),
     }
 }
@@ -98,8 +100,7 @@ mod tests {
             ("file://data", "three slashes"),
             ("file:data", "three slashes"),
             ("generator:services=1", "question mark"),
-            ("s3://bucket", "`file:///folder` or `generator:?services=…`"),
-            ("couchbase://user:secret@host/bucket", "not part of this build yet"),
+            ("s3://user:secret@bucket", "`couchbase://host/bucket.scope`, `file:///folder` or"),
         ] {
             let message = parse(url).unwrap_err().to_string();
             assert!(message.contains(expected), "{url}: {message}");

@@ -27,7 +27,7 @@ pub fn service(seed: u64, number: u64) -> Service {
     let mut dice = Dice::for_place(&[seed, SERVICE, number]);
     let name = format!("{} {}", dice.one_of(&BRANCHES), number + 1);
     let attributes = format!(r#"{{"type":"provider_service","priority":{}}}"#, dice.below(10));
-    Service { id: service_id(number), name: Some(name), attributes: Attributes(attributes) }
+    Service { id: service_id(number), name: Some(name), attributes: Attributes(attributes), source_cas: None }
 }
 
 /// A provider by its number among all providers.
@@ -42,6 +42,7 @@ pub fn provider(seed: u64, service_id: &ServiceId, number: u64) -> Provider {
         id: provider_id(number),
         name: Some(name),
         attributes: Attributes(attributes),
+        source_cas: None,
     }
 }
 
@@ -56,6 +57,7 @@ pub fn bundle(seed: u64, provider: u64, version: u64, number: u64, fields: u64) 
         id: format!("bundle-{:07}", number + 1),
         name: Some(format!("{tier} {}", number + 1)),
         attributes: Attributes(format!(r#"{{"type":"bundle","tier":"{tier}","sku":{stock_keeping_unit}}}"#)),
+        source_cas: None,
         fields: (0..fields).map(field).collect(),
     }
 }

@@ -1,0 +1,250 @@
+//! What is below the providers of a batch.
+//!
+//! The children are read first, and then whether their provider is still there: a provider that is deleted with its
+//! children while they are read counts as gone, and not as one that has lost its bundles.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::{self, Display},
+};
+
+use futures::future::try_join;
+use pipeline_core::{
+    documents::{FaultCode, Level, Subtree, SubtreeContent},
+    ids::{ProviderId, ServiceId},
+    settings::Children,
+};
+
+use super::{
+    Couchbase,
+    keys::{self, Child},
+    page::{Parameters, Row},
+    statements::Statement,
+};
+use crate::{
+    Error,
+    files::peek::peek,
+    json::quoted,
+    mapping::{self, BundleDocument, FieldDocument, MAX_DOCUMENT, Violation},
+    subtree::Builder,
+};
+
+/// Where a document stands: a collection and a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    pub collection: &'a str,
+    pub key: &'a str,
+}
+
+/// The children of the providers of a batch.
+#[derive(Default)]
+struct Below {
+    bundles: Vec<Row>,
+    fields: Vec<Row>,
+}
+
+impl Couchbase {
+    pub(super) async fn read_subtrees(
+        &self,
+        service_id: &ServiceId,
+        provider_ids: &[ProviderId],
+    ) -> Result<Vec<Subtree>, Error> {
+        let parameters = Parameters { service: Some(service_id.as_str()), providers: Some(provider_ids) };
+        match self.settings().children {
+            Children::Statement => {
+                let bundles = self.all_rows(&self.statements.bundles, parameters);
+                let fields = async {
+                    match &self.statements.fields {
+                        Some(statement) => self.all_rows(statement, parameters).await,
+                        None => Ok(Vec::new()),
+                    }
+                };
+                let (bundles, fields) = try_join(bundles, fields).await?;
+                let providers = self.present(parameters).await?;
+                let below = Below { bundles, fields };
+                Ok(self.by_statement(service_id, provider_ids, &below, &providers))
+            }
+            Children::Keys => {
+                let providers = self.present(parameters).await?;
+                let mut subtrees = Vec::with_capacity(provider_ids.len());
+                for provider_id in provider_ids {
+                    let content = match providers.get(provider_id.as_str()) {
+                        None => SubtreeContent::Vanished,
+                        Some(row) => self.by_listed_keys(service_id, provider_id, row).await?,
+                    };
+                    subtrees.push(Subtree { provider_id: provider_id.clone(), content });
+                }
+                Ok(subtrees)
+            }
+        }
+    }
+
+    /// The documents of those providers that are there, by id.
+    async fn present(&self, parameters: Parameters<'_>) -> Result<HashMap<String, Row>, Error> {
+        let rows = self.all_rows(&self.statements.providers_by_id, parameters).await?;
+        let name = &self.mapping.providers.id;
+        let by_id = rows.into_iter().filter_map(|row| {
+            let [id] = peek(row.document.get().as_bytes(), [name.as_str()]);
+            let id = id.id()?.into_owned();
+            Some((id, row))
+        });
+        Ok(by_id.collect())
+    }
+
+    /// All pages of a statement whose answer is bounded by a batch.
+    async fn all_rows(&self, statement: &Statement, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+        let mut rows: Vec<Row> = Vec::new();
+        loop {
+            let after = rows.last().map_or("", |row| row.key.as_str());
+            let page = self.reader.page(statement, parameters, after, self.settings().page_size).await?;
+            let is_full = page.is_full;
+            rows.extend(page.rows);
+            if !is_full {
+                return Ok(rows);
+            }
+        }
+    }
+
+    fn by_statement(
+        &self,
+        service_id: &ServiceId,
+        provider_ids: &[ProviderId],
+        below: &Below,
+        providers: &HashMap<String, Row>,
+    ) -> Vec<Subtree> {
+        let mut builders: HashMap<&str, Builder<'_, Place<'_>>> = provider_ids
+            .iter()
+            .filter(|id| providers.contains_key(id.as_str()))
+            .map(|id| (id.as_str(), Builder::new(service_id, id)))
+            .collect();
+        for row in &below.bundles {
+            let names = &self.mapping.bundles;
+            let owner = owner(row, service_id, [&names.provider_id, &names.service_id]);
+            if let Some(builder) = owner.as_deref().and_then(|id| builders.get_mut(id)) {
+                let place = Place { collection: &self.settings().collections.bundles, key: &row.key };
+                builder.bundle(self.bundle(row.document.get().as_bytes(), row.cas), place);
+            }
+        }
+        for row in &below.fields {
+            let names = &self.mapping.subscription_fields;
+            let owner = owner(row, service_id, [&names.provider_id, &names.service_id]);
+            if let Some(builder) = owner.as_deref().and_then(|id| builders.get_mut(id)) {
+                let place = Place { collection: &self.settings().collections.subscription_fields, key: &row.key };
+                builder.field(self.field(row.document.get().as_bytes()), place);
+            }
+        }
+        let mut subtree = |provider_id: &ProviderId| {
+            let builder = builders.remove(provider_id.as_str());
+            let content = builder.map_or(SubtreeContent::Vanished, Builder::finish);
+            Subtree { provider_id: provider_id.clone(), content }
+        };
+        provider_ids.iter().map(&mut subtree).collect()
+    }
+
+    async fn by_listed_keys(
+        &self,
+        service_id: &ServiceId,
+        provider_id: &ProviderId,
+        provider: &Row,
+    ) -> Result<SubtreeContent, Error> {
+        let settings = self.settings();
+        let mut builder = Builder::new(service_id, provider_id);
+        let provider_place = Place { collection: &settings.collections.providers, key: &provider.key };
+        let document = provider.document.get().as_bytes();
+        let listed = match keys::listed(document, &settings.bundle_keys, Level::Provider) {
+            Ok(listed) => listed,
+            Err(violation) => {
+                builder.bundle(Err(vec![violation]), provider_place);
+                return Ok(builder.finish());
+            }
+        };
+        let bundles = self.reader.by_keys(&settings.collections.bundles, listed).await?;
+        let mut field_keys = Vec::new();
+        for child in &bundles {
+            let place = Place { collection: &settings.collections.bundles, key: &child.key };
+            let read = match found(child, Level::Bundle) {
+                Ok(document) => self.bundle(document, child.cas),
+                Err(violation) => Err(vec![violation]),
+            };
+            if let (true, Some(document)) = (self.statements.fields.is_some(), &child.document) {
+                match keys::listed(document, &settings.subscription_field_keys, Level::Bundle) {
+                    Ok(listed) => field_keys.extend(listed),
+                    Err(violation) if read.is_ok() => builder.bundle(Err(vec![violation]), place),
+                    Err(_) => {}
+                }
+            }
+            builder.bundle(read, place);
+        }
+        let fields = self.reader.by_keys(&settings.collections.subscription_fields, field_keys).await?;
+        for child in &fields {
+            let place = Place { collection: &settings.collections.subscription_fields, key: &child.key };
+            builder.field(found(child, Level::SubscriptionField).and_then(|document| self.field(document)), place);
+        }
+        Ok(builder.finish())
+    }
+
+    fn bundle(&self, document: &[u8], cas: Option<i64>) -> Result<BundleDocument, Vec<Violation>> {
+        let (names, field_names) = (&self.mapping.bundles, &self.mapping.subscription_fields);
+        let whole = whole(Level::Bundle, document).map_err(|violation| vec![violation])?;
+        let identified = |violation| with_id(violation, Level::Bundle, whole, &names.id);
+        match mapping::bundle(whole, names, field_names) {
+            Ok(mut read) => {
+                read.bundle.source_cas = cas;
+                Ok(read)
+            }
+            Err(violations) => Err(violations.into_iter().map(identified).collect()),
+        }
+    }
+
+    fn field(&self, document: &[u8]) -> Result<FieldDocument, Violation> {
+        let names = &self.mapping.subscription_fields;
+        let level = Level::SubscriptionField;
+        let read = whole(level, document).and_then(|whole| mapping::field(whole, names));
+        read.map_err(|violation| with_id(violation, level, document, &names.id))
+    }
+}
+
+/// The provider that a child names; `None` when it names another service. A child without a service belongs to every
+/// provider with the id.
+fn owner<'r>(row: &'r Row, service_id: &ServiceId, [provider, service]: [&str; 2]) -> Option<Cow<'r, str>> {
+    let [provider, service] = peek(row.document.get().as_bytes(), [provider, service]);
+    if service.id().is_some_and(|service| service != service_id.as_str()) {
+        return None;
+    }
+    provider.id()
+}
+
+/// A child that its parent lists must be there: with a part of its bundles a provider would not be complete.
+fn found(child: &Child, level: Level) -> Result<&[u8], Violation> {
+    child.document.as_deref().ok_or_else(|| Violation {
+        level,
+        document_id: None,
+        code: FaultCode::Orphan,
+        reason: format!("its parent lists the key {}, which no document has", quoted(&child.key)),
+    })
+}
+
+/// A document that is not larger than any source may give.
+pub fn whole(level: Level, document: &[u8]) -> Result<&[u8], Violation> {
+    if document.len() <= MAX_DOCUMENT {
+        return Ok(document);
+    }
+    let reason = format!("the document has more than {} MiB", MAX_DOCUMENT / 1024 / 1024);
+    Err(Violation { level, document_id: None, code: FaultCode::TooLarge, reason })
+}
+
+/// A violation of the document itself, not of what is nested in it, has the document's id wherever it can be read.
+pub fn with_id(violation: Violation, level: Level, document: &[u8], name: &str) -> Violation {
+    if violation.document_id.is_some() || violation.level != level {
+        return violation;
+    }
+    let [id] = peek(document, [name]);
+    Violation { document_id: id.id().map(Cow::into_owned), ..violation }
+}
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.collection, self.key)
+    }
+}

@@ -1,0 +1,160 @@
+//! The documents that no parent asks for, and why: every page of every collection is looked at once.
+//!
+//! What a statement asks by must be in a document, or it is never read: a bundle without the id of its provider, or of a
+//! provider that does not exist, would be lost without a word. Only ids are kept, of services and providers.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use pipeline_core::{
+    documents::{DocumentFault, FaultCode, Level},
+    ids::ServiceId,
+    settings::Children,
+};
+
+use super::{
+    Couchbase,
+    page::{Parameters, Row},
+    statements::Statement,
+    subtrees::Place,
+};
+use crate::{Error, files::peek::peek, json::quoted, mapping::Violation};
+
+/// Services, each with its providers.
+type Known = Arc<Mutex<HashMap<String, HashSet<String>>>>;
+
+/// How the documents of a level name their parents.
+struct Links<'a> {
+    level: Level,
+    collection: &'a str,
+    id: &'a str,
+    service: &'a str,
+    provider: &'a str,
+    /// The statement asks by the service too.
+    by_service: bool,
+}
+
+impl Couchbase {
+    pub(super) fn find_unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {
+        if !self.settings().find_unreachable {
+            return stream::empty().boxed();
+        }
+        let known = Known::default();
+        let services = stream::once(self.learn_services(Arc::clone(&known))).try_filter_map(|()| async { Ok(None) });
+        let providers = self.lost_providers(Arc::clone(&known));
+        let mut parts = vec![services.boxed(), providers];
+        if self.settings().children == Children::Statement {
+            let (bundle, field) = (&self.mapping.bundles, &self.mapping.subscription_fields);
+            let collections = &self.settings().collections;
+            let links = Links {
+                level: Level::Bundle,
+                collection: &collections.bundles,
+                id: &bundle.id,
+                service: &bundle.service_id,
+                provider: &bundle.provider_id,
+                by_service: self.statements.bundles.uses("$service"),
+            };
+            parts.push(self.lost_children(&self.statements.everything.bundles, links, Arc::clone(&known)));
+            if let (Some(all), Some(asked)) = (&self.statements.everything.fields, &self.statements.fields) {
+                let links = Links {
+                    level: Level::SubscriptionField,
+                    collection: &collections.subscription_fields,
+                    id: &field.id,
+                    service: &field.service_id,
+                    provider: &field.provider_id,
+                    by_service: asked.uses("$service"),
+                };
+                parts.push(self.lost_children(all, links, known));
+            }
+        }
+        stream::iter(parts).flatten().boxed()
+    }
+
+    async fn learn_services(&self, known: Known) -> Result<(), Error> {
+        let name = &self.mapping.provider_services.id;
+        let mut rows = self.rows(&self.statements.services, Parameters::default());
+        while let Some(row) = rows.try_next().await? {
+            let [id] = peek(row.document.get().as_bytes(), [name.as_str()]);
+            if let Some(id) = id.id() {
+                locked(&known).entry(id.into_owned()).or_default();
+            }
+        }
+        Ok(())
+    }
+
+    fn lost_providers(&self, known: Known) -> BoxStream<'_, Result<DocumentFault, Error>> {
+        let names = &self.mapping.providers;
+        let collection = self.settings().collections.providers.as_str();
+        let look = move |row: Row| {
+            let [id, service] = peek(row.document.get().as_bytes(), [names.id.as_str(), names.service_id.as_str()]);
+            let Some(service) = service.id() else {
+                let reason = format!("the provider has no readable `{}`", names.service_id);
+                let violation = violation(Level::Provider, id.id(), FaultCode::MissingId, reason);
+                return Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None));
+            };
+            if let Some(providers) = locked(&known).get_mut(&*service) {
+                providers.extend(id.id().map(Cow::into_owned));
+                return None;
+            }
+            let reason = format!("the provider belongs to the service {}, which does not exist", quoted(&service));
+            let violation = violation(Level::Provider, id.id(), FaultCode::Orphan, reason);
+            Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None))
+        };
+        self.rows(&self.statements.everything.providers, Parameters::default())
+            .try_filter_map(move |row| futures::future::ready(Ok(look(row))))
+            .boxed()
+    }
+
+    fn lost_children<'a>(
+        &'a self,
+        all: &'a Statement,
+        links: Links<'a>,
+        known: Known,
+    ) -> BoxStream<'a, Result<DocumentFault, Error>> {
+        self.rows(all, Parameters::default())
+            .try_filter_map(move |row| futures::future::ready(Ok(links.lost(&row, &locked(&known)))))
+            .boxed()
+    }
+}
+
+impl Links<'_> {
+    fn lost(&self, row: &Row, known: &HashMap<String, HashSet<String>>) -> Option<DocumentFault> {
+        let [id, service, provider] = peek(row.document.get().as_bytes(), [self.id, self.service, self.provider]);
+        let what = self.level.as_str().replace('_', " ");
+        let missing = |name: &str| format!("the {what} has no readable `{name}`, which it is asked for by");
+        let (code, reason) = match (service.id(), provider.id()) {
+            (_, None) => (FaultCode::MissingId, missing(self.provider)),
+            (None, Some(_)) if self.by_service => (FaultCode::MissingId, missing(self.service)),
+            (Some(service), Some(provider)) => {
+                if known.get(&*service).is_some_and(|providers| providers.contains(&*provider)) {
+                    return None;
+                }
+                let whose = format!("the provider {} of the service {}", quoted(&provider), quoted(&service));
+                (FaultCode::Orphan, format!("the {what} belongs to {whose}, which does not exist"))
+            }
+            (None, Some(provider)) => {
+                if known.values().any(|providers| providers.contains(&*provider)) {
+                    return None;
+                }
+                let reason = format!("the {what} belongs to the provider {}, which does not exist", quoted(&provider));
+                (FaultCode::Orphan, reason)
+            }
+        };
+        let service = service.id().filter(|service| known.contains_key(&**service));
+        let service = service.map(|service| ServiceId(service.into_owned()));
+        let place = Place { collection: self.collection, key: &row.key };
+        Some(violation(self.level, id.id(), code, reason).at(place.to_string(), service.as_ref(), None))
+    }
+}
+
+fn violation(level: Level, id: Option<Cow<'_, str>>, code: FaultCode, reason: String) -> Violation {
+    Violation { level, document_id: id.map(Cow::into_owned), code, reason }
+}
+
+fn locked(known: &Known) -> std::sync::MutexGuard<'_, HashMap<String, HashSet<String>>> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
