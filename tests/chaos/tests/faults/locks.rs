@@ -98,8 +98,13 @@ pub(super) fn wait_for_lock_wait(world: &World) {
     wait::until_blocking("a transaction waits", RUN_DEADLINE, || (transactions(world, "LOCK WAIT") > 0).then_some(()));
 }
 
+/// The server renews its table of transactions only when nobody has read it for a tenth of a second: who asks more
+/// often sees the same old state for ever.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+
 /// Transactions of workers in this world's database that are in this state.
 pub(super) fn transactions(world: &World, state: &str) -> i64 {
+    std::thread::sleep(BETWEEN_LOOKS);
     world.number(&format!(
         "SELECT COUNT(*) FROM information_schema.innodb_trx t
          JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
