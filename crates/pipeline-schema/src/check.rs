@@ -59,7 +59,7 @@ pub fn check(new: &Schema, history: &[Past<'_>], level: Level) -> Vec<Finding> {
             }
         }
     }
-    findings.sort_by(|one, other| (one.place, one.rule).cmp(&(other.place, other.rule)));
+    findings.sort_by_key(|finding| (finding.place, finding.rule));
     findings
 }
 

@@ -14,8 +14,12 @@ use serde_json::value::RawValue;
 use crate::schema::Place;
 
 /// The text of a schema, with its places.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Text<'a>(pub &'a str);
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
 
 /// A value somewhere in a text.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +45,17 @@ pub(crate) struct Object<'a>(pub Vec<(String, Json<'a>)>);
 // === impl Text ===
 
 impl<'a> Text<'a> {
+    /// The places of a text.
+    pub(crate) fn new(text: &'a str) -> Self {
+        let lines = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text, lines }
+    }
+
     /// The outermost value, or why the text is not JSON.
-    pub(crate) fn json(self) -> Result<Json<'a>, (Place, String)> {
-        serde_json::from_str(self.0).map(|raw| Json { raw }).map_err(|error: serde_json::Error| {
+    pub(crate) fn json(&self) -> Result<Json<'a>, (Place, String)> {
+        serde_json::from_str(self.text).map(|raw| Json { raw }).map_err(|error: serde_json::Error| {
             // Reading it in earnest gives better reasons than skipping over it.
-            let error = serde_json::from_str::<serde_json::Value>(self.0).err().unwrap_or(error);
+            let error = serde_json::from_str::<serde_json::Value>(self.text).err().unwrap_or(error);
             let place = Place { line: error.line().max(1), column: error.column().max(1), length: 1 };
             let said = error.to_string();
             // The place is told apart from the sentence.
@@ -55,14 +65,14 @@ impl<'a> Text<'a> {
     }
 
     /// Where a value stands.
-    pub(crate) fn place(self, of: Json<'_>) -> Place {
+    pub(crate) fn place(&self, of: Json<'_>) -> Place {
         let part = of.raw.get();
-        let offset = part.as_ptr().addr().saturating_sub(self.0.as_ptr().addr());
-        let before = self.0.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         Place {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            line,
+            column: self.text.get(start..offset).unwrap_or_default().chars().count() + 1,
             length: part.lines().next().unwrap_or_default().chars().count().max(1),
         }
     }
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_value_knows_its_line_and_column_in_characters() {
-        let text = Text("{\n\t\"größe\": [1,\n  \"x\"]}");
+        let text = Text::new("{\n\t\"größe\": [1,\n  \"x\"]}");
         let Value::Object(object) = text.json().unwrap().value() else { panic!("an object") };
         let list = object.get("größe").unwrap();
         assert_eq!(text.place(list), Place { line: 2, column: 11, length: 3 });
@@ -174,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_told_with_its_place() {
-        let (place, problem) = Text("{\n  \"a\": [1,\n]}").json().unwrap_err();
+        let (place, problem) = Text::new("{\n  \"a\": [1,\n]}").json().unwrap_err();
         assert_eq!((place.line, problem.as_str()), (3, "not JSON: trailing comma"));
     }
 }

@@ -3,7 +3,10 @@
 //! What passes here passes every registry: names, defaults and enum symbols are held to the Avro specification. A name
 //! has to be defined before it is used, in the order of the text, as the specification has it.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+};
 
 use crate::{
     json::{Json, Object, Text, Value},
@@ -38,7 +41,7 @@ impl Schema {
     /// # Errors
     /// Every fault that was found; those that follow from another are left out.
     pub fn parse(text: &str) -> Result<Self, Faults> {
-        let text = Text(text);
+        let text = Text::new(text);
         let json = text.json().map_err(|(place, problem)| Faults(vec![Fault { place, problem }]))?;
         let mut parser = Parser { text, nodes: Vec::new(), names: HashMap::new(), faults: Vec::new(), depth: 0 };
         let root = parser.any(json, None);
@@ -247,10 +250,12 @@ impl<'a> Parser<'a> {
 
     fn define(&mut self, name: Name, kind: Kind, logical: Option<Logical>, json: Json<'a>, place: Place) -> Type {
         let defined = self.push(kind, logical, place);
-        if self.names.contains_key(&name) {
-            self.fault(json, format!("type `{name}` is defined already"));
-        } else {
-            self.names.insert(name, defined.id);
+        match self.names.entry(name) {
+            Entry::Vacant(free) => drop(free.insert(defined.id)),
+            Entry::Occupied(taken) => {
+                let problem = format!("type `{}` is defined already", taken.key());
+                self.fault(json, problem);
+            }
         }
         defined
     }

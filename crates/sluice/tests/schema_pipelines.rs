@@ -81,7 +81,10 @@ fn the_action_fails_with_annotations_and_leaves_sarif() {
 fn the_hook_and_the_gitlab_job_fail_on_a_breaking_change() {
     let hooks = yaml(".pre-commit-hooks.yaml");
     let entry = hooks[0]["entry"].as_str().unwrap();
-    assert_eq!(shell(repository().path(), entry, &[]).status.code(), Some(100));
+    // As git calls a hook.
+    let variables = [("GIT_DIR", ".git"), ("GIT_INDEX_FILE", ".git/index")];
+    let output = shell(repository().path(), entry, &variables);
+    assert_eq!(output.status.code(), Some(100), "{output:?}");
 
     let job = &yaml("deploy/ci/gitlab-schema-check.yml")["schema-check"];
     let script = job["script"].as_array().unwrap().last().unwrap().as_str().unwrap();

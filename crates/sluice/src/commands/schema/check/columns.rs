@@ -165,7 +165,7 @@ fn apply(sql: &str, made: &mut Made) {
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["create", "table", .., table] => {
                 let body = body.rsplit_once(')').map_or(body, |(body, _)| body);
-                made.extend(parts(body).filter_map(|part| column(part)).map(|column| format!("{table}.{column}")));
+                made.extend(parts(body).filter_map(column).map(|column| format!("{table}.{column}")));
             }
             ["alter", "table", table, ..] => alter(statement, table, made),
             _ => {}

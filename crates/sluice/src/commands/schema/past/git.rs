@@ -165,7 +165,12 @@ impl Repository {
             Failure::caused(Exit::BadConfiguration, "cannot run `git`", error)
                 .hint("install git, or use `--against DIR` or `--against registry`")
         };
-        let mut child = Command::new("git")
+        let mut git = Command::new("git");
+        // A hook is called with these, seen from the outermost folder; git finds them by itself.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+            git.env_remove(variable);
+        }
+        let mut child = git
             .current_dir(if self.top.as_os_str().is_empty() { Path::new(".") } else { &self.top })
             .args(arguments)
             .stdin(Stdio::piped())
