@@ -45,7 +45,7 @@ query() {
 }
 wait_for query 'SELECT 1'
 # An index that is being built elsewhere makes the server refuse the next one for a moment.
-is_there() { query "SELECT name FROM system:indexes WHERE name = '$1' AND state = 'online'" | grep -q "\"name\""; }
+is_there() { query "SELECT name FROM system:indexes WHERE name = '$1' AND state = 'online'" | grep -q "\"$1\""; }
 made() { query "$1" >/dev/null 2>&1 || true; is_there "$2"; }
 grep '^CREATE INDEX' "$here/indexes.sql" | while read -r statement; do
   name=$(echo "$statement" | cut -d '`' -f 2)

@@ -171,6 +171,8 @@ pub enum FaultCode {
     TooLarge,
     /// The JSON nests deeper than databases can read.
     TooDeep,
+    /// A child that the document lists does not exist.
+    MissingChild,
 }
 
 // === impl Attributes ===
@@ -220,7 +222,7 @@ impl Level {
 
 impl FaultCode {
     /// All codes, in order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NotJson,
         Self::NotAnObject,
         Self::MissingId,
@@ -229,6 +231,7 @@ impl FaultCode {
         Self::Orphan,
         Self::TooLarge,
         Self::TooDeep,
+        Self::MissingChild,
     ];
 
     /// The stable code, such as `SLUICE-DOC-001`.
@@ -242,6 +245,7 @@ impl FaultCode {
             Self::Orphan => "SLUICE-DOC-006",
             Self::TooLarge => "SLUICE-DOC-007",
             Self::TooDeep => "SLUICE-DOC-008",
+            Self::MissingChild => "SLUICE-DOC-009",
         }
     }
 }

@@ -64,6 +64,14 @@ pub const ERRORS: &[ErrorPage] = &[
         remedy: "Flatten the document at the source.",
     },
     ErrorPage {
+        code: "SLUICE-DOC-009",
+        title: "a document lists a child that is not there",
+        cause: "With `source.couchbase.children: keys`, a provider or bundle lists a key that no document has: the child \
+                was deleted before its parent stopped listing it, or the list is wrong.",
+        remedy: "Correct the list, or store the child. The provider keeps its last good content until then: with a part of \
+                 its children it would not be complete.",
+    },
+    ErrorPage {
         code: "SLUICE-KAFKA-001",
         title: "a Kafka client cannot be made",
         cause: "librdkafka refuses the configuration, for instance TLS in a build without it.",

@@ -79,39 +79,35 @@ impl Couchbase {
 
     /// All rows of a statement, page after page, one page in memory.
     fn rows<'a>(&'a self, statement: &'a Statement, parameters: Parameters<'a>) -> BoxStream<'a, Result<Row, Error>> {
-        let step = move |after: Option<String>| async move {
-            let Some(after) = after else { return Ok(None) };
-            let page = self.reader.page(statement, parameters, &after, self.settings().page_size).await?;
+        let page_size = self.settings().page_size;
+        let step = move |from: Option<(String, u32)>| async move {
+            let Some((after, limit)) = from else { return Ok(None) };
+            let page = self.reader.page(statement, parameters, &after, limit).await?;
             let next = match page.rows.last() {
-                Some(row) => Some(row.key.clone()),
-                None => self.really_ended(statement, parameters, &after).await?,
+                Some(row) => Some((row.key.clone(), page_size)),
+                None => self.beyond(statement, parameters, &after, limit).await?.map(|limit| (after, limit)),
             };
             Ok(Some((stream::iter(page.rows.into_iter().map(Ok)), next)))
         };
-        stream::try_unfold(Some(String::new()), step).try_flatten().boxed()
+        stream::try_unfold(Some((String::new(), page_size)), step).try_flatten().boxed()
     }
 
-    /// `None` when nothing stands behind a key. A page may be empty although documents follow: an index that lags
-    /// behind still lists documents that are deleted, and the limit counts them. The index's own count knows.
-    async fn really_ended(
+    /// The limit to ask with again after an empty page; `None` when nothing stands behind the key.
+    ///
+    /// An index that lags behind still lists documents that are deleted or expired, and the server counts them against
+    /// the limit before it looks for them: a page may be empty although documents follow. What the index lists says
+    /// whether the limit covered it all.
+    async fn beyond(
         &self,
         statement: &Statement,
         parameters: Parameters<'_>,
         after: &str,
-    ) -> Result<Option<String>, Error> {
+        limit: u32,
+    ) -> Result<Option<u32>, Error> {
         let Some(count) = statements::count_like(statement) else { return Ok(None) };
-        match self.reader.count(&count, parameters, after).await? {
-            0 => Ok(None),
-            left => {
-                tracing::info!(
-                    left,
-                    collection = statement.collection,
-                    "waiting for the index to forget deleted documents"
-                );
-                tokio::time::sleep(INDEX_PAUSE).await;
-                Ok(Some(after.to_owned()))
-            }
-        }
+        let listed = self.reader.count(&count, parameters, after).await?;
+        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
+        Ok((listed > limit).then_some(listed))
     }
 
     fn service(&self, row: &Row) -> Found<Service> {
@@ -148,9 +144,6 @@ impl Couchbase {
         self.reader.count(&statements::count(collection), Parameters::default(), "").await
     }
 }
-
-/// Between two looks at an index that lists what is deleted.
-const INDEX_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[async_trait]
 impl Source for Couchbase {

@@ -132,7 +132,8 @@ impl MariaDb {
             .args(["--innodb-buffer-pool-size=256M", "--innodb-log-file-size=128M", "--performance-schema=OFF"])
             // Durable against a killed server, not against a killed machine: tests kill servers.
             .args(["--innodb-flush-log-at-trx-commit=2", "--skip-log-bin"])
-            .args(options);
+            .args(options)
+            .env("TMPDIR", &folder);
         let mut running = Running::start("mariadbd", &folder, &mut command);
         running.wait_ready(START_DEADLINE, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         let root = Account::local(port, "root", "");
@@ -162,6 +163,8 @@ fn initialise(folder: &Path, data: &Path, user: &str) {
         .arg(format!("--user={user}"))
         .arg(format!("--datadir={}", data.display()))
         .arg("--innodb-log-file-size=128M")
+        // A server that starts removes temporary tables that it finds there, also those of another that starts.
+        .env("TMPDIR", folder)
         .current_dir(folder)
         .output()
         .unwrap_or_else(|error| {

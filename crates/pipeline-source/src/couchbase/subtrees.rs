@@ -220,7 +220,7 @@ fn found(child: &Child, level: Level) -> Result<&[u8], Violation> {
     child.document.as_deref().ok_or_else(|| Violation {
         level,
         document_id: None,
-        code: FaultCode::Orphan,
+        code: FaultCode::MissingChild,
         reason: format!("its parent lists the key {}, which no document has", quoted(&child.key)),
     })
 }

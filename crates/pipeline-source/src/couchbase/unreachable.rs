@@ -1,7 +1,7 @@
 //! The documents that no parent asks for, and why: every page of every collection is looked at once.
 //!
-//! What a statement asks by must be in a document, or it is never read: a bundle without the id of its provider, or of a
-//! provider that does not exist, would be lost without a word. Only ids are kept, of services and providers.
+//! What a statement asks by must be in a document, or it is never read: a bundle without the id of its provider, or of
+//! a provider that does not exist, would be lost without a word. Only ids are kept, of services and providers.
 
 use std::{
     borrow::Cow,

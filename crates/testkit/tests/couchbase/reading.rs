@@ -193,6 +193,7 @@ async fn indexes_are_listed_and_the_probe_answers() {
         [
             r#"{"name":"bundles_primary","keyspace_id":"bundles","index_key":[],"state":"online"}"#,
             r#"{"name":"bundles_by_service_id_by_provider_id","keyspace_id":"bundles","index_key":["`service_id`","`provider_id`"],"state":"online"}"#,
+            r#"{"name":"bundles_by_provider_id","keyspace_id":"bundles","index_key":["`provider_id`"],"state":"online"}"#,
         ]
     );
     let probe = query(&scope, "SELECT 1 AS one", QueryOptions::new()).await.expect("an answer");
