@@ -337,6 +337,11 @@ pub struct Target {
     /// Connections to the database that one process may hold at most.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_connections: u32,
+    /// Batches that one process writes at the same time; the others are read meanwhile. About as many as the
+    /// database's processors, shared among the workers: more of them get in each other's way inside the server, and
+    /// each row costs it more.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_writers: u32,
     /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
     /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest
     /// statement of a healthy server. Milliseconds.
@@ -490,6 +495,7 @@ impl Default for Target {
             password: None,
             password_file: None,
             max_connections: 8,
+            max_writers: 3,
             statement_timeout_ms: 60_000,
             session_timeout_ms: 300_000,
         }

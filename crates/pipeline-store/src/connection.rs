@@ -12,7 +12,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
@@ -53,6 +53,8 @@ pub struct Store {
     pub(crate) target: Arc<str>,
     /// Bytes that one statement may have at most.
     pub(crate) packet_limit: usize,
+    /// Turns of those who write the content of batches. Never closed.
+    pub(crate) writers: Arc<Semaphore>,
 }
 
 impl Store {
@@ -116,7 +118,8 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         statement: Duration::from_millis(u64::from(target.statement_timeout_ms)),
         packet: packet_limit,
     };
-    Ok(Store { database: Database::MySql(pool, limits), target: described.into(), packet_limit })
+    let database = Database::MySql(pool, limits);
+    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target) })
 }
 
 /// `silence`: seconds after which the server ends a session that says nothing, open transaction or not. Its own default
@@ -161,8 +164,12 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .max_connections(target.max_connections.max(2))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
-    let writers = Arc::new(Mutex::new(()));
-    Ok(Store { database: Database::Sqlite(pool, writers), target: url.into(), packet_limit: SQLITE_PACKET })
+    let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
+    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target) })
+}
+
+fn writers(target: &settings::Target) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(target.max_writers.max(1)).unwrap_or(Semaphore::MAX_PERMITS)))
 }
 
 /// A server that accepts and then says nothing is as away as one that refuses.

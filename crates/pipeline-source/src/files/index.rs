@@ -19,7 +19,7 @@ use pipeline_core::settings::Mapping;
 use super::{
     collection::Collection,
     lines::is_blank,
-    peek::{Seen, peek},
+    peek::{Seen, peek, peek_and_count},
     ranges::{AMBIGUOUS, Group, LAST, MAX_FILE, ORPHAN, Ranges, RangesBuilder, UNREADABLE},
 };
 use crate::{Counts, Error};
@@ -188,13 +188,13 @@ impl Content {
         let mut counts = hierarchy.counts();
         let mut owners = Owners::default();
         let names = &mapping.bundles;
-        let wanted = [&*names.id, &names.provider_id, &names.service_id, &names.subscription_fields];
+        let wanted = [&*names.id, &names.provider_id, &names.service_id];
         let bundle_lines = scan(bundles, |_, text| {
-            let [id, provider_id, service_id, nested] = peek(text, wanted);
+            let ([id, provider_id, service_id], nested) = peek_and_count(text, wanted, &names.subscription_fields);
             let provider = hierarchy.provider_named(provider_id, service_id);
             if provider <= LAST {
                 counts.bundles += 1;
-                counts.subscription_fields += count(nested.elements());
+                counts.subscription_fields += count(nested);
                 if fields.is_some() {
                     owners.add(hierarchy, id, provider);
                 }

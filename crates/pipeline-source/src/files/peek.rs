@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::mapping::MAX_ID;
@@ -25,11 +25,22 @@ pub enum Seen<'a> {
 
 /// Looks for `N` names at the top of the object on a line. Never fails: what cannot be read is [`Seen::Absent`].
 pub fn peek<'a, const N: usize>(line: &'a [u8], names: [&str; N]) -> [Seen<'a>; N] {
+    read(line, &names, None).0
+}
+
+/// As [`peek`], and how many elements the array under `counted` has; 0 when there is none, or another value. In one
+/// pass, because that array is most of a document.
+pub fn peek_and_count<'a, const N: usize>(line: &'a [u8], names: [&str; N], counted: &str) -> ([Seen<'a>; N], usize) {
+    read(line, &names, Some(counted))
+}
+
+fn read<'a, const N: usize>(line: &'a [u8], names: &[&str; N], counted: Option<&str>) -> ([Seen<'a>; N], usize) {
     let mut seen = [Seen::Absent; N];
+    let mut elements = 0;
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     // An error means that the line ends here for the index; reading it in full will say why.
-    drop(Names { names: &names, seen: &mut seen }.deserialize(&mut deserializer));
-    seen
+    drop(Names { names, seen: &mut seen, counted, elements: &mut elements }.deserialize(&mut deserializer));
+    (seen, elements)
 }
 
 impl<'a> Seen<'a> {
@@ -44,16 +55,6 @@ impl<'a> Seen<'a> {
         let length = if text.len() <= MAX_ID { text.len() } else { text.chars().count() };
         (1..=MAX_ID).contains(&length).then_some(text)
     }
-
-    /// How many elements it has, when it is one array; 0 otherwise.
-    pub fn elements(self) -> usize {
-        match self {
-            Self::Once(raw) if raw.starts_with('[') => {
-                serde_json::from_str::<Vec<IgnoredAny>>(raw).map_or(0, |elements| elements.len())
-            }
-            _ => 0,
-        }
-    }
 }
 
 // === serde ===
@@ -61,6 +62,8 @@ impl<'a> Seen<'a> {
 struct Names<'n, 's, 'a, const N: usize> {
     names: &'n [&'n str; N],
     seen: &'s mut [Seen<'a>; N],
+    counted: Option<&'n str>,
+    elements: &'s mut usize,
 }
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Names<'_, '_, 'de, N> {
@@ -79,17 +82,18 @@ impl<'de, const N: usize> Visitor<'de> for Names<'_, '_, 'de, N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(index) = map.next_key_seed(Key { names: self.names })? {
-            match index.and_then(|index| self.seen.get_mut(index)) {
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Some(slot) => {
+        while let Some(key) = map.next_key_seed(Key { names: self.names, counted: self.counted })? {
+            match key {
+                Wanted::Nothing => drop(map.next_value::<IgnoredAny>()?),
+                Wanted::Count => *self.elements = map.next_value::<Elements>()?.0,
+                Wanted::Name(index) => {
                     let value = map.next_value::<&RawValue>()?;
-                    *slot = match slot {
-                        Seen::Absent => Seen::Once(value.get()),
-                        Seen::Once(_) | Seen::Repeated => Seen::Repeated,
-                    };
+                    if let Some(slot) = self.seen.get_mut(index) {
+                        *slot = match slot {
+                            Seen::Absent => Seen::Once(value.get()),
+                            Seen::Once(_) | Seen::Repeated => Seen::Repeated,
+                        };
+                    }
                 }
             }
         }
@@ -97,13 +101,21 @@ impl<'de, const N: usize> Visitor<'de> for Names<'_, '_, 'de, N> {
     }
 }
 
-/// The index of a key among the names.
+/// What is wanted of the value under a key.
+enum Wanted {
+    Nothing,
+    Count,
+    Name(usize),
+}
+
+/// What a key stands for.
 struct Key<'n, const N: usize> {
     names: &'n [&'n str; N],
+    counted: Option<&'n str>,
 }
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, N> {
-    type Value = Option<usize>;
+    type Value = Wanted;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -111,13 +123,73 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, N> {
 }
 
 impl<const N: usize> Visitor<'_> for Key<'_, N> {
-    type Value = Option<usize>;
+    type Value = Wanted;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.names.iter().position(|name| *name == key))
+        if let Some(index) = self.names.iter().position(|name| *name == key) {
+            return Ok(Wanted::Name(index));
+        }
+        Ok(if self.counted == Some(key) { Wanted::Count } else { Wanted::Nothing })
+    }
+}
+
+/// The number of elements of an array; 0 for any other value.
+struct Elements(usize);
+
+impl<'de> Deserialize<'de> for Elements {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Each element is skipped where it stands; nothing is collected.
+        deserializer.deserialize_any(Counter).map(Self)
+    }
+}
+
+struct Counter;
+
+impl<'de> Visitor<'de> for Counter {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
+        let mut count = 0;
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(0)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<usize, E> {
+        Ok(0)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<usize, E> {
+        Ok(0)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<usize, E> {
+        Ok(0)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<usize, E> {
+        Ok(0)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<usize, E> {
+        Ok(0)
+    }
+
+    fn visit_unit<E>(self) -> Result<usize, E> {
+        Ok(0)
     }
 }
