@@ -131,7 +131,8 @@ impl Outbox {
         let codec = Codec::prepare(registry, &[], writes, settings.stage.register_schemas)
             .await
             .map_err(|error| session::registry_failure(&error))?;
-        let producer = Producer::new(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
+        let producer =
+            Producer::at_least_once(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
         Ok(Self { codec, producer })
     }
 

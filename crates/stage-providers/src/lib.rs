@@ -17,6 +17,9 @@ use pipeline_core::{
 use pipeline_source::Source;
 use pipeline_store::{Begin, Plan, Store};
 
+/// Documents that are compared and written together, whatever the size of the batches that they are planned in.
+const CHUNK: usize = 256;
+
 /// The stage.
 pub struct ProvidersStage {
     source: Arc<dyn Source>,
@@ -70,7 +73,7 @@ impl ProvidersStage {
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
         // A service that is gone has no providers; its empty plan takes it out of the views.
         if !plan.removed() {
-            let mut chunks = self.source.providers(service_id).ready_chunks(plan.batch_size());
+            let mut chunks = self.source.providers(service_id).ready_chunks(CHUNK);
             while let Some(chunk) = chunks.next().await {
                 let mut providers = Vec::with_capacity(chunk.len());
                 let mut faults = Vec::new();

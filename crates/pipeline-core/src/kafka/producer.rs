@@ -53,9 +53,22 @@ impl Producer {
     /// # Errors
     /// [`Error::Client`] when librdkafka refuses the configuration.
     pub fn new(settings: &settings::Kafka, budget: Option<Arc<Budget>>) -> Result<Self, Error> {
+        Self::make(settings, budget, true)
+    }
+
+    /// A producer of messages that may arrive twice, such as requests with an id. It does without the number that
+    /// the cluster gives an idempotent producer, which a new client has to wait for half a second.
+    ///
+    /// # Errors
+    /// As [`Producer::new`].
+    pub fn at_least_once(settings: &settings::Kafka, budget: Option<Arc<Budget>>) -> Result<Self, Error> {
+        Self::make(settings, budget, false)
+    }
+
+    fn make(settings: &settings::Kafka, budget: Option<Arc<Budget>>, idempotent: bool) -> Result<Self, Error> {
         let mut config = client_config(settings, "sluice-producer");
         config
-            .set("enable.idempotence", "true")
+            .set("enable.idempotence", idempotent.to_string())
             .set("acks", "all")
             // A stage emits the batches of a whole service at once; a little patience makes one request of them.
             .set("linger.ms", "5")
