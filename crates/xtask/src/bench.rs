@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: builds everything as it is deployed and measures it.
 
-use crate::{command, failure::Outcome, say, setup};
+use std::process::Command;
+
+use crate::{check::metadata, command, failure::Outcome, say, setup};
 
 /// What is measured, and what measures.
 const PACKAGES: [&str; 6] = ["stage-root", "stage-providers", "stage-bundles", "stage-activator", "sluice", "bench"];
@@ -18,8 +20,9 @@ pub fn run(figure: Option<&str>, size: Option<&str>, more: &[String]) -> Outcome
     let mut build = command::cargo(&["build", "--release", "--bins"]);
     command::run(build.args(PACKAGES.iter().flat_map(|package| ["--package", package])))?;
     say("measuring; a machine that does other things meanwhile spoils the figures");
-    let mut measure = command::cargo(&["run", "--release", "--quiet", "--package", "bench", "--"]);
-    measure.args(figure.iter().flat_map(|figure| ["--figure", figure]));
+    // Not by `cargo run`: for one package alone it would build everything again with other features.
+    let mut measure = Command::new(metadata::target_folder()?.join("release").join("bench"));
+    measure.current_dir(command::root()).args(figure.iter().flat_map(|figure| ["--figure", figure]));
     measure.args(size.iter().flat_map(|size| ["--size", size]));
     command::run(measure.args(more))
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 mod layers;
-mod metadata;
+pub mod metadata;
 mod pages;
 mod sources;
 

@@ -1,6 +1,8 @@
 //! The workspace as cargo sees it, reduced to what the layer rules need.
 
-use cargo_metadata::{DependencyKind, MetadataCommand};
+use std::path::PathBuf;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
 use crate::{
     command,
@@ -29,13 +31,8 @@ pub struct Dependency {
 
 /// The members of this workspace.
 pub fn members() -> Outcome<Vec<Member>> {
-    let root = command::root();
-    let metadata = MetadataCommand::new()
-        .manifest_path(root.join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .map_err(|error| Failure::new(format!("could not read the workspace: {error}")))?;
-    let tests = root.join("tests");
+    let metadata = read()?;
+    let tests = command::root().join("tests");
     let member = |package: cargo_metadata::Package| Member {
         name: package.name.to_string(),
         is_test: package.manifest_path.as_std_path().starts_with(&tests),
@@ -49,4 +46,17 @@ pub fn members() -> Outcome<Vec<Member>> {
             .collect(),
     };
     Ok(metadata.packages.into_iter().map(member).collect())
+}
+
+/// Where cargo puts what it builds.
+pub fn target_folder() -> Outcome<PathBuf> {
+    Ok(read()?.target_directory.into_std_path_buf())
+}
+
+fn read() -> Outcome<Metadata> {
+    MetadataCommand::new()
+        .manifest_path(command::root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .map_err(|error| Failure::new(format!("could not read the workspace: {error}")))
 }

@@ -1,10 +1,13 @@
 //! Kafka Connect with Debezium's JDBC sink, writing the same rows into the same tables on the same server.
 //!
 //! The sink's side of the comparison is as good as its settings allow: rows lie on topics before it starts, as small
-//! JSON whose schema is in the connector's settings; it inserts and does not upsert; batches of 2,000 rows; as many
-//! tasks as the tables have partitions; the database driver's bulk protocol. It is timed from its first row in the
-//! tables to its last, so that neither its start nor its first assignment counts. Sluice is timed from the request of
-//! the run to its activation, with reading and parsing the source, planning and proving.
+//! JSON whose schema is in the connector's settings; batches of 2,000 rows; as many tasks as the tables have
+//! partitions; the database driver's bulk protocol. It is timed from its first row in the tables to its last, so that
+//! neither its start nor its first assignment counts. Sluice is timed from the request of the run to its activation,
+//! with reading and parsing the source, planning and proving.
+//!
+//! The sink is measured in both of its modes: `upsert`, which survives the repetitions that its delivery allows, as
+//! Sluice does; and `insert`, which is cheaper and stops at the first repetition.
 
 use std::{
     fs::File,
@@ -39,6 +42,8 @@ use crate::{
 const PARTITIONS: i32 = 4;
 /// Rows in one batch of the sink.
 const BATCH: &str = "2000";
+/// How the sink writes.
+const MODES: [&str; 2] = ["upsert", "insert"];
 /// Between two looks at the number of rows.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -54,7 +59,8 @@ struct Rounds {
 }
 
 pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
-    let (mut sluice, mut sink) = (Rounds::default(), Rounds::default());
+    let mut sluice = Rounds::default();
+    let mut sinks = MODES.map(|mode| (mode, Rounds::default()));
     let mut filled = false;
     for round in 0..bench.rounds(size).min(3) {
         let plan = Plan { settings: bench.wanted.settings.clone(), ..Plan::of(&size.source(1)) };
@@ -64,24 +70,28 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
         let (database_cpu, own_cpu) = (bench.servers.database_cpu() - database_cpu, pipeline.cpu() - own_cpu);
         let count = rows::count(&mut pipeline.database.session());
         sluice.add(number(count), ran.seconds, database_cpu, own_cpu);
-        if !filled {
+        if !std::mem::replace(&mut filled, true) {
             fill(bench, &pipeline.database);
-            filled = true;
         }
         pipeline.stop();
-        let database = bench.servers.migrated_database();
-        run_sink(bench, &database, round, count, &mut sink);
-        assert_eq!(rows::count(&mut database.session()), count, "the sink writes the same rows");
-        drop_database(&database);
+        for (mode, sink) in &mut sinks {
+            let database = bench.servers.migrated_database();
+            run_sink(bench, &database, (mode, round), count, sink);
+            assert_eq!(rows::count(&mut database.session()), count, "the sink writes the same rows");
+            drop_database(&database);
+        }
     }
-    let rate = median(&sluice.rate) / median(&sink.rate);
-    let cpu = median(&sluice.database_cpu) / median(&sink.database_cpu);
+    let mut verdicts = Vec::new();
+    for (mode, sink) in &sinks {
+        let rate = median(&sluice.rate) / median(&sink.rate);
+        let cpu = median(&sluice.database_cpu) / median(&sink.database_cpu);
+        verdicts.push(verdict(&format!("as many rows per second as `{mode}`"), rate, "×", Goal::AtLeast(5.0)));
+        verdicts.push(verdict(&format!("of the database CPU of `{mode}`"), cpu, "", Goal::AtMost(0.5)));
+    }
     let mut quantities = sluice.quantities("Sluice", "stages");
-    quantities.extend(sink.quantities("JDBC sink", "Kafka Connect"));
-    let verdicts = vec![
-        verdict("as many rows per second as the JDBC sink", rate, "×", Goal::AtLeast(5.0)),
-        verdict("of its database CPU per row", cpu, "", Goal::AtMost(0.5)),
-    ];
+    for (mode, sink) in sinks {
+        quantities.extend(sink.quantities(&format!("JDBC sink, {mode}"), &format!("Kafka Connect, {mode}")));
+    }
     vec![figure("peers", size.name(), verdicts, quantities)]
 }
 
@@ -137,11 +147,11 @@ async fn send(producer: &Producer, table: &str, file: &Path) {
 }
 
 /// Lets the sink write all rows and adds what that took.
-fn run_sink(bench: &Bench, database: &Database, round: usize, count: i64, rounds: &mut Rounds) {
+fn run_sink(bench: &Bench, database: &Database, (mode, round): (&str, usize), count: i64, rounds: &mut Rounds) {
     let mut session = database.session();
     let connectors: Vec<(String, Settings)> = TABLES
         .iter()
-        .map(|table| (format!("sink-{round}-{table}"), connector(&mut session, database, table)))
+        .map(|table| (format!("{mode}-{round}-{table}"), connector(&mut session, database, table, mode)))
         .collect();
     let rows_before = bench.servers.rows_inserted(&mut session);
     let connect = Connect::start(&bench.servers.kafka.bootstrap(), &connectors);
@@ -165,7 +175,7 @@ fn run_sink(bench: &Bench, database: &Database, round: usize, count: i64, rounds
     rounds.add(number(count), seconds, database_cpu, own_cpu);
 }
 
-fn connector(session: &mut Session, database: &Database, table: &str) -> Settings {
+fn connector(session: &mut Session, database: &Database, table: &str, mode: &str) -> Settings {
     let fields: Vec<Value> = columns(session, table)
         .into_iter()
         .map(|(name, kind)| json!({ "field": name, "type": kind, "optional": true }))
@@ -180,8 +190,9 @@ fn connector(session: &mut Session, database: &Database, table: &str) -> Setting
         set("connection.url", &format!("jdbc:mariadb://{host}:{port}/{}?useBulkStmts=true", database.name)),
         set("connection.username", database.loader.user()),
         set("connection.password", database.loader.password()),
-        set("insert.mode", "insert"),
-        set("primary.key.mode", "none"),
+        set("insert.mode", mode),
+        set("primary.key.mode", if mode == "upsert" { "record_value" } else { "none" }),
+        set("primary.key.fields", &primary_key(session, table)),
         set("schema.evolution", "none"),
         set("collection.name.format", table),
         set("quote.identifiers", "true"),
@@ -213,6 +224,15 @@ fn columns(session: &mut Session, table: &str) -> Vec<Column> {
         (name, kind)
     };
     rows.into_iter().map(column).collect()
+}
+
+/// The columns of a table's primary key, separated by commas.
+fn primary_key(session: &mut Session, table: &str) -> String {
+    let rows = session.rows(&format!(
+        "SELECT column_name FROM information_schema.statistics
+         WHERE table_schema = DATABASE() AND table_name = '{table}' AND index_name = 'PRIMARY' ORDER BY seq_in_index"
+    ));
+    rows.into_iter().flatten().collect::<Vec<String>>().join(",")
 }
 
 fn topic(table: &str) -> String {
