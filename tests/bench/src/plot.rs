@@ -77,7 +77,8 @@ fn bars(results: &Results) -> Vec<Bar> {
     };
     let bars = [
         ("sequential script", rate(at_m("old-way"), "script"), false),
-        ("Kafka Connect, JDBC sink", rate(at_m("peers"), "JDBC sink, upsert"), false),
+        ("Kafka Connect, upsert", rate(at_m("peers"), "JDBC sink, upsert"), false),
+        ("Kafka Connect, insert", rate(at_m("peers"), "JDBC sink, insert"), false),
         ("Sluice", rate(at_m("load"), "Sluice"), true),
         ("LOAD DATA LOCAL × 4", rate(at_m("load"), "floor"), false),
     ];

@@ -101,7 +101,9 @@ impl GroupMember {
             .set("enable.auto.offset.store", "false")
             // Messages are small and handled slowly; the defaults would hold 64 MiB of them in memory.
             .set("queued.min.messages", "2000")
-            .set("queued.max.messages.kbytes", "4096");
+            .set("queued.max.messages.kbytes", "4096")
+            // With so few of them, a full queue is empty again long before the default second is over.
+            .set("fetch.queue.backoff.ms", "20");
         let (sender, events) = mpsc::unbounded_channel();
         let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.to_owned() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
