@@ -38,9 +38,13 @@ fn read<'a, const N: usize>(line: &'a [u8], names: &[&str; N], counted: Option<&
     let mut seen = [Seen::Absent; N];
     let mut elements = 0;
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    // An error means that the line ends here for the index; reading it in full will say why.
-    drop(Names { names, seen: &mut seen, counted, elements: &mut elements }.deserialize(&mut deserializer));
-    (seen, elements)
+    let read_whole = Names { names, seen: &mut seen, counted, elements: &mut elements }.deserialize(&mut deserializer);
+    match read_whole {
+        // Counting is stricter than passing over, and must not hide whose a broken line is: once more without it.
+        Err(_) if counted.is_some() => read(line, names, None),
+        // An error means that the line ends here for the index; reading it in full will say why.
+        Ok(()) | Err(_) => (seen, elements),
+    }
 }
 
 impl<'a> Seen<'a> {
@@ -191,5 +195,28 @@ impl<'de> Visitor<'de> for Counter {
 
     fn visit_unit<E>(self) -> Result<usize, E> {
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{peek, peek_and_count};
+
+    #[test]
+    fn elements_are_counted_in_passing_and_nothing_else_is() {
+        let counted = |line: &str| peek_and_count(line.as_bytes(), ["id"], "fields").1;
+        assert_eq!(counted(r#"{"fields":[{"id":"x","n":1e400},[],null],"id":"b"}"#), 3);
+        assert_eq!(counted(r#"{"fields":{"a":[1,2]},"id":"b","other":[1]}"#), 0);
+        assert_eq!(counted(r#"{"id":"b"}"#), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_counted_does_not_hide_whose_a_line_is() {
+        for line in [r#"{"fields":1e400,"id":"b"}"#, r#"{"id":"b","fields":[1,"#] {
+            let ([counted], elements) = peek_and_count(line.as_bytes(), ["id"], "fields");
+            let [plain] = peek(line.as_bytes(), ["id"]);
+            assert_eq!((counted.id().as_deref(), elements), (Some("b"), 0), "{line}");
+            assert_eq!(counted.id(), plain.id(), "{line}");
+        }
     }
 }
