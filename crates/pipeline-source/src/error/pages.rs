@@ -1,0 +1,192 @@
+//! What a person is told about each code: symptom, cause, and what to do.
+
+use pipeline_core::error_pages::ErrorPage;
+
+/// One page for each code of [`super::Error`], in order of their numbers.
+pub const ERRORS: &[ErrorPage] = &[
+    ErrorPage {
+        code: "SLUICE-SOURCE-001",
+        title: "a source file could not be read",
+        cause: "The operating system refused to open or read a file of the source folder, or the disk failed.",
+        remedy: "Check that the user who runs the stage may read the folder and its files, and that the disk or mount \
+                 is there. The stages go on by themselves when it is.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-002",
+        title: "a source file changed while it was read",
+        cause: "Somebody wrote into a file of the source folder during a run. What was read could mix old and new.",
+        remedy: "Nothing, if the writer finishes: the stage reads again. To avoid it, write a new file and rename it \
+                 over the old one.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-003",
+        title: "a source file is missing",
+        cause: "The folder has no `provider_services.jsonl`, `providers.jsonl` or `bundles.jsonl`. Only \
+                `subscription_fields.jsonl` may be absent.",
+        remedy: "Put the file there; an empty file means a collection without documents.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-004",
+        title: "the source folder does not exist",
+        cause: "`source.url` names a folder that is not there, or a file.",
+        remedy: "Correct `source.url`; it needs the absolute path: `file:///data/export`. In a container, check that \
+                 the folder is mounted.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-005",
+        title: "the source URL cannot be understood",
+        cause: "`source.url` is empty, has no scheme, or does not have the form that its scheme asks for.",
+        remedy: "Use `couchbase://host/bucket.scope`, `couchbases://…` for TLS, `file:///folder` or \
+                 `generator:?services=40&providers=10000&bundles=20&fields=5&seed=1`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-006",
+        title: "unknown kind of source",
+        cause: "`source.url` begins with a scheme that no source answers to.",
+        remedy: "Use `couchbase://host/bucket.scope`, `couchbases://…`, `file:///folder` or `generator:?…`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-007",
+        title: "this build cannot read such a source",
+        cause: "`source.url` names a Couchbase cluster, and this program was built without the client for it. The \
+                stages have it; the command has it when it is built with `--features couchbase`.",
+        remedy: "Build with `cargo build --release -p sluice --features couchbase`, or export the collections with \
+                 `cbexport json -f lines` and use `file:///folder`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-008",
+        title: "unknown parameter of the generator",
+        cause: "`source.url` has a parameter that the generator does not know, often a slip of the pen.",
+        remedy: "Use the parameter that the message proposes. All of them: services, providers, bundles, fields, \
+                 seed, skew, latency_ms, changed_percent, revision.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-009",
+        title: "a parameter of the generator has a wrong value",
+        cause: "A parameter in `source.url` is not a number, is outside its range, or is given twice.",
+        remedy: "Give the value that the message asks for.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-010",
+        title: "the field mapping cannot be used",
+        cause: "In `source.mapping`, a field name is empty, or two meanings of one collection have the same name.",
+        remedy: "Give each meaning its own field name; leave out what has the default name.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-011",
+        title: "a source file is too big",
+        cause: "A file of the source folder has more bytes or lines than the index can address.",
+        remedy: "Split the export into several folders and run Sluice on each with a scope of its own services.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-012",
+        title: "a folder could not be written",
+        cause: "The sample data or an export could not be written: no space, or no right to write.",
+        remedy: "Free some space or choose a folder that may be written to.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-013",
+        title: "reading stopped",
+        cause: "The thread that read the source ended without an answer: the process was stopping, or Sluice has a \
+                fault.",
+        remedy: "If the process was not being stopped, report it with the log.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-014",
+        title: "a Couchbase setting cannot be used",
+        cause: "The URL holds a password, a certificate cannot be read, or two settings of `source.couchbase` \
+                contradict each other. The message names the setting.",
+        remedy: "Correct the setting. A password belongs into `source.couchbase.password_file` or \
+                 SLUICE__SOURCE__COUCHBASE__PASSWORD.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-015",
+        title: "the Couchbase cluster cannot be reached",
+        cause: "No node answered at the address, TLS could not be agreed on, or a connection broke while documents \
+                were read.",
+        remedy: "Check the hosts and ports in `source.url`, the network, and with `couchbases://` the authority in \
+                 `source.couchbase.ca_file`. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-016",
+        title: "the Couchbase cluster gives no answer",
+        cause: "The cluster was reached and then let a time-out pass: it is overloaded, rebalancing, or something \
+                between it and Sluice swallows packets. A read by key also waits for a collection that is not there.",
+        remedy: "Look at the cluster's load. If it is healthy and merely slow, raise the setting that the message \
+                 names or lower `source.couchbase.page_size`. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-017",
+        title: "the Couchbase cluster refuses the credentials",
+        cause: "The user does not exist, the password is wrong, or the client certificate is not accepted.",
+        remedy: "Correct `source.couchbase.username` and `password_file` and restart the stages. Nothing was lost: \
+                 their messages wait.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-018",
+        title: "the Couchbase user may not read",
+        cause: "The user has no right to query or to read a collection.",
+        remedy: "Let an administrator run the statement in the message, or `deploy/couchbase/user.sh`. The stages hold \
+                 their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-019",
+        title: "a Couchbase bucket, scope or collection is missing",
+        cause: "`source.url` or `source.couchbase.collections` names something that the cluster does not have, or that \
+                the user may not see.",
+        remedy: "Correct the name, or create the collection: an empty one means that there are no such documents. The \
+                 stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-020",
+        title: "a Couchbase index is missing",
+        cause: "The cluster cannot plan a statement because no index serves it, or the index is still being built.",
+        remedy: "Run the statement in the message, or all of `deploy/couchbase/indexes.sql`. The stages hold their \
+                 messages and go on by themselves when the index is online.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-021",
+        title: "Couchbase refuses a statement",
+        cause: "A statement is not understood. Those that Sluice makes are tested, so it is most likely one of \
+                `source.couchbase.statements`, or a server that is older than 7.0.",
+        remedy: "Try the statement in the cluster's query workbench, correct it, and start the stage again. Its \
+                 messages wait.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-022",
+        title: "the Couchbase cluster is busy",
+        cause: "The cluster reports a temporary failure, an overload or a rate limit.",
+        remedy: "Nothing: the stages slow down and try again without limit. If it lasts, lower \
+                 `source.couchbase.concurrent_reads` or `requests_per_second`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-023",
+        title: "a Couchbase answer is not complete",
+        cause: "The server ended a statement before its last row: it was cancelled, or ran into the server's time-out. \
+                The rows that had come were thrown away.",
+        remedy: "The stage tries again a few times; then the message is a dead letter. If a batch is too large for the \
+                 cluster, start runs with a smaller one, or raise `source.couchbase.statement_timeout_ms`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-024",
+        title: "the Couchbase cluster failed",
+        cause: "The server answered with an error that is its own; the message has its code and words.",
+        remedy: "Look up the code in the server's documentation and its log. The stage tries again a few times; then \
+                 the message is a dead letter, which can be replayed.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-025",
+        title: "a row from Couchbase cannot be used",
+        cause: "A row lacks `_id` or `doc`, or `_id` is not text: a statement of `source.couchbase.statements` selects \
+                something else.",
+        remedy: "Let the statement begin with `SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc`, and start the \
+                 stage again. Its messages wait.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-026",
+        title: "the clocks differ",
+        cause: "The clock of the Couchbase cluster and that of this machine are more than some seconds apart.",
+        remedy: "Let both follow the same time servers: certificates, tokens and logs are judged by them. Copying \
+                 works all the same.",
+    },
+];
