@@ -10,6 +10,7 @@
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
 //! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
 //! | [`usage`] | memory, file handles, threads and connections that a process holds |
+//! | [`variant`] | the deployables built with a feature that only tests want |
 //! | [`wait`] | waiting for a condition, never for a time |
 //!
 //! Everything that a test process starts lives in one folder, `sluice-tests/NAME-PID` in the system's temporary
@@ -37,4 +38,5 @@ pub mod registry;
 mod server;
 pub mod stack;
 pub mod usage;
+pub mod variant;
 pub mod wait;

@@ -1,64 +1,10 @@
-//! The stages with fail points in them: binaries beside the ordinary ones, called `NAME-with-fail-points`.
-//!
-//! They are built at the first use, by the same cargo, sharing every dependency with the ordinary build and leaving
-//! the ordinary binaries alone: only the final programs go to a folder of their own.
+//! The stages with fail points in them, called `NAME-with-fail-points`; see `pipeline_core::crash`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use testkit::variant::Variant;
 
 /// The four deployables.
-pub const STAGES: [&str; 4] = ["stage-root", "stage-providers", "stage-bundles", "stage-activator"];
-
-/// The name of a stage's binary with fail points; builds it when that has not been done.
-pub fn binary(stage: &str) -> String {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(build);
-    linked_name(stage)
-}
-
-fn build() {
-    let test = std::env::current_exe().expect("this test has a path");
-    // TARGET/PROFILE/deps/test-hash.
-    let profile_folder = test.ancestors().nth(2).expect("a test lies in a folder of the target folder");
-    let build_folder = profile_folder.parent().expect("a profile's folder lies in the target folder");
-    let programs = build_folder.join("with-fail-points");
-    let folder_name = profile_folder.file_name().expect("a named folder").to_string_lossy();
-    let profile = if folder_name == "debug" { "dev" } else { &*folder_name };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--quiet", "--features", "failpoints", "--profile", profile])
-        .args(STAGES.iter().flat_map(|stage| ["--package", stage]))
-        .arg("--target-dir")
-        .arg(&programs)
-        .env("CARGO_BUILD_BUILD_DIR", build_folder)
-        .current_dir(repository());
-    let status = cargo.status().expect("cargo can be started");
-    assert!(status.success(), "the stages with fail points could not be built: {status}");
-    for stage in STAGES {
-        link(&programs.join(&*folder_name).join(stage), &profile_folder.join(linked_name(stage)));
-    }
-}
-
-/// Puts a second name on a program in one step: another test process may be starting it.
-fn link(program: &Path, name: &Path) {
-    let new = name.with_extension(std::process::id().to_string());
-    // What a killed test left; usually there is nothing.
-    drop(fs::remove_file(&new));
-    fs::hard_link(program, &new).unwrap_or_else(|error| panic!("`{}`: {error}", program.display()));
-    fs::rename(&new, name).unwrap_or_else(|error| panic!("`{}`: {error}", name.display()));
-    // Two names of one file: then nothing was renamed.
-    drop(fs::remove_file(&new));
-}
-
-fn linked_name(stage: &str) -> String {
-    format!("{stage}-with-fail-points")
-}
-
-fn repository() -> PathBuf {
-    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
-    member.ancestors().nth(2).unwrap_or(member).to_owned()
-}
+pub static STAGES: Variant = Variant::new(
+    "failpoints",
+    "with-fail-points",
+    &["stage-root", "stage-providers", "stage-bundles", "stage-activator"],
+);

@@ -163,7 +163,7 @@ impl World {
 
     /// Starts a worker that ends itself at a fail point, such as `bundles::after-emit=1*off->return`.
     pub fn failing_worker(&self, stage: &str, fail_point: &str) -> Process {
-        let binary = fail_points::binary(stage);
+        let binary = fail_points::STAGES.binary(stage);
         started(|| self.launch(&binary).env("FAILPOINTS", fail_point))
     }
 

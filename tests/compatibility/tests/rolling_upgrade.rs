@@ -27,12 +27,12 @@ fn stages_are_upgraded_and_rolled_back_in_the_middle_of_runs() {
     let mut upgrade = Upgrade::begin();
 
     // Forward: an old and a new worker of each stage share the partitions when the run begins; the rest follows.
-    upgrade.replace_one_bundles_worker(evolved::binary);
-    upgrade.replace_one_activator(evolved::binary);
+    upgrade.replace_one_bundles_worker(|stage| evolved::STAGES.binary(stage));
+    upgrade.replace_one_activator(|stage| evolved::STAGES.binary(stage));
     upgrade.run_while(|upgrade| {
-        upgrade.replace_providers(evolved::binary);
-        upgrade.replace_one_bundles_worker(evolved::binary);
-        upgrade.replace_one_activator(evolved::binary);
+        upgrade.replace_providers(|stage| evolved::STAGES.binary(stage));
+        upgrade.replace_one_bundles_worker(|stage| evolved::STAGES.binary(stage));
+        upgrade.replace_one_activator(|stage| evolved::STAGES.binary(stage));
     });
 
     // Back, from half-way: what is new goes on reading and writing beside what is old again.
@@ -57,7 +57,7 @@ impl Upgrade {
     /// A pipeline of old stages, and the evolved schema registered beside theirs.
     fn begin() -> Self {
         // Before the servers start: it takes a while.
-        evolved::binary("stage-bundles");
+        evolved::STAGES.binary("stage-bundles");
         let (old, new) = (parse(Confirmed::SCHEMA), parse(evolved::CONFIRMED));
         assert_eq!(check(&new, &[Past { label: "old", schema: &old }], Level::FullTransitive), []);
 
