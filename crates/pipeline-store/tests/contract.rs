@@ -71,3 +71,5 @@ mod source_versions;
 mod target;
 #[path = "contract/world.rs"]
 mod world;
+#[path = "contract/writers.rs"]
+mod writers;
