@@ -122,47 +122,41 @@ async fn insert_open(
     generation: Generation,
     changed: &[(&Document<'_>, &digest::Digest)],
 ) -> Result<(), Error> {
+    let rows = changed.iter().map(|(document, digest)| open_row(document, digest, generation));
     match table {
         Table::Services => {
             let into = "INSERT INTO provider_service \
                         (service_id, valid_from, valid_to, name, attributes, digest, source_cas)";
-            let mut insert = Insert::new(session, packet_limit, into);
-            for (document, digest) in changed {
-                let Document { id, name, attributes, source_cas } = **document;
-                let row = [
-                    id.into(),
-                    generation.into(),
-                    OPEN.into(),
-                    name.into(),
-                    attributes.into(),
-                    (*digest).into(),
-                    source_cas.into(),
-                ];
-                insert.row(session, row).await?;
-            }
-            insert.finish(session).await?;
+            insert_all(session, packet_limit, into, rows).await
         }
         Table::Providers(service) | Table::Contents(service) => {
             let into = "INSERT INTO provider \
                         (service_id, provider_id, valid_from, valid_to, name, attributes, digest, source_cas)";
-            let mut insert = Insert::new(session, packet_limit, into);
-            for (document, digest) in changed {
-                let Document { id, name, attributes, source_cas } = **document;
-                let row = [
-                    service.into(),
-                    id.into(),
-                    generation.into(),
-                    OPEN.into(),
-                    name.into(),
-                    attributes.into(),
-                    (*digest).into(),
-                    source_cas.into(),
-                ];
-                insert.row(session, row).await?;
-            }
-            insert.finish(session).await?;
+            let rows = rows.map(|[id, from, to, name, attributes, digest, cas]| {
+                [service.into(), id, from, to, name, attributes, digest, cas]
+            });
+            insert_all(session, packet_limit, into, rows).await
         }
     }
+}
+
+/// What both tables say of a document from this generation on.
+fn open_row<'v>(document: &Document<'v>, digest: &'v digest::Digest, generation: Generation) -> [Value<'v>; 7] {
+    let Document { id, name, attributes, source_cas } = *document;
+    [id.into(), generation.into(), OPEN.into(), name.into(), attributes.into(), digest.into(), source_cas.into()]
+}
+
+async fn insert_all<'v, const N: usize>(
+    session: &mut Session,
+    packet_limit: usize,
+    into: &'static str,
+    rows: impl Iterator<Item = [Value<'v>; N]>,
+) -> Result<(), Error> {
+    let mut insert = Insert::new(session, packet_limit, into);
+    for row in rows {
+        insert.row(session, row).await?;
+    }
+    insert.finish(session).await?;
     Ok(())
 }
 
