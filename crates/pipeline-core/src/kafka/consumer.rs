@@ -103,7 +103,10 @@ impl GroupMember {
             .set("queued.min.messages", "2000")
             .set("queued.max.messages.kbytes", "4096")
             // With so few of them, a full queue is empty again long before the default second is over.
-            .set("fetch.queue.backoff.ms", "20");
+            .set("fetch.queue.backoff.ms", "20")
+            // The broker holds an empty fetch so long, and a partition that is assigned meanwhile waits for the next
+            // one: at the default of 500 ms, a stage that has just started answers its first message a second late.
+            .set("fetch.wait.max.ms", "100");
         let (sender, events) = mpsc::unbounded_channel();
         let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.to_owned() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
