@@ -2,7 +2,7 @@
 //!
 //! What is measured together stands in one module: a load gives the rate, the second run and the memory at once.
 
-use std::path::PathBuf;
+use std::{cell::OnceCell, path::PathBuf};
 
 use tokio::runtime::Runtime;
 
@@ -53,6 +53,9 @@ pub struct Bench {
     runtime: Runtime,
     folder: PathBuf,
     wanted: Wanted,
+    /// What is measured; asked before anything is written.
+    commit: String,
+    warm_up_runs: OnceCell<usize>,
 }
 
 /// What to measure.
@@ -87,7 +90,8 @@ impl Bench {
         let folder = std::env::temp_dir().join(format!("sluice-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         let runtime = Runtime::new().expect("a runtime");
-        Self { servers: Servers::start(), runtime, folder, wanted }
+        let (commit, servers) = (machine::commit(), Servers::start());
+        Self { servers, runtime, folder, wanted, commit, warm_up_runs: OnceCell::new() }
     }
 
     /// Measures what is wanted and tells each figure to `found` as soon as there is one.
@@ -96,10 +100,17 @@ impl Bench {
             let asked = self.wanted.size;
             let sizes = asked.as_ref().map_or(measurement.sizes, std::slice::from_ref);
             for size in sizes {
+                let warm_up_runs = self.warm_up(*size);
                 println!("bench: {} at {size}", measurement.figures.join(", "));
-                found((measurement.measure)(self, *size));
+                let measured = (measurement.measure)(self, *size).into_iter();
+                found(measured.map(|it| Figure { commit: self.commit.clone(), warm_up_runs, ..it }).collect());
             }
         }
+    }
+
+    /// Once, before the first measurement that counts.
+    fn warm_up(&self, size: Size) -> usize {
+        if size == Size::Xs { 0 } else { *self.warm_up_runs.get_or_init(|| self.servers.warm_up()) }
     }
 
     fn rounds(&self, size: Size) -> usize {
@@ -114,7 +125,7 @@ impl Drop for Bench {
     }
 }
 
-/// A figure at a size, measured today.
+/// A figure at a size, measured today; [`Bench::run`] adds on what build and on what broker.
 fn figure(name: &str, size: &str, verdicts: Vec<Verdict>, quantities: Vec<Quantity>) -> Figure {
     for verdict in &verdicts {
         let Verdict { what, value, unit, .. } = verdict;
@@ -124,7 +135,9 @@ fn figure(name: &str, size: &str, verdicts: Vec<Verdict>, quantities: Vec<Quanti
         let Quantity { what, unit, .. } = quantity;
         println!("bench:     {what}: {:.3} {unit}", quantity.median());
     }
-    Figure { name: name.to_owned(), size: size.to_owned(), measured_on: machine::today(), verdicts, quantities }
+    let (commit, warm_up_runs) = (String::new(), 0);
+    let (name, size) = (name.to_owned(), size.to_owned());
+    Figure { name, size, measured_on: machine::today(), commit, warm_up_runs, verdicts, quantities }
 }
 
 fn verdict(what: &str, value: f64, unit: &str, goal: Goal) -> Verdict {

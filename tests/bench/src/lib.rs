@@ -3,7 +3,8 @@
 //! | module | gives |
 //! |---|---|
 //! | [`figures`] | the table of figures, and how each is measured |
-//! | [`servers`] | the servers that all figures share, and the pipeline over them |
+//! | [`servers`], [`pipeline`] | the servers that all figures share, and the stages over them |
+//! | [`revisions`] | the source on disk, before and after a change |
 //! | [`rows`] | the copied rows: counted, dumped, and loaded as fast as the database can |
 //! | [`size`] | how much data |
 //! | [`statistics`], [`usage`] | medians and percentiles; processor time and memory of a process |
@@ -22,8 +23,10 @@
 pub mod figures;
 pub mod machine;
 pub mod page;
+pub mod pipeline;
 pub mod plot;
 pub mod results;
+pub mod revisions;
 pub mod rows;
 pub mod servers;
 pub mod size;

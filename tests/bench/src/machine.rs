@@ -50,6 +50,18 @@ impl Machine {
     }
 }
 
+/// The commit that is checked out, such as `1a2b3c4`, with a `+` behind it when files differ from it; empty outside of a
+/// repository. The page and the numbers behind it do not count: they change while one figure after another is measured.
+pub fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+        output.ok().filter(|output| output.status.success())
+    };
+    let Some(head) = git(&["rev-parse", "--short", "HEAD"]) else { return String::new() };
+    let clean = git(&["diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)docs/benchmarks.*"]).is_some();
+    format!("{}{}", String::from_utf8_lossy(&head.stdout).trim(), if clean { "" } else { "+" })
+}
+
 /// Today, such as 2026-01-31, in UTC.
 pub fn today() -> String {
     first_line("date", &["-u", "+%Y-%m-%d"])

@@ -18,8 +18,9 @@ const LARGE: [&str; 2] = ["bundle", "subscription_field"];
 /// Connections that load side by side.
 pub const CONNECTIONS: usize = 4;
 
-/// Files with all rows of a database, for each connection those that it loads.
+/// Files with all rows of a database, for each connection those that it loads. They are gone in the end.
 pub struct Dump {
+    folder: PathBuf,
     files: Vec<Vec<(&'static str, PathBuf)>>,
     /// Rows in all files.
     pub rows: i64,
@@ -54,7 +55,7 @@ impl Dump {
         for (part, table) in files.iter_mut().zip(small) {
             part.push((table, dump(&mut session, folder, table, 0, "")));
         }
-        Self { files, rows: count(&mut session) }
+        Self { folder: folder.to_owned(), files, rows: count(&mut session) }
     }
 
     /// Loads all files into empty tables; gives the seconds it took. Fails unless all rows arrived.
@@ -75,6 +76,13 @@ impl Dump {
         let took = begun.elapsed().as_secs_f64();
         assert_eq!(count(&mut database.session()), self.rows, "the floor loads the same rows");
         took
+    }
+}
+
+impl Drop for Dump {
+    fn drop(&mut self) {
+        // What stays in the system's temporary folder does no harm.
+        drop(fs::remove_dir_all(&self.folder));
     }
 }
 

@@ -7,7 +7,7 @@ use bench::{
     figures::{Bench, MEASUREMENTS, Wanted},
     machine::Machine,
     page,
-    results::Results,
+    results::{CPU_OF, Part, Quantity, Results},
     size::Size,
 };
 
@@ -22,7 +22,25 @@ fn every_figure_can_be_measured_and_is_shown() {
         assert!(!figure.verdicts.is_empty() && figure.verdicts.iter().all(|verdict| verdict.value.is_finite()));
         for quantity in &figure.quantities {
             assert!(!quantity.values.is_empty(), "{name}: no values of {}", quantity.what);
-            assert!(page.contains(&format!("| {} | {} |", quantity.what, quantity.unit)), "{name} is not shown");
+            let shown = match quantity.part {
+                Part::Main => page.contains(&format!("| {} | {} |", quantity.what, quantity.unit)),
+                Part::Processor | Part::Steps => {
+                    page.contains(&format!("| {} ", quantity.what.trim_start_matches(CPU_OF)))
+                }
+            };
+            assert!(shown, "{name}: {} is not shown", quantity.what);
         }
+    }
+    for name in ["load", "again"] {
+        let figure = results.of(name).next().expect("a load gives both");
+        let spent: Vec<&Quantity> = figure.of(Part::Processor).collect();
+        let processes: Vec<&str> = spent.iter().map(|quantity| quantity.what.trim_start_matches(CPU_OF)).collect();
+        let stages = ["stage-root", "stage-providers", "stage-bundles", "stage-activator"];
+        assert_eq!(processes, [&stages[..], &["database", "broker"]].concat(), "{name}");
+        assert!(spent.iter().map(|quantity| quantity.median()).sum::<f64>() > 0.0, "{name}: nobody spent anything");
+        let step = |what: &str| figure.values(what).first().copied().expect("the ledger has the time of each step");
+        let order = ["opened", "discovered", "first planned", "first stored", "last stored", "finished"];
+        assert!(order.map(step).is_sorted(), "{name}: {:?}", order.map(step));
+        assert!((step("first planned")..=step("last stored")).contains(&step("last planned")), "{name}");
     }
 }

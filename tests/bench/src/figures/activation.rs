@@ -11,8 +11,8 @@ use pipeline_store::{Outcome, RolledBack, Store};
 
 use super::{Bench, figure, verdict};
 use crate::{
+    pipeline::{Pipeline, Plan},
     results::{Figure, Goal, Quantity},
-    servers::{Pipeline, Plan},
     size::Size,
     statistics::percentile,
 };
@@ -25,7 +25,7 @@ const ROLLBACKS: usize = 100;
 
 pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     let plan = Plan { activators: 0, settings: bench.wanted.settings.clone(), ..Plan::of(&size.source(1)) };
-    let pipeline = bench.servers.pipeline(&plan);
+    let pipeline = Pipeline::start(&bench.servers, &plan);
     let (mut switches, mut rollbacks) = (Vec::new(), Vec::new());
     bench.runtime.block_on(async {
         let target = bench.servers.settings(&pipeline.database).target;

@@ -18,8 +18,8 @@ use sqlx::{Connection as _, MySqlConnection};
 
 use super::{Bench, figure, number, verdict};
 use crate::{
+    pipeline::{Pipeline, Plan},
     results::{Figure, Goal, Quantity},
-    servers::Plan,
     size::Size,
     statistics::median,
 };
@@ -68,7 +68,7 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
         script.push(bench.runtime.block_on(Script::run(bench, part)));
         let url = format!("{}&latency_ms={}", size.source(1), LATENCY.as_millis());
         let plan = Plan { settings: bench.wanted.settings.clone(), ..Plan::of(&url) };
-        let pipeline = bench.servers.pipeline(&plan);
+        let pipeline = Pipeline::start(&bench.servers, &plan);
         let ran = pipeline.run(&[]);
         // Rows that stand for documents: a script has no others.
         let views = ["provider_service", "provider", "bundle", "subscription_field"];

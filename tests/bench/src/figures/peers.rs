@@ -30,9 +30,10 @@ use testkit::{
 
 use super::{Bench, figure, number, verdict};
 use crate::{
+    pipeline::{Pipeline, Plan},
     results::{Figure, Goal, Quantity},
     rows::{self, TABLES},
-    servers::{Plan, drop_database},
+    servers::drop_database,
     size::Size,
     statistics::median,
     usage,
@@ -64,12 +65,12 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     let mut filled = false;
     for round in 0..bench.rounds(size).min(3) {
         let plan = Plan { settings: bench.wanted.settings.clone(), ..Plan::of(&size.source(1)) };
-        let pipeline = bench.servers.pipeline(&plan);
-        let (database_cpu, own_cpu) = (bench.servers.database_cpu(), pipeline.cpu());
+        let pipeline = Pipeline::start(&bench.servers, &plan);
+        let before = bench.servers.spent(&pipeline);
         let ran = pipeline.run(&[]);
-        let (database_cpu, own_cpu) = (bench.servers.database_cpu() - database_cpu, pipeline.cpu() - own_cpu);
+        let spent = bench.servers.spent(&pipeline).since(&before);
         let count = rows::count(&mut pipeline.database.session());
-        sluice.add(number(count), ran.seconds, database_cpu, own_cpu);
+        sluice.add(number(count), ran.seconds, spent.of("database"), spent.of_stages());
         if !std::mem::replace(&mut filled, true) {
             fill(bench, &pipeline.database);
         }

@@ -5,8 +5,8 @@
 
 use super::{Bench, figure, verdict};
 use crate::{
+    pipeline::{Pipeline, Plan},
     results::{Figure, Goal, Quantity},
-    servers::Plan,
     size::Size,
     statistics::median,
 };
@@ -26,7 +26,7 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     for _ in 0..bench.rounds(size).min(3) {
         for (times, bundles) in times.iter_mut().zip(WORKERS) {
             let plan = Plan { bundles, settings: bench.wanted.settings.clone(), ..Plan::of(source) };
-            let pipeline = bench.servers.pipeline(&plan);
+            let pipeline = Pipeline::start(&bench.servers, &plan);
             times.push(pipeline.run_to_stored(&BATCH).seconds);
             pipeline.stop();
         }

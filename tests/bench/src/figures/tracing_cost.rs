@@ -13,8 +13,8 @@ use std::{
 
 use super::{Bench, figure, verdict};
 use crate::{
+    pipeline::{Pipeline, Plan},
     results::{Figure, Goal, Quantity},
-    servers::Plan,
     size::Size,
     statistics::median,
 };
@@ -34,7 +34,7 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     for _ in 0..bench.rounds(size) {
         for (settings, times) in [(&traced, &mut on), (&silent, &mut off)] {
             let settings = [bench.wanted.settings.clone(), settings.clone()].concat();
-            let pipeline = bench.servers.pipeline(&Plan { settings, ..Plan::of(&size.source(1)) });
+            let pipeline = Pipeline::start(&bench.servers, &Plan { settings, ..Plan::of(&size.source(1)) });
             times.push(pipeline.run(&[]).seconds);
             pipeline.stop();
         }
