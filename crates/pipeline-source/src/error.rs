@@ -229,14 +229,12 @@ pub enum Error {
 impl Error {
     /// For `map_err` on an operation that read `path`.
     pub(crate) fn read(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.display().to_string();
-        move |source| Self::Read { path, source }
+        |source| Self::Read { path: path.display().to_string(), source }
     }
 
     /// For `map_err` on an operation that wrote `path`.
     pub(crate) fn write(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.display().to_string();
-        move |source| Self::Write { path, source }
+        |source| Self::Write { path: path.display().to_string(), source }
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{Counts, Error, Source};
 
 mod answers;
 mod collection;
+mod count;
 mod index;
 pub(crate) mod lines;
 pub(crate) mod peek;
@@ -118,6 +119,6 @@ impl Source for Folder {
     }
 
     async fn counts(&self) -> Result<Counts, Error> {
-        Ok(self.snapshot().await?.content().await?.counts)
+        self.snapshot().await?.counts().await
     }
 }

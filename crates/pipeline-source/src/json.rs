@@ -5,14 +5,17 @@
 //! that are not UTF-8, surrogates without their other half, nesting beyond [`MAX_DEPTH`]. No function here recurses;
 //! input that nests a million levels deep costs a scan and no stack.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet};
 
-use pipeline_core::documents::{Attributes, DataType, FaultCode};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use pipeline_core::documents::{Attributes, FaultCode};
 use serde_json::value::RawValue;
 
+pub use self::value::Value;
+
+mod read;
 #[cfg(test)]
 mod tests;
+mod value;
 
 /// Levels that a document may nest, itself included. MariaDB's JSON functions give up at 32.
 pub const MAX_DEPTH: usize = 30;
@@ -34,17 +37,12 @@ pub struct Object<'a> {
 
 #[derive(Debug)]
 struct Member<'a> {
+    /// Its characters, once the object is complete; as written until then.
     key: Cow<'a, str>,
     /// As written, with its quotes and escapes.
     raw_key: &'a str,
     value: Value<'a>,
     taken: bool,
-}
-
-/// A JSON value as written, without the white space around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value<'a> {
-    raw: &'a str,
 }
 
 /// Shows a text from a document in a message: in backticks, without control characters, at most 80 characters.
@@ -67,17 +65,43 @@ pub fn quoted(text: &str) -> String {
     shown
 }
 
+/// Where in a list stand those whose text is that of an earlier one.
+pub(crate) fn repeats<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<usize> {
+    // Comparing a few is quicker than hashing them.
+    const FEW: usize = 16;
+    let mut seen = HashSet::new();
+    let mut is_first = |index: usize, item| {
+        if list.len() <= FEW {
+            !list.iter().take(index).any(|earlier| text(earlier) == text(item))
+        } else {
+            seen.insert(text(item))
+        }
+    };
+    list.iter().enumerate().filter(|(index, item)| !is_first(*index, item)).map(|(index, _)| index).collect()
+}
+
 // === impl Object ===
 
 impl<'a> Object<'a> {
     /// Reads one object, and nothing behind it, from the bytes of a document. White space around it is fine.
     pub fn parse(document: &'a [u8]) -> Result<Self, Broken> {
-        let text = std::str::from_utf8(document).map_err(|error| {
-            Broken::not_json(format!("the text is not UTF-8 from byte {} on", error.valid_up_to() + 1))
-        })?;
+        let text = utf8(document)?;
         let object = Self::parse_text(text)?;
         check_surrogates(text)?;
         Ok(object)
+    }
+
+    /// Like [`Object::parse`], and reads the array of objects under `key` in the same pass, because it may be most of
+    /// the document; it counts as taken then. `None` when no such array was found, or not everything in it is a sound
+    /// object: [`Object::take`] then gives what there is.
+    pub fn parse_with_list(document: &'a [u8], key: &str) -> Result<(Self, Option<Vec<Self>>), Broken> {
+        let text = utf8(document)?;
+        // Whatever breaks a rule is read once more, one thing after the other, for the exact reason.
+        let Some((object, list)) = read::object_with_list(text, key) else {
+            return Ok((Self::parse(document)?, None));
+        };
+        check_surrogates(text)?;
+        Ok((object, list))
     }
 
     /// Like [`Object::parse`], for the text of a value within a document that was parsed already.
@@ -85,10 +109,17 @@ impl<'a> Object<'a> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(not_an_object(text));
         }
-        let Members(members) = serde_json::from_str(text).map_err(|error| Broken::syntax(&error))?;
-        let members = members.into_iter().map(Member::read).collect::<Result<Vec<_>, _>>()?;
-        match repeated(&members) {
-            Some(key) => Err(Broken {
+        Self::of(read::members(text).map_err(|error| Broken::syntax(&error))?)
+    }
+
+    /// The object of members whose keys may have escapes still.
+    fn of(mut members: Vec<Member<'a>>) -> Result<Self, Broken> {
+        for member in &mut members {
+            member.key = Value { raw: member.raw_key }.text()?;
+        }
+        // Compared as decoded text: `"a"` and `"\u0061"` are the same key.
+        match repeats(&members, |member| &member.key).first().and_then(|index| members.get(*index)) {
+            Some(Member { key, .. }) => Err(Broken {
                 code: FaultCode::NotAnObject,
                 reason: format!("the key {} stands more than once in one object", quoted(key)),
             }),
@@ -105,8 +136,10 @@ impl<'a> Object<'a> {
 
     /// All members that were not taken, as one object with the texts they were written with.
     pub fn rest(&self) -> Result<Attributes, Broken> {
-        let mut text = String::from("{");
-        for member in self.members.iter().filter(|member| !member.taken) {
+        let rest = || self.members.iter().filter(|member| !member.taken);
+        let mut text = String::with_capacity("{}".len() + rest().map(Member::length).sum::<usize>());
+        text.push('{');
+        for member in rest() {
             member.value.check_depth()?;
             if text.len() > 1 {
                 text.push(',');
@@ -120,115 +153,10 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'a> Member<'a> {
-    fn read((raw_key, raw_value): (&'a RawValue, &'a RawValue)) -> Result<Self, Broken> {
-        let raw_key = raw_key.get();
-        let key = Value { raw: raw_key }.text()?;
-        Ok(Self { key, raw_key, value: Value { raw: raw_value.get() }, taken: false })
-    }
-}
-
-/// The first key that stands twice, compared as decoded text: `"a"` and `"\u0061"` are the same key.
-fn repeated<'o>(members: &'o [Member<'_>]) -> Option<&'o str> {
-    const FEW: usize = 16;
-    let keys = members.iter().map(|member| &*member.key);
-    if members.len() <= FEW {
-        return keys.enumerate().find(|(at, key)| members.iter().take(*at).any(|m| m.key == *key)).map(|(_, key)| key);
-    }
-    let mut seen = HashSet::with_capacity(members.len());
-    keys.into_iter().find(|key| !seen.insert(*key))
-}
-
-// === impl Value ===
-
-impl<'a> Value<'a> {
-    /// The text as written.
-    pub fn raw(self) -> &'a str {
-        self.raw
-    }
-
-    /// Its JSON type.
-    pub fn data_type(self) -> DataType {
-        match self.raw.as_bytes().first() {
-            Some(b'"') => DataType::String,
-            Some(b't' | b'f') => DataType::Boolean,
-            Some(b'{' | b'[') => DataType::Json,
-            Some(b'n') | None => DataType::Null,
-            Some(_) => DataType::Number,
-        }
-    }
-
-    /// The type in words, with its article, for messages.
-    pub fn described(self) -> &'static str {
-        match self.data_type() {
-            DataType::String => "a string",
-            DataType::Number => "a number",
-            DataType::Boolean => "a boolean",
-            DataType::Null => "null",
-            DataType::Json if self.raw.starts_with('[') => "an array",
-            DataType::Json => "an object",
-        }
-    }
-
-    /// The characters of a string; the text as written of anything else.
-    pub fn text(self) -> Result<Cow<'a, str>, Broken> {
-        let Some(inner) = self.raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-            return Ok(Cow::Borrowed(self.raw));
-        };
-        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-            return Ok(Cow::Borrowed(inner));
-        }
-        serde_json::from_str::<String>(self.raw).map(Cow::Owned).map_err(|error| Broken::syntax(&error))
-    }
-
-    /// The elements of an array; `None` when it is something else.
-    pub fn elements(self) -> Option<Vec<Self>> {
-        let elements = serde_json::from_str::<Elements<'a>>(self.raw).ok()?;
-        Some(elements.0.into_iter().map(|element| Self { raw: element.get() }).collect())
-    }
-
-    /// Refuses a member's value that makes its document nest deeper than [`MAX_DEPTH`].
-    pub fn check_depth(self) -> Result<(), Broken> {
-        let depth = 1 + self.depth();
-        if depth <= MAX_DEPTH {
-            return Ok(());
-        }
-        Err(Broken {
-            code: FaultCode::TooDeep,
-            reason: format!("the document nests {depth} levels deep; at most {MAX_DEPTH} can be stored"),
-        })
-    }
-
-    /// Levels of objects and arrays; 0 for anything else.
-    fn depth(self) -> usize {
-        if self.data_type() != DataType::Json {
-            return 0;
-        }
-        let (mut deepest, mut open) = (0_usize, 0_usize);
-        let mut bytes = self.raw.bytes();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'"' => skip_string(&mut bytes),
-                b'{' | b'[' => {
-                    open += 1;
-                    deepest = deepest.max(open);
-                }
-                b'}' | b']' => open = open.saturating_sub(1),
-                _ => {}
-            }
-        }
-        deepest
-    }
-}
-
-fn skip_string(bytes: &mut std::str::Bytes<'_>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            // Whatever is escaped cannot end the string.
-            b'\\' => drop(bytes.next()),
-            _ => {}
-        }
+impl Member<'_> {
+    /// Bytes of its text with a colon and a comma.
+    fn length(&self) -> usize {
+        self.raw_key.len() + self.value.raw.len() + ":,".len()
     }
 }
 
@@ -244,6 +172,11 @@ impl Broken {
         let what = text.split(" at line ").next().unwrap_or(&text);
         Self::not_json(format!("the text is not JSON at byte {}: {what}", error.column()))
     }
+}
+
+fn utf8(document: &[u8]) -> Result<&str, Broken> {
+    std::str::from_utf8(document)
+        .map_err(|error| Broken::not_json(format!("the text is not UTF-8 from byte {} on", error.valid_up_to() + 1)))
 }
 
 fn not_an_object(text: &str) -> Broken {
@@ -279,58 +212,4 @@ fn check_surrogates(text: &str) -> Result<(), Broken> {
 fn unicode_escape(bytes: &[u8], at: usize) -> Option<u32> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-// === serde ===
-
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-struct Elements<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-
-        deserializer.deserialize_seq(Collect)
-    }
 }

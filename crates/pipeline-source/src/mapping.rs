@@ -7,16 +7,18 @@
 use std::borrow::Cow;
 
 use pipeline_core::{
-    documents::{Attributes, Bundle, DataType, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField},
+    documents::{Bundle, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField},
     ids::{ProviderId, ServiceId},
     settings::{BundleFields, Mapping, ProviderFields, ServiceFields, SubscriptionFieldFields},
 };
 
+use self::reader::Reader;
 use crate::{
     Error,
-    json::{Broken, Object, Value, quoted},
+    json::{Broken, Object, quoted},
 };
 
+mod reader;
 #[cfg(test)]
 mod tests;
 
@@ -69,7 +71,7 @@ pub struct FieldDocument {
 /// Reads a provider service.
 pub fn service(document: &[u8], names: &ServiceFields) -> Result<Service, Violation> {
     let mut reader = Reader::new(Level::Service, Object::parse(document))?;
-    let id = reader.own_id(&names.id)?;
+    let id = reader.own_id(&names.id)?.into_owned();
     let name = reader.name(&names.name)?;
     Ok(Service { id: ServiceId(id), name, attributes: reader.attributes()?, source_cas: None })
 }
@@ -77,8 +79,8 @@ pub fn service(document: &[u8], names: &ServiceFields) -> Result<Service, Violat
 /// Reads a provider.
 pub fn provider(document: &[u8], names: &ProviderFields) -> Result<Provider, Violation> {
     let mut reader = Reader::new(Level::Provider, Object::parse(document))?;
-    let id = reader.own_id(&names.id)?;
-    let service_id = reader.id(&names.service_id)?;
+    let id = reader.own_id(&names.id)?.into_owned();
+    let service_id = reader.id(&names.service_id)?.into_owned();
     let name = reader.name(&names.name)?;
     Ok(Provider {
         service_id: ServiceId(service_id),
@@ -95,11 +97,10 @@ pub fn bundle(
     names: &BundleFields,
     field_names: &SubscriptionFieldFields,
 ) -> Result<BundleDocument, Vec<Violation>> {
-    let mut reader = Reader::new(Level::Bundle, Object::parse(document)).map_err(|violation| vec![violation])?;
-    let (mut document, nested) = bundle_itself(&mut reader, names).map_err(|violation| vec![violation])?;
+    let (mut document, nested) = bundle_itself(document, names).map_err(|violation| vec![violation])?;
     let mut violations = Vec::new();
-    for (index, element) in nested.into_iter().enumerate() {
-        match nested_field(element, index, field_names) {
+    for (index, field) in nested.into_iter().enumerate() {
+        match nested_field(field, index, field_names) {
             Ok(field) => document.bundle.fields.push(field),
             Err(mut violation) => {
                 let bundle_id = quoted(&document.bundle.id);
@@ -114,10 +115,10 @@ pub fn bundle(
 /// Reads a subscription field of a collection of its own.
 pub fn field(document: &[u8], names: &SubscriptionFieldFields) -> Result<FieldDocument, Violation> {
     let mut reader = Reader::new(Level::SubscriptionField, Object::parse(document))?;
-    let id = reader.own_id(&names.id)?;
-    let bundle_id = reader.id(&names.bundle_id)?;
-    let provider_id = reader.optional_id(&names.provider_id)?;
-    let service_id = reader.optional_id(&names.service_id)?;
+    let id = reader.own_id(&names.id)?.into_owned();
+    let bundle_id = reader.id(&names.bundle_id)?.into_owned();
+    let provider_id = reader.optional_id(&names.provider_id)?.map(Cow::into_owned);
+    let service_id = reader.optional_id(&names.service_id)?.map(Cow::into_owned);
     let position = reader.position(&names.position)?;
     let field = reader.field(id, position.unwrap_or_default(), names)?;
     Ok(FieldDocument { bundle_id, provider_id, service_id, has_position: position.is_some(), field })
@@ -145,37 +146,41 @@ fn check_collection(collection: &'static str, names: &[&String]) -> Result<(), E
     Ok(())
 }
 
+/// A bundle without its nested fields, and what these are.
 fn bundle_itself<'a>(
-    reader: &mut Reader<'a>,
+    document: &'a [u8],
     names: &BundleFields,
-) -> Result<(BundleDocument, Vec<Value<'a>>), Violation> {
-    let id = reader.own_id(&names.id)?;
-    let provider_id = reader.id(&names.provider_id)?;
-    let service_id = reader.optional_id(&names.service_id)?;
-    let name = reader.name(&names.name)?;
-    let nested = reader.list(&names.subscription_fields)?;
-    let bundle = Bundle {
-        id,
-        name,
-        attributes: reader.attributes()?,
-        source_cas: None,
-        fields: Vec::with_capacity(nested.len()),
+) -> Result<(BundleDocument, Vec<Result<Object<'a>, Broken>>), Violation> {
+    let (object, nested) = match Object::parse_with_list(document, &names.subscription_fields) {
+        Ok((object, nested)) => (Ok(object), nested),
+        Err(broken) => (Err(broken), None),
     };
+    let mut reader = Reader::new(Level::Bundle, object)?;
+    let id = reader.own_id(&names.id)?.into_owned();
+    let provider_id = reader.id(&names.provider_id)?.into_owned();
+    let service_id = reader.optional_id(&names.service_id)?.map(Cow::into_owned);
+    let name = reader.name(&names.name)?;
+    let nested = match nested {
+        Some(objects) => objects.into_iter().map(Ok).collect(),
+        None => reader.objects(&names.subscription_fields)?,
+    };
+    let fields = Vec::with_capacity(nested.len());
+    let bundle = Bundle { id, name, attributes: reader.attributes()?, source_cas: None, fields };
     Ok((BundleDocument { provider_id, service_id, bundle }, nested))
 }
 
 /// A nested field takes its name as id and its index as position when it has none of its own.
 fn nested_field(
-    element: Value<'_>,
+    field: Result<Object<'_>, Broken>,
     index: usize,
     names: &SubscriptionFieldFields,
 ) -> Result<SubscriptionField, Violation> {
-    let mut reader = Reader::new(Level::SubscriptionField, Object::parse_text(element.raw()))?;
+    let mut reader = Reader::new(Level::SubscriptionField, field)?;
     let own_id = reader.optional_id(&names.id)?;
     let id_name = if own_id.is_some() { &names.id } else { &names.name };
     let id = reader.own_id(id_name)?;
     let position = reader.position(&names.position)?.unwrap_or(i64::try_from(index).unwrap_or(i64::MAX));
-    reader.field(id, position, names)
+    reader.field(id.into_owned(), position, names)
 }
 
 // === impl Violation ===
@@ -200,133 +205,5 @@ fn clipped(id: String) -> String {
     match id.char_indices().nth(MAX_ID) {
         None => id,
         Some(_) => id.chars().take(MAX_ID - 1).chain(['…']).collect(),
-    }
-}
-
-// === Reader ===
-
-/// One object on its way to a document; knows its level and id for the violations it finds.
-struct Reader<'a> {
-    level: Level,
-    id: Option<String>,
-    object: Object<'a>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(level: Level, object: Result<Object<'a>, Broken>) -> Result<Self, Violation> {
-        match object {
-            Ok(object) => Ok(Self { level, id: None, object }),
-            Err(Broken { code, reason }) => Err(Violation { level, document_id: None, code, reason }),
-        }
-    }
-
-    /// The document's own id, which all later violations carry.
-    fn own_id(&mut self, name: &str) -> Result<String, Violation> {
-        let id = self.id(name)?;
-        self.id = Some(id.clone());
-        Ok(id)
-    }
-
-    fn id(&mut self, name: &str) -> Result<String, Violation> {
-        match self.optional_id(name)? {
-            Some(id) => Ok(id),
-            None => Err(self.violation(FaultCode::MissingId, format!("`{name}` is missing"))),
-        }
-    }
-
-    /// `None` when it is absent or null; an empty id is a violation.
-    fn optional_id(&mut self, name: &str) -> Result<Option<String>, Violation> {
-        let Some(id) = self.text(name, MAX_ID)? else { return Ok(None) };
-        if id.is_empty() {
-            return Err(self.violation(FaultCode::MissingId, format!("`{name}` is empty")));
-        }
-        Ok(Some(id.into_owned()))
-    }
-
-    fn name(&mut self, name: &str) -> Result<Option<String>, Violation> {
-        Ok(self.text(name, MAX_NAME)?.map(Cow::into_owned))
-    }
-
-    fn text(&mut self, name: &str, max: usize) -> Result<Option<Cow<'a, str>>, Violation> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        if value.data_type() != DataType::String {
-            return Err(self.wrong_type(name, value, "a string"));
-        }
-        let text = value.text().map_err(|broken| self.broken(broken))?;
-        // Characters are never more than bytes, and counting them is rarely needed.
-        if text.len() > max && text.chars().count() > max {
-            let reason = format!("`{name}` has {} characters; at most {max} can be stored", text.chars().count());
-            return Err(self.violation(FaultCode::TooLarge, reason));
-        }
-        Ok(Some(text))
-    }
-
-    fn position(&mut self, name: &str) -> Result<Option<i64>, Violation> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        match value.raw().parse() {
-            Ok(position) => Ok(Some(position)),
-            Err(_) => Err(self.wrong_type(name, value, "a whole number of 64 bits")),
-        }
-    }
-
-    fn required(&mut self, name: &str) -> Result<Option<bool>, Violation> {
-        let Some(value) = self.value(name) else { return Ok(None) };
-        match value.raw() {
-            "true" => Ok(Some(true)),
-            "false" => Ok(Some(false)),
-            _ => Err(self.wrong_type(name, value, "true or false")),
-        }
-    }
-
-    fn list(&mut self, name: &str) -> Result<Vec<Value<'a>>, Violation> {
-        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
-        value.elements().ok_or_else(|| self.wrong_type(name, value, "an array"))
-    }
-
-    /// What is left of a subscription field once its ids and position are read.
-    fn field(
-        mut self,
-        id: String,
-        position: i64,
-        names: &SubscriptionFieldFields,
-    ) -> Result<SubscriptionField, Violation> {
-        let name = self.name(&names.name)?;
-        let required = self.required(&names.required)?;
-        // Not `Self::value`: a null is a value too, unlike no value.
-        let value = self.object.take(&names.value);
-        let data_type = value.map_or(DataType::Null, Value::data_type);
-        let text = match value {
-            None => None,
-            Some(value) => {
-                value.check_depth().map_err(|broken| self.broken(broken))?;
-                Some(value.text().map_err(|broken| self.broken(broken))?.into_owned())
-            }
-        };
-        Ok(SubscriptionField { id, name, value: text, data_type, required, position, attributes: self.attributes()? })
-    }
-
-    fn attributes(&self) -> Result<Attributes, Violation> {
-        self.object.rest().map_err(|broken| self.broken(broken))
-    }
-
-    /// A mapped value; null counts as absent.
-    fn value(&mut self, name: &str) -> Option<Value<'a>> {
-        self.object.take(name).filter(|value| value.data_type() != DataType::Null)
-    }
-
-    fn wrong_type(&self, name: &str, value: Value<'_>, expected: &str) -> Violation {
-        let found = match value.data_type() {
-            DataType::Number | DataType::Boolean => quoted(value.raw()),
-            _ => value.described().to_owned(),
-        };
-        self.violation(FaultCode::WrongType, format!("`{name}` is {found}; expected {expected}"))
-    }
-
-    fn broken(&self, Broken { code, reason }: Broken) -> Violation {
-        self.violation(code, reason)
-    }
-
-    fn violation(&self, code: FaultCode, reason: String) -> Violation {
-        Violation { level: self.level, document_id: self.id.clone(), code, reason }
     }
 }

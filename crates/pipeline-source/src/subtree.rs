@@ -4,10 +4,7 @@
 //! (position, id), so a source may use either shape, or both. One fault rejects the whole subtree: a provider is copied
 //! completely or not at all.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
+use std::{collections::HashMap, fmt};
 
 use pipeline_core::{
     documents::{Bundle, DocumentFault, FaultCode, Level, SubtreeContent},
@@ -15,7 +12,7 @@ use pipeline_core::{
 };
 
 use crate::{
-    json::quoted,
+    json::{quoted, repeats},
     mapping::{BundleDocument, FieldDocument, Violation},
 };
 
@@ -25,12 +22,16 @@ mod tests;
 /// Faults told of one provider; the last one says how many more there are.
 pub const MAX_FAULTS: usize = 100;
 
+/// Bundles of which one is found quicker by comparing their ids than by hashing one.
+const FEW: usize = 32;
+
 /// Collects what is below one provider. `P` says where a document stands.
 #[derive(Debug)]
 pub struct Builder<'i, P> {
     service_id: &'i ServiceId,
     provider_id: &'i ProviderId,
     bundles: Vec<Slot<P>>,
+    /// Where the bundles stand, once there are more than a few.
     by_id: HashMap<String, usize>,
     faults: Vec<DocumentFault>,
     faults_untold: usize,
@@ -59,12 +60,11 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
             Ok(document) => document.bundle,
             Err(violations) => return violations.into_iter().for_each(|violation| self.fault(violation, place)),
         };
-        if let Some(first) = self.by_id.get(&bundle.id).and_then(|index| self.bundles.get(*index)) {
+        if let Some(first) = self.index_of(&bundle.id).and_then(|index| self.bundles.get(index)) {
             let reason = format!("the bundle {} of this provider stands in {} too", quoted(&bundle.id), first.place);
             let (level, code) = (Level::Bundle, FaultCode::DuplicateId);
             return self.fault(Violation { level, document_id: Some(bundle.id), code, reason }, place);
         }
-        self.by_id.insert(bundle.id.clone(), self.bundles.len());
         self.bundles.push(Slot { bundle, place, separate: Vec::new() });
     }
 
@@ -74,7 +74,7 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
             Ok(document) => document,
             Err(violation) => return self.fault(violation, place),
         };
-        match self.by_id.get(&bundle_id).and_then(|index| self.bundles.get_mut(*index)) {
+        match self.index_of(&bundle_id).and_then(|index| self.bundles.get_mut(index)) {
             Some(slot) => {
                 if !has_position {
                     field.position = i64::try_from(slot.bundle.fields.len()).unwrap_or(i64::MAX);
@@ -96,10 +96,8 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
 
     /// The bundles in byte order of their ids with their fields in order of (position, id), or the faults.
     pub fn finish(mut self) -> SubtreeContent {
-        for slot in std::mem::take(&mut self.bundles) {
-            self.repeated_fields(&slot);
-            self.bundles.push(slot);
-        }
+        let slots = std::mem::take(&mut self.bundles);
+        slots.iter().for_each(|slot| self.repeated_fields(slot));
         if self.faults_untold > 0
             && let Some(last) = self.faults.last_mut()
         {
@@ -108,7 +106,7 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
         if !self.faults.is_empty() {
             return SubtreeContent::Rejected(self.faults);
         }
-        let mut bundles: Vec<Bundle> = self.bundles.into_iter().map(|slot| slot.bundle).collect();
+        let mut bundles: Vec<Bundle> = slots.into_iter().map(|slot| slot.bundle).collect();
         bundles.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         for bundle in &mut bundles {
             bundle.fields.sort_unstable_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
@@ -116,14 +114,21 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
         SubtreeContent::Complete(bundles)
     }
 
+    fn index_of(&mut self, id: &str) -> Option<usize> {
+        if self.bundles.len() <= FEW {
+            return self.bundles.iter().position(|slot| slot.bundle.id == id);
+        }
+        for (index, slot) in self.bundles.iter().enumerate().skip(self.by_id.len()) {
+            self.by_id.insert(slot.bundle.id.clone(), index);
+        }
+        self.by_id.get(id).copied()
+    }
+
     fn repeated_fields(&mut self, slot: &Slot<P>) {
         let fields = &slot.bundle.fields;
         let nested = fields.len() - slot.separate.len();
-        let mut seen = HashSet::with_capacity(fields.len());
-        for (index, field) in fields.iter().enumerate() {
-            if seen.insert(field.id.as_str()) {
-                continue;
-            }
+        for index in repeats(fields, |field| &field.id) {
+            let Some(field) = fields.get(index) else { continue };
             let place = index.checked_sub(nested).and_then(|index| slot.separate.get(index)).unwrap_or(&slot.place);
             let (id, bundle) = (quoted(&field.id), quoted(&slot.bundle.id));
             let reason = format!("the field {id} stands more than once in bundle {bundle}");

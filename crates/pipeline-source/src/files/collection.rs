@@ -5,6 +5,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use super::{
@@ -21,7 +22,12 @@ pub struct Collection {
     name: &'static str,
     file: File,
     fingerprint: Fingerprint,
+    /// What the last read was read into, for the next one: memory that was just used is cheaper than new memory.
+    spare: Mutex<Vec<u8>>,
 }
+
+/// Bytes that may be kept for the next read: as many as a range of several lines has at most.
+const SPARE: usize = 2 * 1024 * 1024;
 
 /// What changes when a file is written or replaced. The time of the last status change is among it because tools that
 /// keep the time of the last modification are common.
@@ -64,7 +70,10 @@ impl Collection {
             if metadata.is_file() { Ok((file, metadata)) } else { Err(io::Error::other("it is not a file")) }
         });
         match opened {
-            Ok((file, metadata)) => Ok(Some(Self { path, name, file, fingerprint: Fingerprint::of(&metadata) })),
+            Ok((file, metadata)) => {
+                let (fingerprint, spare) = (Fingerprint::of(&metadata), Mutex::default());
+                Ok(Some(Self { path, name, file, fingerprint, spare }))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::read(&path)(error)),
         }
@@ -88,16 +97,20 @@ impl Collection {
     /// Calls `each` for every line of a range that holds something, with its place. A line that is too long to be read
     /// comes as its beginning.
     pub fn read(&self, range: Range, mut each: impl FnMut(Place, Text<'_>)) -> Result<(), Error> {
-        let mut number = range.first_line();
-        let Some(length) = range.length() else {
-            let beginning = self.bytes(range.offset(), lines::BEGINNING)?;
-            each(Place { file: self.name, line: number }, Text::TooLong(&beginning));
-            return Ok(());
-        };
-        let bytes = self.bytes(range.offset(), length)?;
-        for line in lines::split(&bytes) {
-            each(Place { file: self.name, line: number }, Text::Whole(line));
-            number = number.saturating_add(1);
+        // Who reads at the same time finds no spare memory, and leaves its own.
+        let mut buffer = std::mem::take(&mut *self.spare());
+        let bytes = self.bytes(range.offset(), range.length().unwrap_or(lines::BEGINNING), &mut buffer)?;
+        let mut place = Place { file: self.name, line: range.first_line() };
+        if range.length().is_none() {
+            each(place, Text::TooLong(bytes));
+        } else {
+            for line in lines::split(bytes) {
+                each(place, Text::Whole(line));
+                place.line = place.line.saturating_add(1);
+            }
+        }
+        if buffer.len() <= SPARE {
+            *self.spare() = buffer;
         }
         Ok(())
     }
@@ -114,14 +127,20 @@ impl Collection {
         }
     }
 
-    fn bytes(&self, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; length];
-        match self.file.read_exact_at(&mut bytes, offset) {
+    /// Reads so many bytes to the beginning of a buffer, which grows if it must.
+    fn bytes<'b>(&self, offset: u64, length: usize, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Error> {
+        buffer.resize(buffer.len().max(length), 0);
+        let bytes = buffer.get_mut(..length).unwrap_or_default();
+        match self.file.read_exact_at(bytes, offset) {
             Ok(()) => Ok(bytes),
             // Shorter than when it was indexed.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(self.changed()),
             Err(error) => Err(Error::read(&self.path)(error)),
         }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changed(&self) -> Error {

@@ -2,7 +2,7 @@
 //!
 //! [`Hierarchy`] knows the ids of services and providers, and is all that planning needs. [`Content`] adds the places of
 //! bundles and fields; it is built for the stages that read subtrees or count. Both are built by one pass over each
-//! file that parses nothing but ids ([`peek`]).
+//! file that parses nothing but ids ([`Peek`]); who counts reads the bundles once more.
 //!
 //! Links are decided here, once, so that a document has exactly one place: below its parent, or among those that no
 //! parent will ask for. A document that is broken but says whose it is goes to that parent, because that parent cannot
@@ -10,19 +10,22 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
 use pipeline_core::settings::Mapping;
 
+use self::owners::Owners;
 use super::{
-    collection::Collection,
+    collection::{Collection, Text},
+    count::elements,
     lines::is_blank,
-    peek::{Seen, peek, peek_and_count},
+    peek::{Peek, Seen},
     ranges::{AMBIGUOUS, Group, LAST, MAX_FILE, ORPHAN, Ranges, RangesBuilder, UNREADABLE},
 };
 use crate::{Counts, Error};
+
+mod owners;
 
 /// A service or provider that others can belong to: its id could be read, whatever else is wrong with it.
 #[derive(Debug)]
@@ -58,8 +61,8 @@ pub struct Content {
     pub bundle_lines: Ranges,
     /// Lines of the subscription fields' file, by provider.
     pub field_lines: Ranges,
-    /// Documents of the whole source.
-    pub counts: Counts,
+    /// Documents of the whole source, but for the subscription fields nested in their bundles.
+    counts: Counts,
 }
 
 /// The group of the services' lines, which have no parent.
@@ -79,17 +82,17 @@ impl Hierarchy {
             provider_by_id_alone: HashMap::new(),
             provider_lines: Ranges::default(),
         };
-        let names = &mapping.provider_services;
+        let ids = Peek::new([&mapping.provider_services.id]);
         this.service_lines = scan(services, |line, text| {
-            let [id] = peek(text, [&names.id]);
+            let [id] = ids.look(text);
             if let Some(id) = id.id() {
                 this.add_service(&id, line);
             }
             ALL
         })?;
-        let names = &mapping.providers;
+        let ids = Peek::new([&mapping.providers.id, &mapping.providers.service_id]);
         this.provider_lines = scan(providers, |line, text| {
-            let [id, service_id] = peek(text, [&names.id, &names.service_id]);
+            let [id, service_id] = ids.look(text);
             let Some(service_id) = service_id.id() else { return UNREADABLE };
             let Some(service) = this.service(&service_id) else { return ORPHAN };
             if let Some(id) = id.id() {
@@ -188,13 +191,14 @@ impl Content {
         let mut counts = hierarchy.counts();
         let mut owners = Owners::default();
         let names = &mapping.bundles;
-        let wanted = [&*names.id, &names.provider_id, &names.service_id];
+        let ids = Peek::new([&names.id, &names.provider_id, &names.service_id]);
+        // Nested fields tend to have a key of the same name: searching for it costs most.
+        let ids = if fields.is_some() { ids } else { ids.without(&names.id) };
         let bundle_lines = scan(bundles, |_, text| {
-            let ([id, provider_id, service_id], nested) = peek_and_count(text, wanted, &names.subscription_fields);
+            let [id, provider_id, service_id] = ids.look(text);
             let provider = hierarchy.provider_named(provider_id, service_id);
             if provider <= LAST {
                 counts.bundles += 1;
-                counts.subscription_fields += count(nested);
                 if fields.is_some() {
                     owners.add(hierarchy, id, provider);
                 }
@@ -206,8 +210,9 @@ impl Content {
         };
         owners.sort();
         let names = &mapping.subscription_fields;
+        let ids = Peek::new([&names.bundle_id, &names.provider_id]);
         let field_lines = scan(fields, |_, text| {
-            let [bundle_id, provider_id] = peek(text, [&names.bundle_id, &names.provider_id]);
+            let [bundle_id, provider_id] = ids.look(text);
             let provider = owners.owner(hierarchy, bundle_id, provider_id);
             counts.subscription_fields += i64::from(provider <= LAST);
             provider
@@ -215,66 +220,24 @@ impl Content {
         Ok(Self { bundle_lines, field_lines, counts }.logged())
     }
 
+    /// Documents of the whole source. Reads the bundles once more, for the subscription fields `nested` in them.
+    pub fn count(&self, bundles: &Collection, nested: &str) -> Result<Counts, Error> {
+        let mut counts = self.counts;
+        for range in self.bundle_lines.with_parent() {
+            bundles.read(*range, |_, text| {
+                let (Text::Whole(text) | Text::TooLong(text)) = text;
+                counts.subscription_fields += count(elements(text, nested));
+            })?;
+        }
+        bundles.check_unchanged()?;
+        Ok(counts)
+    }
+
     fn logged(self) -> Self {
+        let Counts { bundles, subscription_fields: separate_fields, .. } = self.counts;
         let memory = self.bundle_lines.memory() + self.field_lines.memory();
-        tracing::debug!(counts = %self.counts, memory, "indexed the bundles and fields of the source folder");
+        tracing::debug!(bundles, separate_fields, memory, "indexed the bundles and fields of the source folder");
         self
-    }
-}
-
-/// Which provider has a bundle with an id; needed while the fields are indexed, and dropped then.
-///
-/// Ids are kept as 64-bit hashes under a random key. Should two ids ever share a hash, the field that is hit is
-/// refused, here as ambiguous or at its provider as an orphan; it is never given to another bundle.
-#[derive(Debug, Default)]
-struct Owners {
-    hashes: RandomState,
-    owners: Vec<(u64, Group)>,
-}
-
-impl Owners {
-    fn add(&mut self, hierarchy: &Hierarchy, bundle_id: Seen<'_>, provider: Group) {
-        let Some(bundle_id) = bundle_id.id() else { return };
-        self.owners.push((self.hashes.hash_one(&*bundle_id), provider));
-        // Where the provider's id is not enough, the two ids together may be.
-        if let Some(entry) = hierarchy.provider_entry(provider)
-            && hierarchy.provider_by_id_alone.get(&entry.id) == Some(&None)
-        {
-            self.owners.push((self.hashes.hash_one((&*bundle_id, &*entry.id)), provider));
-        }
-    }
-
-    fn sort(&mut self) {
-        self.owners.sort_unstable();
-        self.owners.dedup();
-    }
-
-    /// The provider that a field belongs to: the one that it names, or the one that has its bundle. A field that names
-    /// a provider but none of its bundles still belongs to that provider, where it is a fault.
-    fn owner(&self, hierarchy: &Hierarchy, bundle_id: Seen<'_>, provider_id: Seen<'_>) -> Group {
-        let named = match provider_id {
-            Seen::Once("null") | Seen::Absent => None,
-            provider_id => Some(hierarchy.provider_named(provider_id, Seen::Absent)),
-        };
-        match (named, bundle_id.id(), provider_id.id()) {
-            (Some(AMBIGUOUS), Some(bundle_id), Some(provider_id)) => {
-                self.only_owner(self.hashes.hash_one((&*bundle_id, &*provider_id)))
-            }
-            (Some(named), Some(_), _) => named,
-            (Some(named), None, _) if named <= LAST => named,
-            (_, None, _) => UNREADABLE,
-            (None, Some(bundle_id), _) => self.only_owner(self.hashes.hash_one(&*bundle_id)),
-        }
-    }
-
-    fn only_owner(&self, hash: u64) -> Group {
-        let from = self.owners.partition_point(|owner| owner.0 < hash);
-        let mut owners = self.owners.iter().skip(from).take_while(|owner| owner.0 == hash);
-        match (owners.next(), owners.next()) {
-            (None, _) => ORPHAN,
-            (Some((_, only)), None) => *only,
-            (Some(_), Some(_)) => AMBIGUOUS,
-        }
     }
 }
 

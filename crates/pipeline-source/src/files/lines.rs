@@ -43,7 +43,9 @@ pub struct Line<'b> {
 
 /// Splits what a range holds into lines without their ends; the last may lack its end.
 pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n')
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
+    ends.scan(0, |start, end| bytes.get(std::mem::replace(start, end + 1)..end))
 }
 
 /// Whether a line holds nothing but white space.

@@ -3,16 +3,25 @@
 //! A line that breaks off or breaks a rule behind its ids still gives the ids that stand before the break. That is
 //! what attributes a half-written bundle to its provider, which then keeps its last good content instead of losing one
 //! bundle.
+//!
+//! Ids stand near the beginning of a line, usually, and what follows is most of it. So [`Peek`] first searches the line
+//! for the last place where one of the names could be spelled, which is done at the speed of memory, and has the JSON
+//! reader stop behind that place. No answer depends on it: all that is left unread cannot hold one of the names, so
+//! every line, sound or broken, gives what [`peek`] gives, which reads it to the end.
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use memchr::memmem::Finder;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::mapping::MAX_ID;
 
+#[cfg(test)]
+mod tests;
+
 /// What stands under a name.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seen<'a> {
     /// Nothing.
     #[default]
@@ -25,29 +34,72 @@ pub enum Seen<'a> {
 
 /// Looks for `N` names at the top of the object on a line. Never fails: what cannot be read is [`Seen::Absent`].
 pub fn peek<'a, const N: usize>(line: &'a [u8], names: [&str; N]) -> [Seen<'a>; N] {
-    read(line, &names, None).0
+    read(line, &names, line.len())
 }
 
-/// As [`peek`], and how many elements the array under `counted` has; 0 when there is none, or another value. In one
-/// pass, because that array is most of a document.
-pub fn peek_and_count<'a, const N: usize>(line: &'a [u8], names: [&str; N], counted: &str) -> ([Seen<'a>; N], usize) {
-    read(line, &names, Some(counted))
+/// [`peek`] for many lines.
+#[derive(Debug)]
+pub struct Peek<'n, const N: usize> {
+    names: [&'n str; N],
+    /// How keys with these names begin: with a quote. Two such places never overlap.
+    spelled: Vec<Finder<'static>>,
 }
 
-fn read<'a, const N: usize>(line: &'a [u8], names: &[&str; N], counted: Option<&str>) -> ([Seen<'a>; N], usize) {
+impl<'n, const N: usize> Peek<'n, N> {
+    /// Prepares the search for these names.
+    pub fn new(names: [&'n str; N]) -> Self {
+        let spelled = names.iter().map(|name| Finder::new(&format!("\"{name}")).into_owned()).collect();
+        Self { names, spelled }
+    }
+
+    /// Spares the search for a name that is needed in some cases only, and is not now: what is seen of it then holds
+    /// nothing. It is read like the others all the same, so that each line breaks off where it does for [`peek`].
+    pub fn without(mut self, name: &str) -> Self {
+        self.spelled.retain(|spelled| spelled.needle().strip_prefix(b"\"") != Some(name.as_bytes()));
+        self
+    }
+
+    /// What [`peek`] gives for the line.
+    pub fn look<'a>(&self, line: &'a [u8]) -> [Seen<'a>; N] {
+        read(line, &self.names, self.last_key(line))
+    }
+
+    /// No key at the top of the object that begins behind this byte has one of the names.
+    fn last_key(&self, line: &[u8]) -> usize {
+        // With a backslash, any key could be spelled some other way.
+        let escaped = memchr::memrchr(b'\\', line);
+        let spelled = self.spelled.iter().filter_map(|name| last_behind_another(name, line));
+        spelled.chain(escaped).max().unwrap_or(0)
+    }
+}
+
+/// Where a key is spelled last, not counting first members: the line's own is read anyway, and the others are those of
+/// nested objects. It passes over the ids of nested documents, which tend to begin with them.
+fn last_behind_another(spelled: &Finder<'_>, line: &[u8]) -> Option<usize> {
+    let is_key = |at: &usize| {
+        let before = at.checked_sub(1).and_then(|before| line.get(before));
+        let behind = line.get(at + spelled.needle().len());
+        before != Some(&b'{') && behind == Some(&b'"')
+    };
+    spelled.find_iter(line).filter(is_key).last()
+}
+
+/// Reads the members of the object up to the first one whose key begins behind the byte `last_key`.
+fn read<'a, const N: usize>(line: &'a [u8], names: &[&str; N], last_key: usize) -> [Seen<'a>; N] {
     let mut seen = [Seen::Absent; N];
-    let mut elements = 0;
+    let last_address = line.as_ptr().addr().saturating_add(last_key);
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let read_whole = Names { names, seen: &mut seen, counted, elements: &mut elements }.deserialize(&mut deserializer);
-    match read_whole {
-        // Counting is stricter than passing over, and must not hide whose a broken line is: once more without it.
-        Err(_) if counted.is_some() => read(line, names, None),
-        // An error means that the line ends here for the index; reading it in full will say why.
-        Ok(()) | Err(_) => (seen, elements),
+    // An error means that the line ends here for the index; reading it in full will say why.
+    match (Members { names, last_address, seen: &mut seen }).deserialize(&mut deserializer) {
+        Ok(()) | Err(_) => seen,
     }
 }
 
 impl<'a> Seen<'a> {
+    fn add(&mut self, value: &'a str) {
+        *self = if matches!(self, Self::Absent) { Self::Once(value) } else { Self::Repeated };
+    }
+
     /// The text, when it can be an id: one string, not empty and not longer than ids may be.
     pub fn id(self) -> Option<Cow<'a, str>> {
         let Self::Once(raw) = self else { return None };
@@ -63,14 +115,13 @@ impl<'a> Seen<'a> {
 
 // === serde ===
 
-struct Names<'n, 's, 'a, const N: usize> {
+struct Members<'n, 's, 'a, const N: usize> {
     names: &'n [&'n str; N],
+    last_address: usize,
     seen: &'s mut [Seen<'a>; N],
-    counted: Option<&'n str>,
-    elements: &'s mut usize,
 }
 
-impl<'de, const N: usize> DeserializeSeed<'de> for Names<'_, '_, 'de, N> {
+impl<'de, const N: usize> DeserializeSeed<'de> for Members<'_, '_, 'de, N> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -78,7 +129,7 @@ impl<'de, const N: usize> DeserializeSeed<'de> for Names<'_, '_, 'de, N> {
     }
 }
 
-impl<'de, const N: usize> Visitor<'de> for Names<'_, '_, 'de, N> {
+impl<'de, const N: usize> Visitor<'de> for Members<'_, '_, 'de, N> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,137 +137,62 @@ impl<'de, const N: usize> Visitor<'de> for Names<'_, '_, 'de, N> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(Key { names: self.names, counted: self.counted })? {
+        let mut last_address = None;
+        while let Some(key) = map.next_key_seed(Key { names: self.names, last_address })? {
             match key {
-                Wanted::Nothing => drop(map.next_value::<IgnoredAny>()?),
-                Wanted::Count => *self.elements = map.next_value::<Elements>()?.0,
-                Wanted::Name(index) => {
+                Found::Name(index) => {
                     let value = map.next_value::<&RawValue>()?;
-                    if let Some(slot) = self.seen.get_mut(index) {
-                        *slot = match slot {
-                            Seen::Absent => Seen::Once(value.get()),
-                            Seen::Once(_) | Seen::Repeated => Seen::Repeated,
-                        };
+                    if let Some(seen) = self.seen.get_mut(index) {
+                        seen.add(value.get());
                     }
                 }
+                Found::Other => drop(map.next_value::<IgnoredAny>()?),
+                Found::Behind => break,
             }
+            // The first member is read wherever it stands.
+            last_address = Some(self.last_address);
         }
         Ok(())
     }
 }
 
-/// What is wanted of the value under a key.
-enum Wanted {
-    Nothing,
-    Count,
+/// What a key is.
+enum Found {
+    /// One of the names.
     Name(usize),
+    /// None of them.
+    Other,
+    /// The first behind the last that could be one.
+    Behind,
 }
 
-/// What a key stands for.
 struct Key<'n, const N: usize> {
     names: &'n [&'n str; N],
-    counted: Option<&'n str>,
+    last_address: Option<usize>,
 }
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, N> {
-    type Value = Wanted;
+    type Value = Found;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<const N: usize> Visitor<'_> for Key<'_, N> {
-    type Value = Wanted;
+impl<'de, const N: usize> Visitor<'de> for Key<'_, N> {
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        if let Some(index) = self.names.iter().position(|name| *name == key) {
-            return Ok(Wanted::Name(index));
-        }
-        Ok(if self.counted == Some(key) { Wanted::Count } else { Wanted::Nothing })
-    }
-}
-
-/// The number of elements of an array; 0 for any other value.
-struct Elements(usize);
-
-impl<'de> Deserialize<'de> for Elements {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Each element is skipped where it stands; nothing is collected.
-        deserializer.deserialize_any(Counter).map(Self)
-    }
-}
-
-struct Counter;
-
-impl<'de> Visitor<'de> for Counter {
-    type Value = usize;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
+    /// A key as it stands in the line, so its place in memory is its place there; it begins with the quote before it.
+    fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<Found, E> {
+        let quote = key.as_ptr().addr().saturating_sub(1);
+        if self.last_address.is_some_and(|last| quote > last) { Ok(Found::Behind) } else { self.visit_str(key) }
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<usize, A::Error> {
-        let mut count = 0;
-        while elements.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(0)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<usize, E> {
-        Ok(0)
-    }
-
-    fn visit_unit<E>(self) -> Result<usize, E> {
-        Ok(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{peek, peek_and_count};
-
-    #[test]
-    fn elements_are_counted_in_passing_and_nothing_else_is() {
-        let counted = |line: &str| peek_and_count(line.as_bytes(), ["id"], "fields").1;
-        assert_eq!(counted(r#"{"fields":[{"id":"x","n":1e400},[],null],"id":"b"}"#), 3);
-        assert_eq!(counted(r#"{"fields":{"a":[1,2]},"id":"b","other":[1]}"#), 0);
-        assert_eq!(counted(r#"{"id":"b"}"#), 0);
-    }
-
-    #[test]
-    fn what_cannot_be_counted_does_not_hide_whose_a_line_is() {
-        for line in [r#"{"fields":1e400,"id":"b"}"#, r#"{"id":"b","fields":[1,"#] {
-            let ([counted], elements) = peek_and_count(line.as_bytes(), ["id"], "fields");
-            let [plain] = peek(line.as_bytes(), ["id"]);
-            assert_eq!((counted.id().as_deref(), elements), (Some("b"), 0), "{line}");
-            assert_eq!(counted.id(), plain.id(), "{line}");
-        }
+    fn visit_str<E>(self, key: &str) -> Result<Found, E> {
+        Ok(self.names.iter().position(|name| *name == key).map_or(Found::Other, Found::Name))
     }
 }

@@ -108,10 +108,18 @@ impl Ranges {
         tail.get(..tail.partition_point(|range| range.group == group)).unwrap_or_default()
     }
 
+    /// The ranges of all lines that some parent will ask for.
+    pub fn with_parent(&self) -> &[Range] {
+        self.sorted.get(..self.parents_end()).unwrap_or_default()
+    }
+
     /// The ranges of all lines that no parent will ask for.
     pub fn without_parent(&self) -> &[Range] {
-        let from = self.sorted.partition_point(|range| range.group <= LAST);
-        self.sorted.get(from..).unwrap_or_default()
+        self.sorted.get(self.parents_end()..).unwrap_or_default()
+    }
+
+    fn parents_end(&self) -> usize {
+        self.sorted.partition_point(|range| range.group <= LAST)
     }
 
     /// Bytes of memory held.

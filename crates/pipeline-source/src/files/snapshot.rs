@@ -10,7 +10,7 @@ use super::{
     collection::{Collection, fingerprint},
     index::{Content, Hierarchy},
 };
-use crate::Error;
+use crate::{Counts, Error};
 
 /// Open files, and what is known of them. Each part of the index is built by the first call that needs it; calls that
 /// come meanwhile wait for that one.
@@ -28,6 +28,7 @@ pub struct Snapshot {
     pub fields: Option<Collection>,
     hierarchy: OnceCell<Arc<Hierarchy>>,
     content: OnceCell<Arc<Content>>,
+    counts: OnceCell<Counts>,
 }
 
 /// Runs what waits for a disk on a thread that may wait.
@@ -52,6 +53,7 @@ impl Snapshot {
             fields: Collection::open(folder, SUBSCRIPTION_FIELDS)?,
             hierarchy: OnceCell::new(),
             content: OnceCell::new(),
+            counts: OnceCell::new(),
         })
     }
 
@@ -85,5 +87,15 @@ impl Snapshot {
             })
         };
         self.content.get_or_try_init(build).await.cloned()
+    }
+
+    /// How many documents there are.
+    pub async fn counts(self: &Arc<Self>) -> Result<Counts, Error> {
+        let content = self.content().await?;
+        let count = || {
+            let this = Arc::clone(self);
+            blocking(move || content.count(&this.bundles, &this.mapping.bundles.subscription_fields))
+        };
+        self.counts.get_or_try_init(count).await.copied()
     }
 }

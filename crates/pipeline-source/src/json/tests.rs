@@ -1,3 +1,5 @@
+use proptest::{prelude::*, sample::Index};
+
 use super::*;
 
 fn rest_of(document: &str, taken: &[&str]) -> String {
@@ -87,4 +89,68 @@ fn nesting_is_allowed_up_to_the_bound_and_refused_beyond_without_a_stack() {
 fn texts_in_messages_are_short_and_cannot_move_the_cursor() {
     assert_eq!(quoted("a\u{1b}[2J\n"), "`a\\u{1b}[2J\\n`");
     assert_eq!(quoted(&"é".repeat(500)).chars().count(), 83);
+}
+
+/// What an object holds, and the list in it as far as it was read, by the careful way.
+fn by_and_by(document: &[u8]) -> Result<(String, Option<Vec<String>>), Broken> {
+    let mut object = Object::parse(document)?;
+    let elements = object.take("list").and_then(Value::elements);
+    let objects = elements.map(|elements| elements.into_iter().map(|element| Object::parse_text(element.raw())));
+    let list = objects.and_then(|mut objects| {
+        objects.try_fold(Vec::new(), |mut list, object| {
+            list.push(shown(&object.ok()?));
+            Some(list)
+        })
+    });
+    Ok((shown(&object), list))
+}
+
+fn shown(object: &Object<'_>) -> String {
+    let shown = |member: &Member<'_>| (!member.taken).then(|| format!("{:?} {:?}", member.key, member.value));
+    object.members.iter().filter_map(shown).collect::<Vec<_>>().join(",")
+}
+
+/// Objects that nearly all are sound.
+fn object_of(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let key =
+        prop::sample::select(vec!["\"list\"", "\"id\"", "\"l\\u0069st\"", "\"a\"", "\"b\"", "\"\\n\"", "\"\\ud800\""]);
+    let members = prop::collection::btree_map(key, value, 0..4);
+    let members = members.prop_map(|members| members.into_iter().map(|(key, value)| format!("{key} : {value}")));
+    members.prop_map(|members| format!("{{{}}}", members.collect::<Vec<_>>().join(", ")))
+}
+
+fn document() -> impl Strategy<Value = Vec<u8>> {
+    let plain = prop::sample::select(vec!["\"x\"", "\"\\ud83e\"", "\"\\u00e4\"", "1e999", "1.10", "null", "01", "{}"]);
+    let value = plain.prop_map(str::to_owned).prop_recursive(2, 16, 4, |inner| {
+        let list = prop::collection::vec(prop_oneof![1 => inner.clone(), 8 => object_of(inner.clone())], 0..4);
+        prop_oneof![object_of(inner), list.prop_map(|values| format!("[{}]", values.join(",")))]
+    });
+    let list = prop::collection::vec(object_of(value.clone()), 0..4);
+    let list = list.prop_map(|objects| format!("{{\"a\":1,\"list\":[{}],\"c\":[]}}", objects.join(",")));
+    let cut = |(document, at): (String, Index)| document.as_bytes().get(..at.index(document.len())).unwrap().to_vec();
+    let whole = prop_oneof![object_of(value), list];
+    prop_oneof![3 => whole.clone().prop_map(String::into_bytes), 1 => (whole, any::<Index>()).prop_map(cut)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_list_that_is_read_in_the_same_pass_is_what_it_is_when_read_on_its_own(document in document()) {
+        let at_once = Object::parse_with_list(&document, "list").map(|(mut object, list)| {
+            let list = list.map(|list| list.iter().map(shown).collect::<Vec<_>>());
+            // Only a key with escapes may have kept a sound list from being read.
+            let taken = if list.is_some() { None } else { object.take("list") };
+            (shown(&object), list, taken)
+        });
+        match (at_once, by_and_by(&document)) {
+            (Ok((object, Some(list), _)), Ok(careful)) => prop_assert_eq!((object, Some(list)), careful),
+            (Ok((object, None, taken)), Ok((careful, list))) => {
+                prop_assert_eq!(object, careful);
+                let escaped = String::from_utf8_lossy(&document).contains("l\\u0069st");
+                prop_assert!(list.is_none() || escaped, "{:?} {:?}", taken, list);
+            }
+            (at_once, careful) => prop_assert_eq!(at_once.map(drop), careful.map(drop)),
+        }
+    }
 }

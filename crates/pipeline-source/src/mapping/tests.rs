@@ -1,3 +1,5 @@
+use pipeline_core::documents::DataType;
+
 use super::*;
 
 fn a_bundle(document: &str) -> Result<BundleDocument, Vec<Violation>> {
@@ -136,4 +138,24 @@ fn names_that_are_empty_or_mean_two_things_are_refused() {
     );
     mapping.bundles.provider_id.clear();
     assert!(check_names(&mapping).unwrap_err().to_string().contains("empty"));
+}
+
+#[test]
+fn nested_fields_are_read_alike_however_the_key_of_their_list_is_written() {
+    for fields in [
+        r#"[{"name":"a"},{"id":"b","value":1.10,"x":"\u00e4"}]"#,
+        r#"[{"name":"a"},17,{"id":"b","required":0},{"id":"c","id":"d"}]"#,
+        r#"[{"name":"a","name":"b"}]"#,
+        r#"[{"name":"a","n\u0061me":"b"}]"#,
+        "[]",
+        "null",
+        "{}",
+        "1e400",
+    ] {
+        let written = |key: &str| a_bundle(&format!(r#"{{"id":"b","{key}":{fields},"provider_id":"p","o":1}}"#));
+        let read = written("subscription_fields");
+        assert_eq!(read, written(r"subscription\u005ffields"), "{fields}");
+    }
+    let twice = r#"{"id":"b","provider_id":"p","subscription_fields":[],"subscription\u005ffields":[]}"#;
+    assert_eq!(a_bundle(twice).unwrap_err()[0].code, FaultCode::NotAnObject);
 }

@@ -51,6 +51,21 @@ fn a_second_bundle_or_field_with_an_id_rejects_the_provider_at_its_place() {
 }
 
 #[test]
+fn bundles_are_told_apart_however_many_there_are() {
+    let bundles = FEW as u32 * 2;
+    for again in [0, FEW as u32 - 1, FEW as u32, bundles - 1] {
+        let content = built(|builder| {
+            (0..bundles).for_each(|line| builder.bundle(bundle(&format!("b{line}"), ""), line));
+            builder.field(field(&format!("b{again}"), "f"), bundles);
+            builder.bundle(bundle(&format!("b{again}"), ""), bundles + 1);
+        });
+        let SubtreeContent::Rejected(faults) = content else { panic!("{content:?}") };
+        let expected = format!("the bundle `b{again}` of this provider stands in {again} too");
+        assert_eq!(faults.iter().map(|fault| &fault.reason).collect::<Vec<_>>(), [&expected]);
+    }
+}
+
+#[test]
 fn faults_beyond_the_bound_are_counted() {
     let content = built(|builder| (0..250).for_each(|line| builder.bundle(bundle("", ""), line)));
     let SubtreeContent::Rejected(faults) = content else { panic!("{content:?}") };
