@@ -8,6 +8,10 @@ use std::fmt;
 
 use crate::ids::{ProviderId, ServiceId};
 
+/// Version of the way from the bytes of documents to rows. Raise it when the same bytes are to give other rows: it is
+/// part of every digest and every [`Etag`], so that the next run reads and writes everything anew.
+pub const MAPPING_VERSION: u32 = 1;
+
 /// A JSON object with the fields that the mapping does not know, in the source's order and with exact number text.
 /// The empty object is `{}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +102,33 @@ pub struct Subtree {
     pub provider_id: ProviderId,
     /// What became of reading it.
     pub content: SubtreeContent,
+    /// What names this content, where the source can tell that cheaper than it can read it.
+    pub etag: Option<Etag>,
+}
+
+/// A source's name for everything below one provider, like the entity tag of HTTP: while it stays the same, reading
+/// again would give the same content. It names documents *and* the way they are read, so that other field names in the
+/// settings, or another [`MAPPING_VERSION`], give other tags. The other way round nothing is promised: the same content
+/// may get another tag, and is then read and compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Etag(pub [u8; 32]);
+
+/// A provider whose subtree is asked for, with the tag of the content that the asker has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Whose subtree.
+    pub provider_id: ProviderId,
+    /// `None` when the asker has no content, or has it without a tag.
+    pub etag: Option<Etag>,
+}
+
+/// What is below some providers, as far as the asker does not have it: each of them is in one of the two lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// What was read.
+    pub read: Vec<Subtree>,
+    /// Whose content still has the tag that the asker knows it by, and was not read.
+    pub unchanged: Vec<Known>,
 }
 
 /// What a source found below a provider.
@@ -186,6 +217,22 @@ impl Attributes {
     /// The object's JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+// === impl Changes ===
+
+impl From<Vec<Subtree>> for Changes {
+    fn from(read: Vec<Subtree>) -> Self {
+        Self { read, unchanged: Vec::new() }
+    }
+}
+
+// === impl Etag ===
+
+impl fmt::Debug for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{DocumentFault, Found, Provider, Service, Subtree},
+    documents::{Changes, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
     settings::Mapping,
 };
@@ -30,6 +30,7 @@ use crate::{Counts, Error, Source};
 mod answers;
 mod collection;
 mod count;
+mod etag;
 mod index;
 pub(crate) mod lines;
 pub(crate) mod peek;
@@ -105,7 +106,13 @@ impl Source for Folder {
     }
 
     async fn subtrees(&self, service_id: &ServiceId, provider_ids: &[ProviderId]) -> Result<Vec<Subtree>, Error> {
-        answers::subtrees(self.snapshot().await?, service_id.clone(), provider_ids.to_vec()).await
+        let unknown = |provider_id: &ProviderId| Known { provider_id: provider_id.clone(), etag: None };
+        let known: Vec<Known> = provider_ids.iter().map(unknown).collect();
+        Ok(self.changes(service_id, &known).await?.read)
+    }
+
+    async fn changes(&self, service_id: &ServiceId, known: &[Known]) -> Result<Changes, Error> {
+        answers::changes(self.snapshot().await?, service_id.clone(), known.to_vec()).await
     }
 
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {

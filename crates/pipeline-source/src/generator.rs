@@ -93,7 +93,7 @@ impl Generator {
             }
             _ => SubtreeContent::Vanished,
         };
-        Subtree { provider_id, content }
+        Subtree { provider_id, content, etag: None }
     }
 }
 

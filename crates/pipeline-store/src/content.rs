@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pipeline_core::{
-    documents::{Bundle, DocumentFault, Subtree, SubtreeContent},
+    documents::{Bundle, Changes, DocumentFault, Etag, Known, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };
 
@@ -47,8 +47,8 @@ pub struct BatchKey {
 pub enum BatchState {
     /// To be read and stored.
     Planned {
-        /// Its providers, in plan order.
-        provider_ids: Vec<ProviderId>,
+        /// Its providers, in plan order, with the tags of the contents that are stored.
+        providers: Vec<Known>,
     },
     /// Done.
     Stored(StoredBatch),
@@ -85,12 +85,15 @@ struct Content {
     provider_id: ProviderId,
     bundles: Vec<Bundle>,
     digest: Digest,
+    etag: Option<Etag>,
 }
 
 /// The subtrees of a batch, sorted by what became of reading them.
 #[derive(Debug, Default)]
 struct Read {
     contents: Vec<Content>,
+    /// Not read: the source says that they are what is stored under these tags.
+    unchanged: Vec<Known>,
     rejected: HashSet<ProviderId>,
     faults: Vec<DocumentFault>,
     vanished: Vec<ProviderId>,
@@ -125,15 +128,15 @@ impl Store {
         let batch = read_batch(&mut session, key, "").await?;
         match batch.state.as_str() {
             "stored" => Ok(BatchState::Stored(batch.recorded)),
-            _ => Ok(BatchState::Planned { provider_ids: batch.provider_ids }),
+            _ => Ok(BatchState::Planned { providers: compare::known(&mut session, key, batch.provider_ids).await? }),
         }
     }
 
-    /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `subtrees` has one
+    /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `changes` has one
     /// entry for each provider of the batch, in any order.
-    pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Begin<StoredBatch>, Error> {
+    pub async fn store_batch(&self, key: &BatchKey, changes: impl Into<Changes>) -> Result<Begin<StoredBatch>, Error> {
         // Digests and checks first: nothing is locked while they are computed.
-        let read = Read::sort(subtrees, &key.service_id, rejects::row_limit(self.packet_limit));
+        let read = Read::sort(changes.into(), &key.service_id, rejects::row_limit(self.packet_limit));
 
         // Few at a time: writers that meet inside the server cost it up to half as much again for each row.
         let _turn = self.writers.acquire().await;
@@ -182,6 +185,11 @@ impl Store {
             stored.unchanged += 1;
             stored.keep(open.get(&content.provider_id));
         }
+        compare::remember_etags(session, key, &unchanged, &open).await?;
+        for known in &read.unchanged {
+            stored.unchanged += 1;
+            stored.keep(Some(compare::still_known(session.context(), known, &open)?));
+        }
 
         let numbers = content_numbers(key.generation, batch);
         compare::close_old(session, key, &changed, &open).await?;
@@ -217,14 +225,14 @@ impl StoredBatch {
 // === impl Read ===
 
 impl Read {
-    fn sort(subtrees: Vec<Subtree>, service: &ServiceId, row_limit: usize) -> Self {
-        let mut read = Self::default();
-        for Subtree { provider_id, content } in subtrees {
+    fn sort(changes: Changes, service: &ServiceId, row_limit: usize) -> Self {
+        let mut read = Self { unchanged: changes.unchanged, ..Self::default() };
+        for Subtree { provider_id, content, etag } in changes.read {
             match content {
                 SubtreeContent::Complete(bundles) => match rows::too_large(&bundles, row_limit) {
                     None => {
                         let digest = digest::of(&bundles);
-                        read.contents.push(Content { provider_id, bundles, digest });
+                        read.contents.push(Content { provider_id, bundles, digest, etag });
                     }
                     Some(fault) => {
                         read.faults.push(DocumentFault { service_id: Some(service.clone()), ..fault.of(&provider_id) });
@@ -252,10 +260,12 @@ impl Read {
             .contents
             .iter()
             .map(|content| &content.provider_id)
+            .chain(self.unchanged.iter().map(|known| &known.provider_id))
             .chain(&self.rejected)
             .chain(&self.vanished)
             .collect();
-        let count = self.contents.len().saturating_add(self.rejected.len()).saturating_add(self.vanished.len());
+        let counts = [self.contents.len(), self.unchanged.len(), self.rejected.len(), self.vanished.len()];
+        let count: usize = counts.into_iter().sum();
         if count == planned.len() && planned.iter().all(|id| given.contains(id)) {
             return Ok(());
         }
@@ -264,6 +274,7 @@ impl Read {
 
     fn reject(&mut self, ids: HashSet<ProviderId>) {
         self.contents.retain(|content| !ids.contains(&content.provider_id));
+        self.unchanged.retain(|known| !ids.contains(&known.provider_id));
         self.vanished.retain(|id| !ids.contains(id));
         self.rejected.extend(ids);
     }

@@ -5,10 +5,7 @@
 //! changed and is written anew. A checker can recompute a digest from the rows of a content in order of their
 //! ordinals.
 
-use pipeline_core::documents::{Attributes, Bundle, DataType, SubscriptionField};
-
-/// Version of the mapping from documents to rows. Raise it when the same documents are to give other rows.
-pub const MAPPING_VERSION: u32 = 1;
+use pipeline_core::documents::{Attributes, Bundle, DataType, MAPPING_VERSION, SubscriptionField};
 
 /// 32 bytes of BLAKE3.
 pub type Digest = [u8; 32];

@@ -41,6 +41,8 @@ mod damage;
 mod dead_letters;
 #[path = "contract/driver.rs"]
 mod driver;
+#[path = "contract/etags.rs"]
+mod etags;
 #[path = "contract/exactness.rs"]
 mod exactness;
 #[path = "contract/invariants.rs"]

@@ -73,7 +73,7 @@ impl Couchbase {
                         None => SubtreeContent::Vanished,
                         Some(row) => self.by_listed_keys(service_id, provider_id, row).await?,
                     };
-                    subtrees.push(Subtree { provider_id: provider_id.clone(), content });
+                    subtrees.push(Subtree { provider_id: provider_id.clone(), content, etag: None });
                 }
                 Ok(subtrees)
             }
@@ -137,7 +137,7 @@ impl Couchbase {
         let mut subtree = |provider_id: &ProviderId| {
             let builder = builders.remove(provider_id.as_str());
             let content = builder.map_or(SubtreeContent::Vanished, Builder::finish);
-            Subtree { provider_id: provider_id.clone(), content }
+            Subtree { provider_id: provider_id.clone(), content, etag: None }
         };
         provider_ids.iter().map(&mut subtree).collect()
     }

@@ -4,7 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{DocumentFault, FaultCode, Found, Level, Provider, Service, Subtree, SubtreeContent},
+    documents::{
+        Changes, DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent,
+    },
     ids::{ProviderId, ServiceId},
 };
 
@@ -50,23 +52,23 @@ pub async fn providers(snapshot: Arc<Snapshot>, service_id: &ServiceId) -> Resul
     Ok(documents(snapshot, ranges, |snapshot| Some(&snapshot.providers), each).boxed())
 }
 
-/// What is below these providers.
-pub async fn subtrees(
-    snapshot: Arc<Snapshot>,
-    service_id: ServiceId,
-    provider_ids: Vec<ProviderId>,
-) -> Result<Vec<Subtree>, Error> {
+/// What is below these providers, as far as it has not the tag that it is known by.
+pub async fn changes(snapshot: Arc<Snapshot>, service_id: ServiceId, known: Vec<Known>) -> Result<Changes, Error> {
     let hierarchy = snapshot.hierarchy().await?;
     let content = snapshot.content().await?;
     blocking(move || {
-        let mut subtrees = Vec::with_capacity(provider_ids.len());
-        for provider_id in provider_ids {
-            let content = subtree(&snapshot, &hierarchy, &content, &service_id, &provider_id)?;
-            subtrees.push(Subtree { provider_id, content });
+        let reader = Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
+        let mut changes = Changes::default();
+        for known in known {
+            if known.etag.is_some() && reader.etag(&known.provider_id)? == known.etag {
+                changes.unchanged.push(known);
+            } else {
+                changes.read.push(reader.subtree(known.provider_id)?);
+            }
         }
         snapshot.bundles.check_unchanged()?;
         snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
-        Ok(subtrees)
+        Ok(changes)
     })
     .await
 }
@@ -122,33 +124,74 @@ fn provider(
     }
 }
 
-fn subtree(
-    snapshot: &Snapshot,
-    hierarchy: &Hierarchy,
-    content: &Content,
-    service_id: &ServiceId,
-    provider_id: &ProviderId,
-) -> Result<SubtreeContent, Error> {
-    let service = hierarchy.service(service_id.as_str());
-    let number = service.and_then(|service| hierarchy.provider(service, provider_id.as_str()));
-    let Some((number, entry)) = number.and_then(|number| Some((number, hierarchy.provider_entry(number)?))) else {
-        return Ok(SubtreeContent::Vanished);
-    };
-    if let Some(line) = entry.repeated_on {
-        let first = Place { file: super::PROVIDERS, line: entry.line };
-        let fault = duplicate_provider(service_id, provider_id, first, Place { line, ..first });
-        return Ok(SubtreeContent::Rejected(vec![fault]));
-    }
-    let mut builder = Builder::new(service_id, provider_id);
-    for range in content.bundle_lines.of(number) {
-        snapshot.bundles.read(*range, |place, text| builder.bundle(read::bundle(snapshot, text), place))?;
-    }
-    if let Some(fields) = &snapshot.fields {
-        for range in content.field_lines.of(number) {
-            fields.read(*range, |place, text| builder.field(read::field(snapshot, text), place))?;
+/// Reads what is below the providers of one service.
+struct Reader<'s> {
+    snapshot: &'s Snapshot,
+    hierarchy: &'s Hierarchy,
+    content: &'s Content,
+    service_id: &'s ServiceId,
+}
+
+impl Reader<'_> {
+    fn subtree(&self, provider_id: ProviderId) -> Result<Subtree, Error> {
+        let Some((provider, entry)) = self.provider(&provider_id) else {
+            return Ok(Subtree { provider_id, content: SubtreeContent::Vanished, etag: None });
+        };
+        if let Some(line) = entry.repeated_on {
+            let first = Place { file: super::PROVIDERS, line: entry.line };
+            let fault = duplicate_provider(self.service_id, &provider_id, first, Place { line, ..first });
+            return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
+        let mut builder = Builder::new(self.service_id, &provider_id);
+        let mut lines = self.snapshot.reading.lines();
+        self.lines(provider, &mut |line| match line {
+            Line::Bundle(place, text) => {
+                lines.bundle(text);
+                builder.bundle(read::bundle(self.snapshot, text), place);
+            }
+            Line::Field(place, text) => {
+                lines.field(text);
+                builder.field(read::field(self.snapshot, text), place);
+            }
+        })?;
+        let content = builder.finish();
+        Ok(Subtree { provider_id, content, etag: lines.etag() })
     }
-    Ok(builder.finish())
+
+    /// The tag of what is below a provider, without parsing any of it.
+    fn etag(&self, provider_id: &ProviderId) -> Result<Option<Etag>, Error> {
+        let Some((provider, Entry { repeated_on: None, .. })) = self.provider(provider_id) else { return Ok(None) };
+        let mut lines = self.snapshot.reading.lines();
+        self.lines(provider, &mut |line| match line {
+            Line::Bundle(_, text) => lines.bundle(text),
+            Line::Field(_, text) => lines.field(text),
+        })?;
+        Ok(lines.etag())
+    }
+
+    fn provider(&self, id: &ProviderId) -> Option<(Group, &Entry)> {
+        let service = self.hierarchy.service(self.service_id.as_str())?;
+        let number = self.hierarchy.provider(service, id.as_str())?;
+        Some((number, self.hierarchy.provider_entry(number)?))
+    }
+
+    /// All lines below a provider, bundles first.
+    fn lines(&self, provider: Group, each: &mut dyn FnMut(Line<'_>)) -> Result<(), Error> {
+        for range in self.content.bundle_lines.of(provider) {
+            self.snapshot.bundles.read(*range, |place, text| each(Line::Bundle(place, text)))?;
+        }
+        let Some(fields) = &self.snapshot.fields else { return Ok(()) };
+        for range in self.content.field_lines.of(provider) {
+            fields.read(*range, |place, text| each(Line::Field(place, text)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line below a provider.
+enum Line<'b> {
+    Bundle(Place, Text<'b>),
+    Field(Place, Text<'b>),
 }
 
 // === duplicates ===

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use super::{
     BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
     collection::{Collection, fingerprint},
+    etag::Reading,
     index::{Content, Hierarchy},
 };
 use crate::{Counts, Error};
@@ -18,6 +19,8 @@ use crate::{Counts, Error};
 pub struct Snapshot {
     /// The names of the documents' fields.
     pub mapping: Arc<Mapping>,
+    /// What tags of this folder begin with.
+    pub reading: Reading,
     /// The provider services.
     pub services: Collection,
     /// The providers.
@@ -46,6 +49,7 @@ impl Snapshot {
             Collection::open(folder, name)?.ok_or_else(missing)
         };
         Ok(Self {
+            reading: Reading::with(&mapping),
             mapping,
             services: required(PROVIDER_SERVICES)?,
             providers: required(PROVIDERS)?,

@@ -2,12 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pipeline_core::ids::ProviderId;
+use pipeline_core::{
+    documents::{Etag, Known},
+    ids::ProviderId,
+};
 
 use super::{BatchKey, Content};
 use crate::{
     Error,
-    database::{Session, Value},
+    database::{Context, Row, Session, Value},
     insert::IN_LIST,
     versions::{self, OPEN, Table},
 };
@@ -18,6 +21,7 @@ pub(super) struct Open {
     pub(super) content_id: i64,
     pub(super) valid_from: i64,
     pub(super) digest: Vec<u8>,
+    pub(super) etag: Option<Etag>,
     pub(super) bundles: i64,
     pub(super) fields: i64,
 }
@@ -35,7 +39,7 @@ pub(super) async fn open_contents(
         let (condition, mut values) = Table::Contents(&key.service_id).condition(ids);
         values.push(OPEN.into());
         let sql = format!(
-            "SELECT provider_id, content_id, valid_from, digest, bundle_count, field_count \
+            "SELECT provider_id, content_id, valid_from, digest, etag, bundle_count, field_count \
              FROM provider_content {condition} AND valid_to = ?"
         );
         for row in session.fetch_all(sql, &values).await?.into_iter() {
@@ -43,6 +47,7 @@ pub(super) async fn open_contents(
                 content_id: row.int("content_id")?,
                 valid_from: row.int("valid_from")?,
                 digest: row.bytes("digest")?,
+                etag: etag(&row)?,
                 bundles: row.int("bundle_count")?,
                 fields: row.int("field_count")?,
             };
@@ -50,6 +55,32 @@ pub(super) async fn open_contents(
         }
     }
     Ok(open)
+}
+
+/// These providers with the tags of their open contents. Not locked: it only spares a reading of the source, and
+/// [`still_known`] decides.
+pub(super) async fn known(
+    session: &mut Session,
+    key: &BatchKey,
+    provider_ids: Vec<ProviderId>,
+) -> Result<Vec<Known>, Error> {
+    let mut open = open_contents(session, key, &provider_ids).await?;
+    let known = |provider_id| {
+        let etag = open.remove(&provider_id).and_then(|open| open.etag);
+        Known { provider_id, etag }
+    };
+    Ok(provider_ids.into_iter().map(known).collect())
+}
+
+/// The open content that the source was asked about. It is another one when somebody else has stored the batch since
+/// and a person has set it back; then the batch is to be read again.
+pub(super) fn still_known<'o>(
+    context: &Context,
+    known: &Known,
+    open: &'o HashMap<ProviderId, Open>,
+) -> Result<&'o Open, Error> {
+    let found = open.get(&known.provider_id).filter(|open| open.etag.is_some() && open.etag == known.etag);
+    found.ok_or_else(|| Error::overtaken(context))
 }
 
 /// Those of these providers that the run has rejected already.
@@ -75,6 +106,26 @@ pub(super) async fn rejected_before(
 
 pub(super) fn is_unchanged(content: &Content, open: &HashMap<ProviderId, Open>) -> bool {
     open.get(&content.provider_id).is_some_and(|open| open.digest == content.digest)
+}
+
+/// Puts the tags of contents that were read and found unchanged into their rows, so that the next run need not read
+/// them. The row stays what it is for readers, in every generation that sees it: the tag names what is stored in it.
+pub(super) async fn remember_etags(
+    session: &mut Session,
+    key: &BatchKey,
+    unchanged: &[Content],
+    open: &HashMap<ProviderId, Open>,
+) -> Result<(), Error> {
+    for content in unchanged {
+        let (Some(etag), Some(open)) = (&content.etag, open.get(&content.provider_id)) else { continue };
+        if open.etag.as_ref() == Some(etag) {
+            continue;
+        }
+        let sql = "UPDATE provider_content SET etag = ? WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
+        let row = [etag.into(), (&key.service_id).into(), (&content.provider_id).into(), open.valid_from.into()];
+        session.execute_one(sql, &row).await?;
+    }
+    Ok(())
 }
 
 /// Closes the open rows of providers whose content changed. A row of this very generation was written for a document
@@ -107,4 +158,10 @@ pub(super) async fn close_old(
     }
     let broken = format!("{closed} contents were closed instead of {}", replaced.len());
     Err(Error::broken(session.context(), broken))
+}
+
+/// One of another length is of no use, and as good as none.
+fn etag(row: &Row<'_>) -> Result<Option<Etag>, Error> {
+    let bytes = row.optional_bytes("etag")?;
+    Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(Etag))
 }

@@ -54,7 +54,7 @@ pub(super) async fn insert(
     let mut pointers = Insert::new(
         session,
         packet_limit,
-        "INSERT INTO provider_content (service_id, provider_id, valid_from, valid_to, content_id, digest, \
+        "INSERT INTO provider_content (service_id, provider_id, valid_from, valid_to, content_id, digest, etag, \
          bundle_count, field_count)",
     );
     for content in contents {
@@ -74,6 +74,7 @@ pub(super) async fn insert(
             OPEN.into(),
             number.into(),
             (&content.digest).into(),
+            content.etag.as_ref().into(),
             length(content.bundles.len()).into(),
             content.bundles.iter().map(|bundle| length(bundle.fields.len())).sum::<i64>().into(),
         ];

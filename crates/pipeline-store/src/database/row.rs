@@ -60,6 +60,10 @@ impl Row<'_> {
         self.get(column)
     }
 
+    pub(crate) fn optional_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Error> {
+        self.get(column)
+    }
+
     /// The error of a column whose value the ledger never writes.
     pub(crate) fn broken(&self, broken: impl Into<String>) -> Error {
         Error::broken(self.context, broken)

@@ -1,7 +1,7 @@
 //! What is bound to a placeholder.
 
 use pipeline_core::{
-    documents::Attributes,
+    documents::{Attributes, Etag},
     ids::{BatchNo, Generation, ProviderId, ServiceId},
 };
 
@@ -60,6 +60,12 @@ impl<'a> From<&'a String> for Value<'a> {
 impl<'a> From<&'a [u8; 32]> for Value<'a> {
     fn from(value: &'a [u8; 32]) -> Self {
         Self::Bytes(value)
+    }
+}
+
+impl<'a> From<&'a Etag> for Value<'a> {
+    fn from(value: &'a Etag) -> Self {
+        Self::Bytes(&value.0)
     }
 }
 

@@ -148,7 +148,7 @@ impl<'a> Sync<'a> {
             let node = &self.world.services[service.as_str()].providers[provider.as_str()];
             SubtreeContent::Complete(node.bundles.clone())
         };
-        Subtree { provider_id: provider.clone(), content }
+        Subtree { provider_id: provider.clone(), content, etag: None }
     }
 
     pub async fn activate(&self, service: &ServiceId) -> Outcome {

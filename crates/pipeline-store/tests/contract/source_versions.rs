@@ -71,11 +71,12 @@ async fn a_target_of_the_version_before_is_brought_forward_and_a_migration_that_
         for statement in [
             "ALTER TABLE provider DROP COLUMN source_cas",
             "ALTER TABLE bundle DROP COLUMN source_cas",
-            "DELETE FROM sluice_schema WHERE version = 3",
+            "ALTER TABLE provider_content DROP COLUMN etag",
+            "DELETE FROM sluice_schema WHERE version >= 3",
         ] {
             execute(&url, statement).await;
         }
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 3 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 2, to: 4 });
         sync(&store, &world, WholeRun).await;
         assert_eq!(store.counts().await.unwrap().bundles, 1);
     }
