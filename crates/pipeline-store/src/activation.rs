@@ -30,6 +30,7 @@ use crate::{
     facts::{self, Service, State},
     fence,
     proof::{self, Waiting},
+    run,
 };
 
 mod announcement;
@@ -75,13 +76,15 @@ impl Store {
     /// Switches the service (mode per-service) or all services of the run (mode whole-run) when the proof closes.
     /// Ends the run when nothing of it is left. May be called at any time, any number of times.
     pub async fn activate(&self, run: RunId, service: &ServiceId) -> Result<Outcome, Error> {
-        let Some(run) = self.run(run).await? else {
+        let context = Context::new("activate service", format!("{run}/{service}"));
+        let mut session = self.database.session(context).await?;
+        let Some(run) = run::read(&mut session, run).await? else {
             return Ok(Outcome::Closed);
         };
         match run.state {
             RunState::Running => match run.mode {
-                ActivationMode::PerService => self.activate_service(&run, service).await,
-                ActivationMode::WholeRun => self.activate_run(&run, service).await,
+                ActivationMode::PerService => self.activate_service(session, &run, service).await,
+                ActivationMode::WholeRun => self.activate_run(session, &run, service).await,
             },
             RunState::Activated => Ok(Outcome::AlreadyDone),
             RunState::Aborted | RunState::Failed | RunState::Refused => Ok(Outcome::Closed),
@@ -118,9 +121,12 @@ impl Store {
         Ok(ready.into_iter().chain(finish).map(|service| (run.run_id, service.service_id.clone())).collect())
     }
 
-    async fn activate_service(&self, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
-        let context = Context::new("activate service", format!("{}/{service_id}", run.run_id));
-        let mut session = self.database.session(context.clone()).await?;
+    async fn activate_service(
+        &self,
+        mut session: Session,
+        run: &Run,
+        service_id: &ServiceId,
+    ) -> Result<Outcome, Error> {
         // Most calls come while batches are missing, and cost one look into an index.
         if let Some(waiting) = unstored(&mut session, run.run_id, Some(service_id)).await? {
             return Ok(Outcome::NotYet(waiting));
@@ -147,6 +153,7 @@ impl Store {
         if let Err(waiting) = proof::service_closes(&service.facts, &rejects, &run.tolerance) {
             return not_yet(session.context(), waiting);
         }
+        let context = session.context().clone();
         drop(session);
 
         let switched = self.switch_service(run, service_id, context).await?;
@@ -158,9 +165,7 @@ impl Store {
         }
     }
 
-    async fn activate_run(&self, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
-        let context = Context::new("activate run", run.run_id.to_string());
-        let mut session = self.database.session(context.clone()).await?;
+    async fn activate_run(&self, mut session: Session, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
         if !run.discovered {
             return Ok(Outcome::NotYet(Waiting::Discovery));
         }
@@ -182,7 +187,7 @@ impl Store {
         }
         drop(session);
 
-        match self.switch_run(run, context).await? {
+        match self.switch_run(run, Context::new("activate run", run.run_id.to_string())).await? {
             switch::Switched::ByUs => self.activations(run.run_id, None).await.map(Outcome::Activated),
             switch::Switched::Before => Ok(Outcome::AlreadyDone),
             switch::Switched::Closed => Ok(Outcome::Closed),

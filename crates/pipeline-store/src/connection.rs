@@ -24,6 +24,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a connection that is given back may take to show that it is sound. One whose statement was given up is
 /// not: its answer may never come, and the pool would wait for it until TCP notices.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection lies in the pool before it is looked at again: a look costs as much as a small statement, and a
+/// batch would pay it twice.
+const DOUBTFUL: Duration = Duration::from_secs(1);
 /// How long a SQLite connection waits for a writer in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// SQLite's share of `packet_limit`; its own limit is a thousand million bytes.
@@ -110,6 +113,9 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Before the server ends them.
         .idle_timeout(Duration::from_secs(silence).div_f32(2.0))
+        // Whoever gives a connection back shows that it is sound, so that only a long silence makes it doubtful again.
+        .test_before_acquire(false)
+        .before_acquire(|connection, last| Box::pin(has_survived(connection, last.idle_for)))
         .after_connect(move |connection, _| Box::pin(prepare_mysql_session(connection, silence)))
         .after_release(|connection, _| Box::pin(is_sound(connection)))
         .connect_lazy_with(options);
@@ -130,6 +136,12 @@ async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: u64) -
     }
     connection.execute(AssertSqlSafe(format!("SET SESSION wait_timeout = {silence}"))).await?;
     Ok(())
+}
+
+/// Whether a connection from the pool still is one. The server may have ended it, but not many do within a second; what
+/// does comes out as an outage and is tried again.
+async fn has_survived(connection: &mut MySqlConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for < DOUBTFUL { Ok(true) } else { is_sound(connection).await }
 }
 
 /// Whether a connection that is given back may be used again. An error makes the pool close it without ceremony.

@@ -252,13 +252,7 @@ impl Store {
     /// One run.
     pub async fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
         let mut session = self.database.session(Context::new("read run", id.to_string())).await?;
-        let row = session
-            .fetch_optional(
-                format!("SELECT {} FROM sync_run WHERE run_id = ?", Run::COLUMNS),
-                &[(&id.to_string()).into()],
-            )
-            .await?;
-        row.map(|row| Run::from_row(&row)).transpose()
+        read(&mut session, id).await
     }
 
     /// The newest runs, newest first, refused ones included.
@@ -342,6 +336,13 @@ async fn insert(
             &values,
         )
         .await
+}
+
+/// The run with this id, without a lock.
+pub(crate) async fn read(session: &mut Session, id: RunId) -> Result<Option<Run>, Error> {
+    let sql = format!("SELECT {} FROM sync_run WHERE run_id = ?", Run::COLUMNS);
+    let row = session.fetch_optional(sql, &[(&id.to_string()).into()]).await?;
+    row.map(|row| Run::from_row(&row)).transpose()
 }
 
 async fn open_run_id(session: &mut Session) -> Result<Option<String>, Error> {

@@ -2,7 +2,7 @@
 
 use pipeline_core::ids::ProviderId;
 
-use super::Plan;
+use super::{Plan, length};
 use crate::{
     Error,
     versions::{self, OPEN, Table},
@@ -27,10 +27,8 @@ impl Plan {
         loop {
             let table = Table::Providers(&self.service_id);
             let page = versions::open_ids(&mut self.session, table, after.as_deref(), PAGE).await?;
+            let last = length(page.len()) < PAGE;
             after = page.last().cloned();
-            if after.is_none() {
-                return Ok((removed, kept));
-            }
             let unplanned: Vec<ProviderId> =
                 page.into_iter().map(ProviderId).filter(|id| !self.planned.contains(id)).collect();
             let (keep, close): (Vec<&str>, Vec<&str>) =
@@ -39,6 +37,9 @@ impl Plan {
             removed = removed.saturating_add(i64::try_from(closed).unwrap_or(i64::MAX));
             versions::close(&mut self.session, Table::Contents(&self.service_id), self.generation, &close).await?;
             self.add_kept(&keep, &mut kept).await?;
+            if last {
+                return Ok((removed, kept));
+            }
         }
     }
 
