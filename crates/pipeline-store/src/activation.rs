@@ -36,6 +36,9 @@ use crate::{
 mod announcement;
 mod switch;
 
+/// Waiting batches that are counted at most: whether there are any decides, and how many is for people.
+const COUNTED: i64 = 100;
+
 /// What an attempt to activate came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -227,7 +230,8 @@ async fn left(session: &mut Session, run_id: &str) -> Result<bool, Error> {
     Ok(row.is_some())
 }
 
-/// The batches that are still to be stored, when there are any.
+/// The batches that are still to be stored, when there are any; counted no further than [`COUNTED`]. This is asked once
+/// for each batch that is stored, so that counting all that wait would cost the square of their number.
 async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -> Result<Option<Waiting>, Error> {
     let run_id = run.to_string();
     let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
@@ -235,7 +239,10 @@ async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -
     let which = if only.is_some() { " AND service_id = ?" } else { "" };
     let batches = session
         .fetch_one(
-            format!("SELECT COUNT(*) AS batches FROM sync_batch WHERE run_id = ? AND state = 'planned'{which}"),
+            format!(
+                "SELECT COUNT(*) AS batches FROM \
+                 (SELECT 1 FROM sync_batch WHERE run_id = ? AND state = 'planned'{which} LIMIT {COUNTED}) waiting"
+            ),
             &values,
         )
         .await?

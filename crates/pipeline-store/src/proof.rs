@@ -64,7 +64,7 @@ pub enum Waiting {
     /// Some batches are not stored yet.
     #[error("{batches} batches are not stored yet")]
     Batches {
-        /// How many.
+        /// How many; an attempt to activate stops counting at a hundred.
         batches: i64,
     },
     /// Everything is stored, and more providers are rejected than tolerated.
