@@ -34,7 +34,13 @@ impl Kafka {
 
     /// A broker of one's own: topics have fixed names, so each test that runs the whole pipeline needs one.
     pub fn start() -> Self {
-        start_with_retry(Self::try_start)
+        start_with_retry(|| Self::try_start(&["-Xms64m", "-Xmx192m"]))
+    }
+
+    /// A broker as one in service: with the compiler and the memory that make it fast after a while instead of at once.
+    /// To measure with.
+    pub fn start_for_service() -> Self {
+        start_with_retry(|| Self::try_start(&["-XX:TieredStopAtLevel=4", "-Xms512m", "-Xmx512m"]))
     }
 
     /// Address for clients, `127.0.0.1:port`.
@@ -52,7 +58,7 @@ impl Kafka {
         self.running.id()
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(machine: &[&str]) -> Result<Self, String> {
         let folder = janitor::new_folder("kafka");
         let (port, port_behind_link) = (ports::free(), ports::free());
         let link = Proxy::to(&format!("127.0.0.1:{port_behind_link}"));
@@ -67,7 +73,7 @@ impl Kafka {
             .map_err(|error| format!("could not write kafka's settings: {error}"))?;
         format(&folder, &properties_file)?;
         let mut command = stack::java(&folder);
-        command.args(["-Xms64m", "-Xmx192m", "-cp"]).arg(stack::class_path());
+        command.args(machine).arg("-cp").arg(stack::class_path());
         command.arg("kafka.Kafka").arg(&properties_file);
         let mut running = Running::start("kafka", &folder, &mut command);
         let log = folder.join("kafka.out");

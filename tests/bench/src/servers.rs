@@ -51,7 +51,7 @@ impl Servers {
     /// Starts the servers, makes the topics and registers the schemas.
     pub fn start() -> Self {
         let servers = std::thread::scope(|scope| {
-            let kafka = scope.spawn(Kafka::start);
+            let kafka = scope.spawn(Kafka::start_for_service);
             let registry = scope.spawn(Registry::shared);
             let mariadb = MariaDb::start_with(&DATABASE_OPTIONS);
             let kafka = kafka.join().expect("kafka starts");
