@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    audit, config, demo, dev, dlq, doctor, explain, generate, migrate, prune, run, schema, source, topics, verify,
+    audit, config, demo, dev, dlq, doctor, explain, generate, migrate, plan, prune, run, schema, source, topics, verify,
 };
 
 /// Keep a relational copy of hierarchical documents, over Kafka.
@@ -81,6 +81,9 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Create or update the tables and views of the target
     Migrate(migrate::MigrateArgs),
+    /// Work out what a deployment needs, before there is one
+    #[command(subcommand)]
+    Plan(plan::PlanVerb),
     /// Read who changed what, when and why
     #[command(subcommand)]
     Audit(audit::AuditVerb),

@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod explain;
 pub mod generate;
 pub mod migrate;
+pub mod plan;
 pub mod prune;
 pub mod run;
 pub mod schema;
@@ -37,6 +38,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Dlq(verb) => dlq::run(&session, verb).await,
         Verb::Doctor(args) => doctor::run(&session, args).await,
         Verb::Migrate(args) => migrate::run(&session, args).await,
+        Verb::Plan(verb) => plan::run(&session, verb).await,
         Verb::Audit(verb) => audit::run(&session, verb).await,
         Verb::Prune(args) => prune::run(&session, args).await,
         Verb::Generate(verb) => generate::run(&verb),
