@@ -87,9 +87,6 @@ pub struct CapacityArgs {
     /// The next run should take no longer
     #[arg(long, value_name = "TIME", value_parser = text::parse_duration, help_heading = GOAL)]
     pub changed_within: Option<Duration>,
-    /// Services are activated together, by `run start --mode whole-run`
-    #[arg(long, help_heading = GOAL)]
-    pub whole_run: bool,
 
     /// Kind of the source [default: files, or what `--from-source` finds]
     #[arg(long, value_name = "KIND", value_enum, help_heading = AROUND)]
@@ -241,7 +238,6 @@ impl From<&CapacityArgs> for Question {
                 database_disk: f64::from(args.database_disk_mb) * 1e6,
                 stage_cores: args.stage_cores.map_or(0.0, f64::from),
                 worker_cores: f64::from(args.worker_cores),
-                whole_run: args.whole_run,
             },
             bounds: Bounds {
                 within: seconds(args.within),

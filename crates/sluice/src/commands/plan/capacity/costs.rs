@@ -57,8 +57,6 @@ pub struct Costs {
     pub utilisation: f64,
     /// What a run takes besides its rows.
     pub start: f64,
-    /// Time of the database for each batch that is counted when a confirmation arrives.
-    pub counting: f64,
     /// Bytes on disk, with indexes.
     pub provider_disk: f64,
     /// Of a version of a provider's content.
@@ -156,7 +154,6 @@ impl Costs {
             reading_row: reading.min(stages_row),
             utilisation,
             start,
-            counting: 254e-9,
             provider_disk: 264.0,
             content_disk: 369.0,
             bundle_disk: 221.0,
@@ -207,12 +204,6 @@ impl Costs {
                 self.start,
                 "s",
                 "benchmark `again`: the line through the first runs of sizes S and M, at no rows",
-            ),
-            row(
-                "counting",
-                us(self.counting),
-                "µs",
-                "`COUNT(*)` over 100,000 waiting batches of a service, MariaDB 10.11",
             ),
             row("provider_disk", self.provider_disk, "B", DISK),
             row("provider_content_disk", self.content_disk, "B", DISK),

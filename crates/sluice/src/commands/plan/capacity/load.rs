@@ -64,22 +64,10 @@ impl Load<'_> {
         (reading + writing) * self.weight()
     }
 
-    /// Processor seconds of the database for counting the batches that still wait, once for each confirmation.
-    pub fn counting_seconds(&self) -> f64 {
-        let half_of_square = |batches: f64| batches * batches / 2.0;
-        let (largest, of_one) = self.data.batches_of_services(self.batch);
-        let counted = if self.around.whole_run {
-            half_of_square(self.batches())
-        } else {
-            half_of_square(largest) + half_of_square(of_one) * (self.data.services - 1.0).max(0.0)
-        };
-        counted * self.costs.counting
-    }
-
     /// Statements before a batch is read from the source.
     fn statements_before(&self) -> f64 {
-        // The run, the service, the batch; and the connection is tried when it is given back.
-        4.0
+        // The run, the service, the batch, the tags; and the connection is tried when it is given back.
+        5.0
     }
 
     /// Statements of the transaction that stores a batch.
@@ -177,10 +165,10 @@ impl Load<'_> {
     }
 
     /// How long the processors need.
-    fn processors(&self, deployment: &Deployment, counting: f64) -> Vec<Bound> {
+    fn processors(&self, deployment: &Deployment) -> Vec<Bound> {
         let Surroundings { database_cores, stage_cores, worker_cores, .. } = *self.around;
         let bound = |limit, work: f64, cores: f64| Bound { limit, seconds: work / (cores * self.costs.utilisation) };
-        let (database, stages) = (self.database_seconds() + counting, self.stage_seconds());
+        let (database, stages) = (self.database_seconds(), self.stage_seconds());
         let apart = stage_cores > 0.0;
         let first = if apart {
             bound(Limit::DatabaseProcessors, database, database_cores)
@@ -200,9 +188,9 @@ impl Load<'_> {
     }
 
     /// Everything that works side by side, the slowest first.
-    fn side_by_side(&self, deployment: &Deployment, counting: f64) -> Vec<Bound> {
+    fn side_by_side(&self, deployment: &Deployment) -> Vec<Bound> {
         let writers = f64::from(deployment.bundles) * f64::from(deployment.max_writers.min(deployment.in_flight));
-        let mut bounds = self.processors(deployment, counting);
+        let mut bounds = self.processors(deployment);
         bounds.push(Bound { limit: Limit::RoundTrips, seconds: self.batches() * self.store_seconds() / writers });
         let disk = self.written_bytes() / self.around.database_disk;
         bounds.push(Bound { limit: Limit::DatabaseDisk, seconds: disk });
@@ -211,16 +199,16 @@ impl Load<'_> {
         bounds
     }
 
-    /// The slowest of what works side by side. `counting`: seconds of the database besides those for rows.
-    pub fn stream(&self, deployment: &Deployment, counting: f64) -> Bound {
-        let slowest = self.side_by_side(deployment, counting).first().copied();
+    /// The slowest of what works side by side.
+    pub fn stream(&self, deployment: &Deployment) -> Bound {
+        let slowest = self.side_by_side(deployment).first().copied();
         slowest.unwrap_or(Bound { limit: Limit::RoundTrips, seconds: 0.0 })
     }
 
     /// What this run comes to on a deployment.
     pub fn run(&self, deployment: &Deployment) -> Run {
-        let mut bounds = self.side_by_side(deployment, self.counting_seconds());
-        let slowest = self.stream(deployment, self.counting_seconds());
+        let mut bounds = self.side_by_side(deployment);
+        let slowest = self.stream(deployment);
         let stream = slowest.seconds;
         let largest = self.plan_seconds() + stream * self.data.largest_share();
         let before = self.unreachable_seconds();

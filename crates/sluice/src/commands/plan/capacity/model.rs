@@ -40,8 +40,6 @@ pub struct Surroundings {
     pub worker_cores: f64,
     /// Bytes that the disk of the database writes in a second.
     pub database_disk: f64,
-    /// Services are activated together.
-    pub whole_run: bool,
 }
 
 /// How Sluice is set up.

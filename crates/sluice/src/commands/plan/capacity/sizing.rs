@@ -13,8 +13,6 @@ use super::{
 const ROWS_OF_A_BATCH: f64 = 6_000.0;
 /// Bytes of documents in a batch at most, so that what is in hand stays small.
 const BYTES_OF_A_BATCH: f64 = 8.0 * 1024.0 * 1024.0;
-/// Batches of one service before its confirmations count too many.
-const BATCHES_OF_A_SERVICE: f64 = 10_000.0;
 /// Batch sizes that are proposed.
 const BATCH_SIZES: [u32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000];
 
@@ -81,8 +79,8 @@ pub fn deployment(costs: &Costs, data: &Data, around: &Surroundings, bounds: &Bo
 
     let candidate = |workers| candidate(&load, bounds, chosen, workers, pace);
     // Counting is left out: more of it is no reason for fewer workers.
-    let speed = |deployment: &Deployment| load.stream(deployment, 0.0).seconds;
-    let next_speed = |deployment: &Deployment| next.stream(deployment, 0.0).seconds;
+    let speed = |deployment: &Deployment| load.stream(deployment).seconds;
+    let next_speed = |deployment: &Deployment| next.stream(deployment).seconds;
     let most = bounds.connections.saturating_sub(OTHERS).clamp(1, MAX_WORKERS);
     let fastest = |speed: &dyn Fn(&Deployment) -> f64| {
         (1..=most).map(|workers| speed(&candidate(workers))).fold(f64::INFINITY, f64::min)
@@ -162,16 +160,8 @@ pub fn processes(deployment: &Deployment) -> u32 {
     providers.saturating_add(bundles).saturating_add(activators).saturating_add(1)
 }
 
-/// Providers in a batch: as many rows as were measured to work well, and larger where one service has too many batches.
+/// Providers in a batch: as many rows as were measured to work well.
 pub fn batch_size(data: &Data) -> u32 {
-    let of_shape = batch_of_shape(data);
-    let needed = data.largest_service / BATCHES_OF_A_SERVICE;
-    let large_enough = BATCH_SIZES.into_iter().find(|size| f64::from(*size) >= needed);
-    let fits = |size: u32| f64::from(size) * bytes_of_a_provider(data) <= BYTES_OF_A_BATCH;
-    large_enough.filter(|size| fits(*size)).map_or(of_shape, |size| size.max(of_shape))
-}
-
-fn batch_of_shape(data: &Data) -> u32 {
     let wanted = ROWS_OF_A_BATCH / (2.0 + data.content_rows());
     let fits = |size: &u32| *size == 1 || f64::from(*size) * bytes_of_a_provider(data) <= BYTES_OF_A_BATCH;
     let distance = |size: u32| (f64::from(size) / wanted).ln().abs();

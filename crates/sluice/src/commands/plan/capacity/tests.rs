@@ -87,7 +87,7 @@ prop_compose! {
         services in 1_u64..5_000, per_service in 1_u64..5_000, bundles in 0_u32..60, fields in 0_u32..20,
         largest in 0_u32..=100, couchbase: bool, latency in 0_u32..300, calls in prop::option::of(1_u32..500),
         rtt in 0_u32..50, cores in 1_u32..128, stage_cores in prop::option::of(1_u32..256),
-        worker_cores in 1_u32..16, connections in 4_u32..400, changed in 0_u32..=100, whole_run: bool,
+        worker_cores in 1_u32..16, connections in 4_u32..400, changed in 0_u32..=100,
     ) -> CapacityArgs {
         let mut args = Line::try_parse_from(["capacity"]).unwrap().args;
         (args.services, args.providers) = (services, services * per_service);
@@ -98,7 +98,7 @@ prop_compose! {
         args.source_calls = calls.filter(|_| couchbase);
         args.database_rtt_ms = f64::from(rtt) / 10.0;
         (args.database_cores, args.stage_cores, args.worker_cores) = (cores, stage_cores, worker_cores);
-        (args.connections, args.changed, args.whole_run) = (connections, f64::from(changed), whole_run);
+        (args.connections, args.changed) = (connections, f64::from(changed));
         args
     }
 }
@@ -232,23 +232,10 @@ fn sizes_show_the_digits_that_matter() {
 }
 
 #[test]
-fn a_batch_has_as_many_rows_as_were_measured_and_one_service_not_too_many_batches() {
+fn a_batch_has_as_many_rows_as_were_measured() {
     assert_eq!(value(&ask(""), "stage.batch_size"), 50);
     assert_eq!(value(&ask("--bundles 0"), "stage.batch_size"), 2_000);
     assert_eq!(value(&ask("--bundles 20000"), "stage.batch_size"), 1);
-    assert!(value(&ask("--providers 10000000 --largest-service 50"), "stage.batch_size") >= 500);
-}
-
-#[test]
-fn counting_confirmations_costs_more_where_all_services_are_activated_together() {
-    let costs = Costs::measured().unwrap();
-    let seconds = |line: &str| {
-        let question = Question::from(&Line::try_parse_from(["capacity", line]).unwrap().args);
-        let Question { data, around, .. } = question;
-        let batch = f64::from(sizing::batch_size(&data));
-        Load { costs: &costs, data: &data, around: &around, batch, changed: 1.0 }.counting_seconds()
-    };
-    assert!(seconds("--whole-run") > 30.0 * seconds("--providers=10000"));
 }
 
 // === the page ===
