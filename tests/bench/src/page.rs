@@ -99,9 +99,10 @@ fn machine(page: &mut String, results: &Results) {
         "\nMariaDB: every commit is on disk before it is answered (`innodb_flush_log_at_trx_commit=1`), buffer pool 2 GiB,\n\
          redo log 1 GiB, no binary log; else its defaults. Stages: one process each, default settings, unless said\n\
          otherwise.\n\n\
-         Kafka: one node. Before anything is measured, it does runs of many small messages until they no longer cost it\n\
-         less, since a broker in service has done so long ago and one that has just started would do it on the processors\n\
-         that are measured. All counterparts use the same broker. How many runs, is said below each table.\n\n",
+         Kafka: one node, with 512 MiB and both compilers of its JVM. Before anything is measured, it does runs of many\n\
+         small messages until they no longer cost it less, since a broker in service has done so long ago and one that has\n\
+         just started would do it on the processors that are measured. All counterparts use the same broker. How many\n\
+         runs, is said below each table.\n\n",
     );
 }
 

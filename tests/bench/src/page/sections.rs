@@ -29,7 +29,8 @@ pub(super) const SECTIONS: [Section; 10] = [
                   The floor reads rows that somebody else has parsed, and no broker takes part in it. Stages that had \
                   just started used to be given their first message up to a second late: at the client's default, the \
                   broker holds an empty fetch for half a second, and a partition that is assigned meanwhile waits for \
-                  the next one. They now ask for a tenth of a second (`fetch.wait.max.ms`).",
+                  the next one. They now ask for a tenth of a second (`fetch.wait.max.ms`). What a row costs whom, and \
+                  what would bring the load nearer to the floor: [where the time goes](performance.md).",
         computed: nothing,
     },
     Section {
@@ -60,7 +61,8 @@ pub(super) const SECTIONS: [Section; 10] = [
         title: "Again",
         how: "A second run after one percent of the providers got new content, against the first run. The whole folder \
               is read again and every document is held against its copy; only what changed is written.",
-        remarks: "",
+        remarks: "A document that has not changed is known by a digest of its line, and not parsed. What is left, and \
+                  what would spare it: [where the time goes](performance.md).",
         computed: nothing,
     },
     Section {
@@ -93,7 +95,9 @@ pub(super) const SECTIONS: [Section; 10] = [
         name: "memory",
         title: "Memory",
         how: "The largest resident size that each stage ever had, over a first and a second run with the source as files.",
-        remarks: "",
+        remarks: "What grows with the data is the index of the folder and the plan of a service, some two hundred bytes \
+                  for each provider: they know providers by their ids. Documents are never held. [Capacity](capacity.md) \
+                  has the numbers.",
         computed: growth,
     },
     Section {
