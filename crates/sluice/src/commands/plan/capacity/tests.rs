@@ -8,10 +8,8 @@ use proptest::prelude::*;
 use super::{
     CapacityArgs, Question, answer,
     costs::{Costs, Published, ROWS_OF_M, ROWS_OF_S},
-    load::Load,
     model::{Limit, Run},
     report::{CapacityReport, size},
-    sizing,
 };
 use crate::output::{Format, Report, render};
 
