@@ -38,6 +38,28 @@ fn the_catalogue_arrives_row_for_row_and_a_second_run_writes_nothing() {
 }
 
 #[test]
+fn what_is_known_by_its_tag_is_not_read_and_what_an_operator_marks_is_written_anew() {
+    let catalogue = catalogue();
+    let expected = Rows::of_source(&catalogue);
+    let pipeline = Pipeline::start(&catalogue);
+    pipeline.run(&["--mode", "per-service"]);
+
+    // Whoever parses a document now finds another digest than the stored one.
+    let mut session = pipeline.database.session();
+    session.run("UPDATE provider_content SET digest = REPEAT(CHAR(0), 32)");
+    let second = pipeline.run(&["--mode", "per-service"]);
+    assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
+    assert_eq!(number(&second, "/bundles_written"), 0);
+
+    // Without their tags they are read, count as changed, and are written anew.
+    session.run("UPDATE provider_content SET etag = NULL");
+    let third = pipeline.run(&["--mode", "per-service"]);
+    assert_eq!(number(&third, "/providers/stored"), expected.providers.len());
+    Rows::of_views(&pipeline.database).assert_equals(&expected);
+    pipeline.stop();
+}
+
+#[test]
 fn two_thousand_providers_arrive_row_for_row_in_one_move() {
     let pipeline = Pipeline::start(GENERATED);
     let report = pipeline.run(&["--mode", "whole-run"]);

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},
-    Outcome, RunState, Waiting,
+    Outcome, RunRequest, RunState, Waiting,
 };
 
 use crate::{
@@ -13,6 +13,15 @@ use crate::{
 };
 
 on_both! {
+    async fn waiting_batches_are_counted_to_a_hundred(target: &Target) {
+        let world = World::new(1, 102, 1, 1);
+        let run = Sync::open(&target.store, &world, RunRequest { batch_size: 1, ..request(PerService) }).await;
+        run.discover().await;
+        run.plan(&"s0".into()).await;
+        assert_eq!(run.batches(&"s0".into()).await.len(), 102);
+        assert_eq!(run.activate(&"s0".into()).await, Outcome::NotYet(Waiting::Batches { batches: 100 }));
+    }
+
     async fn nothing_is_activated_before_its_proof_closes(target: &Target) {
         let world = World::new(2, 4, 1, 1);
         for mode in [PerService, WholeRun] {

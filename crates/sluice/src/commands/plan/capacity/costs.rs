@@ -197,7 +197,7 @@ impl Costs {
                 "utilisation",
                 self.utilisation,
                 "",
-                "processor time over time, load M: 0.6 to 0.8; the rest is the broker and waiting",
+                "chosen: what stages and database used in benchmark `load` was 0.71 of the time at S, 0.82 at M",
             ),
             row(
                 "start",
