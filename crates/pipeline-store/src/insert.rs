@@ -14,7 +14,7 @@ use crate::{
 /// Rows of one statement at most. The server builds an object for each placeholder, each time: while those of a statement
 /// fit its processor's cache, a row costs half of what it costs in a statement of 1,024 rows, and no more than with
 /// `LOAD DATA` (decision 008).
-const ROWS: usize = 64;
+pub const ROWS: usize = 64;
 /// Bytes collected, at most; and at most a quarter of what the server accepts.
 const BYTES: usize = 4 * 1024 * 1024;
 
@@ -92,7 +92,7 @@ pub(crate) fn placeholders(count: usize) -> String {
 }
 
 /// Ids in one `IN` list.
-pub(crate) const IN_LIST: usize = 256;
+pub const IN_LIST: usize = 256;
 
 /// The placeholders and values of an `IN` list of 1 to [`IN_LIST`] ids. The list is filled up to a power of two with
 /// its last id, which changes nothing in the answer and keeps the number of different statements small.

@@ -62,6 +62,7 @@ pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{ERRORS, Error};
+pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};

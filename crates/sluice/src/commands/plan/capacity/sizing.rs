@@ -21,9 +21,9 @@ pub const DEFAULT_IN_FLIGHT: u32 = 8;
 /// See [`DEFAULT_IN_FLIGHT`].
 pub const DEFAULT_CONNECTIONS: u32 = 8;
 /// The default of `target.max_writers`.
-const DEFAULT_WRITERS: f64 = 3.0;
+pub const DEFAULT_WRITERS: f64 = 3.0;
 /// The default of `source.couchbase.concurrent_reads`.
-const DEFAULT_READS: u32 = 16;
+pub const DEFAULT_READS: u32 = 16;
 /// Workers of a stage at most; more connections than they can have are of no use here.
 const MAX_WORKERS: u32 = 1_000;
 /// Messages in hand of one worker, before another worker is the better place for them.

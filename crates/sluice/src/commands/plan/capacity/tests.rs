@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use clap::Parser;
+use pipeline_core::settings::Settings;
 use proptest::prelude::*;
 
 use super::{
     CapacityArgs, Question, answer,
-    costs::{Costs, Published, ROWS_OF_M, ROWS_OF_S},
+    costs::{self, Costs, Published, ROWS_OF_M, ROWS_OF_S},
     model::{Limit, Run},
     report::{CapacityReport, size},
+    sizing,
 };
 use crate::output::{Format, Report, render};
 
@@ -234,6 +236,18 @@ fn a_batch_has_as_many_rows_as_were_measured() {
     assert_eq!(value(&ask(""), "stage.batch_size"), 50);
     assert_eq!(value(&ask("--bundles 0"), "stage.batch_size"), 2_000);
     assert_eq!(value(&ask("--bundles 20000"), "stage.batch_size"), 1);
+}
+
+#[test]
+fn what_the_model_takes_from_the_store_and_the_settings_is_what_they_have() {
+    let settings = Settings::default();
+    assert_eq!(sizing::DEFAULT_IN_FLIGHT, settings.stage.in_flight);
+    assert_eq!(sizing::DEFAULT_CONNECTIONS, settings.target.max_connections);
+    assert_eq!(sizing::DEFAULT_WRITERS, f64::from(settings.target.max_writers));
+    assert_eq!(sizing::DEFAULT_READS, settings.source.couchbase.concurrent_reads);
+    assert_eq!(costs::DOCUMENTS_PER_PAGE, f64::from(settings.source.couchbase.page_size));
+    assert_eq!(costs::ROWS_PER_STATEMENT, pipeline_store::ROWS_PER_STATEMENT as f64);
+    assert_eq!(costs::IDS_PER_QUERY, pipeline_store::IDS_PER_QUERY as f64);
 }
 
 // === the page ===
