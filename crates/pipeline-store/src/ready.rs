@@ -24,10 +24,12 @@ impl Store {
     }
 }
 
-/// The pool pings a connection before it gives it away. When it gives none, the database is away or all connections
-/// are at work; a connection of our own tells which, and in the driver's words instead of the pool's time-out.
+/// A connection of the pool is asked here, since the pool gives one that was at work a moment ago away unseen. When
+/// none answers, the database is away, or the connection was lost, or all are at work; a connection of our own tells
+/// which, and in the driver's words instead of the pool's time-out.
 async fn answers<D: sqlx::Database>(pool: &Pool<D>) -> Result<(), sqlx::Error> {
-    if let Ok(Ok(_)) = timeout(PATIENCE, pool.acquire()).await {
+    let pooled = async { pool.acquire().await?.ping().await };
+    if let Ok(Ok(())) = timeout(PATIENCE, pooled).await {
         return Ok(());
     }
     let options = pool.connect_options();

@@ -21,6 +21,8 @@ async fn a_server_that_is_away_is_not_ready_and_is_ready_again_when_it_is_back()
     let store = connect(&target.url.replace(server, &proxy.address())).await;
     store.ready().await.unwrap();
     for fault in [Fault::Refuse, Fault::HalfOpen] {
+        // The pool's connection was at work a moment ago, so that the pool itself would still trust it.
+        store.ready().await.unwrap();
         proxy.set(fault);
         proxy.cut();
         let error = store.ready().await.unwrap_err();
