@@ -4,7 +4,10 @@
 //! nothing is dropped silently. A store never sees the source's names. Text is exact: numbers keep the digits they
 //! were written with, strings keep their code points.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use crate::ids::{ProviderId, ServiceId};
 
@@ -13,8 +16,9 @@ use crate::ids::{ProviderId, ServiceId};
 pub const MAPPING_VERSION: u32 = 1;
 
 /// A JSON object with the fields that the mapping does not know, in the source's order and with exact number text.
-/// The empty object is `{}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The empty object is `{}`; an empty text stands for it too, because most documents have no such fields, and a text
+/// without a byte needs no memory.
+#[derive(Clone)]
 pub struct Attributes(pub String);
 
 /// A provider service: the top of the hierarchy.
@@ -211,12 +215,32 @@ pub enum FaultCode {
 impl Attributes {
     /// The empty object.
     pub fn empty() -> Self {
-        Self("{}".to_owned())
+        Self(String::new())
     }
 
     /// The object's JSON text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        if self.0.is_empty() { "{}" } else { &self.0 }
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Attributes {}
+
+impl Hash for Attributes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Attributes").field(&self.as_str()).finish()
     }
 }
 
@@ -300,5 +324,23 @@ impl FaultCode {
 impl fmt::Display for DocumentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} ({})", self.place, self.reason, self.code.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::Attributes;
+
+    #[test]
+    fn no_attributes_are_the_empty_object_however_they_are_held() {
+        let (empty, written) = (Attributes::empty(), Attributes("{}".to_owned()));
+        assert_eq!((empty.as_str(), written.as_str()), ("{}", "{}"));
+        assert_eq!(empty, written);
+        assert_eq!(format!("{empty:?}"), format!("{written:?}"));
+        let hashes = RandomState::new();
+        assert_eq!(hashes.hash_one(&empty), hashes.hash_one(&written));
+        assert_ne!(empty, Attributes("{ }".to_owned()), "text is exact");
     }
 }

@@ -29,20 +29,35 @@ pub struct Broken {
     pub reason: String,
 }
 
+/// The elements of an array that ought to be objects: each as the object that it is, or what else it is.
+pub type Objects<'a> = Vec<Result<Object<'a>, Broken>>;
+
 /// The members of a JSON object in source order, no key twice.
 #[derive(Debug)]
 pub struct Object<'a> {
     members: Vec<Member<'a>>,
+    spelling: Spelling,
 }
 
 #[derive(Debug)]
 struct Member<'a> {
-    /// Its characters, once the object is complete; as written until then.
+    /// Its characters, once the object is complete; of a key with escapes nothing until then.
     key: Cow<'a, str>,
-    /// As written, with its quotes and escapes.
-    raw_key: &'a str,
-    value: Value<'a>,
+    /// As written, with its quotes, when it has escapes; otherwise it is written as it is.
+    raw_key: Option<&'a str>,
+    /// As written.
+    raw_value: &'a str,
     taken: bool,
+}
+
+/// Whether there can be escapes in a text. Most documents have none at all, which one look at the whole text finds
+/// sooner than a look at each of its strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// No backslash is in it.
+    Plain,
+    /// Strings may be written in other characters than they have.
+    MayEscape,
 }
 
 /// Shows a text from a document in a message: in backticks, without control characters, at most 80 characters.
@@ -86,36 +101,44 @@ impl<'a> Object<'a> {
     /// Reads one object, and nothing behind it, from the bytes of a document. White space around it is fine.
     pub fn parse(document: &'a [u8]) -> Result<Self, Broken> {
         let text = utf8(document)?;
-        let object = Self::parse_text(text)?;
-        check_surrogates(text)?;
+        let spelling = Spelling::of(text);
+        let object = Self::parse_spelled(text, spelling)?;
+        spelling.check(text)?;
         Ok(object)
     }
 
     /// Like [`Object::parse`], and reads the array of objects under `key` in the same pass, because it may be most of
-    /// the document; it counts as taken then. `None` when no such array was found, or not everything in it is a sound
-    /// object: [`Object::take`] then gives what there is.
-    pub fn parse_with_list(document: &'a [u8], key: &str) -> Result<(Self, Option<Vec<Self>>), Broken> {
+    /// the document; it counts as taken then, and all of its elements are sound. `None` when no such array was found,
+    /// or not everything in it is a sound object: [`Object::take`] then gives what there is.
+    pub fn parse_with_list(document: &'a [u8], key: &str) -> Result<(Self, Option<Objects<'a>>), Broken> {
         let text = utf8(document)?;
+        let spelling = Spelling::of(text);
         // Whatever breaks a rule is read once more, one thing after the other, for the exact reason.
-        let Some((object, list)) = read::object_with_list(text, key) else {
+        let Some((object, list)) = read::object_with_list(text, key, spelling) else {
             return Ok((Self::parse(document)?, None));
         };
-        check_surrogates(text)?;
+        spelling.check(text)?;
         Ok((object, list))
     }
 
     /// Like [`Object::parse`], for the text of a value within a document that was parsed already.
     pub fn parse_text(text: &'a str) -> Result<Self, Broken> {
+        Self::parse_spelled(text, Spelling::of(text))
+    }
+
+    fn parse_spelled(text: &'a str, spelling: Spelling) -> Result<Self, Broken> {
         if !text.trim_ascii_start().starts_with('{') {
             return Err(not_an_object(text));
         }
-        Self::of(read::members(text).map_err(|error| Broken::syntax(&error))?)
+        Self::of(read::members(text, spelling).map_err(|error| Broken::syntax(&error))?, spelling)
     }
 
     /// The object of members whose keys may have escapes still.
-    fn of(mut members: Vec<Member<'a>>) -> Result<Self, Broken> {
+    fn of(mut members: Vec<Member<'a>>, spelling: Spelling) -> Result<Self, Broken> {
         for member in &mut members {
-            member.key = Value { raw: member.raw_key }.text()?;
+            if let Some(raw) = member.raw_key {
+                member.key = Value { raw, spelling }.text()?;
+            }
         }
         // Compared as decoded text: `"a"` and `"\u0061"` are the same key.
         match repeats(&members, |member| &member.key).first().and_then(|index| members.get(*index)) {
@@ -123,7 +146,7 @@ impl<'a> Object<'a> {
                 code: FaultCode::NotAnObject,
                 reason: format!("the key {} stands more than once in one object", quoted(key)),
             }),
-            None => Ok(Self { members }),
+            None => Ok(Self { members, spelling }),
         }
     }
 
@@ -131,22 +154,28 @@ impl<'a> Object<'a> {
     pub fn take(&mut self, key: &str) -> Option<Value<'a>> {
         let member = self.members.iter_mut().find(|member| member.key == key)?;
         member.taken = true;
-        Some(member.value)
+        Some(Value { raw: member.raw_value, spelling: self.spelling })
     }
 
     /// All members that were not taken, as one object with the texts they were written with.
     pub fn rest(&self) -> Result<Attributes, Broken> {
         let rest = || self.members.iter().filter(|member| !member.taken);
+        if rest().next().is_none() {
+            return Ok(Attributes::empty());
+        }
         let mut text = String::with_capacity("{}".len() + rest().map(Member::length).sum::<usize>());
         text.push('{');
         for member in rest() {
-            member.value.check_depth()?;
+            Value { raw: member.raw_value, spelling: self.spelling }.check_depth()?;
             if text.len() > 1 {
                 text.push(',');
             }
-            text.push_str(member.raw_key);
+            match member.raw_key {
+                Some(raw) => text.push_str(raw),
+                None => text.extend(["\"", &member.key, "\""]),
+            }
             text.push(':');
-            text.push_str(member.value.raw);
+            text.push_str(member.raw_value);
         }
         text.push('}');
         Ok(Attributes(text))
@@ -156,7 +185,7 @@ impl<'a> Object<'a> {
 impl Member<'_> {
     /// Bytes of its text with a colon and a comma.
     fn length(&self) -> usize {
-        self.raw_key.len() + self.value.raw.len() + ":,".len()
+        self.raw_key.map_or(self.key.len() + "\"\"".len(), str::len) + self.raw_value.len() + ":,".len()
     }
 }
 
@@ -181,11 +210,28 @@ fn utf8(document: &[u8]) -> Result<&str, Broken> {
 
 fn not_an_object(text: &str) -> Broken {
     match serde_json::from_str::<&RawValue>(text) {
-        Ok(value) => Broken {
-            code: FaultCode::NotAnObject,
-            reason: format!("the document is {}, not an object", Value { raw: value.get() }.described()),
-        },
+        Ok(value) => {
+            let value = Value { raw: value.get(), spelling: Spelling::of(text) };
+            let reason = format!("the document is {}, not an object", value.described());
+            Broken { code: FaultCode::NotAnObject, reason }
+        }
         Err(error) => Broken::syntax(&error),
+    }
+}
+
+// === impl Spelling ===
+
+impl Spelling {
+    fn of(text: &str) -> Self {
+        if memchr::memchr(b'\\', text.as_bytes()).is_none() { Self::Plain } else { Self::MayEscape }
+    }
+
+    /// [`check_surrogates`], where there is something to check.
+    fn check(self, text: &str) -> Result<(), Broken> {
+        match self {
+            Self::Plain => Ok(()),
+            Self::MayEscape => check_surrogates(text),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use pipeline_core::{
 use self::reader::Reader;
 use crate::{
     Error,
-    json::{Broken, Object, quoted},
+    json::{Broken, Object, Objects, quoted},
 };
 
 mod reader;
@@ -40,17 +40,6 @@ pub struct Violation {
     pub code: FaultCode,
     /// One sentence that says what was found and what was expected.
     pub reason: String,
-}
-
-/// A bundle with the ids of its parents.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BundleDocument {
-    /// The provider that it names.
-    pub provider_id: String,
-    /// The service that it names, if it names one.
-    pub service_id: Option<String>,
-    /// The bundle with its nested fields, in source order.
-    pub bundle: Bundle,
 }
 
 /// A subscription field of a collection of its own, with the ids of its parents.
@@ -91,25 +80,26 @@ pub fn provider(document: &[u8], names: &ProviderFields) -> Result<Provider, Vio
     })
 }
 
-/// Reads a bundle with its nested fields; gives every rule broken by it or one of them.
+/// Reads a bundle with its nested fields, which stay in source order; gives every rule broken by it or one of them.
+/// The ids of its parents are checked and not kept: who asks for a bundle knows whose it is.
 pub fn bundle(
     document: &[u8],
     names: &BundleFields,
     field_names: &SubscriptionFieldFields,
-) -> Result<BundleDocument, Vec<Violation>> {
-    let (mut document, nested) = bundle_itself(document, names).map_err(|violation| vec![violation])?;
+) -> Result<Bundle, Vec<Violation>> {
+    let (mut bundle, nested) = bundle_itself(document, names).map_err(|violation| vec![violation])?;
     let mut violations = Vec::new();
     for (index, field) in nested.into_iter().enumerate() {
         match nested_field(field, index, field_names) {
-            Ok(field) => document.bundle.fields.push(field),
+            Ok(field) => bundle.fields.push(field),
             Err(mut violation) => {
-                let bundle_id = quoted(&document.bundle.id);
+                let bundle_id = quoted(&bundle.id);
                 violation.reason = format!("field {} of bundle {bundle_id}: {}", index + 1, violation.reason);
                 violations.push(violation);
             }
         }
     }
-    if violations.is_empty() { Ok(document) } else { Err(violations) }
+    if violations.is_empty() { Ok(bundle) } else { Err(violations) }
 }
 
 /// Reads a subscription field of a collection of its own.
@@ -147,26 +137,22 @@ fn check_collection(collection: &'static str, names: &[&String]) -> Result<(), E
 }
 
 /// A bundle without its nested fields, and what these are.
-fn bundle_itself<'a>(
-    document: &'a [u8],
-    names: &BundleFields,
-) -> Result<(BundleDocument, Vec<Result<Object<'a>, Broken>>), Violation> {
+fn bundle_itself<'a>(document: &'a [u8], names: &BundleFields) -> Result<(Bundle, Objects<'a>), Violation> {
     let (object, nested) = match Object::parse_with_list(document, &names.subscription_fields) {
         Ok((object, nested)) => (Ok(object), nested),
         Err(broken) => (Err(broken), None),
     };
     let mut reader = Reader::new(Level::Bundle, object)?;
     let id = reader.own_id(&names.id)?.into_owned();
-    let provider_id = reader.id(&names.provider_id)?.into_owned();
-    let service_id = reader.optional_id(&names.service_id)?.map(Cow::into_owned);
+    reader.id(&names.provider_id)?;
+    reader.optional_id(&names.service_id)?;
     let name = reader.name(&names.name)?;
     let nested = match nested {
-        Some(objects) => objects.into_iter().map(Ok).collect(),
+        Some(objects) => objects,
         None => reader.objects(&names.subscription_fields)?,
     };
     let fields = Vec::with_capacity(nested.len());
-    let bundle = Bundle { id, name, attributes: reader.attributes()?, source_cas: None, fields };
-    Ok((BundleDocument { provider_id, service_id, bundle }, nested))
+    Ok((Bundle { id, name, attributes: reader.attributes()?, source_cas: None, fields }, nested))
 }
 
 /// A nested field takes its name as id and its index as position when it has none of its own.

@@ -13,7 +13,7 @@ use pipeline_core::{
 
 use crate::{
     json::{quoted, repeats},
-    mapping::{BundleDocument, FieldDocument, Violation},
+    mapping::{FieldDocument, Violation},
 };
 
 #[cfg(test)]
@@ -55,9 +55,9 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
     }
 
     /// Adds a bundle of the provider as it was read.
-    pub fn bundle(&mut self, read: Result<BundleDocument, Vec<Violation>>, place: P) {
+    pub fn bundle(&mut self, read: Result<Bundle, Vec<Violation>>, place: P) {
         let bundle = match read {
-            Ok(document) => document.bundle,
+            Ok(bundle) => bundle,
             Err(violations) => return violations.into_iter().for_each(|violation| self.fault(violation, place)),
         };
         if let Some(first) = self.index_of(&bundle.id).and_then(|index| self.bundles.get(index)) {

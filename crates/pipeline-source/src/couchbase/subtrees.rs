@@ -11,7 +11,7 @@ use std::{
 
 use futures::future::try_join;
 use pipeline_core::{
-    documents::{FaultCode, Level, Subtree, SubtreeContent},
+    documents::{Bundle, FaultCode, Level, Subtree, SubtreeContent},
     ids::{ProviderId, ServiceId},
     settings::Children,
 };
@@ -26,7 +26,7 @@ use crate::{
     Error,
     files::peek::peek,
     json::quoted,
-    mapping::{self, BundleDocument, FieldDocument, MAX_DOCUMENT, Violation},
+    mapping::{self, FieldDocument, MAX_DOCUMENT, Violation},
     subtree::Builder,
 };
 
@@ -184,15 +184,12 @@ impl Couchbase {
         Ok(builder.finish())
     }
 
-    fn bundle(&self, document: &[u8], cas: Option<i64>) -> Result<BundleDocument, Vec<Violation>> {
+    fn bundle(&self, document: &[u8], cas: Option<i64>) -> Result<Bundle, Vec<Violation>> {
         let (names, field_names) = (&self.mapping.bundles, &self.mapping.subscription_fields);
         let whole = whole(Level::Bundle, document).map_err(|violation| vec![violation])?;
         let identified = |violation| with_id(violation, Level::Bundle, whole, &names.id);
         match mapping::bundle(whole, names, field_names) {
-            Ok(mut read) => {
-                read.bundle.source_cas = cas;
-                Ok(read)
-            }
+            Ok(bundle) => Ok(Bundle { source_cas: cas, ..bundle }),
             Err(violations) => Err(violations.into_iter().map(identified).collect()),
         }
     }

@@ -90,7 +90,7 @@ fn service(snapshot: &Snapshot, hierarchy: &Hierarchy, place: Place, text: Text<
         }
         (_, Ok(service)) => Some(Found::Document(service)),
         (_, Err(violation)) => {
-            let service_id = entry.map(|entry| ServiceId::from(&*entry.id));
+            let service_id = entry.map(|entry| ServiceId::from(entry.id));
             Some(Found::Fault(violation.at(place.to_string(), service_id.as_ref(), None)))
         }
     }
@@ -118,7 +118,7 @@ fn provider(
         }
         (_, Ok(provider)) => Some(Found::Document(provider)),
         (_, Err(violation)) => {
-            let provider_id = entry.map(|entry| ProviderId::from(&*entry.id));
+            let provider_id = entry.map(|entry| ProviderId::from(entry.id));
             Some(Found::Fault(violation.at(place.to_string(), Some(service_id), provider_id.as_ref())))
         }
     }
@@ -169,7 +169,7 @@ impl Reader<'_> {
         Ok(lines.etag())
     }
 
-    fn provider(&self, id: &ProviderId) -> Option<(Group, &Entry)> {
+    fn provider(&self, id: &ProviderId) -> Option<(Group, Entry<'_>)> {
         let service = self.hierarchy.service(self.service_id.as_str())?;
         let number = self.hierarchy.provider(service, id.as_str())?;
         Some((number, self.hierarchy.provider_entry(number)?))
@@ -204,7 +204,7 @@ enum Standing {
     Repeated,
 }
 
-fn standing(entry: &Entry, place: Place) -> Standing {
+fn standing(entry: Entry<'_>, place: Place) -> Standing {
     if entry.line == place.line { Standing::First { repeated_on: entry.repeated_on } } else { Standing::Repeated }
 }
 

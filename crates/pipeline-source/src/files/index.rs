@@ -8,50 +8,47 @@
 //! parent will ask for. A document that is broken but says whose it is goes to that parent, because that parent cannot
 //! be copied completely.
 
-use std::{
-    collections::{HashMap, hash_map},
-    sync::Arc,
-};
-
 use pipeline_core::settings::Mapping;
 
-use self::owners::Owners;
+pub use self::ids::Entry;
+use self::{
+    ids::{Ids, IdsBuilder},
+    owners::Owners,
+};
 use super::{
     collection::{Collection, Text},
     count::elements,
     lines::is_blank,
     peek::{Peek, Seen},
-    ranges::{AMBIGUOUS, Group, LAST, MAX_FILE, ORPHAN, Ranges, RangesBuilder, UNREADABLE},
+    ranges::{Group, LAST, MAX_FILE, ORPHAN, Ranges, RangesBuilder, UNREADABLE},
 };
 use crate::{Counts, Error};
 
+mod ids;
 mod owners;
-
-/// A service or provider that others can belong to: its id could be read, whatever else is wrong with it.
-#[derive(Debug)]
-pub struct Entry {
-    /// Its id.
-    pub id: Arc<str>,
-    /// The line that has the id first.
-    pub line: u32,
-    /// The next line with the same id, if there is one.
-    pub repeated_on: Option<u32>,
-}
+#[cfg(test)]
+mod tests;
 
 /// Services and providers.
 #[derive(Debug)]
 pub struct Hierarchy {
-    services: Vec<Entry>,
-    service_by_id: HashMap<Arc<str>, Group>,
+    /// Below no parent, so all below [`ALL`].
+    services: Ids,
     /// All lines of the services' file, as one group.
     pub service_lines: Ranges,
-    providers: Vec<Entry>,
-    /// For each service, its providers.
-    provider_by_id: Vec<HashMap<Arc<str>, Group>>,
-    /// The provider with this id, or `None` when several services have one.
-    provider_by_id_alone: HashMap<Arc<str>, Option<Group>>,
+    /// Below their services.
+    providers: Ids,
     /// Lines of the providers' file, by service.
     pub provider_lines: Ranges,
+}
+
+/// The provider that the last line named. Most files keep the bundles of one provider together, and then one comparison
+/// takes the place of a search for most lines.
+#[derive(Debug, Default)]
+struct Last {
+    provider_id: String,
+    service_id: Option<String>,
+    provider: Option<Group>,
 }
 
 /// Bundles and subscription fields.
@@ -73,56 +70,44 @@ pub const ALL: Group = 0;
 impl Hierarchy {
     /// Reads both files once.
     pub fn build(services: &Collection, providers: &Collection, mapping: &Mapping) -> Result<Self, Error> {
-        let mut this = Self {
-            services: Vec::new(),
-            service_by_id: HashMap::new(),
-            service_lines: Ranges::default(),
-            providers: Vec::new(),
-            provider_by_id: Vec::new(),
-            provider_by_id_alone: HashMap::new(),
-            provider_lines: Ranges::default(),
+        let (service_lines, services) = {
+            let (names, mut ids) = (Peek::new([&mapping.provider_services.id]), IdsBuilder::default());
+            let lines = scan(services, |line, text| {
+                let [id] = names.look(text);
+                add(&mut ids, services, ALL, id, line).map(|()| ALL)
+            })?;
+            (lines, ids.finish())
         };
-        let ids = Peek::new([&mapping.provider_services.id]);
-        this.service_lines = scan(services, |line, text| {
-            let [id] = ids.look(text);
-            if let Some(id) = id.id() {
-                this.add_service(&id, line);
-            }
-            ALL
+        let (names, mut ids) =
+            (Peek::new([&mapping.providers.id, &mapping.providers.service_id]), IdsBuilder::default());
+        let provider_lines = scan(providers, |line, text| {
+            let [id, service_id] = names.look(text);
+            let Some(service_id) = service_id.id() else { return Ok(UNREADABLE) };
+            let Some(service) = services.find(ALL, &service_id) else { return Ok(ORPHAN) };
+            add(&mut ids, providers, service, id, line).map(|()| service)
         })?;
-        let ids = Peek::new([&mapping.providers.id, &mapping.providers.service_id]);
-        this.provider_lines = scan(providers, |line, text| {
-            let [id, service_id] = ids.look(text);
-            let Some(service_id) = service_id.id() else { return UNREADABLE };
-            let Some(service) = this.service(&service_id) else { return ORPHAN };
-            if let Some(id) = id.id() {
-                this.add_provider(service, &id, line);
-            }
-            service
-        })?;
-        let (services, providers) = (this.services.len(), this.providers.len());
-        tracing::debug!(services, providers, "indexed the services and providers of the source folder");
-        Ok(this)
+        let this = Self { services, service_lines, providers: ids.finish(), provider_lines };
+        Ok(this.logged())
     }
 
     /// The number of the service with an id.
     pub fn service(&self, id: &str) -> Option<Group> {
-        self.service_by_id.get(id).copied()
+        self.services.find(ALL, id)
     }
 
     /// The number of the provider of a service with an id.
     pub fn provider(&self, service: Group, id: &str) -> Option<Group> {
-        self.provider_by_id.get(index(service))?.get(id).copied()
+        self.providers.find(service, id)
     }
 
     /// What is known of a service.
-    pub fn service_entry(&self, service: Group) -> Option<&Entry> {
-        self.services.get(index(service))
+    pub fn service_entry(&self, service: Group) -> Option<Entry<'_>> {
+        self.services.entry(service)
     }
 
     /// What is known of a provider.
-    pub fn provider_entry(&self, provider: Group) -> Option<&Entry> {
-        self.providers.get(index(provider))
+    pub fn provider_entry(&self, provider: Group) -> Option<Entry<'_>> {
+        self.providers.entry(provider)
     }
 
     /// How many services and providers there are.
@@ -138,43 +123,46 @@ impl Hierarchy {
             let service = self.service(&service_id);
             return service.and_then(|service| self.provider(service, &provider_id)).unwrap_or(ORPHAN);
         }
-        match self.provider_by_id_alone.get(&*provider_id) {
-            None => ORPHAN,
-            Some(None) => AMBIGUOUS,
-            Some(Some(provider)) => *provider,
-        }
+        self.providers.find_alone(&provider_id)
     }
 
-    fn add_service(&mut self, id: &str, line: u32) {
-        let (id, number) = (Arc::<str>::from(id), number(self.services.len()));
-        match self.service_by_id.entry(Arc::clone(&id)) {
-            hash_map::Entry::Occupied(first) => repeat(self.services.get_mut(index(*first.get())), line),
-            hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(number);
-                self.services.push(Entry { id, line, repeated_on: None });
-                self.provider_by_id.push(HashMap::new());
-            }
-        }
-    }
-
-    fn add_provider(&mut self, service: Group, id: &str, line: u32) {
-        let (id, number) = (Arc::<str>::from(id), number(self.providers.len()));
-        let Some(siblings) = self.provider_by_id.get_mut(index(service)) else { return };
-        match siblings.entry(Arc::clone(&id)) {
-            hash_map::Entry::Occupied(first) => repeat(self.providers.get_mut(index(*first.get())), line),
-            hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(number);
-                let alone = self.provider_by_id_alone.entry(Arc::clone(&id));
-                alone.and_modify(|others| *others = None).or_insert(Some(number));
-                self.providers.push(Entry { id, line, repeated_on: None });
-            }
-        }
+    fn logged(self) -> Self {
+        let (services, providers) = (self.services.len(), self.providers.len());
+        let ids = self.services.memory() + self.providers.memory();
+        let memory = ids + self.service_lines.memory() + self.provider_lines.memory();
+        tracing::debug!(services, providers, memory, "indexed the services and providers of the source folder");
+        self
     }
 }
 
-fn repeat(first: Option<&mut Entry>, line: u32) {
-    if let Some(first) = first {
-        first.repeated_on.get_or_insert(line);
+/// Adds what was seen as the id of a document on a line of this file, if it is one.
+fn add(ids: &mut IdsBuilder, file: &Collection, parent: Group, id: Seen<'_>, line: u32) -> Result<(), Error> {
+    let Some(id) = id.id() else { return Ok(()) };
+    ids.add(parent, &id, line).ok_or_else(|| too_big(file, "4 GiB of ids"))
+}
+
+// === impl Last ===
+
+impl Last {
+    /// [`Hierarchy::provider_named`].
+    fn or_named(&mut self, hierarchy: &Hierarchy, provider_id: Seen<'_>, service_id: Seen<'_>) -> Group {
+        let (id, service) = match (provider_id, service_id) {
+            (Seen::Once(id), Seen::Once(service)) => (id, Some(service)),
+            (Seen::Once(id), Seen::Absent) => (id, None),
+            _ => return hierarchy.provider_named(provider_id, service_id),
+        };
+        if let Some(provider) = self.provider
+            && self.provider_id == id
+            && self.service_id.as_deref() == service
+        {
+            return provider;
+        }
+        let provider = hierarchy.provider_named(provider_id, service_id);
+        // As written, which is all that the answer depends on.
+        id.clone_into(&mut self.provider_id);
+        self.service_id = service.map(str::to_owned);
+        self.provider = Some(provider);
+        provider
     }
 }
 
@@ -189,21 +177,21 @@ impl Content {
         mapping: &Mapping,
     ) -> Result<Self, Error> {
         let mut counts = hierarchy.counts();
-        let mut owners = Owners::default();
+        let (mut owners, mut last) = (Owners::default(), Last::default());
         let names = &mapping.bundles;
         let ids = Peek::new([&names.id, &names.provider_id, &names.service_id]);
         // Nested fields tend to have a key of the same name: searching for it costs most.
         let ids = if fields.is_some() { ids } else { ids.without(&names.id) };
         let bundle_lines = scan(bundles, |_, text| {
             let [id, provider_id, service_id] = ids.look(text);
-            let provider = hierarchy.provider_named(provider_id, service_id);
+            let provider = last.or_named(hierarchy, provider_id, service_id);
             if provider <= LAST {
                 counts.bundles += 1;
                 if fields.is_some() {
                     owners.add(hierarchy, id, provider);
                 }
             }
-            provider
+            Ok(provider)
         })?;
         let Some(fields) = fields else {
             return Ok(Self { bundle_lines, field_lines: Ranges::default(), counts }.logged());
@@ -215,7 +203,7 @@ impl Content {
             let [bundle_id, provider_id] = ids.look(text);
             let provider = owners.owner(hierarchy, bundle_id, provider_id);
             counts.subscription_fields += i64::from(provider <= LAST);
-            provider
+            Ok(provider)
         })?;
         Ok(Self { bundle_lines, field_lines, counts }.logged())
     }
@@ -245,7 +233,7 @@ impl Content {
 
 /// Calls `group` with the number and text of each line that holds something, and keeps where the lines of each group
 /// stand. A line that is too long comes as its beginning.
-fn scan(collection: &Collection, mut group: impl FnMut(u32, &[u8]) -> Group) -> Result<Ranges, Error> {
+fn scan(collection: &Collection, mut group: impl FnMut(u32, &[u8]) -> Result<Group, Error>) -> Result<Ranges, Error> {
     let mut ranges = RangesBuilder::default();
     let mut lines = collection.lines();
     while let Some(line) = lines.next().map_err(Error::read(collection.path()))? {
@@ -256,7 +244,7 @@ fn scan(collection: &Collection, mut group: impl FnMut(u32, &[u8]) -> Group) -> 
             return Err(too_big(collection, "512 GiB"));
         }
         let number = u32::try_from(line.number).map_err(|_| too_big(collection, "four thousand million lines"))?;
-        ranges.add(group(number, line.text), number, line.offset, line.length, line.too_long);
+        ranges.add(group(number, line.text)?, number, line.offset, line.length, line.too_long);
     }
     collection.check_unchanged()?;
     Ok(ranges.finish())
@@ -264,15 +252,6 @@ fn scan(collection: &Collection, mut group: impl FnMut(u32, &[u8]) -> Group) -> 
 
 fn too_big(collection: &Collection, limit: &'static str) -> Error {
     Error::TooBig { path: collection.path().display().to_string(), limit }
-}
-
-fn index(number: Group) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Lines are bounded to what a `u32` holds, and with them the entries of a table.
-fn number(length: usize) -> Group {
-    Group::try_from(length).unwrap_or(LAST)
 }
 
 fn count(length: usize) -> i64 {

@@ -2,71 +2,81 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, value::RawValue};
 
-use super::{Member, Object, Value};
+use super::{Broken, Member, Object, Objects, Spelling, value::unescaped};
 
 /// An object, and the objects in the array that was wanted of it.
-pub(super) type WithList<'a> = (Object<'a>, Option<Vec<Object<'a>>>);
+pub(super) type WithList<'a> = (Object<'a>, Option<Objects<'a>>);
 
 /// The members of the one object that a text is, with their keys as written.
-pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Error> {
-    serde_json::from_str(text).map(|Members(members)| members)
+pub(super) fn members(text: &str, spelling: Spelling) -> Result<Vec<Member<'_>>, Error> {
+    only(text, Collect { key: None, spelling }).map(|(members, _)| members)
 }
 
 /// The object that a text is, and the objects in the array under `key`, if there is one. `None` when anything is wrong
 /// with them.
-pub(super) fn object_with_list<'a>(text: &'a str, key: &str) -> Option<WithList<'a>> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let (members, list) = Collect { key: Some(key) }.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    let object = Object::of(members).ok()?;
-    let Some(list) = list else { return Some((object, None)) };
-    let list = list.into_iter().map(|Members(members)| Object::of(members).ok()).collect::<Option<_>>()?;
-    Some((object, Some(list)))
+pub(super) fn object_with_list<'a>(text: &'a str, key: &str, spelling: Spelling) -> Option<WithList<'a>> {
+    let (members, list) = only(text, Collect { key: Some(key), spelling }).ok()?;
+    Some((Object::of(members, spelling).ok()?, list))
 }
 
 /// The elements of the one array that a text is.
 pub(super) fn elements(text: &str) -> Result<Vec<&RawValue>, Error> {
-    serde_json::from_str(text).map(|Elements(elements)| elements)
+    only(text, Elements(PhantomData))
 }
 
-struct Members<'a>(Vec<Member<'a>>);
-
-struct Elements<T>(Vec<T>);
+/// What a text is, and nothing behind it.
+fn only<'a, S: DeserializeSeed<'a>>(text: &'a str, seed: S) -> Result<S::Value, Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
 
 /// Collects members as they are written; the value under `key` as the objects that its elements are.
+#[derive(Clone, Copy)]
 struct Collect<'k> {
     key: Option<&'k str>,
+    spelling: Spelling,
 }
+
+/// A sound object in an array.
+#[derive(Clone, Copy)]
+struct Sound(Spelling);
+
+/// Collects the elements of an array.
+struct Elements<S>(S);
 
 // === impl Member ===
 
 impl<'a> Member<'a> {
-    fn written(key: &'a RawValue, value: &'a RawValue) -> Self {
-        let raw_key = key.get();
-        Self { key: Cow::Borrowed(raw_key), raw_key, value: Value { raw: value.get() }, taken: false }
-    }
-
-    /// A member whose value went its own way. It stays, so that its key cannot stand a second time.
-    fn taken(key: &'a RawValue) -> Self {
-        let raw_key = key.get();
-        Self { key: Cow::Borrowed(raw_key), raw_key, value: Value { raw: "null" }, taken: true }
+    /// The next member, with a key and no value yet.
+    fn next<A: MapAccess<'a>>(map: &mut A, spelling: Spelling) -> Result<Option<Self>, A::Error> {
+        let member = |key, raw_key| Self { key: Cow::Borrowed(key), raw_key, raw_value: "null", taken: true };
+        match spelling {
+            Spelling::Plain => Ok(map.next_key()?.map(|key| member(key, None))),
+            // A key that is decoded here would not be known as it is written.
+            Spelling::MayEscape => Ok(map.next_key::<&RawValue>()?.map(|key| match unescaped(key.get()) {
+                Some(key) => member(key, None),
+                None => member("", Some(key.get())),
+            })),
+        }
     }
 }
 
 // === impl Collect ===
 
 impl Collect<'_> {
-    /// Whether this is the key, written without escapes.
-    fn is_wanted(&self, key: &RawValue) -> bool {
-        self.key.is_some() && key.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == self.key
+    /// Whether its key is the one wanted, written without escapes.
+    fn wants(self, member: &Member<'_>) -> bool {
+        member.raw_key.is_none() && self.key == Some(&*member.key)
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Collect<'_> {
-    type Value = (Vec<Member<'de>>, Option<Vec<Members<'de>>>);
+    type Value = (Vec<Member<'de>>, Option<Objects<'de>>);
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -74,7 +84,7 @@ impl<'de> DeserializeSeed<'de> for Collect<'_> {
 }
 
 impl<'de> Visitor<'de> for Collect<'_> {
-    type Value = (Vec<Member<'de>>, Option<Vec<Members<'de>>>);
+    type Value = (Vec<Member<'de>>, Option<Objects<'de>>);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -82,47 +92,51 @@ impl<'de> Visitor<'de> for Collect<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut members, mut list) = (Vec::with_capacity(8), None);
-        while let Some(key) = map.next_key()? {
-            if list.is_none() && self.is_wanted(key) {
-                let Elements(elements) = map.next_value()?;
-                list = Some(elements);
-                members.push(Member::taken(key));
+        while let Some(member) = Member::next(&mut map, self.spelling)? {
+            if list.is_none() && self.wants(&member) {
+                list = Some(map.next_value_seed(Elements(Sound(self.spelling)))?);
+                // Its value went its own way. It stays, so that its key cannot stand a second time.
+                members.push(member);
             } else {
-                members.push(Member::written(key, map.next_value()?));
+                let raw_value = map.next_value::<&RawValue>()?.get();
+                members.push(Member { raw_value, taken: false, ..member });
             }
         }
         Ok((members, list))
     }
 }
 
-// === impl Members, Elements ===
+// === impl Sound, Elements ===
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Collect { key: None }.deserialize(deserializer).map(|(members, _)| Self(members))
+impl<'de> DeserializeSeed<'de> for Sound {
+    type Value = Result<Object<'de>, Broken>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let (members, _) = Collect { key: None, spelling: self.0 }.deserialize(deserializer)?;
+        Object::of(members, self.0).map(Ok).map_err(|broken| D::Error::custom(broken.reason))
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Elements<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect<T>(PhantomData<T>);
+impl<'de, S: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for Elements<S> {
+    type Value = Vec<S::Value>;
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Collect<T> {
-            type Value = Elements<T>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
+impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for Elements<S> {
+    type Value = Vec<S::Value>;
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::with_capacity(8);
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::with_capacity(8);
+        while let Some(element) = seq.next_element_seed(self.0)? {
+            elements.push(element);
         }
-
-        deserializer.deserialize_seq(Collect(PhantomData))
+        Ok(elements)
     }
 }

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use pipeline_core::documents::{DataType, FaultCode};
 
-use super::{Broken, MAX_DEPTH, read};
+use super::{Broken, MAX_DEPTH, Spelling, read};
 
 /// A JSON value as written, without the white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value<'a> {
     pub(super) raw: &'a str,
+    /// Of a text that it is in.
+    pub(super) spelling: Spelling,
 }
 
 impl<'a> Value<'a> {
@@ -46,7 +48,7 @@ impl<'a> Value<'a> {
         let Some(inner) = self.raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
             return Ok(Cow::Borrowed(self.raw));
         };
-        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        if self.spelling == Spelling::Plain || !has_escapes(inner) {
             return Ok(Cow::Borrowed(inner));
         }
         serde_json::from_str::<String>(self.raw).map(Cow::Owned).map_err(|error| Broken::syntax(&error))
@@ -55,7 +57,7 @@ impl<'a> Value<'a> {
     /// The elements of an array; `None` when it is something else.
     pub fn elements(self) -> Option<Vec<Self>> {
         let elements = read::elements(self.raw).ok()?;
-        Some(elements.into_iter().map(|element| Self { raw: element.get() }).collect())
+        Some(elements.into_iter().map(|element| Self { raw: element.get(), ..self }).collect())
     }
 
     /// Refuses a member's value that makes its document nest deeper than [`MAX_DEPTH`].
@@ -90,6 +92,15 @@ impl<'a> Value<'a> {
         }
         deepest
     }
+}
+
+/// The characters of a string that is written without escapes.
+pub(super) fn unescaped(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?.strip_suffix('"').filter(|inner| !has_escapes(inner))
+}
+
+fn has_escapes(inner: &str) -> bool {
+    memchr::memchr(b'\\', inner.as_bytes()).is_some()
 }
 
 fn skip_string(bytes: &mut std::str::Bytes<'_>) {

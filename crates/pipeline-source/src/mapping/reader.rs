@@ -8,7 +8,7 @@ use pipeline_core::{
 };
 
 use super::{MAX_ID, MAX_NAME, Violation};
-use crate::json::{Broken, Object, Value, quoted};
+use crate::json::{Broken, Object, Objects, Value, quoted};
 
 /// One object on its way to a document; knows its level and id for the violations it finds.
 pub(super) struct Reader<'a> {
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The objects in an array, or what else its elements are.
-    pub(super) fn objects(&mut self, name: &str) -> Result<Vec<Result<Object<'a>, Broken>>, Violation> {
+    pub(super) fn objects(&mut self, name: &str) -> Result<Objects<'a>, Violation> {
         let Some(value) = self.value(name) else { return Ok(Vec::new()) };
         let elements = value.elements().ok_or_else(|| self.wrong_type(name, value, "an array"))?;
         Ok(elements.into_iter().map(|element| Object::parse_text(element.raw())).collect())

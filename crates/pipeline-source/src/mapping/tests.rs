@@ -2,13 +2,13 @@ use pipeline_core::documents::DataType;
 
 use super::*;
 
-fn a_bundle(document: &str) -> Result<BundleDocument, Vec<Violation>> {
+fn a_bundle(document: &str) -> Result<Bundle, Vec<Violation>> {
     bundle(document.as_bytes(), &BundleFields::default(), &SubscriptionFieldFields::default())
 }
 
 fn nested(field: &str) -> Result<SubscriptionField, Violation> {
     let document = format!(r#"{{"id":"b","provider_id":"p","subscription_fields":[{field}]}}"#);
-    a_bundle(&document).map(|mut b| b.bundle.fields.remove(0)).map_err(|mut violations| violations.remove(0))
+    a_bundle(&document).map(|mut b| b.fields.remove(0)).map_err(|mut violations| violations.remove(0))
 }
 
 fn code_of_service(document: &str) -> FaultCode {
@@ -42,7 +42,7 @@ fn a_nested_field_has_its_name_for_an_id_and_its_place_for_a_position() {
     let fields =
         r#"{"name":"a"},{"id":"x","name":"b","position":-7},{"id":null,"name":"c","position":null,"data_type":"t"}"#;
     let document = format!(r#"{{"id":"b","provider_id":"p","subscription_fields":[{fields}]}}"#);
-    let read = a_bundle(&document).unwrap().bundle.fields;
+    let read = a_bundle(&document).unwrap().fields;
     let ids: Vec<_> =
         read.iter().map(|f| (f.id.as_str(), f.name.as_deref(), f.position, f.attributes.as_str())).collect();
     let expected = [("a", Some("a"), 0, "{}"), ("x", Some("b"), -7, "{}"), ("c", Some("c"), 2, r#"{"data_type":"t"}"#)];
@@ -77,7 +77,7 @@ fn a_field_of_the_wrong_type_is_refused_by_its_name() {
     }
     let list = a_bundle(r#"{"id":"b","provider_id":"p","subscription_fields":{}}"#).unwrap_err();
     assert_eq!(list[0].code, FaultCode::WrongType);
-    assert!(a_bundle(r#"{"id":"b","provider_id":"p","subscription_fields":null}"#).unwrap().bundle.fields.is_empty());
+    assert!(a_bundle(r#"{"id":"b","provider_id":"p","subscription_fields":null}"#).unwrap().fields.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@ use pipeline_core::settings::{BundleFields, SubscriptionFieldFields};
 use super::*;
 use crate::mapping;
 
-fn bundle(id: &str, fields: &str) -> Result<BundleDocument, Vec<Violation>> {
+fn bundle(id: &str, fields: &str) -> Result<Bundle, Vec<Violation>> {
     let document = format!(r#"{{"id":"{id}","provider_id":"p","subscription_fields":[{fields}]}}"#);
     mapping::bundle(document.as_bytes(), &BundleFields::default(), &SubscriptionFieldFields::default())
 }

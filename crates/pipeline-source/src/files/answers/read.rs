@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use pipeline_core::documents::{FaultCode, Level, Provider, Service};
+use pipeline_core::documents::{Bundle, FaultCode, Level, Provider, Service};
 
 use crate::{
     files::{collection::Text, peek::peek, snapshot::Snapshot},
-    mapping::{self, BundleDocument, FieldDocument, MAX_DOCUMENT, Violation},
+    mapping::{self, FieldDocument, MAX_DOCUMENT, Violation},
 };
 
 /// Reads a line of the services' file.
@@ -24,7 +24,7 @@ pub fn provider(snapshot: &Snapshot, text: Text<'_>) -> Result<Provider, Violati
 }
 
 /// Reads a line of the bundles' file.
-pub fn bundle(snapshot: &Snapshot, text: Text<'_>) -> Result<BundleDocument, Vec<Violation>> {
+pub fn bundle(snapshot: &Snapshot, text: Text<'_>) -> Result<Bundle, Vec<Violation>> {
     let names = &snapshot.mapping.bundles;
     let read = whole(Level::Bundle, text).map_err(|violation| vec![violation]);
     let mut read = read.and_then(|text| mapping::bundle(text, names, &snapshot.mapping.subscription_fields));

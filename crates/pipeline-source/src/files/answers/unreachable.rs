@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use pipeline_core::{
-    documents::{DocumentFault, FaultCode, Level, Provider},
+    documents::{Bundle, DocumentFault, FaultCode, Level, Provider},
     ids::ServiceId,
+    settings::BundleFields,
 };
 
 use super::{Answer, documents, read};
@@ -18,7 +19,7 @@ use crate::{
         snapshot::Snapshot,
     },
     json::quoted,
-    mapping::{BundleDocument, FieldDocument, Violation},
+    mapping::{FieldDocument, Violation},
 };
 
 /// The lines of all files whose parent cannot be read, does not exist, or could be several.
@@ -59,10 +60,10 @@ fn bundle(
     text: Text<'_>,
     faults: &mut Vec<DocumentFault>,
 ) {
-    let service_name = &snapshot.mapping.bundles.service_id;
-    let lost = |document| vec![lost_bundle(document, group, service_name)];
+    let names = &snapshot.mapping.bundles;
+    let lost = |bundle| vec![lost_bundle(bundle, group, names, text)];
     let violations = read::bundle(snapshot, text).map_or_else(|violations| violations, lost);
-    let service_id = read::id(text, service_name).filter(|id| hierarchy.service(id).is_some());
+    let service_id = read::id(text, &names.service_id).filter(|id| hierarchy.service(id).is_some());
     let service_id = service_id.map(|id| ServiceId(id.into_owned()));
     let at = |violation: Violation| violation.at(place.to_string(), service_id.as_ref(), None);
     faults.extend(violations.into_iter().map(at));
@@ -80,14 +81,16 @@ fn lost_provider(provider: Provider) -> Violation {
     orphan(Level::Provider, provider.id.0, reason)
 }
 
-fn lost_bundle(document: BundleDocument, group: Group, service_name: &str) -> Violation {
-    let BundleDocument { bundle, provider_id, service_id } = document;
-    let (id, provider) = (quoted(&bundle.id), quoted(&provider_id));
+/// The ids that such a bundle names are those on its line.
+fn lost_bundle(bundle: Bundle, group: Group, names: &BundleFields, text: Text<'_>) -> Violation {
+    let named = |name: &str| read::id(text, name).as_deref().map(quoted);
+    let (id, provider) = (quoted(&bundle.id), named(&names.provider_id).unwrap_or_default());
     if group == AMBIGUOUS {
+        let service_name = &names.service_id;
         let reason = format!("several services have the provider {provider}, and bundle {id} has no `{service_name}`");
         return Violation { code: FaultCode::MissingId, ..orphan(Level::Bundle, bundle.id, reason) };
     }
-    let place = service_id.map_or(String::new(), |service| format!(" of the service {}", quoted(&service)));
+    let place = named(&names.service_id).map_or(String::new(), |service| format!(" of the service {service}"));
     let reason = format!("the bundle {id} belongs to the provider {provider}{place}, which does not exist");
     orphan(Level::Bundle, bundle.id, reason)
 }

@@ -24,9 +24,9 @@ impl Owners {
         self.owners.push((self.hashes.hash_one(&*bundle_id), provider));
         // Where the provider's id is not enough, the two ids together may be.
         if let Some(entry) = hierarchy.provider_entry(provider)
-            && hierarchy.provider_by_id_alone.get(&entry.id) == Some(&None)
+            && hierarchy.providers.is_shared(provider)
         {
-            self.owners.push((self.hashes.hash_one((&*bundle_id, &*entry.id)), provider));
+            self.owners.push((self.hashes.hash_one((&*bundle_id, entry.id)), provider));
         }
     }
 
