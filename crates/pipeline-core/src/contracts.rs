@@ -173,6 +173,7 @@ macro_rules! message {
 
 message!(RunRequested, "sluice.sync.run-requested.v1", |record| record.run_id.clone());
 message!(ServiceDiscovered, "sluice.sync.service-discovered.v1", |record| record.service_id.clone());
+// The producer's partitioner reads this key.
 message!(BatchPlanned, "sluice.sync.batch-planned.v1", |record| format!("{}/{}", record.service_id, record.batch_no));
 message!(Confirmed, "sluice.sync.confirmed.v1", |record| format!("{}/{}", record.run_id, record.service_id), CONFIRMED);
 message!(Activated, "sluice.sync.activated.v1", |record| record.service_id.clone());

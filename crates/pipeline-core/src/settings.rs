@@ -133,6 +133,10 @@ pub struct Target {
     /// each row costs it more.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_writers: u32,
+    /// Whether the bundles stage may load rows by `LOAD DATA LOCAL`, from memory, which costs stage and database less
+    /// than inserts. It does so over connections of its own, one for each writer, where a MySQL or MariaDB server has
+    /// `local_infile` on and the link is not encrypted; else it inserts.
+    pub local_infile: bool,
     /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
     /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest
     /// statement of a healthy server. Milliseconds.
@@ -249,6 +253,7 @@ impl Default for Target {
             password_file: None,
             max_connections: 8,
             max_writers: 3,
+            local_infile: true,
             statement_timeout_ms: 60_000,
             session_timeout_ms: 300_000,
         }

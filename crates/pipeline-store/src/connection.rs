@@ -5,6 +5,7 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
+use mysql_async::{Opts, OptsBuilder};
 use pipeline_core::settings;
 use secrecy::ExposeSecret;
 use sqlx::{
@@ -16,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
-    database::{Context, Database, Limits},
+    database::{Context, Database, Limits, Loader, Session},
 };
 
 /// How long to wait for a connection, new or from the pool.
@@ -58,6 +59,16 @@ pub struct Store {
     pub(crate) packet_limit: usize,
     /// Turns of those who write the content of batches. Never closed.
     pub(crate) writers: Arc<Semaphore>,
+    rows: RowWrites,
+}
+
+/// How the rows of content are written.
+#[derive(Clone, Debug)]
+enum RowWrites {
+    /// As text, over connections of the other driver.
+    Load(Arc<Loader>),
+    /// By statements, and why.
+    Insert(&'static str),
 }
 
 impl Store {
@@ -80,6 +91,35 @@ impl Store {
     /// Closes all connections, after the transactions under way have ended.
     pub async fn close(&self) {
         self.database.close().await;
+        if let RowWrites::Load(loader) = &self.rows {
+            loader.close();
+        }
+    }
+
+    /// How the bundles stage writes rows, for people.
+    pub fn describe_row_writes(&self) -> String {
+        match &self.rows {
+            RowWrites::Load(loader) if !loader.is_refused() => "rows are loaded".to_owned(),
+            RowWrites::Load(_) => "rows are inserted: the server refused to load them".to_owned(),
+            RowWrites::Insert(why) => format!("rows are inserted: {why}"),
+        }
+    }
+
+    /// A transaction that rows can be loaded in; none where they are to be inserted.
+    pub(crate) async fn begin_loading(&self, context: Context) -> Result<Option<Session>, Error> {
+        let loader = match &self.rows {
+            RowWrites::Load(loader) if !loader.is_refused() => loader,
+            RowWrites::Load(_) | RowWrites::Insert(_) => return Ok(None),
+        };
+        match self.database.begin_loading(loader, context).await {
+            Ok(session) => Ok(Some(session)),
+            Err(error @ Error::Unavailable { .. }) => Err(error),
+            // The other driver has got in with the same account: this one cannot, and will not be able to.
+            Err(error) => {
+                loader.refuse(&error);
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -91,28 +131,38 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     if options.get_database().is_none() {
         return Err(invalid(url, "it names no database: expected `mysql://user@host:port/database`".to_owned()));
     }
-    if let Some(password) = password(target).await? {
-        options = options.password(&password);
+    let password = password(target).await?;
+    if let Some(password) = &password {
+        options = options.password(password);
     }
     let options = options.statement_cache_capacity(STATEMENTS).disable_statement_logging();
-    let silence = u64::from(target.session_timeout_ms).div_ceil(1_000);
+    let silence = Duration::from_secs(u64::from(target.session_timeout_ms).div_ceil(1_000));
 
     let first = within_timeout(async {
         let mut connection = options.connect().await?;
         prepare_mysql_session(&mut connection, silence).await?;
-        let (packet,): (i64,) =
-            sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(&mut connection).await?;
+        let facts = sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED), CAST(@@local_infile AS SIGNED)");
+        let facts: (i64, i64) = facts.fetch_one(&mut connection).await?;
+        let (_, cipher): (String, String) =
+            sqlx::query_as("SHOW SESSION STATUS LIKE 'Ssl_cipher'").fetch_one(&mut connection).await?;
         connection.close().await?;
-        Ok(packet)
+        Ok((facts, cipher))
     });
-    let packet = first.await.map_err(|source| Error::statement(&context, source))?;
+    let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::statement(&context, source))?;
+    let rows = match (target.local_infile, local_infile == 1, cipher.is_empty()) {
+        (false, ..) => RowWrites::Insert("`target.local_infile` is off"),
+        (_, false, _) => RowWrites::Insert("the server has `local_infile` off"),
+        // The driver that loads is built without TLS: it would send in the clear what the other one does not.
+        (.., false) => RowWrites::Insert("the link to the server is encrypted"),
+        (true, true, true) => loader(url, password, silence),
+    };
     let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
     let pool = MySqlPoolOptions::new()
         .max_connections(target.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Before the server ends them.
-        .idle_timeout(Duration::from_secs(silence).div_f32(2.0))
+        .idle_timeout(silence.div_f32(2.0))
         // Whoever gives a connection back shows that it is sound, so that only a long silence makes it doubtful again.
         .test_before_acquire(false)
         .before_acquire(|connection, last| Box::pin(has_survived(connection, last.idle_for)))
@@ -125,17 +175,45 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         packet: packet_limit,
     };
     let database = Database::MySql(pool, limits);
-    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target) })
+    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target), rows })
 }
 
-/// `silence`: seconds after which the server ends a session that says nothing, open transaction or not. Its own default
-/// is eight hours, so that a worker that was frozen, or whose link is gone without a word, would keep its locks as long.
-async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: u64) -> Result<(), sqlx::Error> {
-    for statement in MYSQL_SESSION {
-        connection.execute(statement).await?;
+/// The same server, account and session for the driver that loads rows.
+fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
+    // Parameters are for the other driver: they are about TLS, or choose what the session chooses below.
+    let (server, parameters) = url.split_once('?').unwrap_or((url, ""));
+    if parameters.contains("socket=") {
+        return RowWrites::Insert("the link to the server is a socket");
     }
-    connection.execute(AssertSqlSafe(format!("SET SESSION wait_timeout = {silence}"))).await?;
+    let server = server.replacen("mariadb://", "mysql://", 1);
+    let Ok(options) = Opts::from_url(&server) else {
+        return RowWrites::Insert("the driver that loads them does not understand the URL");
+    };
+    let mut options = OptsBuilder::from_opts(options)
+        .init(mysql_session(silence))
+        .stmt_cache_size(STATEMENTS)
+        // Updates count the rows that they match, as with the other driver.
+        .client_found_rows(true)
+        // The way that the URL names, which may lead through a proxy, and never a short cut past it.
+        .prefer_socket(false);
+    if password.is_some() {
+        options = options.pass(password);
+    }
+    RowWrites::Load(Arc::new(Loader::new(options, silence)))
+}
+
+/// `silence`: time after which the server ends a session that says nothing, open transaction or not. Its own default
+/// is eight hours, so that a worker that was frozen, or whose link is gone without a word, would keep its locks as long.
+async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: Duration) -> Result<(), sqlx::Error> {
+    for statement in mysql_session(silence) {
+        connection.execute(AssertSqlSafe(statement)).await?;
+    }
     Ok(())
+}
+
+fn mysql_session(silence: Duration) -> Vec<String> {
+    let wait = format!("SET SESSION wait_timeout = {}", silence.as_secs());
+    MYSQL_SESSION.into_iter().map(str::to_owned).chain([wait]).collect()
 }
 
 /// Whether a connection from the pool still is one. The server may have ended it, but not many do within a second; what
@@ -177,7 +255,8 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
-    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target) })
+    let rows = RowWrites::Insert("a file has no link to load them over");
+    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), rows })
 }
 
 fn writers(target: &settings::Target) -> Arc<Semaphore> {

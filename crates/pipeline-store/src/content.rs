@@ -21,6 +21,7 @@ use crate::{
     database::{Context, Row, Session},
     digest::{self, Digest},
     fence,
+    load::Unwritten,
     plan::{length, not_in_ledger, provider_ids},
     rejects,
 };
@@ -136,11 +137,33 @@ impl Store {
     /// entry for each provider of the batch, in any order.
     pub async fn store_batch(&self, key: &BatchKey, changes: impl Into<Changes>) -> Result<Begin<StoredBatch>, Error> {
         // Digests and checks first: nothing is locked while they are computed.
-        let read = Read::sort(changes.into(), &key.service_id, rejects::row_limit(self.packet_limit));
+        let mut read = Read::sort(changes.into(), &key.service_id, rejects::row_limit(self.packet_limit));
 
         // Few at a time: writers that meet inside the server cost it up to half as much again for each row.
         let _turn = self.writers.acquire().await;
-        let mut session = self.database.begin(key.context("store batch")).await?;
+        if let Some(session) = self.begin_loading(key.context("store batch")).await? {
+            match self.store_in(session, key, &mut read).await {
+                Ok(stored) => return Ok(stored),
+                Err(Unwritten::Failed(error)) => return Err(error),
+                // That transaction is gone. Inserts succeed, or say which value is wrong.
+                Err(Unwritten::NotLoaded) => {}
+            }
+        }
+        let context = key.context("store batch");
+        let session = self.database.begin(context.clone()).await?;
+        self.store_in(session, key, &mut read).await.map_err(|unwritten| match unwritten {
+            Unwritten::Failed(error) => error,
+            Unwritten::NotLoaded => Error::broken(&context, "rows that were inserted count as not loaded"),
+        })
+    }
+
+    /// The whole transaction.
+    async fn store_in(
+        &self,
+        mut session: Session,
+        key: &BatchKey,
+        read: &mut Read,
+    ) -> Result<Begin<StoredBatch>, Unwritten> {
         if !fence::pass(&mut session, key.run_id, key.generation).await? {
             return Ok(Begin::Closed);
         }
@@ -162,8 +185,8 @@ impl Store {
         session: &mut Session,
         key: &BatchKey,
         batch: &Locked,
-        mut read: Read,
-    ) -> Result<StoredBatch, Error> {
+        read: &mut Read,
+    ) -> Result<StoredBatch, Unwritten> {
         rejects::record(session, self.packet_limit, key.run_id, Some(&key.service_id), &read.faults).await?;
         // Earlier transactions of the run may have rejected some of these providers too: a duplicate found after the
         // batch was cut, or a document that only the root stage saw.
@@ -179,8 +202,8 @@ impl Store {
         for id in read.rejected.iter().chain(&read.vanished) {
             stored.keep(open.get(id));
         }
-        let (unchanged, changed): (Vec<Content>, Vec<Content>) =
-            read.contents.into_iter().partition(|content| compare::is_unchanged(content, &open));
+        let (unchanged, changed): (Vec<&Content>, Vec<&Content>) =
+            read.contents.iter().partition(|content| compare::is_unchanged(content, &open));
         for content in &unchanged {
             stored.unchanged += 1;
             stored.keep(open.get(&content.provider_id));
@@ -193,7 +216,7 @@ impl Store {
 
         let numbers = content_numbers(key.generation, batch);
         compare::close_old(session, key, &changed, &open).await?;
-        let written = rows::insert(session, self.packet_limit, key, &changed, &numbers).await?;
+        let written = rows::write(session, self.packet_limit, key, &changed, &numbers).await?;
         stored.stored = length(changed.len());
         stored.bundles_written = written.bundles;
         stored.fields_written = written.fields;

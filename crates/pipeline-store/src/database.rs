@@ -1,7 +1,7 @@
 //! A thin layer over the two drivers: statements with `?` placeholders, borrowed values in, typed columns out.
 //!
-//! Its own and thin, because the driver's `Any` loses types, and because bulk loading may one day go through another
-//! client: everything above this module knows [`Session`], [`Value`] and [`Row`] only.
+//! Its own and thin, because the driver's `Any` loses types, and because rows are loaded through another driver than
+//! everything else is done with (`loader.rs`): what is above this module knows [`Session`], [`Value`] and [`Row`] only.
 //!
 //! Every session carries a [`Context`], so that an error says what was being done without each call repeating it.
 //!
@@ -9,8 +9,9 @@
 //! more. So every statement has a time, and a connection that did not answer in it is not used again. A commit that is
 //! given up may have happened; the caller reads the ledger, as after every lost answer.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use sqlx::{
     Arguments, AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, mysql::MySqlArguments, pool::PoolConnection,
     sqlite::SqliteArguments,
@@ -19,17 +20,26 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use pipeline_core::crash;
 
-use crate::{Error, connection::timed_out, dialect::Dialect};
+use crate::{
+    Error,
+    dialect::Dialect,
+    error::{DriverError, fault::is_loading_refused},
+};
 
+pub(crate) use loader::Loader;
 pub(crate) use row::{Row, Rows};
 pub(crate) use value::Value;
 
+mod loader;
 mod row;
 mod value;
 
 /// How long a writer waits for its turn at a SQLite file. Bounded, so that a task that begins a transaction while it
 /// holds another one gets an error and not a silence.
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of loaded rows that are given to the driver at once.
+const PIECE: usize = 64 * 1024;
 
 /// A pool of connections to one of the two kinds of database.
 #[derive(Clone, Debug)]
@@ -71,9 +81,19 @@ pub(crate) struct Session {
     packet_limit: usize,
 }
 
+/// Whether the server took loaded rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loaded {
+    /// All, as they are.
+    All,
+    /// Some not, or changed; the transaction is of no use any more.
+    NotAll,
+}
+
 enum Handle {
     MySql(PoolConnection<MySql>),
     MySqlTransaction(sqlx::Transaction<'static, MySql>),
+    Loading(loader::Transaction),
     Sqlite(PoolConnection<Sqlite>),
     // Fields are dropped in order: the roll-back is under way before the next writer gets its turn.
     SqliteTransaction(sqlx::Transaction<'static, Sqlite>, OwnedMutexGuard<()>),
@@ -81,12 +101,18 @@ enum Handle {
 
 /// Runs an expression on whichever connection a handle holds.
 macro_rules! on_connection {
-    ($handle:expr, mysql: $mysql:ident => $on_mysql:expr, sqlite: $sqlite:ident => $on_sqlite:expr) => {
+    (
+        $handle:expr,
+        mysql: $mysql:ident => $on_mysql:expr,
+        loading: $loading:ident => $on_loading:expr,
+        sqlite: $sqlite:ident => $on_sqlite:expr
+    ) => {
         match $handle {
-            Handle::MySql($mysql) => $on_mysql,
-            Handle::MySqlTransaction($mysql) => $on_mysql,
-            Handle::Sqlite($sqlite) => $on_sqlite,
-            Handle::SqliteTransaction($sqlite, _) => $on_sqlite,
+            Handle::MySql($mysql) => $on_mysql.map_err(DriverError::from),
+            Handle::MySqlTransaction($mysql) => $on_mysql.map_err(DriverError::from),
+            Handle::Loading($loading) => $on_loading.map_err(DriverError::from),
+            Handle::Sqlite($sqlite) => $on_sqlite.map_err(DriverError::from),
+            Handle::SqliteTransaction($sqlite, _) => $on_sqlite.map_err(DriverError::from),
         }
     };
 }
@@ -126,7 +152,17 @@ impl Database {
         self.wrap(handle, context)
     }
 
-    fn wrap(&self, handle: Result<Handle, sqlx::Error>, context: Context) -> Result<Session, Error> {
+    /// A transaction that writes, over a connection that rows can be loaded through.
+    pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, context: Context) -> Result<Session, Error> {
+        let begin = loader.begin();
+        let handle = match self {
+            Self::MySql(_, limits) => within(Some(limits.begin.saturating_add(limits.statement)), begin).await,
+            Self::Sqlite(..) => begin.await,
+        };
+        self.wrap(handle.map(Handle::Loading), context)
+    }
+
+    fn wrap(&self, handle: Result<Handle, impl Into<DriverError>>, context: Context) -> Result<Session, Error> {
         let (patience, packet_limit) = match self {
             Self::MySql(_, limits) => (Some(limits.statement), limits.packet),
             Self::Sqlite(..) => (None, usize::MAX),
@@ -170,7 +206,7 @@ impl Session {
     /// The dialect that this session speaks.
     pub(crate) fn dialect(&self) -> Dialect {
         match self.handle {
-            Handle::MySql(_) | Handle::MySqlTransaction(_) => Dialect::MySql,
+            Handle::MySql(_) | Handle::MySqlTransaction(_) | Handle::Loading(_) => Dialect::MySql,
             Handle::Sqlite(_) | Handle::SqliteTransaction(..) => Dialect::Sqlite,
         }
     }
@@ -182,17 +218,18 @@ impl Session {
         sql: impl Into<Cow<'static, str>>,
         values: &[Value<'_>],
     ) -> Result<u64, Error> {
-        let sql = AssertSqlSafe(sql.into());
-        let (patience, packet_limit) = (self.patience, self.packet_limit);
+        self.check_size(values)?;
+        let (sql, patience) = (sql.into(), self.patience);
         let result = on_connection!(&mut self.handle,
-            mysql: connection => match mysql_arguments(values, packet_limit) {
-                Ok(arguments) => within(patience, sqlx::query_with(sql, arguments).execute(&mut **connection))
+            mysql: connection => match mysql_arguments(values) {
+                Ok(arguments) => within(patience, sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut **connection))
                     .await
                     .map(|done| done.rows_affected()),
                 Err(source) => Err(source),
             },
+            loading: transaction => within(patience, transaction.execute(&sql, values)).await,
             sqlite: connection => match sqlite_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
+                Ok(arguments) => sqlx::query_with(AssertSqlSafe(sql), arguments)
                     .execute(&mut **connection).await
                     .map(|done| done.rows_affected()),
                 Err(source) => Err(source),
@@ -215,11 +252,12 @@ impl Session {
 
     /// Runs statements without parameters, as text. For definitions, which cannot be prepared everywhere.
     pub(crate) async fn execute_text(&mut self, sql: &str) -> Result<(), Error> {
-        let sql = AssertSqlSafe(sql.to_owned());
+        let text = AssertSqlSafe(sql.to_owned());
         let patience = self.patience;
         let result = on_connection!(&mut self.handle,
-            mysql: connection => within(patience, sqlx::raw_sql(sql).execute(&mut **connection)).await.map(drop),
-            sqlite: connection => sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
+            mysql: connection => within(patience, sqlx::raw_sql(text).execute(&mut **connection)).await.map(drop),
+            loading: transaction => within(patience, transaction.execute_text(sql)).await,
+            sqlite: connection => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop)
         );
         result.map_err(|source| Error::statement(&self.context, source))
     }
@@ -230,17 +268,22 @@ impl Session {
         sql: impl Into<Cow<'static, str>>,
         values: &[Value<'_>],
     ) -> Result<Rows<'_>, Error> {
-        let sql = AssertSqlSafe(sql.into());
-        let (patience, packet_limit) = (self.patience, self.packet_limit);
+        self.check_size(values)?;
+        let (sql, patience) = (sql.into(), self.patience);
         let rows = on_connection!(&mut self.handle,
-            mysql: connection => match mysql_arguments(values, packet_limit) {
-                Ok(arguments) => within(patience, sqlx::query_with(sql, arguments).fetch_all(&mut **connection))
-                    .await
-                    .map(|rows| rows.into_iter().map(row::Inner::MySql).collect()),
+            mysql: connection => match mysql_arguments(values) {
+                Ok(arguments) => {
+                    within(patience, sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut **connection))
+                        .await
+                        .map(|rows| rows.into_iter().map(row::Inner::MySql).collect())
+                }
                 Err(source) => Err(source),
             },
+            loading: transaction => within(patience, transaction.fetch_all(&sql, values))
+                .await
+                .map(|rows| rows.into_iter().map(row::Inner::Loading).collect()),
             sqlite: connection => match sqlite_arguments(values) {
-                Ok(arguments) => sqlx::query_with(sql, arguments)
+                Ok(arguments) => sqlx::query_with(AssertSqlSafe(sql), arguments)
                     .fetch_all(&mut **connection).await
                     .map(|rows| rows.into_iter().map(row::Inner::Sqlite).collect()),
                 Err(source) => Err(source),
@@ -272,14 +315,48 @@ impl Session {
         rows.into_iter().next().ok_or_else(|| Error::statement(context, sqlx::Error::RowNotFound))
     }
 
+    /// Whether rows can be loaded over this session.
+    pub(crate) fn can_load(&self) -> bool {
+        matches!(self.handle, Handle::Loading(_))
+    }
+
+    /// Loads rows that are given as text, by a `LOAD DATA LOCAL` statement. It must take all of them as they are: the
+    /// server warns of values that it changed and of rows that it left out, where it would refuse an insert.
+    pub(crate) async fn load(&mut self, sql: &str, text: Bytes, rows: u64) -> Result<Loaded, Error> {
+        let Handle::Loading(transaction) = &mut self.handle else {
+            return Err(Error::broken(&self.context, "rows were to be loaded over a connection that cannot"));
+        };
+        // No piece of them is larger than a packet may be, and no larger than is copied at once with profit.
+        let piece = PIECE.min(self.packet_limit).max(1);
+        match within(self.patience, transaction.load(sql, text, piece)).await {
+            Ok(taken) => Ok(if taken == (loader::Taken { rows, warnings: 0 }) { Loaded::All } else { Loaded::NotAll }),
+            Err(source) if is_loading_refused(&source) => {
+                transaction.refused(&source);
+                Ok(Loaded::NotAll)
+            }
+            Err(source) => Err(Error::statement(&self.context, source)),
+        }
+    }
+
+    /// Values that together are larger than the server accepts are refused before they are sent.
+    fn check_size(&self, values: &[Value<'_>]) -> Result<(), Error> {
+        check_size(values, self.packet_limit)
+            .map_err(|source| Error::statement(&self.context, sqlx::Error::Encode(Box::new(source))))
+    }
+
     /// Commits a transaction; nothing else has been done for a session without one.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         crash::point("before-commit", self.context.operation);
         let result = match self.handle {
             Handle::MySql(_) | Handle::Sqlite(_) => Ok(()),
-            Handle::MySqlTransaction(transaction) => within(self.patience, transaction.commit()).await,
+            Handle::MySqlTransaction(transaction) => {
+                within(self.patience, transaction.commit()).await.map_err(DriverError::from)
+            }
+            Handle::Loading(transaction) => {
+                within(self.patience, transaction.commit()).await.map_err(DriverError::from)
+            }
             Handle::SqliteTransaction(transaction, turn) => {
-                let result = transaction.commit().await;
+                let result = transaction.commit().await.map_err(DriverError::from);
                 drop(turn);
                 result
             }
@@ -295,35 +372,40 @@ impl std::fmt::Debug for Session {
 }
 
 /// Waits for an answer no longer than `patience`; [`None`] is without a bound.
-async fn within<T>(
+async fn within<T, E: From<io::Error>>(
     patience: Option<Duration>,
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let Some(patience) = patience else {
         return answer.await;
     };
     match tokio::time::timeout(patience, answer).await {
         Ok(result) => result,
-        Err(_) => Err(timed_out()),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 
 /// Values that together are larger than the server accepts.
 #[derive(Debug, thiserror::Error)]
 #[error("the values have {bytes} bytes, and the server accepts {limit} (`max_allowed_packet`)")]
-struct TooLarge {
+pub(crate) struct TooLarge {
     bytes: usize,
     limit: usize,
 }
 
-pub(crate) fn mysql_arguments(values: &[Value<'_>], limit: usize) -> Result<MySqlArguments, sqlx::Error> {
+pub(crate) fn check_size(values: &[Value<'_>], limit: usize) -> Result<(), TooLarge> {
+    let bytes = size(values);
+    if bytes > limit { Err(TooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+fn size(values: &[Value<'_>]) -> usize {
     // Each has its type, and a bit that says whether it is null.
-    let bytes = values.iter().map(|value| value.size().saturating_add(3)).sum();
-    if bytes > limit {
-        return Err(sqlx::Error::Encode(Box::new(TooLarge { bytes, limit })));
-    }
+    values.iter().map(|value| value.size().saturating_add(3)).sum()
+}
+
+fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
     let mut arguments = MySqlArguments::default();
-    arguments.reserve(values.len(), bytes);
+    arguments.reserve(values.len(), size(values));
     for value in values {
         match value {
             Value::Int(value) => arguments.add(*value),

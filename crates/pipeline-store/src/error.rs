@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use pipeline_core::disposition::{Classify, Disposition};
 
+pub use driver::DriverError;
 pub use pages::ERRORS;
 
+mod driver;
 pub(crate) mod fault;
 mod pages;
 #[cfg(test)]
@@ -26,7 +28,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// Other transactions were in the way: a deadlock, a lock that was waited for too long, a busy file.
     #[error("could not {operation} `{subject}`: another transaction was in the way")]
@@ -37,7 +39,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The answer to a commit was lost. It may have happened or not; the ledger knows.
     #[error("could not learn whether `{subject}` was committed ({operation})")]
@@ -48,7 +50,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// A value does not fit its column.
     #[error("cannot {operation} `{subject}`: the database refuses a value")]
@@ -59,7 +61,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The database account lacks a privilege, or is refused altogether.
     #[error("could not {operation} `{subject}`: the database account is not allowed to")]
@@ -70,7 +72,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The database answered something that this program does not understand, or the reverse.
     #[error("cannot {operation} `{subject}`: the database and this program disagree")]
@@ -81,7 +83,7 @@ pub enum Error {
         subject: String,
         /// What the driver said.
         #[source]
-        source: sqlx::Error,
+        source: DriverError,
     },
     /// The target's URL is not one that a store can be made from.
     #[error("cannot use `{url}` as target: {reason}")]

@@ -6,6 +6,8 @@
 //! without waiting for the execution's packet to be acknowledged, and the two small writes meet Nagle's algorithm and
 //! the server's delayed acknowledgement, 40 ms each time.
 
+use std::borrow::Cow;
+
 use crate::{
     Error,
     database::{Session, Value},
@@ -20,7 +22,7 @@ const BYTES: usize = 4 * 1024 * 1024;
 
 /// Collects rows of `N` columns and inserts them.
 pub(crate) struct Insert<'v, const N: usize> {
-    into: &'static str,
+    into: Cow<'static, str>,
     values: Vec<Value<'v>>,
     bytes: usize,
     max_rows: usize,
@@ -30,9 +32,9 @@ pub(crate) struct Insert<'v, const N: usize> {
 
 impl<'v, const N: usize> Insert<'v, N> {
     /// `into` is the statement up to its rows: `INSERT INTO t (a, b)`.
-    pub(crate) fn new(session: &Session, packet_limit: usize, into: &'static str) -> Self {
+    pub(crate) fn new(session: &Session, packet_limit: usize, into: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            into,
+            into: into.into(),
             values: Vec::new(),
             bytes: 0,
             max_rows: ROWS.min(largest_power_of_two(session.dialect().max_placeholders().checked_div(N).unwrap_or(1))),

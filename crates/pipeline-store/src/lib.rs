@@ -22,7 +22,8 @@
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
 //! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
-//! | `database`, `dialect`, `insert` | the thin layer over the drivers; everything in which dialects differ |
+//! | `database`, `dialect` | the thin layer over the drivers; everything in which dialects differ |
+//! | `load`, `insert` | many rows: as text where the server takes text, else in few statements |
 
 mod activation;
 mod audit;
@@ -41,6 +42,7 @@ mod fence;
 mod held;
 mod insert;
 mod invariants;
+mod load;
 mod migration;
 mod plan;
 mod progress;
@@ -61,9 +63,10 @@ pub use content::{BatchKey, BatchState, StoredBatch};
 pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
-pub use error::{ERRORS, Error};
+pub use error::{DriverError, ERRORS, Error};
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
+pub use load::TEXT as BYTES_PER_LOAD;
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};
 pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};

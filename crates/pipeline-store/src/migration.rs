@@ -144,7 +144,7 @@ async fn lock(session: &mut Session) -> Result<bool, Error> {
         _ => Err(Error::Contended {
             operation: session.context().operation,
             subject: session.context().subject.clone(),
-            source: sqlx::Error::PoolTimedOut,
+            source: sqlx::Error::PoolTimedOut.into(),
         }),
     }
 }

@@ -8,9 +8,9 @@
 /// One test for each database from one async function that takes a `&Target`.
 macro_rules! on_both {
     ($($(#[$doc:meta])* async fn $name:ident($target:ident: &Target) $body:block)*) => {
-        mod claims {
+        pub(crate) mod claims {
             use super::*;
-            $($(#[$doc])* pub(super) async fn $name($target: &Target) $body)*
+            $($(#[$doc])* pub(crate) async fn $name($target: &Target) $body)*
         }
         mod sqlite {
             use super::*;
@@ -47,6 +47,8 @@ mod etags;
 mod exactness;
 #[path = "contract/invariants.rs"]
 mod invariants;
+#[path = "contract/loading.rs"]
+mod loading;
 #[path = "contract/prune.rs"]
 mod prune;
 #[path = "contract/readback.rs"]

@@ -113,7 +113,7 @@ pub(super) fn is_unchanged(content: &Content, open: &HashMap<ProviderId, Open>) 
 pub(super) async fn remember_etags(
     session: &mut Session,
     key: &BatchKey,
-    unchanged: &[Content],
+    unchanged: &[&Content],
     open: &HashMap<ProviderId, Open>,
 ) -> Result<(), Error> {
     for content in unchanged {
@@ -133,7 +133,7 @@ pub(super) async fn remember_etags(
 pub(super) async fn close_old(
     session: &mut Session,
     key: &BatchKey,
-    changed: &[Content],
+    changed: &[&Content],
     open: &HashMap<ProviderId, Open>,
 ) -> Result<(), Error> {
     let mut replaced = Vec::with_capacity(changed.len());

@@ -12,11 +12,12 @@ use crate::{
     Error,
     database::{Session, Value},
     insert::Insert,
+    load::{Load, Unwritten},
     plan::length,
     versions::OPEN,
 };
 
-/// Rows that were inserted.
+/// Rows that were written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) bundles: i64,
@@ -32,24 +33,52 @@ pub(super) struct TooLarge<'b> {
     limit: usize,
 }
 
-/// Inserts the contents, and the rows that point to them.
-pub(super) async fn insert(
+/// Collects the rows of one table of content and writes them: loaded where the session can load, else inserted.
+enum Writer<'v, const N: usize> {
+    Load(Load),
+    Insert(Insert<'v, N>),
+}
+
+impl<'v, const N: usize> Writer<'v, N> {
+    fn new(session: &Session, packet_limit: usize, table: &'static str, columns: &'static str) -> Self {
+        if session.can_load() {
+            Self::Load(Load::new(table, columns))
+        } else {
+            Self::Insert(Insert::new(session, packet_limit, format!("INSERT INTO {table} ({columns})")))
+        }
+    }
+
+    async fn row(&mut self, session: &mut Session, row: [Value<'v>; N]) -> Result<(), Unwritten> {
+        match self {
+            Self::Load(load) => load.row(session, &row).await,
+            Self::Insert(insert) => Ok(insert.row(session, row).await?),
+        }
+    }
+
+    async fn finish(self, session: &mut Session) -> Result<i64, Unwritten> {
+        let rows = match self {
+            Self::Load(load) => load.finish(session).await?,
+            Self::Insert(insert) => insert.finish(session).await?,
+        };
+        Ok(i64::try_from(rows).unwrap_or(i64::MAX))
+    }
+}
+
+/// Writes the contents, and the rows that point to them.
+pub(super) async fn write(
     session: &mut Session,
     packet_limit: usize,
     key: &BatchKey,
-    contents: &[Content],
+    contents: &[&Content],
     numbers: &HashMap<&ProviderId, i64>,
-) -> Result<Written, Error> {
-    let mut bundles = Insert::new(
+) -> Result<Written, Unwritten> {
+    let mut bundles =
+        Writer::new(session, packet_limit, "bundle", "content_id, ordinal, bundle_id, name, attributes, source_cas");
+    let mut fields = Writer::new(
         session,
         packet_limit,
-        "INSERT INTO bundle (content_id, ordinal, bundle_id, name, attributes, source_cas)",
-    );
-    let mut fields = Insert::new(
-        session,
-        packet_limit,
-        "INSERT INTO subscription_field (content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, \
-         required, position, attributes)",
+        "subscription_field",
+        "content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, required, position, attributes",
     );
     let mut pointers = Insert::new(
         session,
@@ -80,10 +109,7 @@ pub(super) async fn insert(
         ];
         pointers.row(session, row).await?;
     }
-    let written = Written {
-        bundles: i64::try_from(bundles.finish(session).await?).unwrap_or(i64::MAX),
-        fields: i64::try_from(fields.finish(session).await?).unwrap_or(i64::MAX),
-    };
+    let written = Written { bundles: bundles.finish(session).await?, fields: fields.finish(session).await? };
     pointers.finish(session).await?;
     Ok(written)
 }

@@ -2,10 +2,11 @@
 //!
 //! Columns are read without the driver's type check: it takes text with a binary collation for bytes.
 
+use mysql_async::{FromValueError, prelude::FromValue};
 use sqlx::{Decode, MySql, Row as _, Sqlite, mysql::MySqlRow, sqlite::SqliteRow};
 
 use super::Context;
-use crate::Error;
+use crate::{DriverError, Error};
 
 /// One row.
 pub(crate) struct Row<'c> {
@@ -21,6 +22,7 @@ pub(crate) struct Rows<'c> {
 
 pub(super) enum Inner {
     MySql(MySqlRow),
+    Loading(mysql_async::Row),
     Sqlite(SqliteRow),
 }
 
@@ -71,11 +73,17 @@ impl Row<'_> {
 
     fn get<'r, T>(&'r self, column: &'static str) -> Result<T, Error>
     where
-        T: Decode<'r, MySql> + Decode<'r, Sqlite>,
+        T: Decode<'r, MySql> + Decode<'r, Sqlite> + FromValue,
     {
         let value = match &self.inner {
-            Inner::MySql(row) => row.try_get_unchecked(column),
-            Inner::Sqlite(row) => row.try_get_unchecked(column),
+            Inner::MySql(row) => row.try_get_unchecked(column).map_err(DriverError::from),
+            Inner::Sqlite(row) => row.try_get_unchecked(column).map_err(DriverError::from),
+            Inner::Loading(row) => match row.get_opt(column) {
+                Some(value) => value.map_err(|FromValueError(value)| {
+                    mysql_async::Error::from(mysql_async::DriverError::FromValue { value }).into()
+                }),
+                None => Err(sqlx::Error::ColumnNotFound(column.to_owned()).into()),
+            },
         };
         value.map_err(|source| Error::statement(self.context, source))
     }

@@ -2,7 +2,7 @@
 
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
 
-use super::Error;
+use super::{DriverError, Error};
 use crate::database::Context;
 
 /// The kinds of fault that a statement can meet.
@@ -17,7 +17,8 @@ pub(super) enum Fault {
 
 impl Error {
     /// The error of a statement that failed.
-    pub(crate) fn statement(context: &Context, source: sqlx::Error) -> Self {
+    pub(crate) fn statement(context: &Context, source: impl Into<DriverError>) -> Self {
+        let source = source.into();
         let operation = context.operation;
         let subject = context.subject.clone();
         match fault(&source) {
@@ -31,17 +32,17 @@ impl Error {
 
     /// The error of a commit that failed. When the database itself says no, the transaction is rolled back; when the
     /// line went dead instead of answering, nobody knows.
-    pub(crate) fn commit(context: &Context, source: sqlx::Error) -> Self {
-        match source {
-            sqlx::Error::Database(_) => Self::statement(context, source),
-            _ => Self::CommitUnknown { operation: context.operation, subject: context.subject.clone(), source },
+    pub(crate) fn commit(context: &Context, source: impl Into<DriverError>) -> Self {
+        match source.into() {
+            source if source.is_of_server() => Self::statement(context, source),
+            source => Self::CommitUnknown { operation: context.operation, subject: context.subject.clone(), source },
         }
     }
 
     /// The error of one who decided by what somebody else has changed since.
     pub(crate) fn overtaken(context: &Context) -> Self {
         let source = sqlx::Error::Protocol("the content was stored anew while its source was asked".to_owned());
-        Self::Contended { operation: context.operation, subject: context.subject.clone(), source }
+        Self::Contended { operation: context.operation, subject: context.subject.clone(), source: source.into() }
     }
 
     /// The error of a promise of the ledger that does not hold.
@@ -53,12 +54,54 @@ impl Error {
 /// Whether a statement failed because a unique key has the value already.
 pub(crate) fn is_duplicate(error: &Error) -> bool {
     match error {
-        Error::Disagreement { source: sqlx::Error::Database(source), .. } => source.is_unique_violation(),
+        Error::Disagreement { source: DriverError::Sqlx(sqlx::Error::Database(source)), .. } => {
+            source.is_unique_violation()
+        }
+        Error::Disagreement { source: DriverError::Loader(source), .. } => {
+            matches!(source.as_ref(), mysql_async::Error::Server(source) if DUPLICATES.contains(&source.code))
+        }
         _ => false,
     }
 }
 
-fn fault(error: &sqlx::Error) -> Fault {
+/// Whether the server, or what stands between, does not let rows be loaded: `local_infile` is off (MySQL before 8,
+/// MySQL, MariaDB), or a proxy passes the statement on and looks for a file itself.
+pub(crate) fn is_loading_refused(error: &mysql_async::Error) -> bool {
+    matches!(error, mysql_async::Error::Server(error) if [1148, 3948, 4166, 2].contains(&error.code))
+}
+
+impl DriverError {
+    /// Whether the database itself says no, and not the line to it.
+    fn is_of_server(&self) -> bool {
+        match self {
+            Self::Sqlx(error) => matches!(error, sqlx::Error::Database(_)),
+            Self::Loader(error) => matches!(error.as_ref(), mysql_async::Error::Server(_)),
+        }
+    }
+}
+
+fn fault(error: &DriverError) -> Fault {
+    match error {
+        DriverError::Sqlx(error) => sqlx_fault(error),
+        DriverError::Loader(error) => loader_fault(error),
+    }
+}
+
+fn loader_fault(error: &mysql_async::Error) -> Fault {
+    match error {
+        mysql_async::Error::Server(error) => mysql_fault(error.code, Some(&error.state)),
+        mysql_async::Error::Driver(
+            mysql_async::DriverError::FromValue { .. }
+            | mysql_async::DriverError::FromRow { .. }
+            | mysql_async::DriverError::StmtParamsMismatch { .. },
+        ) => Fault::Disagreement,
+        // What else the driver says of itself is about a connection that is of no more use; a new one may be.
+        mysql_async::Error::Io(_) | mysql_async::Error::Driver(_) => Fault::Unavailable,
+        mysql_async::Error::Url(_) | mysql_async::Error::Other(_) => Fault::Disagreement,
+    }
+}
+
+fn sqlx_fault(error: &sqlx::Error) -> Fault {
     match error {
         sqlx::Error::Database(error) => database_fault(error.as_ref()),
         // A protocol error in mid-stream means that the connection is of no more use; a new one may be.
@@ -87,6 +130,9 @@ fn database_fault(error: &(dyn DatabaseError + 'static)) -> Fault {
     Fault::Disagreement
 }
 
+/// A unique key has the value already.
+const DUPLICATES: [u16; 4] = [1022, 1062, 1169, 1586];
+
 /// Error numbers of MySQL and MariaDB; where both use a number, they mean the same. What is not listed is judged by
 /// the class of its SQLSTATE.
 pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
@@ -107,7 +153,7 @@ pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
         // Too long, out of range, wrong string, wrong value, truncated, null, bad UTF-8, packet too large, CHECK.
         1406 | 1264 | 1366 | 1292 | 1265 | 1048 | 1300 | 1153 | 3819 | 4025 => Fault::ValueRefused,
         // Duplicates: every key is guarded by the ledger, so a duplicate is a broken promise, not a bad value.
-        1022 | 1062 | 1169 | 1586 => Fault::Disagreement,
+        number if DUPLICATES.contains(&number) => Fault::Disagreement,
         _ => match sqlstate.and_then(|state| state.get(..2)) {
             Some("08") => Fault::Unavailable,
             Some("40") => Fault::Contended,

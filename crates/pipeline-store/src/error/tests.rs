@@ -6,7 +6,7 @@ use super::{
     ERRORS, Error,
     fault::{Fault, mysql_fault, sqlite_fault},
 };
-use crate::database::{Context, Value, mysql_arguments};
+use crate::database::{Context, Value, check_size};
 
 #[test]
 fn server_numbers_are_judged_before_sqlstates() {
@@ -46,9 +46,9 @@ fn a_commit_without_an_answer_is_unknown_and_uses_up_no_attempt() {
 fn values_larger_than_a_packet_are_refused_before_they_are_sent() {
     let text = "x".repeat(1_000);
     let values = [Value::Text(&text)];
-    assert!(mysql_arguments(&values, 2_000).is_ok());
-    let refused = mysql_arguments(&values, 1_000).err().unwrap();
-    let error = Error::statement(&Context::new("store batch", "r/s/0"), refused);
+    assert!(check_size(&values, 2_000).is_ok());
+    let refused = check_size(&values, 1_000).err().unwrap();
+    let error = Error::statement(&Context::new("store batch", "r/s/0"), sqlx::Error::Encode(Box::new(refused)));
     assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"));
 }
 

@@ -31,8 +31,11 @@ impl Target {
     }
 
     pub async fn mysql() -> Self {
-        let server = MariaDb::shared();
-        let database = tokio::task::spawn_blocking(|| server.fresh_database()).await.unwrap();
+        Self::mysql_on(MariaDb::shared()).await
+    }
+
+    pub async fn mysql_on(server: &MariaDb) -> Self {
+        let database = tokio::task::block_in_place(|| server.fresh_database());
         connect(&server.url(&database.name)).await.migrate().await.unwrap();
         let url = database.loader.url_with_password(&database.name);
         Self { store: connect(&url).await, url, kind: Kind::MySql }

@@ -162,7 +162,10 @@ async fn check_target(session: &Session, settings: &Settings) -> Check {
         Err(failure) => return Check::failed("target", &failure),
     };
     match store.check_migrated().await {
-        Ok(()) => Check::new("target", State::Ok, format!("{}: tables are up to date", store.describe())),
+        Ok(()) => {
+            let found = format!("{}: tables are up to date, {}", store.describe(), store.describe_row_writes());
+            Check::new("target", State::Ok, found)
+        }
         Err(error) => Check::failed("target", &session::store_failure(&error)),
     }
 }

@@ -18,11 +18,12 @@ const TESTKIT: &str = "testkit";
 const BENCH: &str = "bench";
 
 /// Libraries that only some crates may name.
-const GUARDED: [(&str, &[&str]); 4] = [
+const GUARDED: [(&str, &[&str]); 5] = [
     ("rdkafka", &[CORE, BENCH]),
     ("axum", &[CORE, "console"]),
     ("couchbase", &[SOURCE, TESTKIT]),
     ("sqlx", &[STORE, BENCH]),
+    ("mysql_async", &[STORE]),
 ];
 
 /// Checks this workspace.

@@ -100,6 +100,9 @@ pub struct CapacityArgs {
     /// Milliseconds to the database and back
     #[arg(long, value_name = "MS", default_value_t = 0.0, value_parser = amount, help_heading = AROUND)]
     pub database_rtt_ms: f64,
+    /// Rows are inserted: the server has `local_infile` off, or the link to it is encrypted
+    #[arg(long, help_heading = AROUND)]
+    pub inserts: bool,
     /// Processors of the database
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors(), help_heading = AROUND)]
     pub database_cores: u32,
@@ -114,7 +117,7 @@ pub struct CapacityArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors(), help_heading = AROUND)]
     pub worker_cores: u32,
     /// Connections of the database that Sluice may use
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(4..=100_000),
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(5..=100_000),
         help_heading = AROUND)]
     pub connections: u32,
     /// Generations that `sluice prune --keep` leaves
@@ -234,6 +237,7 @@ impl From<&CapacityArgs> for Question {
                 source_latency: args.source_latency_ms / 1_000.0,
                 source_calls: args.source_calls.map_or(0.0, f64::from),
                 round_trip: args.database_rtt_ms / 1_000.0,
+                inserts: args.inserts,
                 database_cores: f64::from(args.database_cores),
                 database_disk: f64::from(args.database_disk_mb) * 1e6,
                 stage_cores: args.stage_cores.map_or(0.0, f64::from),

@@ -43,7 +43,7 @@ pub fn about(limit: Limit) -> Advice {
         ),
         Limit::RoundTrips => (
             "the way to the database and back",
-            "A batch is a transaction of some hundred statements, one after the other, and each has to travel.",
+            "A batch is a transaction of many statements, one after the other, and each has to travel.",
             "Run the stages near the database; else more writers (`target.max_writers`) and connections.",
         ),
         Limit::LargestService => (

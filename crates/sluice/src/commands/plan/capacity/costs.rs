@@ -26,6 +26,8 @@ pub const FIELD_DOCUMENT: f64 = 92.0;
 
 /// Rows of one statement and ids of one query at most; they are the store's (`pipeline-store/src/insert.rs`).
 pub const ROWS_PER_STATEMENT: f64 = 64.0;
+/// Bytes of one load, about (`pipeline-store/src/load.rs`).
+pub const BYTES_PER_LOAD: f64 = 262_144.0;
 /// See [`ROWS_PER_STATEMENT`].
 pub const IDS_PER_QUERY: f64 = 256.0;
 /// Documents of one page of Couchbase, `source.couchbase.page_size` by default.
@@ -53,6 +55,10 @@ pub struct Costs {
     pub stages_row: f64,
     /// The part of it that a row costs even when nothing is written.
     pub reading_row: f64,
+    /// What the database needs more for a row that is inserted, and not loaded.
+    pub database_insert: f64,
+    /// What the stages need more for it.
+    pub stages_insert: f64,
     /// Share of the processors that a run makes use of.
     pub utilisation: f64,
     /// What a run takes besides its rows.
@@ -151,6 +157,8 @@ impl Costs {
         Ok(Self {
             database_row,
             stages_row,
+            database_insert: 0.57e-6,
+            stages_insert: 0.52e-6,
             reading_row: reading.min(stages_row),
             utilisation,
             start,
@@ -178,6 +186,7 @@ impl Costs {
     /// Every constant with its origin.
     pub fn table(&self) -> Vec<Constant> {
         const LOAD: &str = "benchmark `load`, size M";
+        const INSERT: &str = "more than a row that is loaded: benchmark `load`, size M, once with `target.local_infile` off (decision 010)";
         const MEMORY: &str = "benchmark `memory`, size M";
         const DISK: &str = "`information_schema` after a first run of size M, MariaDB 10.11, data and indexes";
         const LEDGER: &str = "growth of `sync_batch` by runs over 1,000,000 providers in 1 service and 10,000 in 40";
@@ -193,6 +202,8 @@ impl Costs {
                 "µs",
                 "benchmark `again`, size M: its second run, with what the database looks up",
             ),
+            row("database_cpu_per_insert", us(self.database_insert), "µs", INSERT),
+            row("stages_cpu_per_insert", us(self.stages_insert), "µs", INSERT),
             row(
                 "utilisation",
                 self.utilisation,

@@ -8,7 +8,7 @@
 //! next one, where only what changed is.
 
 use super::{
-    costs::{Costs, DOCUMENTS_PER_PAGE, IDS_PER_QUERY, ROWS_PER_STATEMENT},
+    costs::{BYTES_PER_LOAD, Costs, DOCUMENTS_PER_PAGE, IDS_PER_QUERY, ROWS_PER_STATEMENT},
     model::{Bound, Data, Deployment, Limit, Run, Surroundings},
 };
 
@@ -54,13 +54,23 @@ impl Load<'_> {
 
     /// Processor seconds of the database for rows.
     pub fn database_seconds(&self) -> f64 {
-        self.written_rows() * self.costs.database_row * self.weight()
+        self.written_rows() * self.database_row() * self.weight()
+    }
+
+    /// Processor seconds of the database for a row.
+    fn database_row(&self) -> f64 {
+        self.costs.database_row + if self.around.inserts { self.costs.database_insert } else { 0.0 }
+    }
+
+    /// Processor seconds of all stages for a row that is read and written.
+    fn stages_row(&self) -> f64 {
+        self.costs.stages_row + if self.around.inserts { self.costs.stages_insert } else { 0.0 }
     }
 
     /// Processor seconds of all stages.
     pub fn stage_seconds(&self) -> f64 {
         let reading = self.data.rows() * self.costs.reading_row;
-        let writing = self.written_rows() * (self.costs.stages_row - self.costs.reading_row);
+        let writing = self.written_rows() * (self.stages_row() - self.costs.reading_row);
         (reading + writing) * self.weight()
     }
 
@@ -77,18 +87,27 @@ impl Load<'_> {
         let lists = |ids: f64| (ids / IDS_PER_QUERY).ceil();
         // Rows that do not fill a statement go by smaller ones, two on average.
         let inserts = |rows: f64| if rows > 0.0 { (rows / ROWS_PER_STATEMENT).ceil() + 2.0 } else { 0.0 };
+        // The server asks for the rows, and answers when it has them. As text they are smaller than their documents.
+        let loads = |rows: f64, document: f64| 2.0 * (rows * document * self.weight() / BYTES_PER_LOAD).ceil();
+        let content =
+            |rows: f64, document: f64| if self.around.inserts { inserts(rows) } else { loads(rows, document) };
         let bundles = written * self.data.bundles_per_provider;
         let closed = if self.changed < 1.0 { 2.0 * lists(written) } else { 0.0 };
-        // Begin, fence, service, batch; counts, commit, and the connection tried.
-        let frame = 7.0;
-        let rows = inserts(written) + inserts(bundles) + inserts(bundles * self.data.fields_per_bundle);
-        frame + 2.0 * lists(providers) + closed + rows
+        // Begin, fence, service, batch; counts and commit.
+        let frame = 6.0;
+        let fields = content(bundles * self.data.fields_per_bundle, self.costs.field_document);
+        frame
+            + 2.0 * lists(providers)
+            + closed
+            + inserts(written)
+            + content(bundles, self.costs.bundle_document)
+            + fields
     }
 
     /// Seconds that a batch holds a writer's turn: its statements travel, and one processor of the database works.
     pub fn store_seconds(&self) -> f64 {
         let rows = self.written_rows() / self.batches();
-        self.statements_to_store() * self.around.round_trip + rows * self.costs.database_row * self.weight()
+        self.statements_to_store() * self.around.round_trip + rows * self.database_row() * self.weight()
     }
 
     /// Calls to the source for a batch, one after the other.

@@ -32,6 +32,8 @@ pub struct Surroundings {
     pub source_calls: f64,
     /// Seconds to the database and back.
     pub round_trip: f64,
+    /// Rows are inserted, and not loaded.
+    pub inserts: bool,
     /// Processors of the database.
     pub database_cores: f64,
     /// Processors of all stages together; 0 when they share those of the database.

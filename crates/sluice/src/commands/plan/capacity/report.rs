@@ -145,6 +145,11 @@ fn recommendations(costs: &Costs, question: &Question, deployment: &Deployment, 
         *deployment;
     let batches = whole(data.batches(f64::from(batch_size)));
     let processes = sizing::processes(deployment);
+    let connections = if around.inserts {
+        format!("{processes} processes with so many each")
+    } else {
+        format!("{processes} processes with so many each, and those that load")
+    };
     let mut all = vec![
         count("partitions", sizing::partitions(deployment), "three for each worker, so that they divide evenly"),
         count("workers.stage-root", 1_u32, "one message for each run"),
@@ -154,8 +159,8 @@ fn recommendations(costs: &Costs, question: &Question, deployment: &Deployment, 
         count("stage.batch_size", batch_size, &format!("{} batches, about 6,000 rows in each", grouped(batches))),
         count("stage.in_flight", in_flight, &reason_for_in_flight(in_flight)),
         count("target.max_writers", max_writers, "of each worker; more help where the database is far"),
-        count("target.max_connections", max_connections, "of each process: its writers, and a few that read"),
-        count("connections", processes * max_connections, &format!("{processes} processes with so many each")),
+        count("target.max_connections", max_connections, "of each process; those that load come on top"),
+        count("connections", sizing::connections(deployment, around), &connections),
     ];
     if around.couchbase {
         let rate = full.source_calls / full.seconds / f64::from(bundles) * 1.2;

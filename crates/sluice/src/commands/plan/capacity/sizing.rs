@@ -81,7 +81,8 @@ pub fn deployment(costs: &Costs, data: &Data, around: &Surroundings, bounds: &Bo
     // Counting is left out: more of it is no reason for fewer workers.
     let speed = |deployment: &Deployment| load.stream(deployment).seconds;
     let next_speed = |deployment: &Deployment| next.stream(deployment).seconds;
-    let most = bounds.connections.saturating_sub(OTHERS).clamp(1, MAX_WORKERS);
+    let of_each = if around.inserts { 1 } else { 2 };
+    let most = (bounds.connections.saturating_sub(OTHERS) / of_each).clamp(1, MAX_WORKERS);
     let fastest = |speed: &dyn Fn(&Deployment) -> f64| {
         (1..=most).map(|workers| speed(&candidate(workers))).fold(f64::INFINITY, f64::min)
     };
@@ -108,20 +109,31 @@ fn candidate(load: &Load<'_>, bounds: &Bounds, chosen: &Chosen, workers: u32, pa
     // Planning writes one row where the bundles stage writes a hundred, and a confirmation costs four statements.
     let others = workers.div_ceil(WORKERS_PER_OTHER);
     let processes = |others: u32| workers.saturating_add(others).saturating_add(others).saturating_add(1);
-    let others = if processes(others) > bounds.connections { 1 } else { others };
-    let share = bounds.connections.checked_div(processes(others)).unwrap_or(1).max(1);
+    // Where rows are loaded, each writer of a worker has a connection besides those of its process.
+    let loading = if load.around.inserts { 0 } else { workers };
+    let least = |others: u32| processes(others).saturating_add(loading);
+    let others = if least(others) > bounds.connections { 1 } else { others };
+    let of_processes = bounds.connections.saturating_sub(loading);
+    let share = of_processes.checked_div(processes(others)).unwrap_or(1).max(1);
     // What the pace takes, with room for writers that meet; but no more than the processors have a use for.
     let needed = load.data.batches(load.batch) * load.store_seconds() / pace * WRITERS_PER_CORE;
     let together = useful_writers(load).min(needed.max(DEFAULT_WRITERS));
     let writers = chosen.max_writers.unwrap_or_else(|| whole(together / f64::from(workers)).min(MAX_IN_FLIGHT));
-    let max_connections = DEFAULT_CONNECTIONS.max(writers.saturating_add(2)).min(share).min(1_000);
+    let (max_connections, room) = if load.around.inserts {
+        let connections = DEFAULT_CONNECTIONS.max(writers.saturating_add(2)).min(share).min(1_000);
+        (connections, connections.saturating_sub(1))
+    } else {
+        let connections = DEFAULT_CONNECTIONS.min(share);
+        let left = bounds.connections.saturating_sub(processes(others).saturating_mul(connections));
+        (connections, left.checked_div(workers).unwrap_or(1))
+    };
     Deployment {
         batch_size: whole(load.batch),
         providers: others,
         bundles: workers,
         activators: others,
         in_flight: chosen.in_flight.unwrap_or(MAX_IN_FLIGHT),
-        max_writers: writers.min(max_connections.saturating_sub(1).max(1)),
+        max_writers: writers.min(room.max(1)),
         max_connections,
         concurrent_reads: MAX_IN_FLIGHT,
     }
@@ -152,6 +164,12 @@ pub fn useful_writers(load: &Load<'_>) -> f64 {
 pub fn partitions(deployment: &Deployment) -> u32 {
     let workers = deployment.bundles.max(deployment.providers).max(deployment.activators);
     workers.saturating_mul(3).div_ceil(PARTITIONS).max(1).saturating_mul(PARTITIONS)
+}
+
+/// Connections of all stages.
+pub fn connections(deployment: &Deployment, around: &Surroundings) -> u32 {
+    let loading = if around.inserts { 0 } else { deployment.bundles.saturating_mul(deployment.max_writers) };
+    processes(deployment).saturating_mul(deployment.max_connections).saturating_add(loading)
 }
 
 /// Processes of all stages.

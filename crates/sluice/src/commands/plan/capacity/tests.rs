@@ -86,8 +86,8 @@ prop_compose! {
     fn questions()(
         services in 1_u64..5_000, per_service in 1_u64..5_000, bundles in 0_u32..60, fields in 0_u32..20,
         largest in 0_u32..=100, couchbase: bool, latency in 0_u32..300, calls in prop::option::of(1_u32..500),
-        rtt in 0_u32..50, cores in 1_u32..128, stage_cores in prop::option::of(1_u32..256),
-        worker_cores in 1_u32..16, connections in 4_u32..400, changed in 0_u32..=100,
+        rtt in 0_u32..50, inserts: bool, cores in 1_u32..128, stage_cores in prop::option::of(1_u32..256),
+        worker_cores in 1_u32..16, connections in 5_u32..400, changed in 0_u32..=100,
     ) -> CapacityArgs {
         let mut args = Line::try_parse_from(["capacity"]).unwrap().args;
         (args.services, args.providers) = (services, services * per_service);
@@ -97,6 +97,7 @@ prop_compose! {
         args.source_latency_ms = f64::from(latency);
         args.source_calls = calls.filter(|_| couchbase);
         args.database_rtt_ms = f64::from(rtt) / 10.0;
+        args.inserts = inserts;
         (args.database_cores, args.stage_cores, args.worker_cores) = (cores, stage_cores, worker_cores);
         (args.connections, args.changed) = (connections, f64::from(changed));
         args
@@ -114,7 +115,8 @@ proptest! {
     fn the_connections_never_exceed_the_bound(args in questions()) {
         let report = answered(&args);
         prop_assert!(value(&report, "connections") <= u64::from(args.connections));
-        prop_assert!(value(&report, "target.max_writers") <= value(&report, "target.max_connections"));
+        let (writers, connections) = (value(&report, "target.max_writers"), value(&report, "target.max_connections"));
+        prop_assert!(!args.inserts || writers <= connections, "writers that insert share the connections");
     }
 
     #[test]
@@ -190,7 +192,7 @@ fn each_limit_is_found_where_it_is() {
         ("--stage-cores 16 --database-disk-mb 50", Limit::DatabaseDisk),
         ("--stage-cores 1 --database-cores 8", Limit::StageProcessors),
         ("--source-latency-ms 2000 --workers 1", Limit::Source),
-        ("--database-rtt-ms 50 --connections 4", Limit::RoundTrips),
+        ("--database-rtt-ms 50 --connections 5", Limit::RoundTrips),
         ("--providers 1000000 --largest-service 100 --bundles 0 --database-rtt-ms 5", Limit::LargestService),
         ("--source couchbase --source-latency-ms 50 --providers 100000 --database-cores 64", Limit::Unreachable),
     ] {
@@ -247,6 +249,7 @@ fn what_the_model_takes_from_the_store_and_the_settings_is_what_they_have() {
     assert_eq!(sizing::DEFAULT_READS, settings.source.couchbase.concurrent_reads);
     assert_eq!(costs::DOCUMENTS_PER_PAGE, f64::from(settings.source.couchbase.page_size));
     assert_eq!(costs::ROWS_PER_STATEMENT, pipeline_store::ROWS_PER_STATEMENT as f64);
+    assert_eq!(costs::BYTES_PER_LOAD, pipeline_store::BYTES_PER_LOAD as f64);
     assert_eq!(costs::IDS_PER_QUERY, pipeline_store::IDS_PER_QUERY as f64);
 }
 
