@@ -5,6 +5,7 @@
 //! | [`consumer`] | a consumer that hands each partition out as a queue of its own, and asks before it lets one go |
 //! | [`reader`] | messages at known places, without joining a group |
 //! | [`producer`] | a producer whose every send is acknowledged by all in-sync replicas |
+//! | `partitioner` | which partition a key belongs to; deals the batches of a service out evenly |
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
 //! | [`admin`] | topics: create the missing ones, report what is there |
 //!
@@ -18,6 +19,7 @@ pub mod producer;
 pub mod reader;
 
 mod error;
+mod partitioner;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use secrecy::ExposeSecret;

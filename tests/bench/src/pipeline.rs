@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testkit::{
+    http,
     mariadb::Database,
     process::{Launch, Process, Signal},
     wait,
 };
 
 use crate::{
-    servers::{Servers, drop_database},
+    servers::{PARTITIONS, Servers, drop_database},
     usage::{self, Named, Spent},
 };
 
@@ -63,7 +64,8 @@ impl Plan {
 // === impl Pipeline ===
 
 impl Pipeline {
-    /// Starts the stages of a plan on an empty target and waits until they are ready.
+    /// Starts the stages of a plan on an empty target and waits until they are ready and have their partitions: those
+    /// of a stage that has just come are handed over in several rounds.
     pub fn start(servers: &Servers, plan: &Plan) -> Self {
         let database = servers.migrated_database();
         let mut environment = servers.environment(&plan.source, &database.loader, &database);
@@ -77,7 +79,21 @@ impl Pipeline {
             (0..count).for_each(|_| pipeline.start_worker(stage));
         }
         pipeline.workers.iter_mut().for_each(|(_, worker)| worker.wait_ready());
+        pipeline.until("each worker has its partitions", || pipeline.is_settled().then_some(()));
         pipeline
+    }
+
+    /// Whether each worker has partitions, and no other worker of its stage has to give it more.
+    fn is_settled(&self) -> bool {
+        let of = |wanted: &str| -> Vec<f64> {
+            self.workers.iter().filter(|(stage, _)| *stage == wanted).map(|(_, worker)| assigned(worker)).collect()
+        };
+        self.workers.iter().all(|(stage, _)| {
+            let (each, wanted) = (of(stage), f64::from(PARTITIONS));
+            let sum: f64 = each.iter().sum();
+            let fair = (sum / each.iter().map(|_| 1.0).sum::<f64>()).ceil();
+            sum >= wanted && sum % wanted == 0.0 && each.iter().all(|one| *one > 0.0 && *one <= fair)
+        })
     }
 
     /// Asks for a run and waits until it is activated.
@@ -161,6 +177,13 @@ impl Pipeline {
     fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait::until_blocking(what, RUN_DEADLINE, look)
     }
+}
+
+/// Partitions that a worker has, by its own metric; none while it does not say.
+fn assigned(worker: &Process) -> f64 {
+    let page = http::get(worker.admin(), "/metrics").map(|answer| answer.body).unwrap_or_default();
+    let line = page.lines().find(|line| line.starts_with("sluice_assigned_partitions{"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
 fn seconds(milliseconds: i64) -> f64 {

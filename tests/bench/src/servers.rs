@@ -26,7 +26,7 @@ const DATABASE_OPTIONS: [&str; 4] = [
 ];
 
 /// Partitions of each topic: enough for the largest number of workers measured, evenly.
-pub const PARTITIONS: &str = "12";
+pub const PARTITIONS: u8 = 12;
 
 /// What warms the broker up: many small messages, since each provider is a batch.
 const WARM_UP_SOURCE: &str = "generator:?services=40&providers=2000&bundles=1&fields=1&seed=1";
@@ -58,7 +58,7 @@ impl Servers {
             Self { kafka, registry: registry.join().expect("the registry starts"), mariadb }
         });
         let database = servers.migrated_database();
-        for arguments in [&["topics", "create", "--partitions", PARTITIONS][..], &["schema", "register"]] {
+        for arguments in [&["topics", "create", "--partitions", &PARTITIONS.to_string()][..], &["schema", "register"]] {
             let launch = Launch::binary("sluice").envs(servers.environment("", &database.administrator, &database));
             launch.args(arguments.iter().copied()).run().expect_code(0);
         }

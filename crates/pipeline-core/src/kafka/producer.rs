@@ -6,17 +6,18 @@ use rdkafka::{
     ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header as KafkaHeader, OwnedHeaders},
-    producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _},
+    message::{Header as KafkaHeader, Message as _, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
+use tokio::sync::oneshot;
 
-use super::{Error, Header, Partition, Position, client_config, local::Budget, log};
+use super::{Error, Header, Partition, Position, client_config, local::Budget, log, partitioner::KeyPartitioner};
 use crate::settings;
 
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    inner: FutureProducer<Context>,
+    inner: Arc<ThreadedProducer<Context, KeyPartitioner>>,
     budget: Option<Arc<Budget>>,
 }
 
@@ -25,7 +26,7 @@ pub struct Producer {
 pub struct Outbound {
     /// The topic.
     pub topic: String,
-    /// The key: messages of one key stay in order.
+    /// The key: messages of one key stay in order, on one partition.
     pub key: Option<Vec<u8>>,
     /// The value.
     pub payload: Option<Vec<u8>>,
@@ -33,7 +34,13 @@ pub struct Outbound {
     pub headers: Vec<Header>,
 }
 
-struct Context;
+/// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
+struct Context {
+    partitioner: KeyPartitioner,
+}
+
+/// Partition and offset of a message that all in-sync replicas have, or why they do not.
+type Acknowledgement = Result<(i32, i64), KafkaError>;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -42,6 +49,23 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::info!(target: "librdkafka", "producer: {error}: {reason}");
+    }
+}
+
+impl ProducerContext<KeyPartitioner> for Context {
+    type DeliveryOpaque = Box<oneshot::Sender<Acknowledgement>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sender: Self::DeliveryOpaque) {
+        let acknowledgement = match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Whoever waited may have been given up in the middle; the message has arrived or not all the same.
+        sender.send(acknowledgement).unwrap_or_default();
+    }
+
+    fn get_custom_partitioner(&self) -> Option<&KeyPartitioner> {
+        Some(&self.partitioner)
     }
 }
 
@@ -69,13 +93,14 @@ impl Producer {
         let mut config = client_config(settings, "sluice-producer");
         config
             .set("enable.idempotence", idempotent.to_string())
+            // Topic settings, of which there must be one: what they make is what the partitioner is put into.
             .set("acks", "all")
             // A stage emits the batches of a whole service at once; a little patience makes one request of them.
             .set("linger.ms", "5")
             // Give up on one send well before an operator would; the runtime then says so and tries again.
             .set("message.timeout.ms", "15000");
-        FutureProducer::from_config_and_context(&config, Context)
-            .map(|inner| Self { inner, budget })
+        ThreadedProducer::from_config_and_context(&config, Context { partitioner: KeyPartitioner })
+            .map(|inner| Self { inner: Arc::new(inner), budget })
             .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
     }
 
@@ -96,25 +121,22 @@ impl Producer {
         }
         let mut positions = Vec::with_capacity(deliveries.len());
         for (topic, size, delivery) in deliveries {
-            let outcome = match delivery.await {
-                Ok(outcome) => outcome.map_err(|(source, _)| source),
-                Err(_) => Err(KafkaError::Canceled),
-            };
-            let delivered = outcome.map_err(|source| Error::Produce { topic: topic.clone(), source })?;
+            let acknowledgement = delivery.await.unwrap_or(Err(KafkaError::Canceled));
+            let (number, offset) = acknowledgement.map_err(|source| Error::Produce { topic: topic.clone(), source })?;
             if let Some(budget) = &self.budget {
-                budget.produced(&topic, delivered.partition, size);
+                budget.produced(&topic, number, size);
             }
-            let partition = Partition { topic, number: delivered.partition };
-            positions.push(Position { partition, offset: delivered.offset });
+            positions.push(Position { partition: Partition { topic, number }, offset });
         }
         Ok(positions)
     }
 
     /// Waits for room in the client's queue when it is full.
-    async fn enqueue(&self, message: &Outbound) -> Result<DeliveryFuture, Error> {
+    async fn enqueue(&self, message: &Outbound) -> Result<oneshot::Receiver<Acknowledgement>, Error> {
         loop {
-            match self.inner.send_result(record(message)) {
-                Ok(delivery) => return Ok(delivery),
+            let (sender, delivery) = oneshot::channel();
+            match self.inner.send(record(message, sender)) {
+                Ok(()) => return Ok(delivery),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
@@ -132,8 +154,11 @@ impl Producer {
     }
 }
 
-fn record(message: &Outbound) -> FutureRecord<'_, [u8], [u8]> {
-    let mut record = FutureRecord::to(&message.topic);
+fn record(
+    message: &Outbound,
+    sender: oneshot::Sender<Acknowledgement>,
+) -> BaseRecord<'_, [u8], [u8], Box<oneshot::Sender<Acknowledgement>>> {
+    let mut record = BaseRecord::with_opaque_to(&message.topic, Box::new(sender));
     if let Some(key) = &message.key {
         record = record.key(key.as_slice());
     }

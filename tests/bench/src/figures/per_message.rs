@@ -131,7 +131,7 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
 /// Makes the topics and puts the messages there.
 async fn fill(settings: &Settings, count: usize) {
     let admin: AdminClient<_> = config(settings).create().expect("a client");
-    let partitions = PARTITIONS.parse().expect("a number");
+    let partitions = i32::from(PARTITIONS);
     let topics = [Ping::TOPIC, Pong::TOPIC].map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
     let created = admin.create_topics(&topics, &AdminOptions::new()).await.expect("the broker answers");
     assert!(created.iter().all(Result::is_ok), "topics could not be created: {created:?}");
