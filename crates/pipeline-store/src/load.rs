@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bytes of rows collected for one statement, about.
-pub const TEXT: usize = 256 * 1024;
+pub const TEXT: usize = 64 * 1024;
 
 /// Why rows were not written.
 pub(crate) enum Unwritten {
@@ -46,7 +46,8 @@ impl Load {
             "LOAD DATA LOCAL INFILE 'rows' INTO TABLE {table} CHARACTER SET utf8mb4 \
              FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({columns})"
         );
-        Self { sql, text: BytesMut::new(), collected: 0, loaded: 0 }
+        // With room for the row that makes it full, so that ordinary rows never move what is there.
+        Self { sql, text: BytesMut::with_capacity(TEXT + TEXT / 8), collected: 0, loaded: 0 }
     }
 
     /// Adds a row; may load those before it.

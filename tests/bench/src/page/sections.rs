@@ -24,13 +24,13 @@ pub(super) const SECTIONS: [Section; 10] = [
         how: "The first run into empty tables: four stages as processes over one Kafka broker, source as files on disk, \
               timed from the request to the last activation. The floor is `LOAD DATA LOCAL INFILE` of the same rows \
               into the same tables and indexes of the same server, on four connections, from files that hold nothing \
-              else. Rows are those of all five data tables.",
+              else. Rows are those of all five data tables. Stages have their partitions before a run is asked for, as \
+              in service.",
         remarks: "Clients, broker and database share the processors, so what a row costs all of them together decides. \
-                  The floor reads rows that somebody else has parsed, and no broker takes part in it. Stages that had \
-                  just started used to be given their first message up to a second late: at the client's default, the \
-                  broker holds an empty fetch for half a second, and a partition that is assigned meanwhile waits for \
-                  the next one. They now ask for a tenth of a second (`fetch.wait.max.ms`). What a row costs whom, and \
-                  what would bring the load nearer to the floor: [where the time goes](performance.md).",
+                  The floor reads rows that somebody else has parsed, and no broker takes part in it. Both load rows by \
+                  `LOAD DATA LOCAL`; Sluice does it from memory, in the transaction that locks a batch and records what \
+                  was stored. What a row costs whom, and what would bring the load nearer to the floor: [where the time \
+                  goes](performance.md).",
         computed: nothing,
     },
     Section {
@@ -51,9 +51,10 @@ pub(super) const SECTIONS: [Section; 10] = [
               the driver's bulk protocol; timed from its first row to its last. Mode `upsert` survives the repetitions \
               that its delivery allows, as Sluice does; mode `insert` stops at the first one. Sluice is timed from the \
               request to the activation, with reading the source, planning and proving.",
-        remarks: "In mode `insert` both give the database the same rows by prepared inserts, into the same tables and \
-                  indexes: the same kind of work is left to it, and the goal asks for half of it all the same. Reading, \
-                  decoding and sending are each side's own, and are in its own CPU.",
+        remarks: "Both put the same rows into the same tables and indexes. That alone, done as the floor of the load does \
+                  it, takes the database more than half of what the sink takes in mode `insert`, so that no way of \
+                  writing rows would keep that part of the goal. Reading, decoding and sending are each side's own, and \
+                  are in its own CPU.",
         computed: nothing,
     },
     Section {
@@ -88,19 +89,19 @@ pub(super) const SECTIONS: [Section; 10] = [
         title: "Scale",
         how: "One, two and four workers of the bundles stage with a source that takes 200 ms for each answer, timed from \
               the first planned batch to the last stored one.",
-        remarks: "What keeps it from the number of workers: batches go to partitions by the hash of their keys, which \
-                  gives the fullest of the twelve 119 and the emptiest 81 of these 1,200 batches, and the worker with \
-                  the fullest three is the last; and the plans of the services, which one worker makes in either case, \
-                  wait for the same slow source. More batches for each partition even the first out.",
+        remarks: "Each worker has its partitions before the run is asked for, and the batches of a service are dealt to \
+                  the partitions in turn ([decision 011](decisions/011-batches-dealt-to-partitions.md)). What keeps it \
+                  from the number of workers: the plans of the services, which one worker makes in either case, wait \
+                  for the same slow source; at the end a worker that has done its part does not take over another's; \
+                  and all of them share the processors.",
         computed: nothing,
     },
     Section {
         name: "memory",
         title: "Memory",
         how: "The largest resident size that each stage ever had, over a first and a second run with the source as files.",
-        remarks: "What grows with the data is the index of the folder and the plan of a service, some two hundred bytes \
-                  for each provider: they know providers by their ids. Documents are never held. [Capacity](capacity.md) \
-                  has the numbers.",
+        remarks: "What grows with the data is the index of the folder and the plan of a service: they know providers by \
+                  their ids. Documents are never held. [Capacity](capacity.md) has the numbers.",
         computed: growth,
     },
     Section {

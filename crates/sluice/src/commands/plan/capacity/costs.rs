@@ -27,7 +27,7 @@ pub const FIELD_DOCUMENT: f64 = 92.0;
 /// Rows of one statement and ids of one query at most; they are the store's (`pipeline-store/src/insert.rs`).
 pub const ROWS_PER_STATEMENT: f64 = 64.0;
 /// Bytes of one load, about (`pipeline-store/src/load.rs`).
-pub const BYTES_PER_LOAD: f64 = 262_144.0;
+pub const BYTES_PER_LOAD: f64 = 65_536.0;
 /// See [`ROWS_PER_STATEMENT`].
 pub const IDS_PER_QUERY: f64 = 256.0;
 /// Documents of one page of Couchbase, `source.couchbase.page_size` by default.
