@@ -152,7 +152,7 @@ impl Costs {
         let stage_memory = memory("stage-activator")?;
         // The default of `stage.in_flight` in batches of the default size.
         let in_hand = 8.0 * BUNDLES_OF_A_BATCH * (BUNDLE_DOCUMENT + 5.0 * FIELD_DOCUMENT);
-        let (index_memory, plan_memory) = (190.0, 230.0);
+        let (index_memory, plan_memory) = (54.0, 230.0);
         let index = 10_000.0 * index_memory;
         Ok(Self {
             database_row,
@@ -231,7 +231,7 @@ impl Costs {
                 "index_memory_per_provider",
                 self.index_memory,
                 "B",
-                "`sluice doctor` over folders of 10,000 to 1,000,000 providers",
+                "resident size of the index of 100,000 providers whose ids have 16 letters",
             ),
             row(
                 "plan_memory_per_provider",
