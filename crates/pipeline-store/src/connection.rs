@@ -100,7 +100,7 @@ impl Store {
     pub fn describe_row_writes(&self) -> String {
         match &self.rows {
             RowWrites::Load(loader) if !loader.is_refused() => "rows are loaded".to_owned(),
-            RowWrites::Load(_) => "rows are inserted: the server refused to load them".to_owned(),
+            RowWrites::Load(_) => "rows are inserted: they could not be loaded".to_owned(),
             RowWrites::Insert(why) => format!("rows are inserted: {why}"),
         }
     }
@@ -113,12 +113,21 @@ impl Store {
         };
         match self.database.begin_loading(loader, context).await {
             Ok(session) => Ok(Some(session)),
+            // The server answers and has no connection left: the pool's may do, and say better what is wrong.
+            Err(Error::Unavailable { source, .. }) if source.is_of_server() => Ok(None),
             Err(error @ Error::Unavailable { .. }) => Err(error),
             // The other driver has got in with the same account: this one cannot, and will not be able to.
             Err(error) => {
-                loader.refuse(&error);
+                loader.refuse(&error.to_string());
                 Ok(None)
             }
+        }
+    }
+
+    /// Loads nothing any more: the server refused, or only warned of, what it takes when it is inserted.
+    pub(crate) fn give_up_loading(&self, reason: &str) {
+        if let RowWrites::Load(loader) = &self.rows {
+            loader.refuse(reason);
         }
     }
 }

@@ -141,7 +141,10 @@ impl Store {
 
         // Few at a time: writers that meet inside the server cost it up to half as much again for each row.
         let _turn = self.writers.acquire().await;
-        if let Some(session) = self.begin_loading(key.context("store batch")).await? {
+        let context = key.context("store batch");
+        let loading = self.begin_loading(context.clone()).await?;
+        let loads = loading.is_some();
+        if let Some(session) = loading {
             match self.store_in(session, key, &mut read).await {
                 Ok(stored) => return Ok(stored),
                 Err(Unwritten::Failed(error)) => return Err(error),
@@ -149,12 +152,16 @@ impl Store {
                 Err(Unwritten::NotLoaded) => {}
             }
         }
-        let context = key.context("store batch");
         let session = self.database.begin(context.clone()).await?;
-        self.store_in(session, key, &mut read).await.map_err(|unwritten| match unwritten {
+        let stored = self.store_in(session, key, &mut read).await.map_err(|unwritten| match unwritten {
             Unwritten::Failed(error) => error,
             Unwritten::NotLoaded => Error::broken(&context, "rows that were inserted count as not loaded"),
-        })
+        })?;
+        if loads && matches!(stored, Begin::Work(_)) {
+            // Else every batch would be written twice.
+            self.give_up_loading("the server warned of loaded rows that it takes when they are inserted");
+        }
+        Ok(stored)
     }
 
     /// The whole transaction.

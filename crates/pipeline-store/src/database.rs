@@ -12,10 +12,7 @@
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sqlx::{
-    Arguments, AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, mysql::MySqlArguments, pool::PoolConnection,
-    sqlite::SqliteArguments,
-};
+use sqlx::{AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use pipeline_core::crash;
@@ -26,10 +23,14 @@ use crate::{
     error::{DriverError, fault::is_loading_refused},
 };
 
+use arguments::{mysql_arguments, sqlite_arguments};
+
+pub(crate) use arguments::check_size;
 pub(crate) use loader::Loader;
 pub(crate) use row::{Row, Rows};
 pub(crate) use value::Value;
 
+mod arguments;
 mod loader;
 mod row;
 mod value;
@@ -154,12 +155,11 @@ impl Database {
 
     /// A transaction that writes, over a connection that rows can be loaded through.
     pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, context: Context) -> Result<Session, Error> {
-        let begin = loader.begin();
-        let handle = match self {
-            Self::MySql(_, limits) => within(Some(limits.begin.saturating_add(limits.statement)), begin).await,
-            Self::Sqlite(..) => begin.await,
+        let patience = match self {
+            Self::MySql(_, limits) => Some(limits.begin.saturating_add(limits.statement)),
+            Self::Sqlite(..) => None,
         };
-        self.wrap(handle.map(Handle::Loading), context)
+        self.wrap(within(patience, loader.begin()).await.map(Handle::Loading), context)
     }
 
     fn wrap(&self, handle: Result<Handle, impl Into<DriverError>>, context: Context) -> Result<Session, Error> {
@@ -383,54 +383,4 @@ async fn within<T, E: From<io::Error>>(
         Ok(result) => result,
         Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
-}
-
-/// Values that together are larger than the server accepts.
-#[derive(Debug, thiserror::Error)]
-#[error("the values have {bytes} bytes, and the server accepts {limit} (`max_allowed_packet`)")]
-pub(crate) struct TooLarge {
-    bytes: usize,
-    limit: usize,
-}
-
-pub(crate) fn check_size(values: &[Value<'_>], limit: usize) -> Result<(), TooLarge> {
-    let bytes = size(values);
-    if bytes > limit { Err(TooLarge { bytes, limit }) } else { Ok(()) }
-}
-
-fn size(values: &[Value<'_>]) -> usize {
-    // Each has its type, and a bit that says whether it is null.
-    values.iter().map(|value| value.size().saturating_add(3)).sum()
-}
-
-fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
-    let mut arguments = MySqlArguments::default();
-    arguments.reserve(values.len(), size(values));
-    for value in values {
-        match value {
-            Value::Int(value) => arguments.add(*value),
-            Value::Real(value) => arguments.add(*value),
-            Value::Text(value) => arguments.add(*value),
-            Value::Bytes(value) => arguments.add(*value),
-            Value::Null => arguments.add(None::<i64>),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, sqlx::Error> {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(values.len(), 0);
-    for value in values {
-        match value {
-            Value::Int(value) => arguments.add(*value),
-            Value::Real(value) => arguments.add(*value),
-            Value::Text(value) => arguments.add(*value),
-            Value::Bytes(value) => arguments.add(*value),
-            Value::Null => arguments.add(None::<i64>),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
 }

@@ -14,8 +14,7 @@ use crate::{
 };
 
 /// Rows of one statement at most. The server builds an object for each placeholder, each time: while those of a statement
-/// fit its processor's cache, a row costs half of what it costs in a statement of 1,024 rows, and no more than with
-/// `LOAD DATA` (decision 008).
+/// fit its processor's cache, a row costs half of what it costs in a statement of 1,024 rows (decision 008).
 pub const ROWS: usize = 64;
 /// Bytes collected, at most; and at most a quarter of what the server accepts.
 const BYTES: usize = 4 * 1024 * 1024;

@@ -1,7 +1,7 @@
 //! Many rows in one statement, as text: what `LOAD DATA` reads.
 //!
 //! A statement has no placeholders, no plan and one answer, whatever the number of its rows. That makes a row cheaper
-//! for both sides than in an insert, and fifty inserts one round trip.
+//! for both sides than in an insert, and one statement of a dozen inserts.
 //!
 //! The server does not refuse what it cannot take, as it would in an insert: a value that does not fit is changed, a
 //! row whose key is there already is left out, and both are only warned of, since the client cannot be stopped in the
@@ -52,7 +52,7 @@ impl Load {
 
     /// Adds a row; may load those before it.
     pub(crate) async fn row(&mut self, session: &mut Session, row: &[Value<'_>]) -> Result<(), Unwritten> {
-        write_row(&mut self.text, row);
+        write_row(&mut self.text, row)?;
         self.collected = self.collected.saturating_add(1);
         if self.text.len() >= TEXT {
             self.flush(session).await?;
@@ -81,8 +81,8 @@ impl Load {
     }
 }
 
-/// One line: values between tabs, `\N` for null.
-fn write_row(text: &mut BytesMut, row: &[Value<'_>]) {
+/// One line: values between tabs, `\N` for null. Bytes that are no text have no spelling here.
+fn write_row(text: &mut BytesMut, row: &[Value<'_>]) -> Result<(), Unwritten> {
     let mut numbers = itoa::Buffer::new();
     for (place, value) in row.iter().enumerate() {
         if place > 0 {
@@ -92,11 +92,12 @@ fn write_row(text: &mut BytesMut, row: &[Value<'_>]) {
             Value::Int(value) => text.put_slice(numbers.format(*value).as_bytes()),
             Value::Real(value) => text.put_slice(value.to_string().as_bytes()),
             Value::Text(value) => write_escaped(text, value.as_bytes()),
-            Value::Bytes(value) => write_escaped(text, value),
+            Value::Bytes(_) => return Err(Unwritten::NotLoaded),
             Value::Null => text.put_slice(b"\\N"),
         }
     }
     text.put_u8(b'\n');
+    Ok(())
 }
 
 /// Puts a backslash before what would otherwise end the value, and before a backslash.
@@ -126,13 +127,15 @@ fn split_at_special(value: &[u8]) -> Option<(&[u8], &'static [u8], &[u8])> {
 mod tests {
     use bytes::BytesMut;
 
-    use super::write_row;
+    use super::{Unwritten, write_row};
     use crate::database::Value;
 
     #[test]
     fn a_row_is_one_line_whatever_its_values_hold() {
         let mut text = BytesMut::new();
-        write_row(&mut text, &[Value::Int(-7), Value::Text("a\tb\nc\\d"), Value::Null, Value::Text("\\N"), "".into()]);
+        let row = [Value::Int(-7), Value::Text("a\tb\nc\\d"), Value::Null, Value::Text("\\N"), "".into()];
+        assert!(write_row(&mut text, &row).is_ok());
         assert_eq!(text, "-7\ta\\tb\\nc\\\\d\t\\N\t\\\\N\t\n");
+        assert!(matches!(write_row(&mut text, &[Value::Bytes(b"\xff")]), Err(Unwritten::NotLoaded)));
     }
 }

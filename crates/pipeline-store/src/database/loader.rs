@@ -21,9 +21,9 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use mysql_async::{Conn, Error, Opts, Params, Row, prelude::Queryable};
+use mysql_async::{Conn, Error, Opts, Row, prelude::Queryable};
 
-use super::Value;
+use super::{Value, arguments::parameters};
 
 /// How long a kept connection may take to begin a transaction before another one is used.
 const BEGIN: Duration = Duration::from_secs(5);
@@ -63,15 +63,15 @@ impl Loader {
         Self { options: options.into(), silence, idle: Mutex::default(), refused: AtomicBool::new(false) }
     }
 
-    /// Whether the server has said that it does not let rows be loaded.
+    /// Whether loading was given up.
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
 
     /// Does not try again: what the server, the account or a proxy does not allow, it will not allow for the next batch.
-    pub(crate) fn refuse(&self, reason: &dyn std::error::Error) {
+    pub(crate) fn refuse(&self, reason: &str) {
         if !self.refused.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%reason, "rows are inserted, since this server does not let them be loaded");
+            tracing::warn!(reason, "rows are inserted from now on, since they cannot be loaded");
         }
     }
 
@@ -142,26 +142,12 @@ impl Transaction {
     }
 
     pub(super) fn refused(&self, reason: &Error) {
-        self.loader.refuse(reason);
+        self.loader.refuse(&reason.to_string());
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Error> {
         self.connection.query_drop("COMMIT").await?;
         self.loader.keep(self.connection);
         Ok(())
-    }
-}
-
-fn parameters(values: &[Value<'_>]) -> Params {
-    let own = |value: &Value<'_>| match value {
-        Value::Int(value) => mysql_async::Value::Int(*value),
-        Value::Real(value) => mysql_async::Value::Double(*value),
-        Value::Text(value) => mysql_async::Value::Bytes(value.as_bytes().to_vec()),
-        Value::Bytes(value) => mysql_async::Value::Bytes(value.to_vec()),
-        Value::Null => mysql_async::Value::NULL,
-    };
-    match values {
-        [] => Params::Empty,
-        values => Params::Positional(values.iter().map(own).collect()),
     }
 }

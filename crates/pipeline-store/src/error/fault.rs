@@ -72,7 +72,7 @@ pub(crate) fn is_loading_refused(error: &mysql_async::Error) -> bool {
 
 impl DriverError {
     /// Whether the database itself says no, and not the line to it.
-    fn is_of_server(&self) -> bool {
+    pub(crate) fn is_of_server(&self) -> bool {
         match self {
             Self::Sqlx(error) => matches!(error, sqlx::Error::Database(_)),
             Self::Loader(error) => matches!(error.as_ref(), mysql_async::Error::Server(_)),

@@ -2,6 +2,7 @@
 
 use pipeline_core::{
     disposition::{Classify, Disposition},
+    ids::RunId,
     settings,
 };
 use pipeline_store::{ActivationMode::PerService, Begin, Store};
@@ -77,7 +78,7 @@ async fn what_a_server_does_not_let_be_loaded_is_inserted() {
     assert_eq!(Views::read(&target).await, world.views());
     assert_eq!(loads(&target).await, 2 * batches + 1);
 
-    assert_eq!(target.store.describe_row_writes(), "rows are inserted: the server refused to load them");
+    assert_eq!(target.store.describe_row_writes(), "rows are inserted: they could not be loaded");
 
     // Forbidden from the beginning.
     let late = connect(&target.url).await;
@@ -128,11 +129,57 @@ async fn a_kept_connection_that_the_server_ended_is_replaced() {
         let kill = format!("KILL CONNECTION {}", row.get_unchecked::<String, _>(0));
         administrator.execute(sqlx::AssertSqlSafe(kill)).await.unwrap();
     }
-    // The other driver's pool trusts a connection that was at work a moment ago.
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // The other driver's pool trusts connections that were at work a moment ago: each question finds out about one.
+    for _ in 0..settings::Target::default().max_connections {
+        target.store.ready().await.unwrap();
+    }
     change(&mut world);
     let before = loads(&target).await;
     sync(&target.store, &world, PerService).await;
     assert_eq!(Views::read(&target).await, world.views());
     assert_eq!(loads(&target).await, before + 6);
+}
+
+/// Spaces that are cut off at the end of a text are worth a warning, and no error in either way. If a server had more of
+/// such warnings, trying to load would write each batch twice, for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_warns_of_what_it_takes_is_not_asked_again() {
+    let server = tokio::task::spawn_blocking(|| MariaDb::start_with(&["--local-infile=ON"])).await.unwrap();
+    let mut target = Target::mysql_on(&server).await;
+    let mut world = World::new(1, 7, 2, 2);
+    world.provider("s0", "p0").bundles[0].name = Some("x".repeat(1_024) + " ");
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(loads(&target).await, 1, "the bundles or fields of the first batch");
+    assert_eq!(target.store.describe_row_writes(), "rows are inserted: they could not be loaded");
+    target.store = target.another().await;
+    assert_eq!(target.store.describe_row_writes(), "rows are loaded");
+}
+
+/// Whoever allows an account as many connections as a stage had before rows were loaded keeps a stage that works.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_no_connection_left_to_load_over_gets_inserts() {
+    let server = tokio::task::spawn_blocking(|| MariaDb::start_with(&["--local-infile=ON"])).await.unwrap();
+    let mut target = Target::mysql_on(&server).await;
+    let settings = settings::Target { url: target.url.clone(), max_connections: 1, ..settings::Target::default() };
+    let (_, database) = settings.url.rsplit_once('/').unwrap();
+    target.url = server.url(database);
+    let mut administrator = MySqlConnection::connect(&target.url).await.unwrap();
+    let user = settings.url.split_once("://").and_then(|(_, rest)| rest.split_once(':')).unwrap().0;
+    let limit = |most: u32| sqlx::AssertSqlSafe(format!("ALTER USER '{user}'@'%' WITH MAX_USER_CONNECTIONS {most}"));
+    administrator.execute(limit(1)).await.unwrap();
+    target.store = Store::connect(&settings).await.unwrap();
+    // The pool has its connection once the server has let go of the one that looked whether it is there.
+    while target.store.progress(RunId::new()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let mut world = World::new(1, 7, 2, 2);
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(Views::read(&target).await, world.views());
+    assert_eq!(loads(&target).await, 0);
+
+    administrator.execute(limit(0)).await.unwrap();
+    change(&mut world);
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(Views::read(&target).await, world.views());
+    assert_eq!(loads(&target).await, 6, "it is asked again");
 }

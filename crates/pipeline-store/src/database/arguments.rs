@@ -1,0 +1,71 @@
+//! Values as each driver wants them, and whether they fit into what a server accepts.
+
+use mysql_async::{Params, Value as MySqlValue};
+use sqlx::{Arguments as _, mysql::MySqlArguments, sqlite::SqliteArguments};
+
+use super::Value;
+
+/// Values that together are larger than the server accepts.
+#[derive(Debug, thiserror::Error)]
+#[error("the values have {bytes} bytes, and the server accepts {limit} (`max_allowed_packet`)")]
+pub(crate) struct TooLarge {
+    bytes: usize,
+    limit: usize,
+}
+
+pub(crate) fn check_size(values: &[Value<'_>], limit: usize) -> Result<(), TooLarge> {
+    let bytes = size(values);
+    if bytes > limit { Err(TooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+fn size(values: &[Value<'_>]) -> usize {
+    // Each has its type, and a bit that says whether it is null.
+    values.iter().map(|value| value.size().saturating_add(3)).sum()
+}
+
+pub(super) fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
+    let mut arguments = MySqlArguments::default();
+    arguments.reserve(values.len(), size(values));
+    for value in values {
+        match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Real(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(*value),
+            Value::Bytes(value) => arguments.add(*value),
+            Value::Null => arguments.add(None::<i64>),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+pub(super) fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, sqlx::Error> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(values.len(), 0);
+    for value in values {
+        match value {
+            Value::Int(value) => arguments.add(*value),
+            Value::Real(value) => arguments.add(*value),
+            Value::Text(value) => arguments.add(*value),
+            Value::Bytes(value) => arguments.add(*value),
+            Value::Null => arguments.add(None::<i64>),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
+/// For the driver that loads rows, which takes values of its own.
+pub(super) fn parameters(values: &[Value<'_>]) -> Params {
+    let own = |value: &Value<'_>| match value {
+        Value::Int(value) => MySqlValue::Int(*value),
+        Value::Real(value) => MySqlValue::Double(*value),
+        Value::Text(value) => MySqlValue::Bytes(value.as_bytes().to_vec()),
+        Value::Bytes(value) => MySqlValue::Bytes(value.to_vec()),
+        Value::Null => MySqlValue::NULL,
+    };
+    match values {
+        [] => Params::Empty,
+        values => Params::Positional(values.iter().map(own).collect()),
+    }
+}
