@@ -105,6 +105,13 @@ impl Process {
         &self.admin
     }
 
+    /// The value of a metric of a process that runs one stage; 0 while it has none or does not answer.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = http::get(&self.admin, "/metrics").map(|answer| answer.body).unwrap_or_default();
+        let line = page.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+    }
+
     /// Waits until `/readyz` answers 200; a process that ends before fails the test with its output.
     pub fn wait_ready(&mut self) {
         let admin = self.admin.clone();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 use testkit::{
-    http,
     mariadb::Database,
     process::{Launch, Process, Signal},
     wait,
@@ -86,7 +85,11 @@ impl Pipeline {
     /// Whether each worker has partitions, and no other worker of its stage has to give it more.
     fn is_settled(&self) -> bool {
         let of = |wanted: &str| -> Vec<f64> {
-            self.workers.iter().filter(|(stage, _)| *stage == wanted).map(|(_, worker)| assigned(worker)).collect()
+            self.workers
+                .iter()
+                .filter(|(stage, _)| *stage == wanted)
+                .map(|(_, worker)| worker.metric("sluice_assigned_partitions"))
+                .collect()
         };
         self.workers.iter().all(|(stage, _)| {
             let (each, wanted) = (of(stage), f64::from(PARTITIONS));
@@ -177,13 +180,6 @@ impl Pipeline {
     fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
         wait::until_blocking(what, RUN_DEADLINE, look)
     }
-}
-
-/// Partitions that a worker has, by its own metric; none while it does not say.
-fn assigned(worker: &Process) -> f64 {
-    let page = http::get(worker.admin(), "/metrics").map(|answer| answer.body).unwrap_or_default();
-    let line = page.lines().find(|line| line.starts_with("sluice_assigned_partitions{"));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
 fn seconds(milliseconds: i64) -> f64 {

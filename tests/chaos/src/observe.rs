@@ -56,10 +56,3 @@ pub fn assert_alive_while<T>(workers: &[Process], work: impl FnOnce() -> T) -> T
         work()
     })
 }
-
-/// The value of a metric of a process that runs one stage; 0 while it has none.
-pub fn metric(worker: &Process, name: &str) -> f64 {
-    let page = http::get(worker.admin(), "/metrics").expect("a worker answers").body;
-    let line = page.lines().find(|line| line.starts_with(&format!("{name}{{")));
-    line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or(0.0)
-}

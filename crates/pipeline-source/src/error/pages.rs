@@ -75,7 +75,7 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-SOURCE-011",
         title: "a source file is too big",
-        cause: "A file of the source folder has more bytes or lines than the index can address.",
+        cause: "A file of the source folder has more bytes, lines or ids than the index can address.",
         remedy: "Split the export into several folders and run Sluice on each with a scope of its own services.",
     },
     ErrorPage {

@@ -3,8 +3,7 @@
 use std::{thread, time::Duration};
 
 use chaos::{
-    checker,
-    observe::{self, metric},
+    checker, observe,
     world::{Plan, RUN_DEADLINE, World},
 };
 use testkit::{
@@ -69,7 +68,7 @@ fn a_broker_behind_a_link_that_is_slow_narrow_deaf_silent_refusing_or_cut_costs_
 
 /// Waits until batches arrive over the link again, not only those that a worker had in hand.
 fn assert_work_goes_on(world: &World, workers: &[Process]) {
-    let committed = || workers.iter().map(|worker| metric(worker, "sluice_committed_offsets_total")).sum::<f64>();
+    let committed = || workers.iter().map(|worker| worker.metric("sluice_committed_offsets_total")).sum::<f64>();
     let (stored, before) = (world.stored_batches(), committed());
     world.wait_for_stored_batches(stored + 20);
     wait::until_blocking("offsets are committed", RUN_DEADLINE, || (committed() > before).then_some(()));

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use chaos::{
     checker,
-    observe::metric,
     world::{Plan, RUN_DEADLINE, World},
 };
 use testkit::{proxy::Fault, wait};
@@ -27,7 +26,7 @@ fn work_goes_on_after_a_worker_is_killed_and_after_the_broker_is_killed() {
     let run_id = world.messenger.request_run(1);
     world.wait_for_stored_batches(20);
 
-    let holder = bundles.iter().position(|worker| metric(worker, "sluice_assigned_partitions") > 0.0);
+    let holder = bundles.iter().position(|worker| worker.metric("sluice_assigned_partitions") > 0.0);
     bundles.remove(holder.expect("one of them has the partition")).kill();
     let killed = Instant::now();
     let stored = world.stored_batches();
