@@ -173,7 +173,7 @@ fn read_lines(path: &Path) -> impl futures::Stream<Item = Result<Vec<u8>, Error>
     tokio::task::spawn_blocking(move || {
         let each = |sender: &mpsc::Sender<_>| -> Result<(), Error> {
             let file = File::open(&path).map_err(Error::read(&path))?;
-            let mut lines = Lines::new(&file);
+            let mut lines = Lines::within(&file, 0..u64::MAX);
             while let Some(line) = lines.next().map_err(Error::read(&path))? {
                 if line.too_long {
                     return Err(Error::TooBig { path: path.display().to_string(), limit: "16 MiB in a line" });

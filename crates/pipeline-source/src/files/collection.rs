@@ -3,6 +3,7 @@
 use std::{
     fs::{File, Metadata},
     io::{self, ErrorKind},
+    ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,7 +11,7 @@ use std::{
 
 use super::{
     lines::{self, Lines},
-    ranges::Range,
+    ranges,
 };
 use crate::Error;
 
@@ -89,14 +90,38 @@ impl Collection {
         self.fingerprint
     }
 
-    /// Its lines from the beginning.
-    pub fn lines(&self) -> Lines<'_> {
-        Lines::new(&self.file)
+    /// In bytes, when it was opened.
+    pub fn length(&self) -> u64 {
+        self.fingerprint.length
+    }
+
+    /// The lines that begin within a part that [`Collection::parts`] gave.
+    pub fn lines_within(&self, part: Range<u64>) -> Lines<'_> {
+        Lines::within(&self.file, part)
+    }
+
+    /// The file cut between lines into up to so many parts of about the same length, in order, none of them empty.
+    pub fn parts(&self, most: u64) -> Result<Vec<Range<u64>>, Error> {
+        let length = self.length();
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for end in (1..most).map(|part| length / most * part) {
+            // Wherever that is, it is in some line: the part ends behind it.
+            let mut lines = Lines::within(&self.file, end..u64::MAX);
+            lines.next().map_err(Error::read(&self.path))?;
+            let end = lines.offset();
+            if (start + 1..length).contains(&end) {
+                parts.push(start..end);
+                start = end;
+            }
+        }
+        parts.push(start..u64::MAX);
+        Ok(parts)
     }
 
     /// Calls `each` for every line of a range that holds something, with its place. A line that is too long to be read
     /// comes as its beginning.
-    pub fn read(&self, range: Range, mut each: impl FnMut(Place, Text<'_>)) -> Result<(), Error> {
+    pub fn read(&self, range: ranges::Range, mut each: impl FnMut(Place, Text<'_>)) -> Result<(), Error> {
         // Who reads at the same time finds no spare memory, and leaves its own.
         let mut buffer = std::mem::take(&mut *self.spare());
         let bytes = self.bytes(range.offset(), range.length().unwrap_or(lines::BEGINNING), &mut buffer)?;

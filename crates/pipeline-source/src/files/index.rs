@@ -18,14 +18,14 @@ use self::{
 use super::{
     collection::{Collection, Text},
     count::elements,
-    lines::is_blank,
     peek::{Peek, Seen},
-    ranges::{Group, LAST, MAX_FILE, ORPHAN, Ranges, RangesBuilder, UNREADABLE},
+    ranges::{Group, LAST, ORPHAN, Ranges, UNREADABLE},
 };
 use crate::{Counts, Error};
 
 mod ids;
 mod owners;
+mod scan;
 #[cfg(test)]
 mod tests;
 
@@ -72,7 +72,7 @@ impl Hierarchy {
     pub fn build(services: &Collection, providers: &Collection, mapping: &Mapping) -> Result<Self, Error> {
         let (service_lines, services) = {
             let (names, mut ids) = (Peek::new([&mapping.provider_services.id]), IdsBuilder::default());
-            let lines = scan(services, |line, text| {
+            let lines = scan::in_order(services, |line, text| {
                 let [id] = names.look(text);
                 add(&mut ids, services, ALL, id, line).map(|()| ALL)
             })?;
@@ -80,7 +80,7 @@ impl Hierarchy {
         };
         let (names, mut ids) =
             (Peek::new([&mapping.providers.id, &mapping.providers.service_id]), IdsBuilder::default());
-        let provider_lines = scan(providers, |line, text| {
+        let provider_lines = scan::in_order(providers, |line, text| {
             let [id, service_id] = names.look(text);
             let Some(service_id) = service_id.id() else { return Ok(UNREADABLE) };
             let Some(service) = services.find(ALL, &service_id) else { return Ok(ORPHAN) };
@@ -138,7 +138,7 @@ impl Hierarchy {
 /// Adds what was seen as the id of a document on a line of this file, if it is one.
 fn add(ids: &mut IdsBuilder, file: &Collection, parent: Group, id: Seen<'_>, line: u32) -> Result<(), Error> {
     let Some(id) = id.id() else { return Ok(()) };
-    ids.add(parent, &id, line).ok_or_else(|| too_big(file, "4 GiB of ids"))
+    ids.add(parent, &id, line).ok_or_else(|| scan::too_big(file, "4 GiB of ids"))
 }
 
 // === impl Last ===
@@ -177,34 +177,44 @@ impl Content {
         mapping: &Mapping,
     ) -> Result<Self, Error> {
         let mut counts = hierarchy.counts();
-        let (mut owners, mut last) = (Owners::default(), Last::default());
+        let mut owners = Owners::default();
         let names = &mapping.bundles;
         let ids = Peek::new([&names.id, &names.provider_id, &names.service_id]);
         // Nested fields tend to have a key of the same name: searching for it costs most.
         let ids = if fields.is_some() { ids } else { ids.without(&names.id) };
-        let bundle_lines = scan(bundles, |_, text| {
+        let part = || (Last::default(), 0, owners.part());
+        let (bundle_lines, parts) = scan::side_by_side(bundles, part, |(last, count, owners), text| {
             let [id, provider_id, service_id] = ids.look(text);
             let provider = last.or_named(hierarchy, provider_id, service_id);
             if provider <= LAST {
-                counts.bundles += 1;
+                *count += 1;
                 if fields.is_some() {
                     owners.add(hierarchy, id, provider);
                 }
             }
-            Ok(provider)
+            provider
         })?;
+        for (_, count, part) in parts {
+            counts.bundles += count;
+            owners.append(part);
+        }
         let Some(fields) = fields else {
             return Ok(Self { bundle_lines, field_lines: Ranges::default(), counts }.logged());
         };
         owners.sort();
         let names = &mapping.subscription_fields;
         let ids = Peek::new([&names.bundle_id, &names.provider_id]);
-        let field_lines = scan(fields, |_, text| {
-            let [bundle_id, provider_id] = ids.look(text);
-            let provider = owners.owner(hierarchy, bundle_id, provider_id);
-            counts.subscription_fields += i64::from(provider <= LAST);
-            Ok(provider)
-        })?;
+        let (field_lines, parts) = scan::side_by_side(
+            fields,
+            || 0,
+            |count, text| {
+                let [bundle_id, provider_id] = ids.look(text);
+                let provider = owners.owner(hierarchy, bundle_id, provider_id);
+                *count += i64::from(provider <= LAST);
+                provider
+            },
+        )?;
+        counts.subscription_fields = parts.into_iter().sum();
         Ok(Self { bundle_lines, field_lines, counts }.logged())
     }
 
@@ -227,31 +237,6 @@ impl Content {
         tracing::debug!(bundles, separate_fields, memory, "indexed the bundles and fields of the source folder");
         self
     }
-}
-
-// === one pass over a file ===
-
-/// Calls `group` with the number and text of each line that holds something, and keeps where the lines of each group
-/// stand. A line that is too long comes as its beginning.
-fn scan(collection: &Collection, mut group: impl FnMut(u32, &[u8]) -> Result<Group, Error>) -> Result<Ranges, Error> {
-    let mut ranges = RangesBuilder::default();
-    let mut lines = collection.lines();
-    while let Some(line) = lines.next().map_err(Error::read(collection.path()))? {
-        if !line.too_long && is_blank(line.text) {
-            continue;
-        }
-        if line.offset + line.length > MAX_FILE {
-            return Err(too_big(collection, "512 GiB"));
-        }
-        let number = u32::try_from(line.number).map_err(|_| too_big(collection, "four thousand million lines"))?;
-        ranges.add(group(number, line.text)?, number, line.offset, line.length, line.too_long);
-    }
-    collection.check_unchanged()?;
-    Ok(ranges.finish())
-}
-
-fn too_big(collection: &Collection, limit: &'static str) -> Error {
-    Error::TooBig { path: collection.path().display().to_string(), limit }
 }
 
 fn count(length: usize) -> i64 {

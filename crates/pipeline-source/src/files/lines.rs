@@ -1,6 +1,6 @@
 //! The lines of a file, one after the other, with bounded memory however long a line is.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use crate::mapping::MAX_DOCUMENT;
 
@@ -9,7 +9,7 @@ const CHUNK: usize = 256 * 1024;
 pub const BEGINNING: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Reads a file from its beginning. Uses positioned reads, so that any number of readers may share one handle.
+/// Reads a file, or a part of it. Uses positioned reads, so that any number of readers may share one handle.
 #[derive(Debug)]
 pub struct Lines<'f> {
     file: &'f File,
@@ -22,6 +22,8 @@ pub struct Lines<'f> {
     start: usize,
     /// Where in the file the buffer's `start` stands.
     offset: u64,
+    /// Where the part ends.
+    end: u64,
     number: u64,
     ended: bool,
 }
@@ -29,7 +31,7 @@ pub struct Lines<'f> {
 /// One line as it stands in the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'b> {
-    /// From 1.
+    /// From 1, at the beginning of the file or of the part.
     pub number: u64,
     /// Of its first byte in the file.
     pub offset: u64,
@@ -54,14 +56,24 @@ pub fn is_blank(text: &[u8]) -> bool {
 }
 
 impl<'f> Lines<'f> {
-    /// From the first line on; a byte order mark before it is passed over.
-    pub fn new(file: &'f File) -> Self {
-        let buffer = Vec::with_capacity(CHUNK);
-        Self { file, read_at: 0, buffer, beginning: Vec::new(), start: 0, offset: 0, number: 0, ended: false }
+    /// The lines that begin within this part of a file. It must begin where a line does; a byte order mark before the
+    /// first line of the file is passed over.
+    pub fn within(file: &'f File, part: Range<u64>) -> Self {
+        let (buffer, beginning) = (Vec::with_capacity(CHUNK), Vec::new());
+        let Range { start: offset, end } = part;
+        Self { file, read_at: offset, buffer, beginning, start: 0, offset, end, number: 0, ended: false }
+    }
+
+    /// Where the line that is given next begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The next line, or `None` behind the last. (An `Iterator` cannot lend out its buffer.)
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        if self.offset >= self.end {
+            return Ok(None);
+        }
         let mut searched = 0;
         loop {
             let pending = self.buffer.get(self.start..).unwrap_or_default();

@@ -92,6 +92,16 @@ impl RangesBuilder {
         self.ranges.push(Range { group, first_line: line, place: offset << LENGTH_BITS | length });
     }
 
+    /// Adds those of a later part of the file, which began behind so many lines; `None` when there are too many.
+    pub fn append(&mut self, later: Self, lines: u32) -> Option<()> {
+        self.ranges.reserve(later.ranges.len());
+        for range in later.ranges {
+            let first_line = range.first_line.checked_add(lines)?;
+            self.ranges.push(Range { first_line, ..range });
+        }
+        Some(())
+    }
+
     /// Sorts by parent, then by line.
     pub fn finish(mut self) -> Ranges {
         self.ranges.sort_unstable_by_key(|range| (range.group, range.first_line));

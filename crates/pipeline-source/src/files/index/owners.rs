@@ -30,6 +30,15 @@ impl Owners {
         }
     }
 
+    /// An empty one, to be appended.
+    pub(super) fn part(&self) -> Self {
+        Self { hashes: self.hashes.clone(), owners: Vec::new() }
+    }
+
+    pub(super) fn append(&mut self, mut part: Self) {
+        self.owners.append(&mut part.owners);
+    }
+
     pub(super) fn sort(&mut self) {
         self.owners.sort_unstable();
         self.owners.dedup();
