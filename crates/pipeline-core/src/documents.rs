@@ -117,22 +117,13 @@ pub struct Subtree {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Etag(pub [u8; 32]);
 
-/// A provider whose subtree is asked for, with the tag of the content that the asker has.
+/// A provider whose content the asker has, with its tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// Whose subtree.
+    /// Whose content.
     pub provider_id: ProviderId,
-    /// `None` when the asker has no content, or has it without a tag.
-    pub etag: Option<Etag>,
-}
-
-/// What is below some providers, as far as the asker does not have it: each of them is in one of the two lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// What was read.
-    pub read: Vec<Subtree>,
-    /// Whose content still has the tag that the asker knows it by, and was not read.
-    pub unchanged: Vec<Known>,
+    /// What the source called it when it was read.
+    pub etag: Etag,
 }
 
 /// What a source found below a provider.
@@ -241,14 +232,6 @@ impl Hash for Attributes {
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Attributes").field(&self.as_str()).finish()
-    }
-}
-
-// === impl Changes ===
-
-impl From<Vec<Subtree>> for Changes {
-    fn from(read: Vec<Subtree>) -> Self {
-        Self { read, unchanged: Vec::new() }
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{Changes, DocumentFault, Found, Known, Provider, Service, Subtree},
+    documents::{DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
     settings::Mapping,
 };
@@ -106,13 +106,16 @@ impl Source for Folder {
     }
 
     async fn subtrees(&self, service_id: &ServiceId, provider_ids: &[ProviderId]) -> Result<Vec<Subtree>, Error> {
-        let unknown = |provider_id: &ProviderId| Known { provider_id: provider_id.clone(), etag: None };
-        let known: Vec<Known> = provider_ids.iter().map(unknown).collect();
-        Ok(self.changes(service_id, &known).await?.read)
+        answers::subtrees(self.snapshot().await?, service_id.clone(), provider_ids.to_vec()).await
     }
 
-    async fn changes(&self, service_id: &ServiceId, known: &[Known]) -> Result<Changes, Error> {
-        answers::changes(self.snapshot().await?, service_id.clone(), known.to_vec()).await
+    async fn unchanged(&self, service_id: &ServiceId, known: Vec<Known>) -> Result<Vec<ProviderId>, Error> {
+        // Nobody knows anything in a first run: the bundles need not be indexed then.
+        if known.is_empty() {
+            Ok(Vec::new())
+        } else {
+            answers::unchanged(self.snapshot().await?, service_id.clone(), known).await
+        }
     }
 
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {

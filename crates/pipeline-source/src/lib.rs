@@ -19,7 +19,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use pipeline_core::{
-    documents::{Changes, DocumentFault, Found, Known, Provider, Service, Subtree},
+    documents::{DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
     settings,
 };
@@ -53,11 +53,10 @@ pub trait Source: Send + Sync {
     /// What is below these providers of one service: one subtree for each, in the order asked.
     async fn subtrees(&self, service_id: &ServiceId, provider_ids: &[ProviderId]) -> Result<Vec<Subtree>, Error>;
 
-    /// What is below these providers, as far as it differs from what the asker knows by its tag. A source that gives no
-    /// tags reads everything.
-    async fn changes(&self, service_id: &ServiceId, known: &[Known]) -> Result<Changes, Error> {
-        let provider_ids: Vec<ProviderId> = known.iter().map(|known| known.provider_id.clone()).collect();
-        self.subtrees(service_id, &provider_ids).await.map(Changes::from)
+    /// Those of these providers of one service whose content still has the tag that the asker knows it by. A source that
+    /// gives no tags can say it of none.
+    async fn unchanged(&self, _service_id: &ServiceId, _known: Vec<Known>) -> Result<Vec<ProviderId>, Error> {
+        Ok(Vec::new())
     }
 
     /// Documents that no parent will ever ask for: unreadable ones and orphans. Read once per run, by the root stage.

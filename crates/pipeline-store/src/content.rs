@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pipeline_core::{
-    documents::{Bundle, Changes, DocumentFault, Etag, Known, Subtree, SubtreeContent},
+    documents::{Bundle, DocumentFault, Etag, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };
 
@@ -25,6 +25,8 @@ use crate::{
     plan::{length, not_in_ledger, provider_ids},
     rejects,
 };
+
+pub(crate) use compare::open_contents;
 
 mod compare;
 mod rows;
@@ -48,8 +50,8 @@ pub struct BatchKey {
 pub enum BatchState {
     /// To be read and stored.
     Planned {
-        /// Its providers, in plan order, with the tags of the contents that are stored.
-        providers: Vec<Known>,
+        /// Its providers, in plan order.
+        providers: Vec<ProviderId>,
     },
     /// Done.
     Stored(StoredBatch),
@@ -93,8 +95,6 @@ struct Content {
 #[derive(Debug, Default)]
 struct Read {
     contents: Vec<Content>,
-    /// Not read: the source says that they are what is stored under these tags.
-    unchanged: Vec<Known>,
     rejected: HashSet<ProviderId>,
     faults: Vec<DocumentFault>,
     vanished: Vec<ProviderId>,
@@ -129,15 +129,15 @@ impl Store {
         let batch = read_batch(&mut session, key, "").await?;
         match batch.state.as_str() {
             "stored" => Ok(BatchState::Stored(batch.recorded)),
-            _ => Ok(BatchState::Planned { providers: compare::known(&mut session, key, batch.provider_ids).await? }),
+            _ => Ok(BatchState::Planned { providers: batch.provider_ids }),
         }
     }
 
-    /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `changes` has one
-    /// entry for each provider of the batch, in any order.
-    pub async fn store_batch(&self, key: &BatchKey, changes: impl Into<Changes>) -> Result<Begin<StoredBatch>, Error> {
+    /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `subtrees` has
+    /// one entry for each provider of the batch, in any order.
+    pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Begin<StoredBatch>, Error> {
         // Digests and checks first: nothing is locked while they are computed.
-        let mut read = Read::sort(changes.into(), &key.service_id, rejects::row_limit(self.packet_limit));
+        let mut read = Read::sort(subtrees, &key.service_id, rejects::row_limit(self.packet_limit));
 
         // Few at a time: writers that meet inside the server cost it up to half as much again for each row.
         let _turn = self.writers.acquire().await;
@@ -199,7 +199,7 @@ impl Store {
         // batch was cut, or a document that only the root stage saw.
         read.reject(compare::rejected_before(session, key, &batch.provider_ids).await?);
 
-        let open = compare::open_contents(session, key, &batch.provider_ids).await?;
+        let open = open_contents(session, &key.service_id, &batch.provider_ids).await?;
         let mut stored = StoredBatch {
             providers: length(batch.provider_ids.len()),
             rejected: length(read.rejected.len()),
@@ -216,10 +216,6 @@ impl Store {
             stored.keep(open.get(&content.provider_id));
         }
         compare::remember_etags(session, key, &unchanged, &open).await?;
-        for known in &read.unchanged {
-            stored.unchanged += 1;
-            stored.keep(Some(compare::still_known(session.context(), known, &open)?));
-        }
 
         let numbers = content_numbers(key.generation, batch);
         compare::close_old(session, key, &changed, &open).await?;
@@ -255,9 +251,9 @@ impl StoredBatch {
 // === impl Read ===
 
 impl Read {
-    fn sort(changes: Changes, service: &ServiceId, row_limit: usize) -> Self {
-        let mut read = Self { unchanged: changes.unchanged, ..Self::default() };
-        for Subtree { provider_id, content, etag } in changes.read {
+    fn sort(subtrees: Vec<Subtree>, service: &ServiceId, row_limit: usize) -> Self {
+        let mut read = Self::default();
+        for Subtree { provider_id, content, etag } in subtrees {
             match content {
                 SubtreeContent::Complete(bundles) => match rows::too_large(&bundles, row_limit) {
                     None => {
@@ -290,11 +286,10 @@ impl Read {
             .contents
             .iter()
             .map(|content| &content.provider_id)
-            .chain(self.unchanged.iter().map(|known| &known.provider_id))
             .chain(&self.rejected)
             .chain(&self.vanished)
             .collect();
-        let counts = [self.contents.len(), self.unchanged.len(), self.rejected.len(), self.vanished.len()];
+        let counts = [self.contents.len(), self.rejected.len(), self.vanished.len()];
         let count: usize = counts.into_iter().sum();
         if count == planned.len() && planned.iter().all(|id| given.contains(id)) {
             return Ok(());
@@ -304,7 +299,6 @@ impl Read {
 
     fn reject(&mut self, ids: HashSet<ProviderId>) {
         self.contents.retain(|content| !ids.contains(&content.provider_id));
-        self.unchanged.retain(|known| !ids.contains(&known.provider_id));
         self.vanished.retain(|id| !ids.contains(id));
         self.rejected.extend(ids);
     }

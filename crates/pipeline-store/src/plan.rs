@@ -10,29 +10,35 @@
 //! - a service that is gone has an empty plan, which closes all its providers: if it comes back in a later
 //!   generation, the old ones do not come back with it.
 //!
+//! What has not changed is not read again. The plan knows the tags of the contents that it finds, the source says which
+//! of them still hold, and those providers go into batches that are stored from the start ([`batches`]). The bundles
+//! stage is asked for the others only, so that a run costs what has changed.
+//!
 //! **Ordinals.** The content of a provider has the number `generation × 2³² + ordinal`, and ordinals must be unique in
 //! the run. Batches count within their service from 0; where the service begins is taken from the run's counter in
 //! the last statement before the commit. The counter's row is locked for the length of one commit, not of a plan.
 //!
 //! **Memory.** A plan holds the ids of its service's providers, about a hundred bytes each, to know what has vanished.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use pipeline_core::{
-    documents::{DocumentFault, Level, Provider},
+    documents::{DocumentFault, Known, Level, Provider},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };
 
 use crate::{
     Begin, Error, Store,
     clock::now_ms,
+    content::open_contents,
     database::{Context, Row, Session},
     fence, rejects,
     versions::{self, Document, Table},
 };
 
-use vanish::Kept;
+use batches::Batches;
 
+mod batches;
 mod vanish;
 mod waive;
 
@@ -48,13 +54,15 @@ pub struct Plan {
     run: RunId,
     generation: Generation,
     service_id: ServiceId,
-    batch_size: usize,
     removed: bool,
-    /// Providers in batches, and those waiting for their batch to fill.
+    /// Providers in batches, and those that are to be in one.
     planned: HashSet<ProviderId>,
-    waiting: Vec<ProviderId>,
-    next_batch: i32,
-    next_ordinal: i64,
+    batches: Batches,
+    /// The contents behind the tags that were given out last.
+    known: HashMap<ProviderId, Kept>,
+    /// Those of the planned providers that have not changed, with the rows that they keep. They wait until the end: a
+    /// later document may break their provider yet.
+    unchanged: HashMap<ProviderId, Kept>,
     /// Providers with a broken document that are in no batch.
     rejected: HashSet<ProviderId>,
     /// Broken documents of providers without an id.
@@ -64,10 +72,17 @@ pub struct Plan {
     protect_all: bool,
 }
 
+/// Rows that stay visible without being read or written again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kept {
+    bundles: i64,
+    fields: i64,
+}
+
 /// What a plan came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Batches to be stored.
+    /// Batches, those of unchanged providers included.
     pub batches: i64,
     /// Providers planned, rejected ones included.
     pub providers: i64,
@@ -124,12 +139,11 @@ impl Store {
             run,
             generation,
             service_id: service.clone(),
-            batch_size: usize::try_from(open.batch_size).unwrap_or(usize::MAX).max(1),
             removed,
             planned: HashSet::new(),
-            waiting: Vec::new(),
-            next_batch: 0,
-            next_ordinal: 0,
+            batches: Batches::new(usize::try_from(open.batch_size).unwrap_or(usize::MAX).max(1)),
+            known: HashMap::new(),
+            unchanged: HashMap::new(),
             rejected: HashSet::new(),
             unidentified: 0,
             protected: HashSet::new(),
@@ -168,7 +182,7 @@ impl Store {
 impl Plan {
     /// Providers in one batch.
     pub fn batch_size(&self) -> usize {
-        self.batch_size
+        self.batches.size()
     }
 
     /// The service is gone from the source: read nothing, just finish.
@@ -176,8 +190,29 @@ impl Plan {
         self.removed
     }
 
-    /// Records providers that were read, in chunks of any size; batches are cut at [`Plan::batch_size`].
-    pub async fn put(&mut self, providers: &[Provider]) -> Result<(), Error> {
+    /// What the target knows of these providers' contents, to ask the source which of them are unchanged. It is about
+    /// the next [`Plan::put`].
+    ///
+    /// Nothing is locked: no batch of the service is planned yet, so nobody can write its contents.
+    pub async fn known(&mut self, providers: &[Provider]) -> Result<Vec<Known>, Error> {
+        let ids = providers.iter().map(|provider| &provider.id);
+        let mut known = Vec::new();
+        self.known.clear();
+        for (provider_id, open) in open_contents(&mut self.session, &self.service_id, ids).await? {
+            let Some(etag) = open.etag else { continue };
+            self.known.insert(provider_id.clone(), Kept { bundles: open.bundles, fields: open.fields });
+            known.push(Known { provider_id, etag });
+        }
+        Ok(known)
+    }
+
+    /// Records providers that were read, in chunks of any size; batches are cut at [`Plan::batch_size`]. Of the
+    /// `unchanged` ones the content is not read: the source says that it is what [`Plan::known`] has named. Who says so
+    /// of another provider is not believed.
+    pub async fn put(&mut self, providers: &[Provider], unchanged: &[ProviderId]) -> Result<(), Error> {
+        let mut known = std::mem::take(&mut self.known);
+        let unchanged = unchanged.iter().filter_map(|id| known.remove_entry(id));
+        let mut unchanged: HashMap<ProviderId, Kept> = unchanged.collect();
         let too_large: Vec<DocumentFault> = providers
             .iter()
             .filter_map(|provider| {
@@ -213,9 +248,9 @@ impl Plan {
         versions::write(&mut self.session, self.packet_limit, table, self.generation, &documents).await?;
 
         for provider in accepted {
-            self.waiting.push(provider.id.clone());
-            if self.waiting.len() >= self.batch_size {
-                self.cut_batch().await?;
+            match unchanged.remove_entry(&provider.id) {
+                Some((id, kept)) => drop(self.unchanged.insert(id, kept)),
+                None => self.add_to_batch(provider.id.clone())?,
             }
         }
         if duplicates.is_empty() { Ok(()) } else { self.reject(&duplicates).await }
@@ -234,6 +269,9 @@ impl Plan {
                 Some(id) if self.planned.contains(id) => {
                     let table = Table::Providers(&self.service_id);
                     versions::take_back(&mut self.session, table, self.generation, &[id.as_str()]).await?;
+                    if self.unchanged.remove(id).is_some() {
+                        self.add_to_batch(id.clone())?;
+                    }
                 }
                 Some(id) => {
                     self.rejected.insert(id.clone());
@@ -245,16 +283,20 @@ impl Plan {
 
     /// Closes vanished providers and commits.
     pub async fn finish(mut self) -> Result<Planned, Error> {
-        if !self.waiting.is_empty() {
-            self.cut_batch().await?;
-        }
+        let cut = self.batches.cut_rest();
+        self.serialized(cut)?;
+        let mut unchanged: Vec<(ProviderId, Kept)> = self.unchanged.drain().collect();
+        unchanged.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let cut = self.batches.add_unchanged(unchanged);
+        self.serialized(cut)?;
         let (removed, kept) = self.close_vanished().await?;
         let rejected = length(self.rejected.len()).saturating_add(self.unidentified);
         let planned = Planned {
-            batches: i64::from(self.next_batch),
-            providers: self.next_ordinal.saturating_add(rejected),
+            batches: length(self.batches.count()),
+            providers: self.batches.providers().saturating_add(rejected),
             removed,
         };
+        self.batches.write(&mut self.session, self.packet_limit, &self.run_id, &self.service_id).await?;
         let first_ordinal = self.take_ordinals().await?;
         self.record(&planned, rejected, &kept, first_ordinal).await?;
         self.session.commit().await?;
@@ -288,33 +330,13 @@ impl Plan {
         Ok(())
     }
 
-    async fn cut_batch(&mut self) -> Result<(), Error> {
-        let provider_ids = serde_json::to_string(&self.waiting)
-            .map_err(|error| Error::broken(self.session.context(), error.to_string()))?;
-        let providers = length(self.waiting.len());
-        self.session
-            .execute_one(
-                "INSERT INTO sync_batch (run_id, service_id, batch_no, state, first_ordinal, provider_ids, providers, \
-                 stored, unchanged, rejected, skipped, bundles, fields, bundles_written, fields_written, planned_at_ms) \
-                 VALUES (?, ?, ?, 'planned', ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, ?)",
-                &[
-                    (&self.run_id).into(),
-                    (&self.service_id).into(),
-                    BatchNo(self.next_batch).into(),
-                    self.next_ordinal.into(),
-                    (&provider_ids).into(),
-                    providers.into(),
-                    now_ms().into(),
-                ],
-            )
-            .await?;
-        self.waiting.clear();
-        self.next_ordinal = self.next_ordinal.saturating_add(providers);
-        self.next_batch = self
-            .next_batch
-            .checked_add(1)
-            .ok_or_else(|| Error::broken(self.session.context(), "a service has more batches than can be numbered"))?;
-        Ok(())
+    fn add_to_batch(&mut self, id: ProviderId) -> Result<(), Error> {
+        let cut = self.batches.add(id);
+        self.serialized(cut)
+    }
+
+    fn serialized(&self, cut: serde_json::Result<()>) -> Result<(), Error> {
+        cut.map_err(|error| Error::broken(self.session.context(), error.to_string()))
     }
 
     /// Takes as many ordinals as the service has providers in batches; gives the first. Must stay the last lock before
@@ -323,7 +345,7 @@ impl Plan {
         self.session
             .execute_one(
                 "UPDATE sync_ordinals SET next_ordinal = next_ordinal + ? WHERE run_id = ?",
-                &[self.next_ordinal.into(), (&self.run_id).into()],
+                &[self.batches.providers().into(), (&self.run_id).into()],
             )
             .await?;
         let next = self
@@ -337,7 +359,7 @@ impl Plan {
                 format!("the run has more than {MAX_ORDINAL} providers"),
             ));
         }
-        Ok(next.saturating_sub(self.next_ordinal))
+        Ok(next.saturating_sub(self.batches.providers()))
     }
 
     async fn record(&mut self, planned: &Planned, rejected: i64, kept: &Kept, first_ordinal: i64) -> Result<(), Error> {
@@ -360,6 +382,13 @@ impl Plan {
                 ],
             )
             .await
+    }
+}
+
+impl Kept {
+    fn add(&mut self, other: Self) {
+        self.bundles = self.bundles.saturating_add(other.bundles);
+        self.fields = self.fields.saturating_add(other.fields);
     }
 }
 

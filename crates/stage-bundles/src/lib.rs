@@ -87,13 +87,13 @@ impl Stage for BundlesStage {
             service_id: ServiceId(service_id.clone()),
             batch_no: BatchNo(*batch_no),
         };
-        let known = match self.store.batch_state(&key).await.map_err(write)? {
+        let providers = match self.store.batch_state(&key).await.map_err(write)? {
             BatchState::Planned { providers } => providers,
             BatchState::Stored(batch) => return Ok(Emit::one(confirmation(message, &batch))),
             BatchState::Closed => return Ok(Emit::nothing()),
         };
-        let changes = self.source.changes(&key.service_id, &known).await.map_err(read)?;
-        match self.store.store_batch(&key, changes).await.map_err(write)? {
+        let subtrees = self.source.subtrees(&key.service_id, &providers).await.map_err(read)?;
+        match self.store.store_batch(&key, subtrees).await.map_err(write)? {
             Begin::Work(batch) => Ok(Emit::one(confirmation(message, &batch))),
             Begin::Done | Begin::Closed => Ok(Emit::nothing()),
         }

@@ -71,6 +71,7 @@ impl ProvidersStage {
 
     async fn plan(&self, mut plan: Plan, service_id: &ServiceId) -> Result<(), Error> {
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
+        let read = |source| Error::Read { service_id: service_id.clone(), source };
         // A service that is gone has no providers; its empty plan takes it out of the views.
         if !plan.removed() {
             let mut chunks = self.source.providers(service_id).ready_chunks(CHUNK);
@@ -78,12 +79,15 @@ impl ProvidersStage {
                 let mut providers = Vec::with_capacity(chunk.len());
                 let mut faults = Vec::new();
                 for found in chunk {
-                    match found.map_err(|source| Error::Read { service_id: service_id.clone(), source })? {
+                    match found.map_err(read)? {
                         Found::Document(provider) => providers.push(provider),
                         Found::Fault(fault) => faults.push(fault),
                     }
                 }
-                plan.put(&providers).await.map_err(ledger)?;
+                // What still is what its tag names is planned as stored, and never read.
+                let known = plan.known(&providers).await.map_err(ledger)?;
+                let unchanged = self.source.unchanged(service_id, known).await.map_err(read)?;
+                plan.put(&providers, &unchanged).await.map_err(ledger)?;
                 plan.reject(&faults).await.map_err(ledger)?;
             }
         }
@@ -120,7 +124,8 @@ impl Stage for ProvidersStage {
             providers,
             rejected: 0,
         };
-        // A batch that is stored already has been announced before; its own message sees to its confirmation.
+        // A batch that is stored already has been announced before, and its own message sees to its confirmation; or it
+        // is one of unchanged providers, and the plan's confirmation is enough.
         let waiting = batches.into_iter().filter(|batch| !batch.stored).map(|batch| {
             Either::Left(BatchPlanned {
                 run_id: message.run_id.clone(),

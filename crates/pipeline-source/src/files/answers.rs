@@ -4,9 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{
-        Changes, DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent,
-    },
+    documents::{DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent},
     ids::{ProviderId, ServiceId},
 };
 
@@ -52,23 +50,46 @@ pub async fn providers(snapshot: Arc<Snapshot>, service_id: &ServiceId) -> Resul
     Ok(documents(snapshot, ranges, |snapshot| Some(&snapshot.providers), each).boxed())
 }
 
-/// What is below these providers, as far as it has not the tag that it is known by.
-pub async fn changes(snapshot: Arc<Snapshot>, service_id: ServiceId, known: Vec<Known>) -> Result<Changes, Error> {
+/// What is below these providers.
+pub async fn subtrees(
+    snapshot: Arc<Snapshot>,
+    service_id: ServiceId,
+    provider_ids: Vec<ProviderId>,
+) -> Result<Vec<Subtree>, Error> {
+    read_below(snapshot, service_id, move |reader| provider_ids.into_iter().map(|id| reader.subtree(id)).collect())
+        .await
+}
+
+/// Those of these providers below which everything has the tag that it is known by.
+pub async fn unchanged(
+    snapshot: Arc<Snapshot>,
+    service_id: ServiceId,
+    known: Vec<Known>,
+) -> Result<Vec<ProviderId>, Error> {
+    let still = |reader: &Reader<'_>, Known { provider_id, etag }| {
+        let same = reader.etag(&provider_id)? == Some(etag);
+        Ok(same.then_some(provider_id))
+    };
+    read_below(snapshot, service_id, move |reader| {
+        known.into_iter().filter_map(|known| still(reader, known).transpose()).collect()
+    })
+    .await
+}
+
+/// Reads below the providers of one service, and makes sure that all of it was of one state of the files.
+async fn read_below<T: Send + 'static>(
+    snapshot: Arc<Snapshot>,
+    service_id: ServiceId,
+    read: impl FnOnce(&Reader<'_>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let hierarchy = snapshot.hierarchy().await?;
     let content = snapshot.content().await?;
     blocking(move || {
         let reader = Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
-        let mut changes = Changes::default();
-        for known in known {
-            if known.etag.is_some() && reader.etag(&known.provider_id)? == known.etag {
-                changes.unchanged.push(known);
-            } else {
-                changes.read.push(reader.subtree(known.provider_id)?);
-            }
-        }
+        let answer = read(&reader)?;
         snapshot.bundles.check_unchanged()?;
         snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
-        Ok(changes)
+        Ok(answer)
     })
     .await
 }

@@ -3,40 +3,40 @@
 use std::collections::{HashMap, HashSet};
 
 use pipeline_core::{
-    documents::{Etag, Known},
-    ids::ProviderId,
+    documents::Etag,
+    ids::{ProviderId, ServiceId},
 };
 
 use super::{BatchKey, Content};
 use crate::{
     Error,
-    database::{Context, Row, Session, Value},
+    database::{Row, Session, Value},
     insert::IN_LIST,
     versions::{self, OPEN, Table},
 };
 
 /// The open content of a provider.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
+pub(crate) struct Open {
     pub(super) content_id: i64,
     pub(super) valid_from: i64,
     pub(super) digest: Vec<u8>,
-    pub(super) etag: Option<Etag>,
-    pub(super) bundles: i64,
-    pub(super) fields: i64,
+    pub(crate) etag: Option<Etag>,
+    pub(crate) bundles: i64,
+    pub(crate) fields: i64,
 }
 
 /// The open contents of these providers, by one query for a batch of ordinary size. Not locked: only the batch that
 /// has a provider writes its content, and the batch is locked.
-pub(super) async fn open_contents(
+pub(crate) async fn open_contents(
     session: &mut Session,
-    key: &BatchKey,
-    ids: &[ProviderId],
+    service_id: &ServiceId,
+    ids: impl IntoIterator<Item = &ProviderId>,
 ) -> Result<HashMap<ProviderId, Open>, Error> {
+    let ids: Vec<&str> = ids.into_iter().map(ProviderId::as_str).collect();
     let mut open = HashMap::with_capacity(ids.len());
-    let ids: Vec<&str> = ids.iter().map(ProviderId::as_str).collect();
     for ids in ids.chunks(IN_LIST) {
-        let (condition, mut values) = Table::Contents(&key.service_id).condition(ids);
+        let (condition, mut values) = Table::Contents(service_id).condition(ids);
         values.push(OPEN.into());
         let sql = format!(
             "SELECT provider_id, content_id, valid_from, digest, etag, bundle_count, field_count \
@@ -55,32 +55,6 @@ pub(super) async fn open_contents(
         }
     }
     Ok(open)
-}
-
-/// These providers with the tags of their open contents. Not locked: it only spares a reading of the source, and
-/// [`still_known`] decides.
-pub(super) async fn known(
-    session: &mut Session,
-    key: &BatchKey,
-    provider_ids: Vec<ProviderId>,
-) -> Result<Vec<Known>, Error> {
-    let mut open = open_contents(session, key, &provider_ids).await?;
-    let known = |provider_id| {
-        let etag = open.remove(&provider_id).and_then(|open| open.etag);
-        Known { provider_id, etag }
-    };
-    Ok(provider_ids.into_iter().map(known).collect())
-}
-
-/// The open content that the source was asked about. It is another one when somebody else has stored the batch since
-/// and a person has set it back; then the batch is to be read again.
-pub(super) fn still_known<'o>(
-    context: &Context,
-    known: &Known,
-    open: &'o HashMap<ProviderId, Open>,
-) -> Result<&'o Open, Error> {
-    let found = open.get(&known.provider_id).filter(|open| open.etag.is_some() && open.etag == known.etag);
-    found.ok_or_else(|| Error::overtaken(context))
 }
 
 /// Those of these providers that the run has rejected already.

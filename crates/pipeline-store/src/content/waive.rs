@@ -5,7 +5,7 @@
 
 use pipeline_core::ids::{ProviderId, ServiceId};
 
-use super::{BatchKey, StoredBatch, compare, read_batch, record};
+use super::{BatchKey, StoredBatch, compare, open_contents, read_batch, record};
 use crate::{
     Error, Store,
     database::{Session, Value},
@@ -36,7 +36,7 @@ impl Store {
             rejected: length(batch.provider_ids.len()),
             ..StoredBatch::default()
         };
-        for open in compare::open_contents(&mut session, key, &batch.provider_ids).await?.values() {
+        for open in open_contents(&mut session, &key.service_id, &batch.provider_ids).await?.values() {
             stored.keep(Some(open));
         }
         let outcome = Waived::Batch { providers: length(waived.len()) };

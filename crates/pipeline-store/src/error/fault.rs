@@ -39,12 +39,6 @@ impl Error {
         }
     }
 
-    /// The error of one who decided by what somebody else has changed since.
-    pub(crate) fn overtaken(context: &Context) -> Self {
-        let source = sqlx::Error::Protocol("the content was stored anew while its source was asked".to_owned());
-        Self::Contended { operation: context.operation, subject: context.subject.clone(), source: source.into() }
-    }
-
     /// The error of a promise of the ledger that does not hold.
     pub(crate) fn broken(context: &Context, broken: impl Into<String>) -> Self {
         Self::Broken { operation: context.operation, subject: context.subject.clone(), broken: broken.into() }

@@ -2,7 +2,7 @@
 
 use pipeline_core::ids::ProviderId;
 
-use super::{Plan, length};
+use super::{Kept, Plan, length};
 use crate::{
     Error,
     versions::{self, OPEN, Table},
@@ -11,15 +11,9 @@ use crate::{
 /// Ids read at a time.
 const PAGE: i64 = 5_000;
 
-/// Contents that stay visible although no batch of the plan has their providers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Kept {
-    pub(super) bundles: i64,
-    pub(super) fields: i64,
-}
-
 impl Plan {
-    /// Closes the providers that the source no longer has, with their contents; gives how many, and what is kept.
+    /// Closes the providers that the source no longer has, with their contents; gives how many, and what stays visible
+    /// although no batch of the plan has its provider.
     pub(super) async fn close_vanished(&mut self) -> Result<(i64, Kept), Error> {
         let mut removed = 0_i64;
         let mut kept = Kept::default();
@@ -58,8 +52,7 @@ impl Plan {
                  FROM provider_content {condition} AND valid_to = ?"
             );
             let row = self.session.fetch_one(sql, &values).await?;
-            kept.bundles = kept.bundles.saturating_add(row.int("bundles")?);
-            kept.fields = kept.fields.saturating_add(row.int("fields")?);
+            kept.add(Kept { bundles: row.int("bundles")?, fields: row.int("fields")? });
         }
         Ok(())
     }

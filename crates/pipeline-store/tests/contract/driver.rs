@@ -106,7 +106,7 @@ impl<'a> Sync<'a> {
                 self.plan_faults.iter().filter(|fault| fault.service_id.as_ref() == Some(service)).cloned().collect();
             plan.reject(&faults).await.unwrap();
             for chunk in self.world.provider_documents(service.as_str()).chunks(5) {
-                plan.put(chunk).await.unwrap();
+                plan.put(chunk, &[]).await.unwrap();
             }
         }
         plan.finish().await.unwrap()

@@ -1,11 +1,10 @@
 //! What a source names by a tag is not read again, and nothing is taken for unchanged that is not.
 
 use pipeline_core::{
-    disposition::{Classify, Disposition},
-    documents::{Changes, Etag, Known, Level, Subtree, SubtreeContent},
-    ids::{ProviderId, ServiceId},
+    documents::{Etag, Known, Level, Subtree, SubtreeContent},
+    ids::{BatchNo, ProviderId, ServiceId},
 };
-use pipeline_store::{ActivationMode::PerService, BatchKey, BatchState, Begin, StoredBatch};
+use pipeline_store::{ActivationMode::PerService, BatchKey, Begin, Outcome, Plan, PlannedBatch, RunState, StoredBatch};
 
 use crate::{
     driver::{Sync, request},
@@ -16,27 +15,53 @@ use crate::{
 const OLD: Etag = Etag([1; 32]);
 const NEW: Etag = Etag([2; 32]);
 
-/// The only batch of a run that is planned and no further.
-async fn planned<'t>(target: &'t Target, world: &'t World) -> (Sync<'t>, BatchKey) {
+/// A run whose only service is to be planned.
+async fn begun<'t>(target: &'t Target, world: &'t World) -> (Sync<'t>, Plan) {
     let sync = Sync::open(&target.store, world, request(PerService)).await;
     sync.discover().await;
-    sync.plan(&service()).await;
-    let mut batches = sync.batches(&service()).await;
-    assert_eq!(batches.len(), 1);
-    let (key, _) = batches.remove(0);
-    (sync, key)
-}
-
-/// What the ledger knows of the batch's providers.
-async fn known(target: &Target, key: &BatchKey) -> Vec<Known> {
-    match target.store.batch_state(key).await.unwrap() {
-        BatchState::Planned { providers } => providers,
+    match target.store.begin_plan(sync.run.run_id, sync.generation(), &service()).await.unwrap() {
+        Begin::Work(plan) => (sync, plan),
         other => panic!("{other:?}"),
     }
 }
 
-async fn store(target: &Target, key: &BatchKey, changes: impl Into<Changes>) -> StoredBatch {
-    match target.store.store_batch(key, changes).await.unwrap() {
+/// A run that is planned and no further, with these providers unchanged; gives what the target knew before it.
+async fn planned<'t>(target: &'t Target, world: &'t World, unchanged: &[&str]) -> (Sync<'t>, Vec<(String, Etag)>) {
+    let (sync, mut plan) = begun(target, world).await;
+    let documents = world.provider_documents("s0");
+    let known = plan.known(&documents).await.unwrap();
+    plan.put(&documents, &ids(unchanged)).await.unwrap();
+    plan.finish().await.unwrap();
+    (sync, tags(known))
+}
+
+fn tags(known: Vec<Known>) -> Vec<(String, Etag)> {
+    let mut tags: Vec<_> = known.into_iter().map(|known| (known.provider_id.0, known.etag)).collect();
+    tags.sort_by(|a, b| a.0.cmp(&b.0));
+    tags
+}
+
+fn tag(provider: &str, etag: Etag) -> (String, Etag) {
+    (provider.to_owned(), etag)
+}
+
+fn ids(providers: &[&str]) -> Vec<ProviderId> {
+    providers.iter().map(|id| ProviderId::from(*id)).collect()
+}
+
+async fn batches(sync: &Sync<'_>) -> Vec<PlannedBatch> {
+    sync.store.planned_batches(sync.run.run_id, &service()).await.unwrap()
+}
+
+fn batch(batch_no: i32, providers: &[&str], stored: bool) -> PlannedBatch {
+    PlannedBatch { batch_no: BatchNo(batch_no), provider_ids: ids(providers), stored }
+}
+
+/// Stores the first batch.
+async fn store(sync: &Sync<'_>, subtrees: Vec<Subtree>) -> StoredBatch {
+    let (run_id, generation) = (sync.run.run_id, sync.generation());
+    let key = BatchKey { run_id, generation, service_id: service(), batch_no: BatchNo(0) };
+    match sync.store.store_batch(&key, subtrees).await.unwrap() {
         Begin::Work(stored) => stored,
         other => panic!("{other:?}"),
     }
@@ -50,87 +75,114 @@ fn read(sync: &Sync<'_>, provider: &str, etag: Option<Etag>) -> Subtree {
     Subtree { etag, ..sync.subtree(&service(), &ProviderId::from(provider)) }
 }
 
-fn tags(known: &[Known]) -> Vec<Option<Etag>> {
-    known.iter().map(|known| known.etag).collect()
+/// A first run, by which all providers' contents have the tag [`OLD`].
+async fn copied(target: &Target, world: &World) {
+    let (sync, known) = planned(target, world, &[]).await;
+    assert_eq!(known, [], "nothing is stored yet");
+    for (key, subtrees) in sync.batches(&service()).await {
+        let tagged = subtrees.into_iter().map(|subtree| Subtree { etag: Some(OLD), ..subtree }).collect();
+        target.store.store_batch(&key, tagged).await.unwrap();
+    }
+    assert!(matches!(sync.activate(&service()).await, Outcome::Activated(_)));
 }
 
 on_both! {
-    async fn a_tag_is_kept_with_its_content_and_says_that_it_is_unchanged(target: &Target) {
+    async fn a_tag_is_kept_with_its_content_and_spares_reading_it(target: &Target) {
         let mut world = World::new(1, 3, 2, 2);
-        let (sync, key) = planned(target, &world).await;
-        assert_eq!(tags(&known(target, &key).await), [None, None, None], "nothing is stored yet");
+        let (sync, known) = planned(target, &world, &[]).await;
+        assert_eq!(known, []);
         let subtrees = vec![read(&sync, "p0", Some(OLD)), read(&sync, "p1", Some(OLD)), read(&sync, "p2", None)];
-        store(target, &key, subtrees).await;
+        store(&sync, subtrees).await;
         sync.activate(&service()).await;
 
         world.provider("s0", "p1").bundles[0].name = Some("new".to_owned());
-        let (sync, key) = planned(target, &world).await;
-        let providers = known(target, &key).await;
-        assert_eq!(tags(&providers), [Some(OLD), Some(OLD), None]);
-        let changes = Changes {
-            unchanged: vec![providers[0].clone()],
-            read: vec![read(&sync, "p1", Some(NEW)), read(&sync, "p2", None)],
-        };
-        let stored = store(target, &key, changes).await;
-        assert_eq!((stored.providers, stored.unchanged, stored.stored), (3, 2, 1));
-        assert_eq!((stored.bundles, stored.fields, stored.bundles_written), (6, 12, 2));
-        sync.activate(&service()).await;
+        let (sync, known) = planned(target, &world, &["p0"]).await;
+        assert_eq!(known, [tag("p0", OLD), tag("p1", OLD)]);
+        assert_eq!(batches(&sync).await, [batch(0, &["p1", "p2"], false), batch(1, &["p0"], true)]);
+        let stored = store(&sync, vec![read(&sync, "p1", Some(NEW)), read(&sync, "p2", None)]).await;
+        assert_eq!((stored.providers, stored.unchanged, stored.stored), (2, 1, 1));
+        let Outcome::Activated(activated) = sync.activate(&service()).await else { panic!("not activated") };
+        assert_eq!((activated[0].providers, activated[0].bundles, activated[0].subscription_fields), (3, 6, 12));
+        let progress = sync.progress().await;
+        assert_eq!((progress.providers.unchanged, progress.providers.stored), (2, 1));
+        assert_eq!((progress.bundles, progress.bundles_written), (6, 2));
+        assert_eq!(target.count("bundles").await, 6);
         assert_eq!(target.count("bundles WHERE name = 'new'").await, 1);
         assert_eq!(target.store.check_invariants().await.unwrap(), []);
 
-        let (_, key) = planned(target, &world).await;
-        assert_eq!(tags(&known(target, &key).await), [Some(OLD), Some(NEW), None]);
+        let (_, known) = planned(target, &world, &[]).await;
+        assert_eq!(known, [tag("p0", OLD), tag("p1", NEW)]);
+    }
+
+    async fn a_run_over_what_has_not_changed_is_complete_once_it_is_planned(target: &Target) {
+        let world = World::new(1, 7, 2, 2);
+        copied(target, &world).await;
+        let all = ["p0", "p1", "p2", "p3", "p4", "p5", "p6"];
+        let (sync, _) = planned(target, &world, &all).await;
+        let expected = [batch(0, &all[..3], true), batch(1, &all[3..6], true), batch(2, &all[6..], true)];
+        assert_eq!(batches(&sync).await, expected, "no batch is larger than the run says");
+        let Outcome::Activated(activated) = sync.activate(&service()).await else { panic!("not activated") };
+        assert_eq!((activated[0].providers, activated[0].bundles, activated[0].subscription_fields), (7, 14, 28));
+        let progress = sync.progress().await;
+        assert_eq!((progress.run.state, progress.providers.unchanged), (RunState::Activated, 7));
+        assert_eq!(target.count("bundles").await, 14);
+        assert_eq!(target.store.check_invariants().await.unwrap(), []);
+    }
+
+    async fn who_calls_something_unchanged_that_nobody_knows_is_not_believed(target: &Target) {
+        copied(target, &World::new(1, 1, 1, 1)).await;
+        let world = World::new(1, 2, 1, 1);
+        let (sync, mut plan) = begun(target, &world).await;
+        let documents = world.provider_documents("s0");
+        assert_eq!(tags(plan.known(&documents).await.unwrap()), [tag("p0", OLD)]);
+        plan.put(&documents[1..], &ids(&["p1", "nobody"])).await.unwrap();
+        // What was asked for is about one call only.
+        plan.put(&documents[..1], &ids(&["p0"])).await.unwrap();
+        plan.finish().await.unwrap();
+        assert_eq!(batches(&sync).await, [batch(0, &["p1", "p0"], false)]);
+    }
+
+    async fn a_provider_that_turns_out_broken_behind_its_first_document_is_not_unchanged(target: &Target) {
+        let world = World::new(1, 2, 1, 1);
+        copied(target, &world).await;
+        let (sync, mut plan) = begun(target, &world).await;
+        let documents = world.provider_documents("s0");
+        plan.known(&documents).await.unwrap();
+        plan.put(&documents, &ids(&["p0", "p1"])).await.unwrap();
+        plan.put(&documents[..1], &[]).await.unwrap();
+        assert_eq!(plan.finish().await.unwrap().providers, 2);
+        assert_eq!(batches(&sync).await, [batch(0, &["p0"], false), batch(1, &["p1"], true)]);
+        let stored = store(&sync, vec![read(&sync, "p0", Some(OLD))]).await;
+        assert_eq!((stored.rejected, stored.bundles), (1, 1), "the last good content stays");
+        let progress = sync.progress().await;
+        assert_eq!((progress.providers.rejected, progress.providers.unchanged), (1, 1));
     }
 
     async fn a_content_that_was_read_and_is_the_same_takes_the_new_tag_and_writes_no_version(target: &Target) {
         let world = World::new(1, 1, 1, 1);
         for etag in [None, Some(OLD), Some(NEW), None] {
-            let (sync, key) = planned(target, &world).await;
-            store(target, &key, vec![read(&sync, "p0", etag)]).await;
+            let (sync, _) = planned(target, &world, &[]).await;
+            store(&sync, vec![read(&sync, "p0", etag)]).await;
             sync.activate(&service()).await;
         }
         assert_eq!(target.count("provider_content").await, 1);
         // What was read without a tag at last still is what the last tag names.
-        let (_, key) = planned(target, &world).await;
-        assert_eq!(tags(&known(target, &key).await), [Some(NEW)]);
+        let (_, known) = planned(target, &world, &[]).await;
+        assert_eq!(known, [tag("p0", NEW)]);
     }
 
-    async fn a_batch_is_read_again_when_the_content_is_no_longer_the_known_one(target: &Target) {
-        let world = World::new(1, 1, 1, 1);
-        let (sync, key) = planned(target, &world).await;
-        store(target, &key, vec![read(&sync, "p0", Some(OLD))]).await;
-        sync.activate(&service()).await;
-        let (sync, key) = planned(target, &world).await;
-        for etag in [Some(NEW), None] {
-            let unchanged = vec![Known { provider_id: "p0".into(), etag }];
-            let changes = Changes { unchanged, read: Vec::new() };
-            let error = target.store.store_batch(&key, changes).await.unwrap_err();
-            assert_eq!(error.disposition(), Disposition::Retry, "{error:?}");
-        }
-        let stored = store(target, &key, vec![read(&sync, "p0", Some(NEW))]).await;
-        assert_eq!((stored.unchanged, stored.stored), (1, 0));
-    }
-
-    async fn a_provider_rejected_meanwhile_is_not_unchanged(target: &Target) {
-        let world = World::new(1, 2, 1, 1);
-        let (sync, key) = planned(target, &world).await;
-        store(target, &key, vec![read(&sync, "p0", Some(OLD)), read(&sync, "p1", Some(OLD))]).await;
-        sync.activate(&service()).await;
-        let (sync, key) = planned(target, &world).await;
-        let mut providers = known(target, &key).await;
+    async fn a_provider_that_was_rejected_keeps_its_tag_and_one_that_is_aborted_gets_it_back(target: &Target) {
+        let mut world = World::new(1, 2, 1, 1);
+        copied(target, &world).await;
+        world.provider("s0", "p0").bundles[0].name = Some("new".to_owned());
+        let (sync, _) = planned(target, &world, &[]).await;
         let rejected = SubtreeContent::Rejected(vec![fault(Level::Bundle, Some("s0"), Some("p1"))]);
-        providers.truncate(1);
-        let subtree = Subtree { content: rejected, ..read(&sync, "p1", None) };
-        let stored = store(target, &key, Changes { unchanged: providers, read: vec![subtree] }).await;
-        assert_eq!((stored.unchanged, stored.rejected, stored.bundles), (1, 1, 2), "the last good content stays");
-        // It keeps its tag too: once its documents are again what they were, they are what is stored.
-        let (_, key) = planned_after_abort(target, &world, &sync).await;
-        assert_eq!(tags(&known(target, &key).await), [Some(OLD), Some(OLD)]);
+        let broken = Subtree { content: rejected, ..read(&sync, "p1", None) };
+        let stored = store(&sync, vec![read(&sync, "p0", Some(NEW)), broken]).await;
+        assert_eq!((stored.stored, stored.rejected, stored.bundles), (1, 1, 2), "the last good content stays");
+        // Once its documents are again what they were, they are what is stored.
+        target.store.abort_run(sync.run.run_id, "test").await.unwrap();
+        let (_, known) = planned(target, &world, &[]).await;
+        assert_eq!(known, [tag("p0", OLD), tag("p1", OLD)]);
     }
-}
-
-/// The next run; the one before cannot be activated and is aborted.
-async fn planned_after_abort<'t>(target: &'t Target, world: &'t World, last: &Sync<'_>) -> (Sync<'t>, BatchKey) {
-    target.store.abort_run(last.run.run_id, "test").await.unwrap();
-    planned(target, world).await
 }

@@ -50,7 +50,7 @@ on_both! {
         run.discover().await;
         let begin = target.store.begin_plan(run.run.run_id, run.generation(), &"s0".into()).await.unwrap();
         let Begin::Work(mut plan) = begin else { panic!("no plan") };
-        plan.put(&world.provider_documents("s0")).await.unwrap();
+        plan.put(&world.provider_documents("s0"), &[]).await.unwrap();
         drop(plan);
         for service in run.services().await {
             run.plan(&service).await;

@@ -165,8 +165,8 @@ on_both! {
         let begin = target.store.begin_plan(run.run.run_id, run.generation(), &service).await.unwrap();
         let pipeline_store::Begin::Work(mut plan) = begin else { panic!("no plan") };
         let documents = world.provider_documents("s0");
-        plan.put(&documents).await.unwrap();
-        plan.put(&documents[..1]).await.unwrap();
+        plan.put(&documents, &[]).await.unwrap();
+        plan.put(&documents[..1], &[]).await.unwrap();
         assert_eq!(plan.finish().await.unwrap().providers, 2);
         run.store_service(&service).await;
         let progress = run.progress().await;

@@ -30,7 +30,7 @@ async fn run(target: &Target, world: &World, cas: Option<i64>) {
         let providers = world.provider_documents(service.as_str());
         let providers: Vec<Provider> =
             providers.into_iter().map(|provider| Provider { source_cas: cas, ..provider }).collect();
-        plan.put(&providers).await.unwrap();
+        plan.put(&providers, &[]).await.unwrap();
         plan.finish().await.unwrap();
         sync.store_service(&service).await;
         sync.activate(&service).await;

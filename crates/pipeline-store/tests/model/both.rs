@@ -86,7 +86,7 @@ impl Both {
             }
             150..160 => Some(Call::Open { run, request: self.requests[run] }),
             160..168 => Some(Call::Discover { run, documents: self.source.services }),
-            168..182 => Some(Call::Plan { run, generation, service, documents: self.source.providers[service] }),
+            168..182 => Some(self.plan(run, generation, service)),
             182..198 => Some(Call::Store { run, generation, service, batch, reads: self.old.read(service) }),
             198..212 => Some(Call::Activate { run, service, next: Next::Look }),
             212..216 => Some(Call::End { run, state: RunState::Aborted }),
@@ -114,7 +114,7 @@ impl Both {
         let mut calls = Vec::new();
         for (service, entry) in services.iter().enumerate().filter(|(_, service)| service.is_left()) {
             if entry.state == ServiceState::Discovered {
-                calls.push(Call::Plan { run, generation, service, documents: self.source.providers[service] });
+                calls.push(self.plan(run, generation, service));
                 continue;
             }
             let unstored = entry.batches().iter().enumerate().filter(|(_, batch)| !batch.stored);
@@ -123,6 +123,11 @@ impl Both {
             calls.push(Call::Activate { run, service, next: Next::Look });
         }
         calls
+    }
+
+    fn plan(&self, run: usize, generation: u8, service: usize) -> Call {
+        let (documents, reads) = (self.source.providers[service], self.source.read(service));
+        Call::Plan { run, generation, service, documents, reads }
     }
 
     /// One call on both sides, alone; the answers and the states must agree.

@@ -22,6 +22,8 @@ pub enum Situation {
     Repeated,
     /// A worker wrote for a run that was closed.
     Fenced,
+    /// A plan found providers that have not changed, and stored them itself.
+    StoredByPlan,
     Refused,
     RolledBack,
     /// A rollback came too late: a run was open, or a pointer had moved.
@@ -32,7 +34,7 @@ pub enum Situation {
 #[derive(Clone, Copy, Default)]
 pub struct Coverage([u32; SITUATIONS.len()]);
 
-const SITUATIONS: [Situation; 13] = [
+const SITUATIONS: [Situation; 14] = [
     Situation::Activated,
     Situation::ActivatedWholeRun,
     Situation::ActivatedRemoval,
@@ -43,6 +45,7 @@ const SITUATIONS: [Situation; 13] = [
     Situation::DiedAfterEffect,
     Situation::Repeated,
     Situation::Fenced,
+    Situation::StoredByPlan,
     Situation::Refused,
     Situation::RolledBack,
     Situation::RolledBackLate,

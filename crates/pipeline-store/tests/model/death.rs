@@ -149,7 +149,7 @@ fn the_timer_ends_a_run_wherever_its_last_activator_died() {
             let calls = [
                 Call::Open { run: 0, request: Request::PLAIN },
                 Call::Discover { run: 0, documents: source.services },
-                Call::Plan { run: 0, generation: 1, service: 1, documents: source.providers[1] },
+                Call::Plan { run: 0, generation: 1, service: 1, documents: source.providers[1], reads: source.read(1) },
             ];
             let mut ledger = Ledger::new();
             for call in calls {

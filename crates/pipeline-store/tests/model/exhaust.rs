@@ -131,8 +131,8 @@ impl History {
         for run in 0..TRIED_RUNS {
             // A worker with the right run and another generation.
             let (generation, documents) = (generation(run) + 1, self.sources[run].providers[0]);
-            calls.push(Call::Plan { run, generation, service: 0, documents });
             let reads = self.sources[run].read(0);
+            calls.push(Call::Plan { run, generation, service: 0, documents, reads });
             calls.push(Call::Store { run, generation, service: 0, batch: 0, reads });
         }
         for place in (0..8).filter(|place| node.switches & (1 << place) != 0) {
@@ -159,7 +159,8 @@ impl History {
         let mut calls =
             vec![Call::Open { run, request: self.requests[run] }, Call::Discover { run, documents: source.services }];
         for service in 0..TRIED_SERVICES {
-            calls.push(Call::Plan { run, generation, service, documents: source.providers[service] });
+            let (documents, reads) = (source.providers[service], source.read(service));
+            calls.push(Call::Plan { run, generation, service, documents, reads });
             for batch in 0..BATCHES {
                 let store = |reads: Reads| Call::Store { run, generation, service, batch, reads };
                 calls.push(store(source.read(service)));

@@ -77,7 +77,7 @@ impl Witness {
 
     /// Looks at one step of a call.
     pub fn see(&mut self, before: &Ledger, call: &Call, step: &Step, after: &Ledger) -> Result<(), Violation> {
-        self.follow(before, call, step);
+        self.follow(before, call, step, after);
         if before == after {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Witness {
     }
 
     /// Keeps the second account.
-    fn follow(&mut self, before: &Ledger, call: &Call, step: &Step) {
+    fn follow(&mut self, before: &Ledger, call: &Call, step: &Step, after: &Ledger) {
         match (call, step) {
             (Call::Open { run, .. }, Step::Ends(Outcome::Opened(RunState::Running)))
                 if before.runs[*run].state == RunState::Unknown =>
@@ -113,7 +113,7 @@ impl Witness {
                     }
                 }
             }
-            (Call::Plan { service, documents, .. }, Step::Ends(Outcome::Planned { .. })) => {
+            (Call::Plan { run, service, documents, reads, .. }, Step::Ends(Outcome::Planned { .. })) => {
                 if self.next[*service].service.is_none() {
                     self.next[*service] = Copied::default();
                     return;
@@ -125,6 +125,14 @@ impl Witness {
                         Document::Absent => (next.providers[provider], next.contents[provider]) = (None, None),
                         Document::Twice => self.unstorable[*service] |= 1 << provider,
                         Document::Broken => {}
+                    }
+                }
+                // What was taken for unchanged must be what readers see, and what the source has.
+                let stored = after.runs[*run].services[*service].batches().iter().filter(|batch| batch.stored);
+                let stored = stored.fold(0, |set, batch| set | batch.providers);
+                for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| stored & (1 << provider) != 0) {
+                    if let Read::Complete(content) = read {
+                        self.next[*service].contents[provider] = Some(*content);
                     }
                 }
             }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use pipeline_core::{
     documents::{
-        Attributes, Bundle, Changes, DataType, DocumentFault, Etag, FaultCode, Level, Provider, Service,
+        Attributes, Bundle, DataType, DocumentFault, Etag, FaultCode, Known, Level, Provider, Service,
         SubscriptionField, Subtree, SubtreeContent,
     },
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
     settings,
 };
 use pipeline_store::{
-    BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, RolledBack, RunRequest, Store, StoredBatch,
+    BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store, StoredBatch,
 };
 use sqlx::{Connection, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::mariadb::MariaDb;
@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     ledger::{Counts, Request, RunState, Set},
     rows::RUNS,
-    source::{Document, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, shape},
+    source::{Document, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, is_tagged, shape},
     transactions::{Call, Outcome},
 };
 
@@ -115,8 +115,8 @@ impl Real {
                 Ok(Outcome::Opened(run_state(opened.state)))
             }
             Call::Discover { run, documents } => discover(store, self.runs[run], &documents).await,
-            Call::Plan { run, generation, service, documents } => {
-                plan(store, self.runs[run], generation, service, &documents).await
+            Call::Plan { run, generation, service, documents, reads } => {
+                plan(store, self.runs[run], generation, service, (&documents, &reads)).await
             }
             Call::Store { run, generation, service, batch, reads } => {
                 let key = self.key(run, generation, service, batch);
@@ -213,7 +213,7 @@ async fn plan(
     run: RunId,
     generation: u8,
     service: usize,
-    documents: &ProviderDocuments,
+    (documents, reads): (&ProviderDocuments, &Reads),
 ) -> Result<Outcome, Error> {
     let mut plan = match store.begin_plan(run, Generation(generation.into()), &service_id(service)).await {
         Ok(Begin::Work(plan)) => plan,
@@ -233,8 +233,8 @@ async fn plan(
         };
         match document {
             Document::Absent => {}
-            Document::Sound(says) => plan.put(&[written(*says)]).await?,
-            Document::Twice => plan.put(&[written(7), written(8)]).await?,
+            Document::Sound(says) => put(&mut plan, &[written(*says)], reads).await?,
+            Document::Twice => put(&mut plan, &[written(7), written(8)], reads).await?,
             Document::Broken => plan.reject(&[fault(Level::Provider, service, Some(provider))]).await?,
         }
     }
@@ -246,6 +246,16 @@ async fn plan(
     })
 }
 
+/// As a worker does it: the source is asked which of the contents that the plan knows are what they were.
+async fn put(plan: &mut Plan, providers: &[Provider], reads: &Reads) -> Result<(), Error> {
+    let known = plan.known(providers).await?;
+    let unchanged = |Known { provider_id, etag: known }: Known| {
+        (etag(number(provider_id.as_str()), reads) == Some(known)).then_some(provider_id)
+    };
+    let unchanged: Vec<ProviderId> = known.into_iter().filter_map(unchanged).collect();
+    plan.put(providers, &unchanged).await
+}
+
 /// As a worker does it: first it looks what the batch has, then it brings the content that it has read.
 async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads) -> Result<Outcome, Error> {
     let providers = match store.batch_state(key).await {
@@ -254,16 +264,8 @@ async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads) -> Result<Out
         Err(Error::NotInLedger { .. }) => return Ok(Outcome::NotInLedger),
         Err(error) => return Err(error),
     };
-    let mut changes = Changes::default();
-    for known in providers {
-        let subtree = subtree(key, known.provider_id.clone(), reads);
-        if known.etag.is_some() && known.etag == subtree.etag {
-            changes.unchanged.push(known);
-        } else {
-            changes.read.push(subtree);
-        }
-    }
-    Ok(match store.store_batch(key, changes).await? {
+    let subtrees = providers.into_iter().map(|id| subtree(key, id, reads)).collect();
+    Ok(match store.store_batch(key, subtrees).await? {
         Begin::Work(stored) => Outcome::Stored(counts(&stored)),
         Begin::Done => panic!("a stored batch is given as it was recorded"),
         Begin::Closed => Outcome::Closed,
@@ -273,14 +275,20 @@ async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads) -> Result<Out
 fn subtree(key: &BatchKey, provider_id: ProviderId, reads: &Reads) -> Subtree {
     let provider = number(provider_id.as_str());
     let service = number(key.service_id.as_str());
-    // Of some providers the source can tell that they have not changed; the others are always read.
-    let tagged = provider.is_multiple_of(2);
-    let (content, etag) = match reads[provider] {
-        Read::Complete(content) => (SubtreeContent::Complete(bundles(content)), tagged.then_some(Etag([content; 32]))),
-        Read::Rejected => (SubtreeContent::Rejected(vec![fault(Level::Bundle, service, Some(provider))]), None),
-        Read::Vanished => (SubtreeContent::Vanished, None),
+    let content = match reads[provider] {
+        Read::Complete(content) => SubtreeContent::Complete(bundles(content)),
+        Read::Rejected => SubtreeContent::Rejected(vec![fault(Level::Bundle, service, Some(provider))]),
+        Read::Vanished => SubtreeContent::Vanished,
     };
-    Subtree { provider_id, content, etag }
+    Subtree { provider_id, content, etag: etag(provider, reads) }
+}
+
+/// What the source calls the content of a provider.
+fn etag(provider: usize, reads: &Reads) -> Option<Etag> {
+    match reads[provider] {
+        Read::Complete(content) if is_tagged(provider) => Some(Etag([content; 32])),
+        _ => None,
+    }
 }
 
 /// As many bundles and fields as the model counts, named after the content.

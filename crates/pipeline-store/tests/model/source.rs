@@ -51,6 +51,11 @@ pub fn shape(content: u8) -> Sums {
     Sums { bundles, fields }
 }
 
+/// Of some providers the source can tell that they have not changed; the others are always read.
+pub fn is_tagged(provider: usize) -> bool {
+    provider.is_multiple_of(2)
+}
+
 /// Rows of bundles and of subscription fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sums {

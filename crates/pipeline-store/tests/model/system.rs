@@ -256,8 +256,8 @@ impl System {
             Some(Message::Requested { run }) => self.carry_out(Call::Open { run, request: self.requests[run] }),
             Some(Message::Discovered { run, service }) => {
                 let generation = self.ledger.runs[run].generation;
-                let documents = self.source.providers[service];
-                self.carry_out(Call::Plan { run, generation, service, documents })
+                let (documents, reads) = (self.source.providers[service], self.source.read(service));
+                self.carry_out(Call::Plan { run, generation, service, documents, reads })
             }
             Some(Message::Planned { run, service, batch }) => {
                 let Run { generation, .. } = self.ledger.runs[run];
@@ -324,6 +324,11 @@ impl System {
             (_, Outcome::Moved | Outcome::RunOpen) => Situation::RolledBackLate,
             (_, Outcome::RolledBack(_)) => Situation::RolledBack,
             (_, Outcome::Opened(RunState::Refused)) => Situation::Refused,
+            (Call::Plan { run, service, .. }, Outcome::Planned { .. })
+                if self.ledger.runs[*run].services[*service].batches().iter().any(|batch| batch.stored) =>
+            {
+                Situation::StoredByPlan
+            }
             (Call::Plan { .. } | Call::Store { .. }, Outcome::Closed) => Situation::Fenced,
             (_, Outcome::Done) => Situation::Repeated,
             _ => return,

@@ -9,7 +9,7 @@ use pipeline_store::Waiting;
 use crate::{
     ledger::{Batch, Counts, Ledger, Pointer, Request, Run, RunState, ServiceState, Set},
     rows::RUNS,
-    source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, shape},
+    source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, is_tagged, shape},
 };
 
 /// What a worker asks of the ledger. It carries what the worker knows, which may be old: the generation from its
@@ -29,6 +29,7 @@ pub enum Call {
         generation: u8,
         service: usize,
         documents: ProviderDocuments,
+        reads: Reads,
     },
     Store {
         run: usize,
@@ -123,7 +124,9 @@ impl Ledger {
         Step::Ends(match call {
             Call::Open { run, request } => self.open(run, request),
             Call::Discover { run, documents } => self.discover(run, &documents),
-            Call::Plan { run, generation, service, documents } => self.plan(run, generation, service, &documents),
+            Call::Plan { run, generation, service, documents, reads } => {
+                self.plan(run, generation, service, &documents, &reads)
+            }
             Call::Store { run, generation, service, batch, reads } => {
                 self.store(run, generation, service, batch, &reads)
             }
@@ -204,8 +207,16 @@ impl Ledger {
         Outcome::Discovered { services: sound, removed }
     }
 
-    /// A plan is made once and never changes.
-    fn plan(&mut self, run: usize, generation: u8, service: usize, documents: &ProviderDocuments) -> Outcome {
+    /// A plan is made once and never changes. Providers of which the source says that they have not changed are stored
+    /// by it, in batches behind the others.
+    fn plan(
+        &mut self,
+        run: usize,
+        generation: u8,
+        service: usize,
+        documents: &ProviderDocuments,
+        reads: &Reads,
+    ) -> Outcome {
         if !self.passes(run, generation) {
             return Outcome::Closed;
         }
@@ -219,13 +230,18 @@ impl Ledger {
         let gone = [Document::Absent; PROVIDERS];
         let documents = if entry.removed { &gone } else { documents };
         let mut removed = 0;
-        let mut batched = 0;
+        let (mut to_read, mut unchanged) = (Vec::new(), Vec::new());
         for (provider, document) in documents.iter().enumerate() {
             let rows = &mut self.rows.providers[service][provider];
             let contents = &mut self.rows.contents[service][provider];
             match document {
                 Document::Sound(says) => {
                     rows.write(generation, *says);
+                    let known = if is_tagged(provider) { contents.open().map(Read::Complete) } else { None };
+                    if known == Some(reads[provider]) {
+                        unchanged.push(provider);
+                        continue;
+                    }
                 }
                 Document::Twice => {}
                 Document::Broken => {
@@ -239,13 +255,26 @@ impl Ledger {
                     continue;
                 }
             }
-            let batch = &mut entry.batches[batched / usize::from(self.runs[run].request.batch_size)];
-            batch.providers |= 1 << provider;
-            batch.broken |= u8::from(*document == Document::Twice) << provider;
-            batched += 1;
+            to_read.push(provider);
         }
-        entry.batch_count = batched.div_ceil(usize::from(self.runs[run].request.batch_size)) as u8;
-        entry.providers = batched as u8 + entry.plan_rejected;
+        let size = usize::from(self.runs[run].request.batch_size);
+        let planned = to_read.chunks(size).chain(unchanged.chunks(size));
+        for (batch, providers) in entry.batches.iter_mut().zip(planned) {
+            entry.batch_count += 1;
+            for provider in providers {
+                batch.providers |= 1 << provider;
+                batch.broken |= u8::from(documents[*provider] == Document::Twice) << provider;
+            }
+            if unchanged.contains(&providers[0]) {
+                batch.stored = true;
+                batch.counts.unchanged = providers.len() as u8;
+                for provider in providers {
+                    let content = self.rows.contents[service][*provider].open();
+                    batch.counts.rows.add(content.map(shape).unwrap_or_default());
+                }
+            }
+        }
+        entry.providers = (to_read.len() + unchanged.len()) as u8 + entry.plan_rejected;
         Outcome::Planned { batches: entry.batch_count, providers: entry.providers, removed }
     }
 

@@ -61,9 +61,11 @@ pub(super) const SECTIONS: [Section; 10] = [
         name: "again",
         title: "Again",
         how: "A second run after one percent of the providers got new content, against the first run. The whole folder \
-              is read again and every document is held against its copy; only what changed is written.",
-        remarks: "A document that has not changed is known by a digest of its line, and not parsed. What is left, and \
-                  what would spare it: [where the time goes](performance.md).",
+              is read again and every provider's lines are held against their tag; only what changed is parsed and \
+              written.",
+        remarks: "A provider that has not changed is planned as stored ([decision \
+                  012](decisions/012-unchanged-providers-are-planned-as-stored.md)). What is left, and what would spare \
+                  it: [where the time goes](performance.md).",
         computed: nothing,
     },
     Section {

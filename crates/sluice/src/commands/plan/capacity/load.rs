@@ -44,12 +44,24 @@ impl Load<'_> {
         self.changed * self.data.rows()
     }
 
+    /// The source knows contents by a tag, and a plan stores unchanged providers itself. Folders do; what takes its time
+    /// for an answer is no folder.
+    fn skips_unchanged(&self) -> bool {
+        let Surroundings { couchbase, source_latency, .. } = *self.around;
+        self.changed < 1.0 && !couchbase && source_latency <= 0.0
+    }
+
+    /// Batches that are read.
     fn batches(&self) -> f64 {
-        self.data.batches(self.batch).max(1.0)
+        let Data { providers, largest_service, .. } = *self.data;
+        let share = if self.skips_unchanged() { self.changed } else { 1.0 };
+        let read = Data { providers: providers * share, largest_service: largest_service * share, ..*self.data };
+        read.batches(self.batch).min(self.data.batches(self.batch)).max(1.0)
     }
 
     fn providers_of_a_batch(&self) -> f64 {
-        self.data.providers / self.batches()
+        let share = if self.skips_unchanged() { self.changed } else { 1.0 };
+        self.data.providers * share / self.batches()
     }
 
     /// Processor seconds of the database for rows.
@@ -76,14 +88,14 @@ impl Load<'_> {
 
     /// Statements before a batch is read from the source.
     fn statements_before(&self) -> f64 {
-        // The run, the service, the batch, the tags; and the connection is tried when it is given back.
-        5.0
+        // The run, the service, the batch; and the connection is tried when it is given back.
+        4.0
     }
 
     /// Statements of the transaction that stores a batch.
     pub fn statements_to_store(&self) -> f64 {
         let providers = self.providers_of_a_batch();
-        let written = providers * self.changed;
+        let written = self.data.providers * self.changed / self.batches();
         let lists = |ids: f64| (ids / IDS_PER_QUERY).ceil();
         // Rows that do not fill a statement go by smaller ones, two on average.
         let inserts = |rows: f64| if rows > 0.0 { (rows / ROWS_PER_STATEMENT).ceil() + 2.0 } else { 0.0 };
@@ -144,7 +156,9 @@ impl Load<'_> {
         let changed = self.changed.min(1.0);
         let chunks = (providers / IDS_PER_QUERY).ceil();
         let inserts = if changed < 1.0 { 0.0 } else { IDS_PER_QUERY / ROWS_PER_STATEMENT };
-        10.0 + chunks * (1.0 + inserts) + (providers / self.batch).ceil()
+        // The batches' rows; those that do not fill a statement go by smaller ones.
+        let batches = (providers / self.batch / ROWS_PER_STATEMENT).ceil() + 1.0;
+        10.0 + chunks * (2.0 + inserts) + batches
     }
 
     /// Calls of a whole run.
@@ -163,10 +177,13 @@ impl Load<'_> {
         services * (self.statements_to_plan(of_one) + 15.0) + self.batches() * batch
     }
 
-    /// Seconds of the largest service's plan: one connection, one row after the other.
+    /// Seconds of the largest service's plan: one connection, one row after the other, and a look at what is below each
+    /// provider where unchanged ones are told.
     pub fn plan_seconds(&self) -> f64 {
         let providers = self.data.largest_service;
         let rows = providers * (self.costs.database_row + self.costs.stages_row);
+        let looking = if self.skips_unchanged() { self.data.content_rows() * self.costs.reading_row } else { 0.0 };
+        let rows = rows + providers * looking * self.weight();
         let calls = self.calls_to_list(providers) * self.around.source_latency;
         calls + rows + self.statements_to_plan(providers) * self.around.round_trip
     }

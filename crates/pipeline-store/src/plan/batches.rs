@@ -1,0 +1,133 @@
+//! The batches of a plan: those to be read, and those of providers that have not changed.
+//!
+//! A batch of unchanged providers is there from the start as a stored one, with the rows that stay visible. So every
+//! provider is accounted for in the same way, and neither the proof nor anybody who counts has to know that some were
+//! never read. Nobody is told of such a batch: there is nothing to do for it.
+
+use pipeline_core::ids::{BatchNo, ProviderId, ServiceId};
+
+use super::{Kept, length};
+use crate::{
+    Error,
+    clock::now_ms,
+    database::{Session, Value},
+    insert::Insert,
+};
+
+/// Collects batches, and numbers them and their providers from 0.
+#[derive(Debug)]
+pub(super) struct Batches {
+    /// Providers in one batch.
+    size: usize,
+    /// Those waiting for their batch to fill.
+    waiting: Vec<ProviderId>,
+    cut: Vec<Cut>,
+    providers: i64,
+}
+
+/// A batch that is not written yet.
+#[derive(Debug)]
+struct Cut {
+    first_ordinal: i64,
+    /// As the ledger has them.
+    provider_ids: String,
+    providers: i64,
+    /// Rows of an unchanged batch.
+    kept: Option<Kept>,
+}
+
+impl Batches {
+    pub(super) fn new(size: usize) -> Self {
+        Self { size, waiting: Vec::new(), cut: Vec::new(), providers: 0 }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Batches so far.
+    pub(super) fn count(&self) -> usize {
+        self.cut.len()
+    }
+
+    /// Providers so far, which is the next ordinal; those that wait are not counted.
+    pub(super) fn providers(&self) -> i64 {
+        self.providers
+    }
+
+    /// Adds a provider that is to be read.
+    pub(super) fn add(&mut self, id: ProviderId) -> serde_json::Result<()> {
+        self.waiting.push(id);
+        if self.waiting.len() < self.size { Ok(()) } else { self.cut_rest() }
+    }
+
+    /// Cuts what waits, however few.
+    pub(super) fn cut_rest(&mut self) -> serde_json::Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() { Ok(()) } else { self.cut(&waiting, None) }
+    }
+
+    /// Adds providers that keep their content, as batches of their own.
+    pub(super) fn add_unchanged(&mut self, providers: Vec<(ProviderId, Kept)>) -> serde_json::Result<()> {
+        for providers in providers.chunks(self.size) {
+            let mut kept = Kept::default();
+            providers.iter().for_each(|(_, rows)| kept.add(*rows));
+            let ids: Vec<&ProviderId> = providers.iter().map(|(id, _)| id).collect();
+            self.cut(&ids, Some(kept))?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, ids: &[impl serde::Serialize], kept: Option<Kept>) -> serde_json::Result<()> {
+        let (provider_ids, providers) = (serde_json::to_string(ids)?, length(ids.len()));
+        self.cut.push(Cut { first_ordinal: self.providers, provider_ids, providers, kept });
+        self.providers = self.providers.saturating_add(providers);
+        Ok(())
+    }
+
+    /// Puts all that is cut into the ledger.
+    pub(super) async fn write(
+        &self,
+        session: &mut Session,
+        packet_limit: usize,
+        run_id: &str,
+        service_id: &ServiceId,
+    ) -> Result<(), Error> {
+        const INTO: &str = "INSERT INTO sync_batch (run_id, service_id, batch_no, state, first_ordinal, provider_ids, \
+            providers, stored, unchanged, rejected, skipped, bundles, fields, bundles_written, fields_written, \
+            planned_at_ms, stored_at_ms)";
+        let now = now_ms();
+        let mut insert = Insert::new(session, packet_limit, INTO);
+        for (number, batch) in self.cut.iter().enumerate() {
+            let number = i32::try_from(number)
+                .map_err(|_| Error::broken(session.context(), "a service has more batches than can be numbered"))?;
+            let (state, unchanged, stored_at) = match batch.kept {
+                Some(_) => ("stored", batch.providers, now.into()),
+                None => ("planned", 0, Value::Null),
+            };
+            let kept = batch.kept.unwrap_or_default();
+            let row = [
+                run_id.into(),
+                service_id.into(),
+                BatchNo(number).into(),
+                state.into(),
+                batch.first_ordinal.into(),
+                (&batch.provider_ids).into(),
+                batch.providers.into(),
+                0.into(),
+                unchanged.into(),
+                0.into(),
+                0.into(),
+                kept.bundles.into(),
+                kept.fields.into(),
+                0.into(),
+                0.into(),
+                now.into(),
+                stored_at,
+            ];
+            insert.row(session, row).await?;
+        }
+        insert.finish(session).await?;
+        Ok(())
+    }
+}
