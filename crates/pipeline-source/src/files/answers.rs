@@ -10,6 +10,7 @@ use pipeline_core::{
 
 use super::{
     collection::{Collection, Place, Text},
+    etag,
     index::{ALL, Content, Entry, Hierarchy},
     ranges::{Group, Range},
     snapshot::{Snapshot, blocking},
@@ -164,7 +165,7 @@ impl Reader<'_> {
             return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
         let mut builder = Builder::new(self.service_id, &provider_id);
-        let mut lines = self.snapshot.reading.lines();
+        let mut lines = self.tag_of(provider);
         self.lines(provider, &mut |line| match line {
             Line::Bundle(place, text) => {
                 lines.bundle(text);
@@ -182,12 +183,17 @@ impl Reader<'_> {
     /// The tag of what is below a provider, without parsing any of it.
     fn etag(&self, provider_id: &ProviderId) -> Result<Option<Etag>, Error> {
         let Some((provider, Entry { repeated_on: None, .. })) = self.provider(provider_id) else { return Ok(None) };
-        let mut lines = self.snapshot.reading.lines();
+        let mut lines = self.tag_of(provider);
         self.lines(provider, &mut |line| match line {
             Line::Bundle(_, text) => lines.bundle(text),
             Line::Field(_, text) => lines.field(text),
         })?;
         Ok(lines.etag())
+    }
+
+    fn tag_of(&self, provider: Group) -> etag::Lines {
+        let bytes = self.content.bundle_lines.of(provider).iter().filter_map(|range| range.length()).sum();
+        self.snapshot.reading.lines(bytes)
     }
 
     fn provider(&self, id: &ProviderId) -> Option<(Group, Entry<'_>)> {
