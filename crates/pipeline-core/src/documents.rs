@@ -9,11 +9,19 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+/// Like [`format!`], for a [`Text`].
+pub use compact_str::format_compact as format_text;
+
 use crate::ids::{ProviderId, ServiceId};
 
 /// Version of the way from the bytes of documents to rows. Raise it when the same bytes are to give other rows: it is
 /// part of every digest and every [`Etag`], so that the next run reads and writes everything anew.
 pub const MAPPING_VERSION: u32 = 1;
+
+/// A text of a document that is mostly short. A subscription field has three, and with an allocation for each of them
+/// these were more than half of all allocations of reading. Up to 24 bytes are held in place, which is the room that
+/// a [`String`] takes for its pointer and lengths alone; a longer text is on the heap.
+pub type Text = compact_str::CompactString;
 
 /// A JSON object with the fields that the mapping does not know, in the source's order and with exact number text.
 /// The empty object is `{}`; an empty text stands for it too, because most documents have no such fields, and a text
@@ -54,9 +62,9 @@ pub struct Provider {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
     /// Its id, unique within the provider.
-    pub id: String,
+    pub id: Text,
     /// Its name, when it has one.
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// Every other field of the document.
     pub attributes: Attributes,
     /// The version of the document that was read; see [`Service::source_cas`].
@@ -69,11 +77,11 @@ pub struct Bundle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionField {
     /// Its id, unique within the bundle; a nested field without one has its name as id.
-    pub id: String,
+    pub id: Text,
     /// Its name, when it has one.
-    pub name: Option<String>,
+    pub name: Option<Text>,
     /// The exact text of the value: strings without their quotes, anything else as written. `None` when absent.
-    pub value: Option<String>,
+    pub value: Option<Text>,
     /// The JSON type of the value; [`DataType::Null`] when absent.
     pub data_type: DataType,
     /// Whether the document says that it is required.
@@ -314,7 +322,17 @@ impl fmt::Display for DocumentFault {
 mod tests {
     use std::hash::{BuildHasher, RandomState};
 
-    use super::Attributes;
+    use super::{Attributes, Text, format_text};
+
+    #[test]
+    fn a_text_of_24_bytes_is_held_where_a_string_has_its_pointer() {
+        assert_eq!(size_of::<Option<Text>>(), size_of::<String>());
+        for length in 0..=24 {
+            assert!(!Text::from("x".repeat(length)).is_heap_allocated(), "{length} bytes");
+        }
+        assert!(Text::from("x".repeat(25)).is_heap_allocated());
+        assert!(!format_text!("field-{:05}", 7).is_heap_allocated());
+    }
 
     #[test]
     fn no_attributes_are_the_empty_object_however_they_are_held() {

@@ -68,7 +68,7 @@ impl Export {
     async fn service(&mut self, service: &Service) -> Result<(), Error> {
         self.counts.services += 1;
         let Service { id, name, attributes, .. } = service;
-        let line = Line::new().text("id", id.as_str()).name(name).rest(attributes);
+        let line = Line::new().text("id", id.as_str()).name(name.as_deref()).rest(attributes);
         self.services.write(line).await
     }
 
@@ -95,14 +95,14 @@ impl Export {
         self.counts.providers += 1;
         let Provider { service_id, id, name, attributes, .. } = provider;
         let line = Line::new().text("id", id.as_str()).text("service_id", service_id.as_str());
-        self.providers.write(line.name(name).rest(attributes)).await
+        self.providers.write(line.name(name.as_deref()).rest(attributes)).await
     }
 
     async fn bundle(&mut self, service_id: &ServiceId, provider_id: &ProviderId, bundle: &Bundle) -> Result<(), Error> {
         self.counts.bundles += 1;
         let Bundle { id, name, attributes, fields, .. } = bundle;
         let line = Line::new().text("id", id).text("provider_id", provider_id.as_str());
-        let line = line.text("service_id", service_id.as_str()).name(name).rest(attributes);
+        let line = line.text("service_id", service_id.as_str()).name(name.as_deref()).rest(attributes);
         let line = match &mut self.fields {
             None => {
                 let nested: Vec<String> = fields.iter().map(|f| field_line(Line::new(), f).finish()).collect();
@@ -133,7 +133,7 @@ impl Export {
 
 fn field_line(line: Line, field: &SubscriptionField) -> Line {
     let SubscriptionField { id, name, value, data_type, required, position, attributes } = field;
-    let line = line.text("id", id).name(name);
+    let line = line.text("id", id).name(name.as_deref());
     let line = match (value, data_type) {
         (None, _) => line,
         (Some(value), DataType::String) => line.text("value", value),
@@ -162,7 +162,7 @@ impl Line {
         self.raw(key, &serde_json::Value::from(value).to_string())
     }
 
-    fn name(self, name: &Option<String>) -> Self {
+    fn name(self, name: Option<&str>) -> Self {
         match name {
             None => self,
             Some(name) => self.text("name", name),

@@ -4,10 +4,8 @@
 //! it belongs, is the caller's to add ([`Violation::at`]). All sources that read JSON share this module, so the same
 //! document gets the same verdict wherever it comes from.
 
-use std::borrow::Cow;
-
 use pipeline_core::{
-    documents::{Bundle, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField},
+    documents::{Bundle, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField, Text},
     ids::{ProviderId, ServiceId},
     settings::{BundleFields, Mapping, ProviderFields, ServiceFields, SubscriptionFieldFields},
 };
@@ -46,11 +44,11 @@ pub struct Violation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldDocument {
     /// The bundle that it names.
-    pub bundle_id: String,
+    pub bundle_id: Text,
     /// The provider that it names, if it names one.
-    pub provider_id: Option<String>,
+    pub provider_id: Option<Text>,
     /// The service that it names, if it names one.
-    pub service_id: Option<String>,
+    pub service_id: Option<Text>,
     /// Whether the document gives a position; if not, it is 0 until its place among its siblings is known.
     pub has_position: bool,
     /// The field.
@@ -105,10 +103,10 @@ pub fn bundle(
 /// Reads a subscription field of a collection of its own.
 pub fn field(document: &[u8], names: &SubscriptionFieldFields) -> Result<FieldDocument, Violation> {
     let mut reader = Reader::new(Level::SubscriptionField, Object::parse(document))?;
-    let id = reader.own_id(&names.id)?.into_owned();
-    let bundle_id = reader.id(&names.bundle_id)?.into_owned();
-    let provider_id = reader.optional_id(&names.provider_id)?.map(Cow::into_owned);
-    let service_id = reader.optional_id(&names.service_id)?.map(Cow::into_owned);
+    let id = reader.own_id(&names.id)?.into();
+    let bundle_id = reader.id(&names.bundle_id)?.into();
+    let provider_id = reader.optional_id(&names.provider_id)?.map(Text::from);
+    let service_id = reader.optional_id(&names.service_id)?.map(Text::from);
     let position = reader.position(&names.position)?;
     let field = reader.field(id, position.unwrap_or_default(), names)?;
     Ok(FieldDocument { bundle_id, provider_id, service_id, has_position: position.is_some(), field })
@@ -143,7 +141,7 @@ fn bundle_itself<'a>(document: &'a [u8], names: &BundleFields) -> Result<(Bundle
         Err(broken) => (Err(broken), None),
     };
     let mut reader = Reader::new(Level::Bundle, object)?;
-    let id = reader.own_id(&names.id)?.into_owned();
+    let id = reader.own_id(&names.id)?.into();
     reader.id(&names.provider_id)?;
     reader.optional_id(&names.service_id)?;
     let name = reader.name(&names.name)?;
@@ -166,7 +164,7 @@ fn nested_field(
     let id_name = if own_id.is_some() { &names.id } else { &names.name };
     let id = reader.own_id(id_name)?;
     let position = reader.position(&names.position)?.unwrap_or(i64::try_from(index).unwrap_or(i64::MAX));
-    reader.field(id.into_owned(), position, names)
+    reader.field(id.into(), position, names)
 }
 
 // === impl Violation ===

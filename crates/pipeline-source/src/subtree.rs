@@ -7,7 +7,7 @@
 use std::{collections::HashMap, fmt};
 
 use pipeline_core::{
-    documents::{Bundle, DocumentFault, FaultCode, Level, SubtreeContent},
+    documents::{Bundle, DocumentFault, FaultCode, Level, SubtreeContent, Text},
     ids::{ProviderId, ServiceId},
 };
 
@@ -32,7 +32,7 @@ pub struct Builder<'i, P> {
     provider_id: &'i ProviderId,
     bundles: Vec<Slot<P>>,
     /// Where the bundles stand, once there are more than a few.
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<Text, usize>,
     faults: Vec<DocumentFault>,
     faults_untold: usize,
 }
@@ -63,7 +63,7 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
         if let Some(first) = self.index_of(&bundle.id).and_then(|index| self.bundles.get(index)) {
             let reason = format!("the bundle {} of this provider stands in {} too", quoted(&bundle.id), first.place);
             let (level, code) = (Level::Bundle, FaultCode::DuplicateId);
-            return self.fault(Violation { level, document_id: Some(bundle.id), code, reason }, place);
+            return self.fault(Violation { level, document_id: Some(bundle.id.into()), code, reason }, place);
         }
         self.bundles.push(Slot { bundle, place, separate: Vec::new() });
     }
@@ -89,7 +89,7 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
                 let reason =
                     format!("the field {id} belongs to the bundle {bundle}, which this provider does not have");
                 let (level, code) = (Level::SubscriptionField, FaultCode::Orphan);
-                self.fault(Violation { level, document_id: Some(field.id), code, reason }, place);
+                self.fault(Violation { level, document_id: Some(field.id.into()), code, reason }, place);
             }
         }
     }
@@ -133,7 +133,7 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
             let (id, bundle) = (quoted(&field.id), quoted(&slot.bundle.id));
             let reason = format!("the field {id} stands more than once in bundle {bundle}");
             let (level, code) = (Level::SubscriptionField, FaultCode::DuplicateId);
-            self.fault(Violation { level, document_id: Some(field.id.clone()), code, reason }, *place);
+            self.fault(Violation { level, document_id: Some(field.id.clone().into()), code, reason }, *place);
         }
     }
 

@@ -91,21 +91,15 @@ mod tests {
     use std::collections::HashSet;
 
     use super::{of, of_row};
-    use pipeline_core::documents::{Attributes, Bundle, DataType, SubscriptionField};
+    use pipeline_core::documents::{Attributes, Bundle, DataType, SubscriptionField, Text};
 
     fn bundle(id: &str, name: Option<&str>, fields: Vec<SubscriptionField>) -> Bundle {
-        Bundle {
-            id: id.to_owned(),
-            name: name.map(str::to_owned),
-            attributes: Attributes::empty(),
-            source_cas: None,
-            fields,
-        }
+        Bundle { id: id.into(), name: name.map(Text::from), attributes: Attributes::empty(), source_cas: None, fields }
     }
 
     fn field() -> SubscriptionField {
         SubscriptionField {
-            id: "f".to_owned(),
+            id: "f".into(),
             name: None,
             value: None,
             data_type: DataType::Null,
@@ -126,7 +120,7 @@ mod tests {
             vec![bundle("ab", None, vec![])],
             vec![bundle("a", Some("b"), vec![])],
             vec![bundle("a", None, vec![field()])],
-            vec![bundle("a", None, vec![SubscriptionField { value: Some(String::new()), ..field() }])],
+            vec![bundle("a", None, vec![SubscriptionField { value: Some(Text::default()), ..field() }])],
             vec![bundle("a", None, vec![SubscriptionField { required: Some(false), ..field() }])],
             vec![bundle("a", None, vec![SubscriptionField { required: Some(true), ..field() }])],
             vec![bundle("a", None, vec![SubscriptionField { position: 1, ..field() }])],

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use pipeline_core::{
-    documents::{Attributes, Bundle, DataType, SubscriptionField},
+    documents::{Attributes, Bundle, DataType, SubscriptionField, Text},
     ids::{Generation, ProviderId, ServiceId},
 };
 
@@ -224,8 +224,8 @@ async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result
     for row in session.fetch_all(sql, &values).await?.into_iter() {
         let content_id = row.int("content_id")?;
         let bundle = Bundle {
-            id: row.text("bundle_id")?,
-            name: row.optional_text("name")?,
+            id: row.text("bundle_id")?.into(),
+            name: row.optional_text("name")?.map(Text::from),
             attributes: Attributes(row.text("attributes")?),
             source_cas: row.optional_int("source_cas")?,
             fields: Vec::new(),
@@ -265,9 +265,9 @@ fn add_field(provider: &mut CopiedProvider, parent: Option<usize>, row: &Row<'_>
         return Ok(());
     };
     bundle.fields.push(SubscriptionField {
-        id,
-        name: row.optional_text("name")?,
-        value: row.optional_text("value")?,
+        id: id.into(),
+        name: row.optional_text("name")?.map(Text::from),
+        value: row.optional_text("value")?.map(Text::from),
         data_type,
         required: row.optional_int("required")?.map(|required| required != 0),
         position: row.int("position")?,

@@ -116,8 +116,8 @@ impl Rows {
                     text(&provider_id),
                     text(&bundle.id),
                     text(&field.id),
-                    field.name,
-                    field.value,
+                    field.name.map(String::from),
+                    field.value.map(String::from),
                     text(field.data_type.as_str()),
                     field.required.map(|required| u8::from(required).to_string()),
                     text(field.position),
@@ -125,7 +125,8 @@ impl Rows {
                 ]);
             }
             let attributes = text(bundle.attributes.as_str());
-            self.bundles.push(vec![text(service_id), text(&provider_id), text(&bundle.id), bundle.name, attributes]);
+            let name = bundle.name.map(String::from);
+            self.bundles.push(vec![text(service_id), text(&provider_id), text(&bundle.id), name, attributes]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What generated documents look like: every type of value, names in several scripts, and fields that no mapping knows.
 
 use pipeline_core::{
-    documents::{Attributes, Bundle, DataType, Provider, Service, SubscriptionField},
+    documents::{Attributes, Bundle, DataType, Provider, Service, SubscriptionField, Text, format_text},
     ids::{ProviderId, ServiceId},
 };
 
@@ -54,8 +54,8 @@ pub fn bundle(seed: u64, provider: u64, version: u64, number: u64, fields: u64) 
     let field = |field| self::field([seed, FIELD, provider, version, number, field]);
     Bundle {
         // Padded, so that the order of numbers is the order of ids.
-        id: format!("bundle-{:07}", number + 1),
-        name: Some(format!("{tier} {}", number + 1)),
+        id: format_text!("bundle-{:07}", number + 1),
+        name: Some(format_text!("{tier} {}", number + 1)),
         attributes: Attributes(format!(r#"{{"type":"bundle","tier":"{tier}","sku":{stock_keeping_unit}}}"#)),
         source_cas: None,
         fields: (0..fields).map(field).collect(),
@@ -99,8 +99,8 @@ fn field(place: [u64; 6]) -> SubscriptionField {
         choice => Some(choice == 1),
     };
     SubscriptionField {
-        id: format!("field-{:05}", number + 1),
-        name: Some(if number < kinds { kind.to_owned() } else { format!("{kind}_{}", number / kinds + 1) }),
+        id: format_text!("field-{:05}", number + 1),
+        name: Some(if number < kinds { kind.into() } else { format_text!("{kind}_{}", number / kinds + 1) }),
         value: Some(value),
         data_type,
         required,
@@ -109,16 +109,22 @@ fn field(place: [u64; 6]) -> SubscriptionField {
     }
 }
 
-fn value(kind: &str, dice: &mut Dice) -> (String, DataType) {
+fn value(kind: &str, dice: &mut Dice) -> (Text, DataType) {
     match kind {
-        "monthly_price" => (format!("{}.{:02}", dice.below(1_000), dice.below(100)), DataType::Number),
-        "seats" => (dice.below(10_000).to_string(), DataType::Number),
-        "trial" => ((dice.below(2) == 0).to_string(), DataType::Boolean),
-        "discontinued_on" if dice.below(2) == 0 => ("null".to_owned(), DataType::Null),
-        "discontinued_on" => (format!("20{:02}-{:02}-01", 20 + dice.below(20), 1 + dice.below(12)), DataType::String),
-        "limits" => (format!(r#"{{"per_day":{},"burst":{}}}"#, dice.below(100_000), dice.below(50)), DataType::Json),
-        "regions" => (format!(r#"["{}","{}"]"#, dice.one_of(&COUNTRIES), dice.one_of(&COUNTRIES)), DataType::Json),
-        "contact" => (format!("{} <{:x}@example.com>", dice.one_of(&COMPANIES), dice.below(1 << 32)), DataType::String),
-        _ => (format!("{:016x}", dice.next()), DataType::String),
+        "monthly_price" => (format_text!("{}.{:02}", dice.below(1_000), dice.below(100)), DataType::Number),
+        "seats" => (format_text!("{}", dice.below(10_000)), DataType::Number),
+        "trial" => (format_text!("{}", dice.below(2) == 0), DataType::Boolean),
+        "discontinued_on" if dice.below(2) == 0 => ("null".into(), DataType::Null),
+        "discontinued_on" => {
+            (format_text!("20{:02}-{:02}-01", 20 + dice.below(20), 1 + dice.below(12)), DataType::String)
+        }
+        "limits" => {
+            (format_text!(r#"{{"per_day":{},"burst":{}}}"#, dice.below(100_000), dice.below(50)), DataType::Json)
+        }
+        "regions" => (format_text!(r#"["{}","{}"]"#, dice.one_of(&COUNTRIES), dice.one_of(&COUNTRIES)), DataType::Json),
+        "contact" => {
+            (format_text!("{} <{:x}@example.com>", dice.one_of(&COMPANIES), dice.below(1 << 32)), DataType::String)
+        }
+        _ => (format_text!("{:016x}", dice.next()), DataType::String),
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use pipeline_core::{
-    documents::{Attributes, DataType, FaultCode, Level, SubscriptionField},
+    documents::{Attributes, DataType, FaultCode, Level, SubscriptionField, Text},
     settings::SubscriptionFieldFields,
 };
 
@@ -48,8 +48,8 @@ impl<'a> Reader<'a> {
         Ok(Some(id))
     }
 
-    pub(super) fn name(&mut self, name: &str) -> Result<Option<String>, Violation> {
-        Ok(self.text(name, MAX_NAME)?.map(Cow::into_owned))
+    pub(super) fn name<T: From<Cow<'a, str>>>(&mut self, name: &str) -> Result<Option<T>, Violation> {
+        Ok(self.text(name, MAX_NAME)?.map(T::from))
     }
 
     fn text(&mut self, name: &str, max: usize) -> Result<Option<Cow<'a, str>>, Violation> {
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
     /// What is left of a subscription field once its ids and position are read.
     pub(super) fn field(
         mut self,
-        id: String,
+        id: Text,
         position: i64,
         names: &SubscriptionFieldFields,
     ) -> Result<SubscriptionField, Violation> {
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
             None => None,
             Some(value) => {
                 value.check_depth().map_err(|broken| self.broken(broken))?;
-                Some(value.text().map_err(|broken| self.broken(broken))?.into_owned())
+                Some(value.text().map_err(|broken| self.broken(broken))?.into())
             }
         };
         Ok(SubscriptionField { id, name, value: text, data_type, required, position, attributes: self.attributes()? })

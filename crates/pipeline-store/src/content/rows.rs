@@ -150,7 +150,7 @@ fn bundle_row(number: i64, ordinal: i64, bundle: &Bundle) -> [Value<'_>; 6] {
     [
         number.into(),
         ordinal.into(),
-        (&bundle.id).into(),
+        bundle.id.as_str().into(),
         bundle.name.as_deref().into(),
         (&bundle.attributes).into(),
         bundle.source_cas.into(),
@@ -162,7 +162,7 @@ fn field_row(number: i64, bundle_ordinal: i64, ordinal: i64, field: &Subscriptio
         number.into(),
         bundle_ordinal.into(),
         ordinal.into(),
-        (&field.id).into(),
+        field.id.as_str().into(),
         field.name.as_deref().into(),
         field.value.as_deref().into(),
         field.data_type.as_str().into(),

@@ -45,7 +45,7 @@ on_both! {
         world.services.get_mut("s0").unwrap().name = Some("Renamed".to_owned());
         world.provider("s0", "p1").attributes = r#"{"new":1}"#.to_owned();
         world.provider("s1", "p0").bundles[1].name = None;
-        world.provider("s1", "p1").bundles[0].fields[1].value = Some("1.500".to_owned());
+        world.provider("s1", "p1").bundles[0].fields[1].value = Some("1.500".into());
         world.provider("s1", "p2").bundles.push(new_bundle("zz", 1));
         world.provider("s1", "p3").bundles.remove(0);
         world.provider("s2", "p0").bundles[0].fields.clear();

@@ -95,7 +95,7 @@ on_both! {
         store(&sync, subtrees).await;
         sync.activate(&service()).await;
 
-        world.provider("s0", "p1").bundles[0].name = Some("new".to_owned());
+        world.provider("s0", "p1").bundles[0].name = Some("new".into());
         let (sync, known) = planned(target, &world, &["p0"]).await;
         assert_eq!(known, [tag("p0", OLD), tag("p1", OLD)]);
         assert_eq!(batches(&sync).await, [batch(0, &["p1", "p2"], false), batch(1, &["p0"], true)]);
@@ -174,7 +174,7 @@ on_both! {
     async fn a_provider_that_was_rejected_keeps_its_tag_and_one_that_is_aborted_gets_it_back(target: &Target) {
         let mut world = World::new(1, 2, 1, 1);
         copied(target, &world).await;
-        world.provider("s0", "p0").bundles[0].name = Some("new".to_owned());
+        world.provider("s0", "p0").bundles[0].name = Some("new".into());
         let (sync, _) = planned(target, &world, &[]).await;
         let rejected = SubtreeContent::Rejected(vec![fault(Level::Bundle, Some("s0"), Some("p1"))]);
         let broken = Subtree { content: rejected, ..read(&sync, "p1", None) };

@@ -1,6 +1,6 @@
 //! What goes in comes out, to the last byte.
 
-use pipeline_core::documents::{Attributes, DataType};
+use pipeline_core::documents::{Attributes, DataType, format_text};
 use pipeline_store::ActivationMode::PerService;
 
 use crate::{
@@ -52,23 +52,23 @@ on_both! {
         let field = bundle.fields.remove(0);
         for (number, text) in texts.iter().enumerate() {
             let mut field = field.clone();
-            field.id = format!("t{number:02}");
-            field.name = Some((*text).to_owned());
-            field.value = Some((*text).to_owned());
+            field.id = format_text!("t{number:02}");
+            field.name = Some((*text).into());
+            field.value = Some((*text).into());
             field.data_type = DataType::String;
             field.attributes = Attributes(format!(r#"{{ "z": 1.10, "a": "{number}" }}"#));
             bundle.fields.push(field);
         }
         for (number, text) in numbers.iter().enumerate() {
             let mut field = field.clone();
-            field.id = format!("n{number:02}");
-            field.value = Some((*text).to_owned());
+            field.id = format_text!("n{number:02}");
+            field.value = Some((*text).into());
             field.position = if number == 0 { i64::MIN } else { i64::MAX };
             field.required = None;
             bundle.fields.push(field);
         }
         let mut absent = field.clone();
-        absent.id = "absent".to_owned();
+        absent.id = "absent".into();
         absent.value = None;
         absent.data_type = DataType::Null;
         bundle.fields.push(absent);
@@ -82,7 +82,7 @@ on_both! {
         let mut world = World::new(1, 2, 12, 1);
         for bundle in &mut world.provider("s0", "p0").bundles {
             bundle.attributes = Attributes(format!(r#"{{"long":"{}"}}"#, "x".repeat(1_000_000)));
-            bundle.fields[0].value = Some("y".repeat(1_000_000));
+            bundle.fields[0].value = Some("y".repeat(1_000_000).into());
         }
         sync(&target.store, &world, PerService).await;
         assert_eq!(Views::read(target).await, world.views());

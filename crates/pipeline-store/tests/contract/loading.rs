@@ -147,7 +147,7 @@ async fn a_server_that_warns_of_what_it_takes_is_not_asked_again() {
     let server = tokio::task::spawn_blocking(|| MariaDb::start_with(&["--local-infile=ON"])).await.unwrap();
     let mut target = Target::mysql_on(&server).await;
     let mut world = World::new(1, 7, 2, 2);
-    world.provider("s0", "p0").bundles[0].name = Some("x".repeat(1_024) + " ");
+    world.provider("s0", "p0").bundles[0].name = Some(("x".repeat(1_024) + " ").into());
     sync(&target.store, &world, PerService).await;
     assert_eq!(loads(&target).await, 1, "the bundles or fields of the first batch");
     assert_eq!(target.store.describe_row_writes(), "rows are inserted: they could not be loaded");

@@ -1,6 +1,6 @@
 //! Forgetting old generations, and nothing else.
 
-use pipeline_core::ids::Generation;
+use pipeline_core::{documents::format_text, ids::Generation};
 use pipeline_store::{ActivationMode::WholeRun, RolledBack};
 
 use crate::{
@@ -67,7 +67,7 @@ async fn five_generations(target: &Target) -> Vec<World> {
     let mut world = World::new(3, 4, 2, 2);
     for number in 0..5 {
         world.provider("s0", "p0").name = Some(format!("name {number}"));
-        world.provider("s1", "p1").bundles[0].name = Some(format!("name {number}"));
+        world.provider("s1", "p1").bundles[0].name = Some(format_text!("name {number}"));
         world.services.get_mut("s0").unwrap().name = Some(format!("name {number}"));
         if number == 2 {
             world.services.remove("s2");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pipeline_core::documents::{
-    Attributes, Bundle, DataType, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField,
+    Attributes, Bundle, DataType, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField, format_text,
 };
 
 use crate::target::{Target, TextRow};
@@ -87,13 +87,13 @@ impl World {
                 views.providers.push(vec![some(service), some(provider), node.name.clone(), some(&node.attributes)]);
                 for bundle in &node.bundles {
                     let parents = [some(service), some(provider), some(&bundle.id)];
-                    let own = [bundle.name.clone(), some(bundle.attributes.as_str())];
+                    let own = [bundle.name.as_deref().and_then(some), some(bundle.attributes.as_str())];
                     views.bundles.push(parents.iter().cloned().chain(own).collect());
                     views.fields.extend(bundle.fields.iter().map(|field| {
                         let own = [
                             some(&field.id),
-                            field.name.clone(),
-                            field.value.clone(),
+                            field.name.as_deref().and_then(some),
+                            field.value.as_deref().and_then(some),
                             some(field.data_type.as_str()),
                             field.required.map(|required| i64::from(required).to_string()),
                             Some(field.position.to_string()),
@@ -131,17 +131,17 @@ impl Views {
 
 pub fn new_bundle(id: &str, fields: usize) -> Bundle {
     let field = |number: usize| SubscriptionField {
-        id: format!("f{number}"),
-        name: Some(format!("Field {number}")),
-        value: Some(format!("{number}.50")),
+        id: format_text!("f{number}"),
+        name: Some(format_text!("Field {number}")),
+        value: Some(format_text!("{number}.50")),
         data_type: DataType::Number,
         required: Some(number.is_multiple_of(2)),
         position: i64::try_from(number).unwrap(),
         attributes: Attributes::empty(),
     };
     Bundle {
-        id: id.to_owned(),
-        name: Some(format!("Bundle {id}")),
+        id: id.into(),
+        name: Some(format_text!("Bundle {id}")),
         attributes: Attributes::empty(),
         source_cas: None,
         fields: (0..fields).map(field).collect(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pipeline_core::{
     documents::{
         Attributes, Bundle, DataType, DocumentFault, Etag, FaultCode, Known, Level, Provider, Service,
-        SubscriptionField, Subtree, SubtreeContent,
+        SubscriptionField, Subtree, SubtreeContent, format_text,
     },
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
     settings,
@@ -295,17 +295,17 @@ fn etag(provider: usize, reads: &Reads) -> Option<Etag> {
 fn bundles(content: u8) -> Vec<Bundle> {
     let Sums { bundles, fields } = shape(content);
     let field = |place: u8| SubscriptionField {
-        id: format!("f{place}"),
+        id: format_text!("f{place}"),
         name: None,
-        value: Some(content.to_string()),
+        value: Some(format_text!("{content}")),
         data_type: DataType::Number,
         required: None,
         position: place.into(),
         attributes: Attributes::empty(),
     };
     let bundle = |place: u8| Bundle {
-        id: format!("b{place}"),
-        name: Some(format!("c{content}")),
+        id: format_text!("b{place}"),
+        name: Some(format_text!("c{content}")),
         attributes: Attributes::empty(),
         source_cas: None,
         // The first one has what the others do not.

@@ -113,24 +113,24 @@ pub fn count(bundles: &[Bundle]) -> (i64, i64) {
 /// The differences of a service's own row.
 pub fn service(document: &Service, copied: &CopiedService) -> Vec<Difference> {
     let at = Difference::of_service(Kind::Changed, &document.id);
-    let own = (&document.name, &document.attributes);
-    versioned_row(&at, own, (&copied.name, &copied.attributes), &copied.digest)
+    let own = (document.name.as_deref(), &document.attributes);
+    versioned_row(&at, own, (copied.name.as_deref(), &copied.attributes), &copied.digest)
 }
 
 /// The differences of a provider's own row.
 pub fn provider_row(service: &ServiceId, document: &Provider, copied: &CopiedProvider) -> Vec<Difference> {
     let at = Difference::of_provider(Kind::Changed, service, &document.id);
-    let own = (&document.name, &document.attributes);
-    versioned_row(&at, own, (&copied.name, &copied.attributes), &copied.digest)
+    let own = (document.name.as_deref(), &document.attributes);
+    versioned_row(&at, own, (copied.name.as_deref(), &copied.attributes), &copied.digest)
 }
 
 /// What a document says itself: its name and its other fields.
-type Own<'a> = (&'a Option<String>, &'a Attributes);
+type Own<'a> = (Option<&'a str>, &'a Attributes);
 
 /// A row that has a digest stored beside it.
 fn versioned_row(at: &Difference, source: Own<'_>, copy: Own<'_>, stored: &[u8]) -> Vec<Difference> {
     let mut found: Vec<Difference> = named(source, copy).map(|what| at.clone().what(what)).collect();
-    if found.is_empty() && stored != digest::of_row(source.0.as_deref(), source.1) {
+    if found.is_empty() && stored != digest::of_row(source.0, source.1) {
         found.push(Difference { kind: Kind::Damaged, ..at.clone() }.what(STALE_DIGEST.to_owned()));
     }
     found
@@ -183,7 +183,7 @@ fn compare_bundles(at: &Difference, source: &[Bundle], copy: &[Bundle], found: &
         below,
         found,
         |bundle, other, found| {
-            let own = named((&bundle.name, &bundle.attributes), (&other.name, &other.attributes));
+            let own = named((bundle.name.as_deref(), &bundle.attributes), (other.name.as_deref(), &other.attributes));
             found.extend(own.map(|what| below(Kind::Changed, &bundle.id).what(what)));
             compare_fields(&below(Kind::Changed, &bundle.id), &bundle.fields, &other.fields, found);
         },
@@ -238,12 +238,9 @@ fn pair_up<T>(
 }
 
 fn named(source: Own<'_>, copy: Own<'_>) -> impl Iterator<Item = String> {
-    [
-        differs("name", source.0.as_deref(), copy.0.as_deref()),
-        differs("attributes", Some(source.1.as_str()), Some(copy.1.as_str())),
-    ]
-    .into_iter()
-    .flatten()
+    [differs("name", source.0, copy.0), differs("attributes", Some(source.1.as_str()), Some(copy.1.as_str()))]
+        .into_iter()
+        .flatten()
 }
 
 fn field_values(field: &SubscriptionField, copied: &SubscriptionField) -> impl Iterator<Item = String> {

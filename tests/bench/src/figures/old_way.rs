@@ -148,12 +148,13 @@ impl Script {
 
     async fn bundle(&mut self, provider: &str, bundle: &Bundle) {
         let Bundle { id, name, attributes, fields, .. } = bundle;
-        let row = sqlx::query(BUNDLE).bind(provider).bind(id).bind(name).bind(attributes.as_str());
+        let row = sqlx::query(BUNDLE).bind(provider).bind(id.as_str()).bind(name.as_deref()).bind(attributes.as_str());
         row.execute(&mut self.target).await.expect("a row is written");
         ask();
         for field in fields {
-            let row = sqlx::query(FIELD).bind(provider).bind(id).bind(&field.id).bind(&field.name);
-            let row = row.bind(&field.value).bind(field.attributes.as_str());
+            let row =
+                sqlx::query(FIELD).bind(provider).bind(id.as_str()).bind(field.id.as_str()).bind(field.name.as_deref());
+            let row = row.bind(field.value.as_deref()).bind(field.attributes.as_str());
             row.execute(&mut self.target).await.expect("a row is written");
         }
         self.documents += 1 + u32::try_from(fields.len()).expect("a few fields");

@@ -88,11 +88,11 @@ fn lost_bundle(bundle: Bundle, group: Group, names: &BundleFields, text: Text<'_
     if group == AMBIGUOUS {
         let service_name = &names.service_id;
         let reason = format!("several services have the provider {provider}, and bundle {id} has no `{service_name}`");
-        return Violation { code: FaultCode::MissingId, ..orphan(Level::Bundle, bundle.id, reason) };
+        return Violation { code: FaultCode::MissingId, ..orphan(Level::Bundle, bundle.id.into(), reason) };
     }
     let place = named(&names.service_id).map_or(String::new(), |service| format!(" of the service {service}"));
     let reason = format!("the bundle {id} belongs to the provider {provider}{place}, which does not exist");
-    orphan(Level::Bundle, bundle.id, reason)
+    orphan(Level::Bundle, bundle.id.into(), reason)
 }
 
 fn lost_field(document: FieldDocument, group: Group, provider_name: &str) -> Violation {
@@ -113,7 +113,7 @@ fn lost_field(document: FieldDocument, group: Group, provider_name: &str) -> Vio
             format!("the field {id} belongs to the bundle {bundle} of the provider {provider}, which does not exist")
         }
     };
-    Violation { code, ..orphan(Level::SubscriptionField, field.id, reason) }
+    Violation { code, ..orphan(Level::SubscriptionField, field.id.into(), reason) }
 }
 
 fn orphan(level: Level, id: String, reason: String) -> Violation {

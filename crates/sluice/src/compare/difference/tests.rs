@@ -8,9 +8,9 @@ use super::{Kind, count, provider, service};
 
 fn field(id: &str) -> SubscriptionField {
     SubscriptionField {
-        id: id.to_owned(),
+        id: id.into(),
         name: None,
-        value: Some("1.50".to_owned()),
+        value: Some("1.50".into()),
         data_type: DataType::Number,
         required: Some(true),
         position: 0,
@@ -20,8 +20,8 @@ fn field(id: &str) -> SubscriptionField {
 
 fn bundle(id: &str) -> Bundle {
     Bundle {
-        id: id.to_owned(),
-        name: Some("B".to_owned()),
+        id: id.into(),
+        name: Some("B".into()),
         attributes: Attributes::empty(),
         source_cas: None,
         fields: vec![field("f1"), field("f2")],
@@ -76,7 +76,7 @@ fn every_planted_difference_is_named_with_its_place() {
     let changed = |what: &str| one(Kind::Changed, "s/p/b1/f2", what);
     let f2 = |copied: &mut CopiedProvider, change: fn(&mut SubscriptionField)| change(&mut copied.bundles[0].fields[1]);
     assert_eq!(
-        found(|copied| f2(copied, |field| field.value = Some("1.5".to_owned()))),
+        found(|copied| f2(copied, |field| field.value = Some("1.5".into()))),
         changed(r#"value: source "1.50", copy "1.5""#)
     );
     assert_eq!(found(|copied| f2(copied, |field| field.value = None)), changed(r#"value: source "1.50", copy none"#));
