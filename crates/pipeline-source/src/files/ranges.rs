@@ -94,7 +94,11 @@ impl RangesBuilder {
 
     /// Adds those of a later part of the file, which began behind so many lines; `None` when there are too many.
     pub fn append(&mut self, later: Self, lines: u32) -> Option<()> {
-        self.ranges.reserve(later.ranges.len());
+        if self.ranges.is_empty() && lines == 0 {
+            *self = later;
+            return Some(());
+        }
+        self.ranges.reserve_exact(later.ranges.len());
         for range in later.ranges {
             let first_line = range.first_line.checked_add(lines)?;
             self.ranges.push(Range { first_line, ..range });
