@@ -36,7 +36,7 @@ use crate::{
     versions::{self, Document, Table},
 };
 
-use batches::Batches;
+use batches::{Batches, Kept};
 
 mod batches;
 mod vanish;
@@ -70,13 +70,6 @@ pub struct Plan {
     /// Providers that a broken document without a service may belong to.
     protected: HashSet<ProviderId>,
     protect_all: bool,
-}
-
-/// Rows that stay visible without being read or written again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Kept {
-    bundles: i64,
-    fields: i64,
 }
 
 /// What a plan came to.
@@ -250,7 +243,7 @@ impl Plan {
         for provider in accepted {
             match unchanged.remove_entry(&provider.id) {
                 Some((id, kept)) => drop(self.unchanged.insert(id, kept)),
-                None => self.add_to_batch(provider.id.clone())?,
+                None => self.batches.add(provider.id.clone()),
             }
         }
         if duplicates.is_empty() { Ok(()) } else { self.reject(&duplicates).await }
@@ -270,7 +263,7 @@ impl Plan {
                     let table = Table::Providers(&self.service_id);
                     versions::take_back(&mut self.session, table, self.generation, &[id.as_str()]).await?;
                     if self.unchanged.remove(id).is_some() {
-                        self.add_to_batch(id.clone())?;
+                        self.batches.add(id.clone());
                     }
                 }
                 Some(id) => {
@@ -283,12 +276,8 @@ impl Plan {
 
     /// Closes vanished providers and commits.
     pub async fn finish(mut self) -> Result<Planned, Error> {
-        let cut = self.batches.cut_rest();
-        self.serialized(cut)?;
-        let mut unchanged: Vec<(ProviderId, Kept)> = self.unchanged.drain().collect();
-        unchanged.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let cut = self.batches.add_unchanged(unchanged);
-        self.serialized(cut)?;
+        self.batches.cut_rest();
+        self.batches.add_unchanged(self.unchanged.drain().collect());
         let (removed, kept) = self.close_vanished().await?;
         let rejected = length(self.rejected.len()).saturating_add(self.unidentified);
         let planned = Planned {
@@ -328,15 +317,6 @@ impl Plan {
             }
         }
         Ok(())
-    }
-
-    fn add_to_batch(&mut self, id: ProviderId) -> Result<(), Error> {
-        let cut = self.batches.add(id);
-        self.serialized(cut)
-    }
-
-    fn serialized(&self, cut: serde_json::Result<()>) -> Result<(), Error> {
-        cut.map_err(|error| Error::broken(self.session.context(), error.to_string()))
     }
 
     /// Takes as many ordinals as the service has providers in batches; gives the first. Must stay the last lock before
@@ -382,13 +362,6 @@ impl Plan {
                 ],
             )
             .await
-    }
-}
-
-impl Kept {
-    fn add(&mut self, other: Self) {
-        self.bundles = self.bundles.saturating_add(other.bundles);
-        self.fields = self.fields.saturating_add(other.fields);
     }
 }
 

@@ -165,33 +165,33 @@ impl Reader<'_> {
             return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
         let mut builder = Builder::new(self.service_id, &provider_id);
-        let mut lines = self.tag_of(provider);
+        let mut tag = self.begin_tag(provider);
         self.lines(provider, &mut |line| match line {
             Line::Bundle(place, text) => {
-                lines.bundle(text);
+                tag.bundle(text);
                 builder.bundle(read::bundle(self.snapshot, text), place);
             }
             Line::Field(place, text) => {
-                lines.field(text);
+                tag.field(text);
                 builder.field(read::field(self.snapshot, text), place);
             }
         })?;
         let content = builder.finish();
-        Ok(Subtree { provider_id, content, etag: lines.etag() })
+        Ok(Subtree { provider_id, content, etag: tag.etag() })
     }
 
     /// The tag of what is below a provider, without parsing any of it.
     fn etag(&self, provider_id: &ProviderId) -> Result<Option<Etag>, Error> {
         let Some((provider, Entry { repeated_on: None, .. })) = self.provider(provider_id) else { return Ok(None) };
-        let mut lines = self.tag_of(provider);
+        let mut tag = self.begin_tag(provider);
         self.lines(provider, &mut |line| match line {
-            Line::Bundle(_, text) => lines.bundle(text),
-            Line::Field(_, text) => lines.field(text),
+            Line::Bundle(_, text) => tag.bundle(text),
+            Line::Field(_, text) => tag.field(text),
         })?;
-        Ok(lines.etag())
+        Ok(tag.etag())
     }
 
-    fn tag_of(&self, provider: Group) -> etag::Lines {
+    fn begin_tag(&self, provider: Group) -> etag::Lines {
         let bytes = self.content.bundle_lines.of(provider).iter().filter_map(|range| range.length()).sum();
         self.snapshot.reading.lines(bytes)
     }

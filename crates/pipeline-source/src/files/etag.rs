@@ -142,10 +142,6 @@ mod tests {
 
     use super::{KEPT, Reading, Text};
 
-    fn etag(bundles: &[&str], fields: &[&str]) -> Option<Etag> {
-        tag(0, bundles, fields)
-    }
-
     fn tag(bytes: usize, bundles: &[&str], fields: &[&str]) -> Option<Etag> {
         let mut lines = Reading::with(&Mapping::default()).lines(bytes);
         bundles.iter().for_each(|line| lines.bundle(Text::Whole(line.as_bytes())));
@@ -185,7 +181,7 @@ mod tests {
     fn other_field_names_give_other_tags_and_a_line_that_is_too_long_gives_none() {
         let mut mapping = Mapping::default();
         mapping.subscription_fields.value = "v".to_owned();
-        assert_ne!(Reading::with(&mapping).lines(0).etag(), etag(&[], &[]));
+        assert_ne!(Reading::with(&mapping).lines(0).etag(), tag(0, &[], &[]));
         let mut lines = Reading::with(&Mapping::default()).lines(0);
         lines.bundle(Text::TooLong(b"beginning"));
         assert_eq!(lines.etag(), None);

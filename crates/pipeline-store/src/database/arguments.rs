@@ -1,7 +1,7 @@
 //! Values as each driver wants them, and whether they fit into what a server accepts.
 
 use mysql_async::{Params, Value as MySqlValue};
-use sqlx::{Arguments as _, mysql::MySqlArguments, sqlite::SqliteArguments};
+use sqlx::{Arguments, Encode, Type, mysql::MySqlArguments, sqlite::SqliteArguments};
 
 use super::Value;
 
@@ -24,24 +24,24 @@ fn size(values: &[Value<'_>]) -> usize {
 }
 
 pub(super) fn mysql_arguments(values: &[Value<'_>]) -> Result<MySqlArguments, sqlx::Error> {
-    let mut arguments = MySqlArguments::default();
-    arguments.reserve(values.len(), size(values));
-    for value in values {
-        match value {
-            Value::Int(value) => arguments.add(*value),
-            Value::Real(value) => arguments.add(*value),
-            Value::Text(value) => arguments.add(*value),
-            Value::Bytes(value) => arguments.add(*value),
-            Value::Null => arguments.add(None::<i64>),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
+    arguments(values, size(values))
 }
 
 pub(super) fn sqlite_arguments(values: &[Value<'_>]) -> Result<SqliteArguments, sqlx::Error> {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(values.len(), 0);
+    arguments(values, 0)
+}
+
+/// For either database of the one driver, which copies values into a buffer of so many bytes or keeps them one by one.
+fn arguments<'q, A: Arguments>(values: &[Value<'q>], bytes: usize) -> Result<A, sqlx::Error>
+where
+    i64: Encode<'q, A::Database> + Type<A::Database>,
+    f64: Encode<'q, A::Database> + Type<A::Database>,
+    &'q str: Encode<'q, A::Database> + Type<A::Database>,
+    &'q [u8]: Encode<'q, A::Database> + Type<A::Database>,
+    Option<i64>: Encode<'q, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
+    arguments.reserve(values.len(), bytes);
     for value in values {
         match value {
             Value::Int(value) => arguments.add(*value),

@@ -5,14 +5,22 @@
 //! never read. Nobody is told of such a batch: there is nothing to do for it.
 
 use pipeline_core::ids::{BatchNo, ProviderId, ServiceId};
+use serde_json::Value as Json;
 
-use super::{Kept, length};
+use super::length;
 use crate::{
     Error,
     clock::now_ms,
     database::{Session, Value},
     insert::Insert,
 };
+
+/// Rows that stay visible without being read or written again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) bundles: i64,
+    pub(super) fields: i64,
+}
 
 /// Collects batches, and numbers them and their providers from 0.
 #[derive(Debug)]
@@ -36,6 +44,17 @@ struct Cut {
     kept: Option<Kept>,
 }
 
+// === impl Kept ===
+
+impl Kept {
+    pub(super) fn add(&mut self, other: Self) {
+        self.bundles = self.bundles.saturating_add(other.bundles);
+        self.fields = self.fields.saturating_add(other.fields);
+    }
+}
+
+// === impl Batches ===
+
 impl Batches {
     pub(super) fn new(size: usize) -> Self {
         Self { size, waiting: Vec::new(), cut: Vec::new(), providers: 0 }
@@ -56,33 +75,36 @@ impl Batches {
     }
 
     /// Adds a provider that is to be read.
-    pub(super) fn add(&mut self, id: ProviderId) -> serde_json::Result<()> {
+    pub(super) fn add(&mut self, id: ProviderId) {
         self.waiting.push(id);
-        if self.waiting.len() < self.size { Ok(()) } else { self.cut_rest() }
+        if self.waiting.len() >= self.size {
+            self.cut_rest();
+        }
     }
 
     /// Cuts what waits, however few.
-    pub(super) fn cut_rest(&mut self) -> serde_json::Result<()> {
+    pub(super) fn cut_rest(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        if waiting.is_empty() { Ok(()) } else { self.cut(&waiting, None) }
+        if !waiting.is_empty() {
+            self.cut(waiting.iter(), None);
+        }
     }
 
     /// Adds providers that keep their content, as batches of their own.
-    pub(super) fn add_unchanged(&mut self, providers: Vec<(ProviderId, Kept)>) -> serde_json::Result<()> {
+    pub(super) fn add_unchanged(&mut self, mut providers: Vec<(ProviderId, Kept)>) {
+        providers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for providers in providers.chunks(self.size) {
             let mut kept = Kept::default();
             providers.iter().for_each(|(_, rows)| kept.add(*rows));
-            let ids: Vec<&ProviderId> = providers.iter().map(|(id, _)| id).collect();
-            self.cut(&ids, Some(kept))?;
+            self.cut(providers.iter().map(|(id, _)| id), Some(kept));
         }
-        Ok(())
     }
 
-    fn cut(&mut self, ids: &[impl serde::Serialize], kept: Option<Kept>) -> serde_json::Result<()> {
-        let (provider_ids, providers) = (serde_json::to_string(ids)?, length(ids.len()));
+    fn cut<'p>(&mut self, ids: impl ExactSizeIterator<Item = &'p ProviderId>, kept: Option<Kept>) {
+        let providers = length(ids.len());
+        let provider_ids = ids.map(ProviderId::as_str).collect::<Json>().to_string();
         self.cut.push(Cut { first_ordinal: self.providers, provider_ids, providers, kept });
         self.providers = self.providers.saturating_add(providers);
-        Ok(())
     }
 
     /// Puts all that is cut into the ledger.

@@ -2,7 +2,7 @@
 
 use pipeline_core::ids::ProviderId;
 
-use super::{Kept, Plan, length};
+use super::{Plan, batches::Kept, length};
 use crate::{
     Error,
     versions::{self, OPEN, Table},
