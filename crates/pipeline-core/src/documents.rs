@@ -163,6 +163,8 @@ pub struct DocumentFault {
     pub service_id: Option<ServiceId>,
     /// The provider concerned, when known.
     pub provider_id: Option<ProviderId>,
+    /// The bundle that a subscription field names, when it names no provider.
+    pub bundle_id: Option<String>,
     /// The document's own id, when it has a readable one.
     pub document_id: Option<String>,
     /// Where the document stands, such as `providers.jsonl:17`, or a collection and key.

@@ -60,7 +60,10 @@ pub trait Source: Send + Sync {
     }
 
     /// Documents that no parent will ever ask for: unreadable ones and orphans. Read once per run, by the root stage.
-    /// No such fault names both a service and a provider: one that could would be found below that provider.
+    ///
+    /// Each names as much of its owner as it says, whether that owner exists or not: its service, its provider, both, or
+    /// the bundle of a subscription field. What it does not name it could belong to, and the target keeps what it has of
+    /// all that.
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>>;
 
     /// How many documents have their place in the hierarchy, sound or not; what a complete copy of a source without

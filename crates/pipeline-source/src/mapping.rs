@@ -176,6 +176,7 @@ impl Violation {
             level: self.level,
             service_id: service_id.cloned(),
             provider_id: provider_id.cloned(),
+            bundle_id: None,
             document_id: self.document_id.map(clipped),
             place,
             code: self.code,

@@ -42,7 +42,7 @@ impl All {
 
 /// Place, code, level, service/provider/document.
 fn shown(fault: &DocumentFault) -> String {
-    let DocumentFault { service_id, provider_id, document_id, place, code, level, reason } = fault;
+    let DocumentFault { service_id, provider_id, bundle_id: _, document_id, place, code, level, reason } = fault;
     assert!(!reason.is_empty());
     let service = service_id.as_ref().map_or("?", |id| id.as_str());
     let provider = provider_id.as_ref().map_or("?", |id| id.as_str());

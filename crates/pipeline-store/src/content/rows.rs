@@ -138,6 +138,7 @@ impl TooLarge<'_> {
             level: self.level,
             service_id: None,
             provider_id: Some(provider_id.clone()),
+            bundle_id: None,
             document_id: Some(self.id.to_owned()),
             place: format!("{} `{}`", self.level.as_str(), self.id),
             code: FaultCode::TooLarge,

@@ -153,6 +153,7 @@ pub fn fault(level: Level, service: Option<&str>, provider: Option<&str>) -> Doc
         level,
         service_id: service.map(Into::into),
         provider_id: provider.map(Into::into),
+        bundle_id: None,
         document_id: None,
         place: "test.jsonl:1".to_owned(),
         code: FaultCode::WrongType,

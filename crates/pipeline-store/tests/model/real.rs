@@ -319,6 +319,7 @@ fn fault(level: Level, service: usize, provider: Option<usize>) -> DocumentFault
         level,
         service_id: Some(service_id(service)),
         provider_id: provider.map(provider_id),
+        bundle_id: None,
         document_id: None,
         place: "test.jsonl:1".to_owned(),
         code: FaultCode::WrongType,
