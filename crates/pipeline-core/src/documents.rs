@@ -12,6 +12,8 @@ use std::{
 /// Like [`format!`], for a [`Text`].
 pub use compact_str::format_compact as format_text;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{ProviderId, ServiceId};
 
 /// Version of the way from the bytes of documents to rows. Raise it when the same bytes are to give other rows: it is
@@ -26,11 +28,11 @@ pub type Text = compact_str::CompactString;
 /// A JSON object with the fields that the mapping does not know, in the source's order and with exact number text.
 /// The empty object is `{}`; an empty text stands for it too, because most documents have no such fields, and a text
 /// without a byte needs no memory.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Attributes(pub String);
 
 /// A provider service: the top of the hierarchy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its id.
     pub id: ServiceId,
@@ -44,7 +46,7 @@ pub struct Service {
 }
 
 /// A provider of one service, without its subtree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
     /// The service it belongs to.
     pub service_id: ServiceId,
@@ -122,11 +124,11 @@ pub struct Subtree {
 /// again would give the same content. It names documents *and* the way they are read, so that other field names in the
 /// settings, or another [`MAPPING_VERSION`], give other tags. The other way round nothing is promised: the same content
 /// may get another tag, and is then read and compared.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Etag(pub [u8; 32]);
 
 /// A provider whose content the asker has, with its tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// Whose content.
     pub provider_id: ProviderId,
@@ -155,7 +157,7 @@ pub enum Found<T> {
 }
 
 /// Why a document cannot be stored: what is wrong, with what, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentFault {
     /// The level of the document.
     pub level: Level,
@@ -176,7 +178,7 @@ pub struct DocumentFault {
 }
 
 /// The level of a document in the hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Level {
     /// A provider service.
     Service,
@@ -189,7 +191,7 @@ pub enum Level {
 }
 
 /// The rule that a document breaks. Each code has a page in `docs/errors/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FaultCode {
     /// The bytes are not JSON, or not UTF-8.
     NotJson,
@@ -209,6 +211,8 @@ pub enum FaultCode {
     TooDeep,
     /// A child that the document lists does not exist.
     MissingChild,
+    /// It would lose rows that a document without a readable owner could be.
+    Withheld,
 }
 
 // === impl Attributes ===
@@ -286,7 +290,7 @@ impl Level {
 
 impl FaultCode {
     /// All codes, in order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotJson,
         Self::NotAnObject,
         Self::MissingId,
@@ -296,6 +300,7 @@ impl FaultCode {
         Self::TooLarge,
         Self::TooDeep,
         Self::MissingChild,
+        Self::Withheld,
     ];
 
     /// The stable code, such as `SLUICE-DOC-001`.
@@ -310,6 +315,7 @@ impl FaultCode {
             Self::TooLarge => "SLUICE-DOC-007",
             Self::TooDeep => "SLUICE-DOC-008",
             Self::MissingChild => "SLUICE-DOC-009",
+            Self::Withheld => "SLUICE-DOC-010",
         }
     }
 }

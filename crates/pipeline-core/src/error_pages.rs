@@ -72,6 +72,15 @@ pub const ERRORS: &[ErrorPage] = &[
                  its children it would not be complete.",
     },
     ErrorPage {
+        code: "SLUICE-DOC-010",
+        title: "a provider keeps its content because a document cannot be told",
+        cause: "The provider would lose bundles or subscription fields in this run, and the source has a document whose \
+                owner cannot be told: an unreadable line, one that was cut off, or one whose parent is missing. It could \
+                be what the provider would lose, so the provider keeps its last good content.",
+        remedy: "Mend the document that the reason names, and start a new run. When it belongs to nobody and may be \
+                 left out, remove it from the source: as long as it is there, it protects what it could belong to.",
+    },
+    ErrorPage {
         code: "SLUICE-KAFKA-001",
         title: "a Kafka client cannot be made",
         cause: "librdkafka refuses the configuration, for instance TLS in a build without it.",

@@ -36,6 +36,8 @@ pub struct Settings {
     pub admin: Admin,
     /// How a stage works through its messages.
     pub stage: Stage,
+    /// What a run may do by itself.
+    pub run: Run,
 }
 
 /// The Kafka cluster.
@@ -210,7 +212,50 @@ pub struct Stage {
     pub register_schemas: bool,
 }
 
+/// What a run may do by itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Run {
+    /// How much a run may take out of the views without acceptance. Read by the root stage, which writes it into the
+    /// ledger when it opens a run.
+    pub max_removed: MaxRemoved,
+}
+
+/// How much a run may take out of the views without acceptance: of each level, in each service and in all, the share or
+/// the number, whichever is more; and never the last row of a level of the whole run. A run that would take away more
+/// is held until a person accepts the removals or ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaxRemoved {
+    /// So many of a hundred rows that readers see. 100 turns the guard off.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub percent: f64,
+    /// So many provider services, however large a share that is.
+    pub services: u32,
+    /// So many providers, however large a share that is.
+    pub providers: u32,
+    /// So many bundles, however large a share that is.
+    pub bundles: u32,
+    /// So many subscription fields, however large a share that is.
+    pub subscription_fields: u32,
+}
+
+// === impl MaxRemoved ===
+
+impl MaxRemoved {
+    /// Whether everything may go.
+    pub fn is_off(&self) -> bool {
+        self.percent >= 100.0
+    }
+}
+
 // === defaults ===
+
+impl Default for MaxRemoved {
+    fn default() -> Self {
+        Self { percent: 20.0, services: 10, providers: 10, bundles: 50, subscription_fields: 500 }
+    }
+}
 
 impl Default for Kafka {
     fn default() -> Self {

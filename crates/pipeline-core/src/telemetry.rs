@@ -41,6 +41,7 @@ pub mod names;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod reference;
+pub mod run_events;
 pub mod span;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! | [`generator`] | any number of documents out of a seed, for tests and measurements |
 //! | [`sample`] | the catalogue that ships with Sluice |
 //! | [`export`] | any source, written as such a folder |
+//! | [`spool`] | what was read and waits to be written |
 //! | [`json`], [`mapping`], [`subtree`] | bytes to documents; shared by all sources that read JSON |
 
 use std::{fmt, sync::Arc};
@@ -33,6 +34,7 @@ pub mod generator;
 pub mod json;
 pub mod mapping;
 pub mod sample;
+pub mod spool;
 pub mod subtree;
 #[cfg(test)]
 mod testing;

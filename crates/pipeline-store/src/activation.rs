@@ -20,15 +20,20 @@
 //! the run's row; only the one that finds no service left changes the row. Two last activators cannot miss each other:
 //! each looks after its own commit, so that the later one sees both. Should it die in between, the timer looks again.
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_core::{
+    contracts::{BatchPlanned, Message, ServiceDiscovered},
+    ids::{Generation, RunId, ServiceId},
+};
 use serde::Serialize;
 
 use crate::{
-    ActivationMode, Error, Run, RunState, Store,
+    ActivationMode, Counts, Error, Exceeded, Hold, Run, RunState, Store,
+    audit::{self, Deed},
     clock::now_ms,
     database::{Context, Session, Value},
     facts::{self, Service, State},
-    fence,
+    fence, guard,
+    held::{self, Letters},
     proof::{self, Waiting},
     run,
 };
@@ -52,6 +57,18 @@ pub enum Outcome {
     Closed,
 }
 
+/// What there is to do for an activator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Activatable {
+    /// The open run.
+    pub run: Option<Run>,
+    /// Its services whose batches are all stored; one of the switched ones when only the run is to be ended. For a
+    /// whole run one stands for all.
+    pub services: Vec<ServiceId>,
+    /// What holds the run, when only people can help it on.
+    pub hold: Option<Hold>,
+}
+
 /// A service that was switched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ServiceActivation {
@@ -71,8 +88,18 @@ pub struct ServiceActivation {
     pub bundles: i64,
     /// Subscription fields in the generation.
     pub subscription_fields: i64,
+    /// Rows that left the views.
+    pub rows_removed: Counts,
     /// Milliseconds from the request of the run to the switch.
     pub duration_ms: i64,
+}
+
+impl Activatable {
+    /// Each service with its run.
+    pub fn due(self) -> Vec<(RunId, ServiceId)> {
+        let Some(run) = self.run else { return Vec::new() };
+        self.services.into_iter().map(|service| (run.run_id, service)).collect()
+    }
 }
 
 impl Store {
@@ -85,7 +112,7 @@ impl Store {
             return Ok(Outcome::Closed);
         };
         match run.state {
-            RunState::Running => match run.mode {
+            RunState::Running | RunState::Held => match run.mode {
                 ActivationMode::PerService => self.activate_service(session, &run, service).await,
                 ActivationMode::WholeRun => self.activate_run(session, &run, service).await,
             },
@@ -94,9 +121,8 @@ impl Store {
         }
     }
 
-    /// What the timer should try to activate: services of the open run whose batches are all stored, and the run
-    /// itself when all its services are switched. For a whole run one entry stands for all.
-    pub async fn activatable(&self) -> Result<Vec<(RunId, ServiceId)>, Error> {
+    /// What the timer should try to activate, and what holds the open run.
+    pub async fn activatable(&self) -> Result<Activatable, Error> {
         let mut session = self.database.session(Context::new("look for", "services to activate")).await?;
         let row = session
             .fetch_optional(
@@ -105,9 +131,11 @@ impl Store {
             )
             .await?;
         let Some(run) = row.map(|row| Run::from_row(&row)).transpose()? else {
-            return Ok(Vec::new());
+            return Ok(Activatable::default());
         };
         let services = facts::read(&mut session, run.run_id, None).await?;
+        let letters = Letters::read(&mut session, run.run_id).await?;
+        let hold = held::hold(&run, &services, &letters);
         let open = services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned));
         let complete = |service: &&Service| proof::complete(&service.facts).is_ok();
         let ready: Vec<&Service> = match run.mode {
@@ -121,7 +149,28 @@ impl Store {
         // A service that was switched, since asking for one whose document is broken ends nothing.
         let switched = |service: &&Service| matches!(service.state, State::Activated);
         let finish = services.iter().filter(switched).take(usize::from(left_to_finish));
-        Ok(ready.into_iter().chain(finish).map(|service| (run.run_id, service.service_id.clone())).collect())
+        let services = ready.into_iter().chain(finish).map(|service| service.service_id.clone()).collect();
+        Ok(Activatable { run: Some(run), services, hold })
+    }
+
+    /// Writes down, once, that the guard holds a run; says whether this call did.
+    pub async fn note_hold(&self, run: RunId, exceeded: &Exceeded) -> Result<bool, Error> {
+        let run_id = run.to_string();
+        let mut session = self.database.begin(Context::new("note the hold of run", run_id.as_str())).await?;
+        let noted = session
+            .execute(
+                "UPDATE sync_run SET held_at_ms = ? WHERE run_id = ? AND state = 'running' AND held_at_ms IS NULL",
+                &[now_ms().into(), (&run_id).into()],
+            )
+            .await?;
+        if noted == 0 {
+            return Ok(false);
+        }
+        let why = exceeded.to_string();
+        let deed = Deed { who: "sluice", what: "run held", subject: &run_id, why: &why, result: "nothing was removed" };
+        audit::record(&mut session, &deed).await?;
+        session.commit().await?;
+        Ok(true)
     }
 
     async fn activate_service(
@@ -147,14 +196,18 @@ impl Store {
             }
             State::Discovered | State::Planned => {}
         }
-        // The rejects of the whole run matter only to a service that has some of its own.
-        let rejects = if service.facts.all_rejected() > 0 {
-            facts::rejects(&facts::read(&mut session, run.run_id, None).await?)
+        // The rejects of the whole run matter only to a service that has some of its own, or may have.
+        let own = facts::rejects(run, &services);
+        let rejects = if service.facts.all_rejected() > 0 || own.unreachable > 0 {
+            facts::rejects(run, &facts::read(&mut session, run.run_id, None).await?)
         } else {
-            facts::rejects(&services)
+            own
         };
         if let Err(waiting) = proof::service_closes(&service.facts, &rejects, &run.tolerance) {
             return not_yet(session.context(), waiting);
+        }
+        if let Some(waiting) = held_by_guard(&mut session, run, service).await? {
+            return Ok(Outcome::NotYet(waiting));
         }
         let context = session.context().clone();
         drop(session);
@@ -179,7 +232,7 @@ impl Store {
         if !services.iter().any(|service| service.service_id == *service_id) {
             return Ok(Outcome::Closed);
         }
-        let rejects = facts::rejects(&services);
+        let rejects = facts::rejects(run, &services);
         let open: Vec<proof::ServiceFacts> = services
             .iter()
             .filter(|service| matches!(service.state, State::Discovered | State::Planned))
@@ -187,6 +240,9 @@ impl Store {
             .collect();
         if let Err(waiting) = proof::run_closes(run.discovered, &open, &rejects, &run.tolerance) {
             return not_yet(session.context(), waiting);
+        }
+        if let Some(exceeded) = run.max_removed.and_then(|bounds| guard::of_whole_run(&bounds, &services)) {
+            return Ok(Outcome::NotYet(Waiting::Removals(exceeded)));
         }
         drop(session);
 
@@ -217,6 +273,53 @@ impl Store {
             .await?;
         session.commit().await
     }
+}
+
+/// Why the guard lets a complete service wait that takes rows away; see [`guard`].
+async fn held_by_guard(session: &mut Session, run: &Run, service: &Service) -> Result<Option<Waiting>, Error> {
+    let Some(bounds) = run.max_removed.filter(|bounds| !bounds.is_off()) else { return Ok(None) };
+    if service.facts.unaccepted().is_zero() {
+        return Ok(None);
+    }
+    if let Some(exceeded) = guard::service(&bounds, &service.service_id, &service.facts) {
+        return Ok(Some(Waiting::Removals(exceeded)));
+    }
+    if !run.discovered || moving(session, run.run_id).await? {
+        return Ok(Some(Waiting::Rest));
+    }
+    let services = facts::read(session, run.run_id, None).await?;
+    let in_all = guard::in_all(&bounds, services.iter().map(|service| &service.facts));
+    Ok(in_all.map(Waiting::Removals))
+}
+
+/// Whether a part of the run is still to be planned or stored and waits for nobody. What open dead letters hold does
+/// not count: it may never move, and must not stop the others.
+async fn moving(session: &mut Session, run: RunId) -> Result<bool, Error> {
+    let run_id = run.to_string();
+    let letter = "SELECT 1 FROM sync_dead_letter d WHERE d.run_id = p.run_id AND d.service_id = p.service_id \
+                  AND d.state = 'open' AND d.source_topic = ?";
+    let parts = [
+        (
+            format!(
+                "SELECT 1 AS found FROM sync_service p WHERE p.run_id = ? AND p.state = 'discovered' \
+                 AND NOT EXISTS ({letter}) LIMIT 1"
+            ),
+            ServiceDiscovered::TOPIC,
+        ),
+        (
+            format!(
+                "SELECT 1 AS found FROM sync_batch p WHERE p.run_id = ? AND p.state = 'planned' \
+                 AND NOT EXISTS ({letter} AND d.batch_no = p.batch_no) LIMIT 1"
+            ),
+            BatchPlanned::TOPIC,
+        ),
+    ];
+    for (sql, topic) in parts {
+        if session.fetch_optional(sql, &[(&run_id).into(), topic.into()]).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a service of the run is still to be switched.

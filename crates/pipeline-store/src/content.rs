@@ -5,6 +5,9 @@
 //! with the same message wait for each other on the row. A provider's content is written completely or not at all:
 //! one broken document rejects its provider, which keeps its last good content, and no other provider of the batch.
 //!
+//! What readers see of a provider and would not see any more is counted, and kept where a document without a parent could
+//! be what is missing ([`loss`]).
+//!
 //! Old content is never changed. New content is inserted under a number of its own, and the provider's open row is
 //! closed and followed by one that points to the new number; readers see neither before the activation.
 
@@ -26,9 +29,10 @@ use crate::{
     rejects,
 };
 
-pub(crate) use compare::open_contents;
+pub(crate) use compare::{Open, open_contents};
 
 mod compare;
+mod loss;
 mod rows;
 mod waive;
 
@@ -80,6 +84,10 @@ pub struct StoredBatch {
     pub bundles_written: i64,
     /// Rows of subscription fields written.
     pub fields_written: i64,
+    /// Bundles that leave the views.
+    pub removed_bundles: i64,
+    /// Subscription fields that leave the views, those of removed bundles included.
+    pub removed_fields: i64,
 }
 
 /// A provider's complete content, before it is known whether it changed.
@@ -107,6 +115,17 @@ struct Locked {
     provider_ids: Vec<ProviderId>,
     first_ordinal: i64,
     recorded: StoredBatch,
+    of_service: OfService,
+}
+
+/// What a batch has to know of its service.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfService {
+    first_ordinal: Option<i64>,
+    /// The generation that readers see.
+    visible_at: Option<Generation>,
+    /// A document without a parent could belong to one of its providers.
+    unreachable: bool,
 }
 
 impl Store {
@@ -194,12 +213,18 @@ impl Store {
         batch: &Locked,
         read: &mut Read,
     ) -> Result<StoredBatch, Unwritten> {
-        rejects::record(session, self.packet_limit, key.run_id, Some(&key.service_id), &read.faults).await?;
         // Earlier transactions of the run may have rejected some of these providers too: a duplicate found after the
         // batch was cut, or a document that only the root stage saw.
         read.reject(compare::rejected_before(session, key, &batch.provider_ids).await?);
 
         let open = open_contents(session, &key.service_id, &batch.provider_ids).await?;
+        let lost = loss::find(session, key, batch.of_service.visible_at, &read.contents, &open).await?;
+        if batch.of_service.unreachable {
+            let faults = loss::protected(session, key, &lost).await?;
+            read.reject(faults.iter().filter_map(|fault| fault.provider_id.clone()).collect());
+            read.faults.extend(faults);
+        }
+        rejects::record(session, self.packet_limit, key.run_id, Some(&key.service_id), &read.faults).await?;
         let mut stored = StoredBatch {
             providers: length(batch.provider_ids.len()),
             rejected: length(read.rejected.len()),
@@ -208,6 +233,10 @@ impl Store {
         };
         for id in read.rejected.iter().chain(&read.vanished) {
             stored.keep(open.get(id));
+        }
+        for lost in read.contents.iter().filter_map(|content| lost.get(&content.provider_id)) {
+            stored.removed_bundles = stored.removed_bundles.saturating_add(lost.bundles);
+            stored.removed_fields = stored.removed_fields.saturating_add(lost.fields);
         }
         let (unchanged, changed): (Vec<&Content>, Vec<&Content>) =
             read.contents.iter().partition(|content| compare::is_unchanged(content, &open));
@@ -320,25 +349,40 @@ async fn read_batch(session: &mut Session, key: &BatchKey, lock: &'static str) -
     let run_id = key.run_id.to_string();
     let service = session
         .fetch_optional(
-            "SELECT first_ordinal FROM sync_service WHERE run_id = ? AND service_id = ?",
+            "SELECT first_ordinal, unreachable + (SELECT r.unreachable FROM sync_run r \
+             WHERE r.run_id = sync_service.run_id) AS unreachable, (SELECT a.generation FROM active_generation a \
+             WHERE a.service_id = sync_service.service_id) AS visible_at \
+             FROM sync_service WHERE run_id = ? AND service_id = ?",
             &[(&run_id).into(), (&key.service_id).into()],
         )
         .await?;
-    let first_of_service = service.map(|row| row.optional_int("first_ordinal")).transpose()?.flatten();
+    let of_service = service.map(|row| OfService::from_row(&row)).transpose()?.unwrap_or_default();
     let row = session
         .fetch_optional(
             format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
             &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
         )
         .await?;
-    let batch = row.map(|row| Locked::from_row(&row, first_of_service)).transpose()?;
+    let batch = row.map(|row| Locked::from_row(&row, of_service)).transpose()?;
     batch.ok_or_else(|| not_in_ledger(session.context(), "batch"))
 }
 
-impl Locked {
-    fn from_row(row: &Row<'_>, first_of_service: Option<i64>) -> Result<Self, Error> {
-        let first_of_service = first_of_service.ok_or_else(|| row.broken("a service with batches is not planned"))?;
+impl OfService {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self {
+            first_ordinal: row.optional_int("first_ordinal")?,
+            visible_at: row.optional_int("visible_at")?.map(Generation),
+            unreachable: row.int("unreachable")? > 0,
+        })
+    }
+}
+
+impl Locked {
+    fn from_row(row: &Row<'_>, of_service: OfService) -> Result<Self, Error> {
+        let first_of_service =
+            of_service.first_ordinal.ok_or_else(|| row.broken("a service with batches is not planned"))?;
+        Ok(Self {
+            of_service,
             state: row.text("state")?,
             provider_ids: provider_ids(row)?,
             first_ordinal: first_of_service.saturating_add(row.int("first_ordinal")?),
@@ -352,6 +396,8 @@ impl Locked {
                 fields: row.int("fields")?,
                 bundles_written: row.int("bundles_written")?,
                 fields_written: row.int("fields_written")?,
+                removed_bundles: row.int("removed_bundles")?,
+                removed_fields: row.int("removed_fields")?,
             },
         })
     }
@@ -361,7 +407,8 @@ async fn record(session: &mut Session, key: &BatchKey, stored: &StoredBatch) -> 
     session
         .execute_one(
             "UPDATE sync_batch SET state = 'stored', stored = ?, unchanged = ?, rejected = ?, skipped = ?, \
-             bundles = ?, fields = ?, bundles_written = ?, fields_written = ?, stored_at_ms = ? \
+             bundles = ?, fields = ?, bundles_written = ?, fields_written = ?, removed_bundles = ?, removed_fields = ?, \
+             stored_at_ms = ? \
              WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'planned'",
             &[
                 stored.stored.into(),
@@ -372,6 +419,8 @@ async fn record(session: &mut Session, key: &BatchKey, stored: &StoredBatch) -> 
                 stored.fields.into(),
                 stored.bundles_written.into(),
                 stored.fields_written.into(),
+                stored.removed_bundles.into(),
+                stored.removed_fields.into(),
                 now_ms().into(),
                 (&key.run_id.to_string()).into(),
                 (&key.service_id).into(),

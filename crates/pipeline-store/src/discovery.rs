@@ -6,8 +6,12 @@
 //! What is not seen is removed, so a discovery must be sure of what it has seen:
 //! - a run over a part of the services removes nothing outside its part;
 //! - a service whose document is broken counts as seen: it keeps its last good row and is not planned;
-//! - a broken document that could be any service's keeps all services from being removed in this run;
-//! - a source without any service ends the run as failed: an empty folder must not empty the copy.
+//! - a broken document that could be any service's keeps all services from being removed in this run, and documents
+//!   that no parent asks for keep what they could belong to ([`unreachable`]);
+//! - a source without any service ends the run as failed, whatever its scope: an empty folder must not empty the copy;
+//! - so does a scope with a name that neither the source nor the copy has.
+//!
+//! The source is read before the transaction begins: nothing waits for a source under the lock.
 
 use std::collections::HashSet;
 
@@ -20,12 +24,17 @@ use crate::{
     Begin, Error, Run, RunState, Store,
     clock::now_ms,
     database::{Context, Session},
+    ending::undo,
     fence,
     insert::Insert,
     plan::length,
     rejects,
     versions::{self, Document, Table},
 };
+
+use unreachable::{Holding, Unreachable};
+
+mod unreachable;
 
 /// Ids read at a time when looking for what has vanished.
 const PAGE: i64 = 5_000;
@@ -41,8 +50,11 @@ pub struct Discovery {
     scope: HashSet<ServiceId>,
     seen: HashSet<ServiceId>,
     rejected: HashSet<ServiceId>,
-    /// A broken document could be that of any service.
-    unidentified: bool,
+    /// Broken documents that could be those of any service.
+    unidentified: i64,
+    /// The source has a service, of the scope or not.
+    any: bool,
+    unreachable: Unreachable,
 }
 
 /// What a discovery found.
@@ -74,7 +86,9 @@ impl Store {
             run,
             seen: HashSet::new(),
             rejected: HashSet::new(),
-            unidentified: false,
+            unidentified: 0,
+            any: false,
+            unreachable: Unreachable::default(),
         }))
     }
 
@@ -94,6 +108,7 @@ impl Store {
 impl Discovery {
     /// Records services that were read, in chunks of any size. Services outside the run's scope are ignored.
     pub async fn put(&mut self, services: &[Service]) -> Result<(), Error> {
+        self.any |= !services.is_empty();
         let too_large: Vec<DocumentFault> = services
             .iter()
             .filter(|service| in_scope(&self.scope, &service.id))
@@ -131,47 +146,104 @@ impl Discovery {
         if duplicates.is_empty() { Ok(()) } else { self.reject(&duplicates).await }
     }
 
-    /// Records documents that break rules, of whatever level.
+    /// Records documents that break rules: services' own, and those of other levels that no parent asks for.
     pub async fn reject(&mut self, faults: &[DocumentFault]) -> Result<(), Error> {
-        rejects::record(&mut self.session, self.packet_limit, self.run.run_id, None, faults).await?;
-        for fault in faults.iter().filter(|fault| fault.level == Level::Service) {
+        let (of_services, others): (Vec<DocumentFault>, Vec<DocumentFault>) =
+            faults.iter().cloned().partition(|fault| fault.level == Level::Service);
+        rejects::record(&mut self.session, self.packet_limit, self.run.run_id, None, &of_services).await?;
+        for fault in &of_services {
             match &fault.service_id {
-                None => self.unidentified = true,
+                None => self.unidentified = self.unidentified.saturating_add(1),
                 Some(id) if in_scope(&self.scope, id) => self.reject_service(id).await?,
                 Some(_) => {}
             }
         }
-        Ok(())
+        let listed: Vec<&DocumentFault> = others.iter().filter(|fault| self.unreachable.add(fault)).collect();
+        let listed = listed.into_iter();
+        rejects::record_unreachable(&mut self.session, self.packet_limit, self.run.run_id, listed).await
     }
 
     /// Closes vanished services and commits.
     pub async fn finish(mut self) -> Result<Discovered, Error> {
+        if let Some(unknown) = self.unknown_in_scope().await? {
+            let reason = format!(
+                "the scope names the service `{unknown}`, which neither the source nor the copy has: is it misspelt?"
+            );
+            return self.fail(&reason).await;
+        }
+        let summaries = self.unreachable.summaries();
+        let run_id = self.run.run_id;
+        rejects::record_unreachable(&mut self.session, self.packet_limit, run_id, summaries.iter()).await?;
+        let holding = self.unreachable.holding(
+            |id| self.seen.contains(id),
+            |id| in_scope(&self.scope, id),
+            |id| self.rejected.contains(id),
+        );
         let discovered = self.seen.difference(&self.rejected).count();
-        let vanished = if self.nothing_to_trust(discovered) { Vec::new() } else { self.vanished().await? };
+        let vanished =
+            if self.nothing_to_trust(discovered) { Vec::new() } else { self.vanished(&holding.missing).await? };
         if discovered == 0 && vanished.is_empty() {
-            return self.fail().await;
+            let reason = self.nothing_found();
+            return self.fail(reason).await;
         }
 
         let ids: Vec<&str> = vanished.iter().map(ServiceId::as_str).collect();
         versions::close(&mut self.session, Table::Services, self.generation, &ids).await?;
         self.insert_services(vanished.iter(), "discovered", true).await?;
-        let run_id = self.run.run_id.to_string();
-        self.session
-            .execute_one(
-                "UPDATE sync_run SET discovered = 1 WHERE run_id = ? AND state = 'running'",
-                &[(&run_id).into()],
-            )
-            .await?;
+        self.record_holding(&holding).await?;
         self.session.commit().await?;
         Ok(Discovered { services: length(discovered), removed: length(vanished.len()), failed: None })
     }
 
-    /// Whether the absence of a service says nothing.
-    fn nothing_to_trust(&self, discovered: usize) -> bool {
-        self.unidentified || (discovered == 0 && self.scope.is_empty())
+    /// A service that the run is to synchronise and that nobody knows.
+    async fn unknown_in_scope(&mut self) -> Result<Option<ServiceId>, Error> {
+        let known = |id: &&ServiceId| self.seen.contains(id) || self.rejected.contains(id);
+        let mut missing: Vec<ServiceId> = self.scope.iter().filter(|id| !known(id)).cloned().collect();
+        missing.sort();
+        for id in missing {
+            let sql = "SELECT 1 AS found FROM provider_service WHERE service_id = ? LIMIT 1";
+            if self.session.fetch_optional(sql, &[(&id).into()]).await?.is_none() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
-    async fn vanished(&mut self) -> Result<Vec<ServiceId>, Error> {
+    async fn record_holding(&mut self, holding: &Holding) -> Result<(), Error> {
+        let run_id = self.run.run_id.to_string();
+        self.session
+            .execute_one(
+                "UPDATE sync_run SET discovered = 1, unreachable = ? WHERE run_id = ? AND state = 'running'",
+                &[holding.anywhere.saturating_add(self.unidentified).into(), (&run_id).into()],
+            )
+            .await?;
+        for (service, count) in &holding.services {
+            self.session
+                .execute_one(
+                    "UPDATE sync_service SET unreachable = ? WHERE run_id = ? AND service_id = ?",
+                    &[(*count).into(), (&run_id).into(), service.into()],
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the absence of a service says nothing.
+    fn nothing_to_trust(&self, discovered: usize) -> bool {
+        let nothing_seen = discovered == 0 && (self.scope.is_empty() || !self.any);
+        self.unidentified > 0 || self.unreachable.is_anybodys() || nothing_seen
+    }
+
+    /// The services that are gone, but for those that documents without a parent could belong to.
+    async fn vanished(&mut self, named: &HashSet<ServiceId>) -> Result<Vec<ServiceId>, Error> {
+        let mut gone = self.not_seen().await?;
+        gone.retain(|id| !named.contains(id));
+        let protected = self.unreachable.protected(&mut self.session, &gone).await?;
+        gone.retain(|id| !protected.contains(id));
+        Ok(gone)
+    }
+
+    async fn not_seen(&mut self) -> Result<Vec<ServiceId>, Error> {
         let mut vanished = Vec::new();
         let mut after = None;
         loop {
@@ -244,17 +316,23 @@ impl Discovery {
         Ok(())
     }
 
-    /// Ends the run as failed. No row of a service was written, so that there is nothing to undo; the rejects stay,
-    /// because they may say why.
-    async fn fail(mut self) -> Result<Discovered, Error> {
-        let reason = if !self.rejected.is_empty() || self.unidentified {
+    fn nothing_found(&self) -> &'static str {
+        if !self.rejected.is_empty() || self.unidentified > 0 || self.unreachable.is_anybodys() {
             "no document of a service could be used: see the rejects"
-        } else if self.scope.is_empty() {
+        } else if !self.any || self.scope.is_empty() {
             "the source has no service; an empty source does not empty the copy"
         } else {
             "neither the source nor the copy has a service of the run's scope"
-        };
+        }
+    }
+
+    /// Ends the run as failed, and takes back the rows of services. The rejects stay, because they may say why.
+    async fn fail(mut self, reason: &str) -> Result<Discovered, Error> {
         let run_id = self.run.run_id.to_string();
+        undo(&mut self.session, &run_id, self.generation).await?;
+        self.session
+            .execute("DELETE FROM sync_service WHERE run_id = ? AND state = 'discovered'", &[(&run_id).into()])
+            .await?;
         self.session
             .execute_one(
                 "UPDATE sync_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ? \

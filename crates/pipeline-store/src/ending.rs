@@ -142,7 +142,7 @@ impl Store {
 }
 
 /// Takes back the run's versions of services that are not active; gives the number of rows.
-async fn undo(session: &mut Session, run_id: &str, generation: Generation) -> Result<i64, Error> {
+pub(crate) async fn undo(session: &mut Session, run_id: &str, generation: Generation) -> Result<i64, Error> {
     let mut rows = 0_u64;
     for table in ["provider_content", "provider", "provider_service"] {
         let sql = format!("DELETE FROM {table} WHERE valid_from = ? AND service_id IN ({NOT_ACTIVE})");

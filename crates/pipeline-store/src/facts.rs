@@ -3,7 +3,7 @@
 use pipeline_core::ids::{RunId, ServiceId};
 
 use crate::{
-    Error,
+    Counts, Error, Run,
     database::{Row, Session, Value},
     dead_letters::WAIVED_CODE,
     proof::{RejectFacts, ServiceFacts},
@@ -41,6 +41,10 @@ pub(crate) struct Sums {
     pub(crate) fields_written: i64,
 }
 
+const VISIBLE: [&str; 4] = ["visible_services", "visible_providers", "visible_bundles", "visible_fields"];
+const REMOVED: [&str; 4] = ["removed_services", "removed_providers", "removed_bundles", "removed_fields"];
+const ACCEPTED: [&str; 4] = ["accepted_services", "accepted_providers", "accepted_bundles", "accepted_fields"];
+
 /// All services of a run; or only one of them.
 ///
 /// The services are read before the batches. Both only ever advance while the run is open, so that what is read in
@@ -56,7 +60,10 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
                 "SELECT service_id, state, removed, COALESCE(expected_batches, 0) AS expected_batches, \
                  COALESCE(expected_providers, 0) AS expected_providers, \
                  COALESCE(rejected_providers, 0) AS rejected_providers, COALESCE(kept_bundles, 0) AS kept_bundles, \
-                 COALESCE(kept_fields, 0) AS kept_fields FROM sync_service {which} ORDER BY service_id"
+                 COALESCE(kept_fields, 0) AS kept_fields, unreachable, {}, {}, {} FROM sync_service {which} ORDER BY service_id",
+                or_zero(VISIBLE),
+                or_zero(REMOVED),
+                or_zero(ACCEPTED),
             ),
             &values,
         )
@@ -71,7 +78,8 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
             format!(
                 "SELECT service_id, COUNT(*) AS batches, \
                  (SELECT COUNT(*) FROM sync_reject w WHERE w.run_id = ? AND w.service_id = sync_batch.service_id \
-                 AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') AS waived, {}, {}, {}, {}, {}, {}, {}, {}, {} \
+                 AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') AS waived, \
+                 {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {} \
                  FROM sync_batch {which} GROUP BY service_id ORDER BY service_id",
                 sum("CASE WHEN state = 'stored' THEN 1 ELSE 0 END", "batches_stored"),
                 sum("stored", "stored"),
@@ -82,6 +90,8 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
                 sum("fields", "fields"),
                 sum("bundles_written", "bundles_written"),
                 sum("fields_written", "fields_written"),
+                sum("removed_bundles", "removed_bundles"),
+                sum("removed_fields", "removed_fields"),
             ),
             &values_of_batches,
         )
@@ -98,14 +108,25 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
 }
 
 /// The rejects that the run's tolerance is held against.
-pub(crate) fn rejects(services: &[Service]) -> RejectFacts {
-    services.iter().fold(RejectFacts::default(), |sum, service| RejectFacts {
+pub(crate) fn rejects(run: &Run, services: &[Service]) -> RejectFacts {
+    let none = RejectFacts {
+        unreachable: unreachable(run, services),
+        unreachable_anywhere: run.unreachable,
+        ..RejectFacts::default()
+    };
+    services.iter().fold(none, |sum, service| RejectFacts {
         rejected: sum
             .rejected
             .saturating_add(service.facts.holding())
             .saturating_add(i64::from(service.state == State::Rejected)),
         planned: sum.planned.saturating_add(service.facts.expected_providers),
+        ..sum
     })
+}
+
+/// Documents, or their missing owners, whose place cannot be told, of the whole run.
+pub(crate) fn unreachable(run: &Run, services: &[Service]) -> i64 {
+    services.iter().fold(run.unreachable, |sum, service| sum.saturating_add(service.facts.unreachable))
 }
 
 impl Service {
@@ -126,6 +147,10 @@ impl Service {
                 expected_batches: row.int("expected_batches")?,
                 expected_providers: row.int("expected_providers")?,
                 plan_rejected: row.int("rejected_providers")?,
+                unreachable: row.int("unreachable")?,
+                visible: counts(row, VISIBLE)?,
+                removed: counts(row, REMOVED)?,
+                accepted: counts(row, ACCEPTED)?,
                 ..ServiceFacts::default()
             },
             sums: Sums { bundles: row.int("kept_bundles")?, fields: row.int("kept_fields")?, ..Sums::default() },
@@ -140,12 +165,29 @@ impl Service {
         self.facts.rejected = row.int("rejected")?;
         self.facts.skipped = row.int("skipped")?;
         self.facts.waived = row.int("waived")?;
+        self.facts.removed.bundles = self.facts.removed.bundles.saturating_add(row.int("removed_bundles")?);
+        let removed = &mut self.facts.removed.subscription_fields;
+        *removed = removed.saturating_add(row.int("removed_fields")?);
         self.sums.bundles = self.sums.bundles.saturating_add(row.int("bundles")?);
         self.sums.fields = self.sums.fields.saturating_add(row.int("fields")?);
         self.sums.bundles_written = row.int("bundles_written")?;
         self.sums.fields_written = row.int("fields_written")?;
         Ok(())
     }
+}
+
+/// The columns of counts; 0 while nothing is known.
+fn or_zero(columns: [&str; 4]) -> String {
+    columns.map(|column| format!("COALESCE({column}, 0) AS {column}")).join(", ")
+}
+
+fn counts(row: &Row<'_>, [services, providers, bundles, fields]: [&'static str; 4]) -> Result<Counts, Error> {
+    Ok(Counts {
+        services: row.int(services)?,
+        providers: row.int(providers)?,
+        bundles: row.int(bundles)?,
+        subscription_fields: row.int(fields)?,
+    })
 }
 
 /// A sum as an integer: MySQL's sums are decimals.

@@ -1,7 +1,7 @@
 //! Why an open run will not go on by itself: what is left of it waits for people.
 //!
 //! A run is held when nothing of it can move any more without a decision: each service that is not switched yet waits
-//! for open dead letters, or is complete and held by rejects. One part that can still move is enough for a run not to
+//! for open dead letters, or is complete and held by rejects or by the guard on removals. One part that can still move is enough for a run not to
 //! be held. The judgement errs on that side: the letters are read after the facts, so that a part that moved in
 //! between shows as moving.
 
@@ -10,12 +10,14 @@ use std::collections::HashMap;
 use pipeline_core::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::{RunId, ServiceId},
+    settings::MaxRemoved,
 };
 
 use crate::{
-    ActivationMode, Error, Run, RunState, Waiting,
+    ActivationMode, Error, Exceeded, Run, RunState, Waiting,
     database::{Session, Value},
     facts::{self, Service, State},
+    guard,
     proof::{self, RejectFacts},
 };
 
@@ -45,37 +47,75 @@ enum Wait {
     Letters { count: i64, example: i64 },
     /// It is complete, and rejects hold it.
     Rejects(Waiting),
+    /// It is complete, and the guard holds it.
+    Removals,
     /// It is complete, and nothing of its own holds it.
     Complete,
 }
 
-/// Why the run is held, in words; `None` while anything of it moves.
-pub(crate) fn reason(run: &Run, services: &[Service], letters: &Letters) -> Option<String> {
+/// What holds an open run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// In words, with what to do next.
+    pub reason: String,
+    /// The bound on removals that it would pass, when that is among it.
+    pub exceeded: Option<Exceeded>,
+    /// Open dead letters are among it.
+    pub letters: bool,
+    /// Rejects are among it.
+    pub rejects: bool,
+}
+
+/// Why the run is held; `None` while anything of it moves.
+pub(crate) fn hold(run: &Run, services: &[Service], letters: &Letters) -> Option<Hold> {
     if run.state != RunState::Running {
         return None;
     }
     if !run.discovered {
-        return letters.request.map(|example| by_letters(1, example));
+        let example = letters.request?;
+        return Some(Hold { reason: by_letters(1, example), exceeded: None, letters: true, rejects: false });
     }
-    let rejects = facts::rejects(services);
+    let rejects = facts::rejects(run, services);
     let open = services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned));
-    let waits: Vec<Wait> = open.map(|service| wait(run, service, &rejects, letters)).collect();
-    let moves = |wait: &Wait| match wait {
-        Wait::Moving => true,
-        // In a whole run a complete service waits for the others.
-        Wait::Complete => run.mode == ActivationMode::PerService,
-        Wait::Letters { .. } | Wait::Rejects(_) => false,
-    };
-    if waits.is_empty() || waits.iter().any(moves) {
+    let mut waits: Vec<Wait> = open.clone().map(|service| wait(run, service, &rejects, letters)).collect();
+    if waits.is_empty() || waits.contains(&Wait::Moving) {
+        return None;
+    }
+    let exceeded = run.max_removed.and_then(|bounds| removals(run, &bounds, services, &mut waits, open));
+    // In a whole run a complete service waits for the others; else it is switched.
+    if run.mode == ActivationMode::PerService && waits.contains(&Wait::Complete) {
         return None;
     }
     let count: i64 = waits.iter().map(Wait::letters).sum();
     let example = waits.iter().filter_map(Wait::example).min();
+    let letters = example.map(|example| by_letters(count, example));
     let rejected = waits.iter().find_map(Wait::rejected).or_else(|| too_many(run, &rejects));
-    match (example.map(|example| by_letters(count, example)), rejected) {
-        (Some(letters), Some(rejects)) => Some(format!("{letters}; and {rejects}")),
-        (letters, rejects) => letters.or(rejects),
+    let removed = exceeded.as_ref().map(|exceeded| by_removals(run.run_id, exceeded));
+    let parts: Vec<&str> = [&letters, &rejected, &removed].into_iter().flatten().map(String::as_str).collect();
+    let (letters, rejects) = (letters.is_some(), rejected.is_some());
+    (!parts.is_empty()).then(|| Hold { reason: parts.join("; and "), exceeded, letters, rejects })
+}
+
+/// Marks the complete services that the guard holds; gives the bound that it is about. To be asked when nothing moves:
+/// then it is known how much goes in all.
+fn removals<'s>(
+    run: &Run,
+    bounds: &MaxRemoved,
+    services: &[Service],
+    waits: &mut [Wait],
+    open: impl Iterator<Item = &'s Service>,
+) -> Option<Exceeded> {
+    let in_all = guard::in_all(bounds, services.iter().map(|service| &service.facts));
+    let mut first = None;
+    for (wait, service) in waits.iter_mut().zip(open).filter(|(wait, _)| **wait == Wait::Complete) {
+        let own = guard::service(bounds, &service.service_id, &service.facts);
+        let takes_away = run.mode == ActivationMode::WholeRun || !service.facts.unaccepted().is_zero();
+        if let Some(exceeded) = own.or_else(|| in_all.clone().filter(|_| takes_away)) {
+            *wait = Wait::Removals;
+            first.get_or_insert(exceeded);
+        }
     }
+    in_all.filter(|_| first.is_some()).or(first)
 }
 
 fn wait(run: &Run, service: &Service, rejects: &RejectFacts, letters: &Letters) -> Wait {
@@ -93,14 +133,15 @@ fn wait(run: &Run, service: &Service, rejects: &RejectFacts, letters: &Letters) 
             }
             _ => Wait::Moving,
         },
-        Err(Waiting::Discovery | Waiting::Unaccounted { .. }) => Wait::Moving,
+        Err(Waiting::Discovery | Waiting::Rest | Waiting::Removals(_) | Waiting::Unaccounted { .. }) => Wait::Moving,
     }
 }
 
 /// In a whole run, rejects hold services that have none of their own.
 fn too_many(run: &Run, rejects: &RejectFacts) -> Option<String> {
     let tolerated = run.mode == ActivationMode::PerService || proof::tolerated(&run.tolerance, rejects);
-    let waiting = Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned };
+    let RejectFacts { rejected, planned, unreachable, .. } = *rejects;
+    let waiting = Waiting::Rejects { rejected, planned, unreachable };
     (!tolerated).then(|| waiting.to_string())
 }
 
@@ -109,27 +150,31 @@ fn by_letters(count: i64, example: i64) -> String {
     format!("{letters} what is left (see: sluice dlq show {example})")
 }
 
+fn by_removals(run: RunId, exceeded: &Exceeded) -> String {
+    format!("{exceeded} (see: sluice run accept-removals {run} --dry-run)")
+}
+
 // === impl Wait ===
 
 impl Wait {
     fn letters(&self) -> i64 {
         match self {
             Self::Letters { count, .. } => *count,
-            Self::Moving | Self::Rejects(_) | Self::Complete => 0,
+            Self::Moving | Self::Rejects(_) | Self::Removals | Self::Complete => 0,
         }
     }
 
     fn example(&self) -> Option<i64> {
         match self {
             Self::Letters { example, .. } => Some(*example),
-            Self::Moving | Self::Rejects(_) | Self::Complete => None,
+            Self::Moving | Self::Rejects(_) | Self::Removals | Self::Complete => None,
         }
     }
 
     fn rejected(&self) -> Option<String> {
         match self {
             Self::Rejects(waiting) => Some(waiting.to_string()),
-            Self::Moving | Self::Letters { .. } | Self::Complete => None,
+            Self::Moving | Self::Letters { .. } | Self::Removals | Self::Complete => None,
         }
     }
 }
@@ -183,7 +228,11 @@ mod tests {
     use pipeline_core::ids::Generation;
 
     use super::*;
-    use crate::{Tolerance, facts::Sums, proof::ServiceFacts};
+    use crate::{Counts, Tolerance, facts::Sums, proof::ServiceFacts};
+
+    fn reason(run: &Run, services: &[Service], letters: &Letters) -> Option<String> {
+        hold(run, services, letters).map(|hold| hold.reason)
+    }
 
     fn run(mode: ActivationMode) -> Run {
         Run {
@@ -200,6 +249,9 @@ mod tests {
             finished_at_ms: None,
             reason: None,
             discovered: true,
+            max_removed: None,
+            unreachable: 0,
+            held_at_ms: None,
         }
     }
 
@@ -273,5 +325,32 @@ mod tests {
         assert_eq!(reason(&run, &[planned("b", 3, 0)], &Letters::default()), None, "it will be switched");
         let rejected = reason(&run, &[planned("a", 3, 1), planned("b", 3, 0)], &Letters::default());
         assert!(rejected.unwrap().contains("1 of 6 providers are rejected"));
+    }
+
+    /// A complete service of which so many of a hundred providers would go.
+    fn shrinking(id: &str, removed: i64) -> Service {
+        let mut service = planned(id, 3, 0);
+        service.facts.visible = Counts { services: 1, providers: 100, ..Counts::default() };
+        service.facts.removed = Counts { providers: removed, ..Counts::default() };
+        service
+    }
+
+    #[test]
+    fn the_guard_holds_what_takes_too_much_away_and_nothing_else() {
+        let per_service = Run { max_removed: Some(MaxRemoved::default()), ..run(ActivationMode::PerService) };
+        let held = |services: &[Service]| hold(&per_service, services, &Letters::default());
+        assert_eq!(held(&[shrinking("a", 20)]), None, "it will be switched");
+        let hold_of_a = held(&[shrinking("a", 95)]).unwrap();
+        assert!(hold_of_a.reason.contains("95 of 100 providers"), "{}", hold_of_a.reason);
+        assert!(hold_of_a.reason.contains("accept-removals"), "{}", hold_of_a.reason);
+        assert_eq!(held(&[shrinking("a", 95), shrinking("b", 0)]), None, "`b` will be switched");
+        assert_eq!(held(&[shrinking("a", 95), planned("b", 2, 0)]), None, "`b` moves");
+        let done = Service { state: State::Activated, ..shrinking("b", 0) };
+        assert_eq!(held(&[shrinking("a", 95), done]).unwrap().exceeded.unwrap().removed, 95);
+        let whole = Run { mode: ActivationMode::WholeRun, ..per_service.clone() };
+        let held_whole = hold(&whole, &[shrinking("a", 95), shrinking("b", 0)], &Letters::default());
+        assert!(held_whole.unwrap().exceeded.is_some());
+        let without = Run { max_removed: None, ..per_service.clone() };
+        assert_eq!(hold(&without, &[shrinking("a", 95)], &Letters::default()), None);
     }
 }

@@ -14,9 +14,9 @@
 //! |---|---|
 //! | `run`, `ending` | opening runs, and ending them early |
 //! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
-//! | [`proof`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
+//! | [`proof`], [`guard`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
 //! | [`digest`] | when two contents are the same |
-//! | `rollback`, `retry`, `prune` | going back, trying again, forgetting old generations |
+//! | `rollback`, `retry`, `acceptance`, `prune` | going back, trying again, accepting removals, forgetting old generations |
 //! | `verify`, `invariants` | the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
@@ -25,11 +25,13 @@
 //! | `database`, `dialect` | the thin layer over the drivers; everything in which dialects differ |
 //! | `load`, `insert` | many rows: as text where the server takes text, else in few statements |
 
+mod acceptance;
 mod activation;
 mod audit;
 mod clock;
 mod connection;
 mod content;
+mod counts;
 mod database;
 mod dead_letters;
 mod dialect;
@@ -39,6 +41,7 @@ mod ending;
 mod error;
 mod facts;
 mod fence;
+pub mod guard;
 mod held;
 mod insert;
 mod invariants;
@@ -56,20 +59,24 @@ mod run;
 mod verify;
 mod versions;
 
-pub use activation::{Outcome, ServiceActivation};
+pub use acceptance::Accepted;
+pub use activation::{Activatable, Outcome, ServiceActivation};
 pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};
+pub use counts::Counts;
 pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{DriverError, ERRORS, Error};
+pub use guard::Exceeded;
+pub use held::Hold;
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
 pub use load::TEXT as BYTES_PER_LOAD;
 pub use migration::Migrated;
 pub use plan::{Plan, Planned, PlannedBatch};
-pub use progress::{BatchProgress, Counts, Progress, ProviderProgress, ServiceProgress};
+pub use progress::{BatchProgress, Progress, ProviderProgress, ServiceProgress};
 pub use proof::Waiting;
 pub use prune::Pruned;
 pub use rejects::Reject;

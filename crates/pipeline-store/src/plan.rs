@@ -6,13 +6,20 @@
 //!
 //! What is not seen is removed, so a plan must be sure of what it has seen:
 //! - a provider whose document is broken counts as seen: it keeps its last good row and content;
-//! - a broken document that could be any provider's keeps all providers of the service from being removed;
+//! - a broken document that could be any provider's keeps all providers of the service from being removed, and one that
+//!   no parent asks for keeps those that it could belong to ([`protection`]);
 //! - a service that is gone has an empty plan, which closes all its providers: if it comes back in a later
 //!   generation, the old ones do not come back with it.
 //!
-//! What has not changed is not read again. The plan knows the tags of the contents that it finds, the source says which
+//! What has not changed is not read again. The target knows the tags of the contents that it has, the source says which
 //! of them still hold, and those providers go into batches that are stored from the start ([`batches`]). The bundles
 //! stage is asked for the others only, so that a run costs what has changed.
+//!
+//! The source is read before the transaction begins, the tags are asked for too: nothing waits for a source under a
+//! lock. What the tags are said to name is looked at again under it.
+//!
+//! What readers see of the service, and what of it will leave their sight with a provider, is counted when the plan is
+//! complete ([`removals`]): the guard is held against it.
 //!
 //! **Ordinals.** The content of a provider has the number `generation × 2³² + ordinal`, and ordinals must be unique in
 //! the run. Batches count within their service from 0; where the service begins is taken from the run's counter in
@@ -30,15 +37,19 @@ use pipeline_core::{
 use crate::{
     Begin, Error, Store,
     clock::now_ms,
-    content::open_contents,
+    content::{Open, open_contents},
     database::{Context, Row, Session},
     fence, rejects,
     versions::{self, Document, Table},
 };
 
 use batches::{Batches, Kept};
+use protection::Protection;
+use removals::Removals;
 
 mod batches;
+mod protection;
+mod removals;
 mod vanish;
 mod waive;
 
@@ -55,11 +66,11 @@ pub struct Plan {
     generation: Generation,
     service_id: ServiceId,
     removed: bool,
+    /// The generation that readers see of the service.
+    visible_at: Option<Generation>,
     /// Providers in batches, and those that are to be in one.
     planned: HashSet<ProviderId>,
     batches: Batches,
-    /// The contents behind the tags that were given out last.
-    known: HashMap<ProviderId, Kept>,
     /// Those of the planned providers that have not changed, with the rows that they keep. They wait until the end: a
     /// later document may break their provider yet.
     unchanged: HashMap<ProviderId, Kept>,
@@ -67,9 +78,7 @@ pub struct Plan {
     rejected: HashSet<ProviderId>,
     /// Broken documents of providers without an id.
     unidentified: i64,
-    /// Providers that a broken document without a service may belong to.
-    protected: HashSet<ProviderId>,
-    protect_all: bool,
+    protection: Protection,
 }
 
 /// What a plan came to.
@@ -114,10 +123,15 @@ impl Store {
         let lock = session.dialect().exclusive_lock();
         let row = session
             .fetch_optional(
-                format!("SELECT state, removed FROM sync_service WHERE run_id = ? AND service_id = ?{lock}"),
+                format!(
+                    "SELECT state, removed, (SELECT a.generation FROM active_generation a \
+                     WHERE a.service_id = sync_service.service_id) AS visible_at \
+                     FROM sync_service WHERE run_id = ? AND service_id = ?{lock}"
+                ),
                 &[(&run_id).into(), service.into()],
             )
             .await?;
+        let visible_at = row.as_ref().map(|row| row.optional_int("visible_at")).transpose()?.flatten().map(Generation);
         let found = row.map(|row| Ok((row.text("state")?, row.int("removed")? != 0))).transpose()?;
         let removed = match found {
             None => return Err(not_in_ledger(session.context(), "service")),
@@ -133,19 +147,57 @@ impl Store {
             generation,
             service_id: service.clone(),
             removed,
+            visible_at,
             planned: HashSet::new(),
             batches: Batches::new(usize::try_from(open.batch_size).unwrap_or(usize::MAX).max(1)),
-            known: HashMap::new(),
             unchanged: HashMap::new(),
             rejected: HashSet::new(),
             unidentified: 0,
-            protected: HashSet::new(),
-            protect_all: false,
+            protection: Protection::default(),
         };
         if !removed {
             plan.read_earlier_rejects().await?;
         }
         Ok(Begin::Work(plan))
+    }
+
+    /// Whether a service of an open run is still to be planned, before anything is read for it: [`Begin::Work`] says
+    /// whether it is gone from the source. Without a lock: this only spares a reading of the source.
+    /// [`Error::NotInLedger`] as in [`Store::begin_plan`].
+    pub async fn plan_state(
+        &self,
+        run: RunId,
+        generation: Generation,
+        service: &ServiceId,
+    ) -> Result<Begin<bool>, Error> {
+        let context = Context::new("read the state of service", format!("{run}/{service}"));
+        let mut session = self.database.session(context).await?;
+        let run_id = run.to_string();
+        let row = session
+            .fetch_optional(
+                "SELECT s.state, s.removed FROM sync_run r LEFT JOIN sync_service s \
+                 ON s.run_id = r.run_id AND s.service_id = ? \
+                 WHERE r.run_id = ? AND r.state = 'running' AND r.generation = ?",
+                &[service.into(), (&run_id).into(), generation.into()],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(Begin::Closed) };
+        match row.optional_text("state")?.as_deref() {
+            None => Err(not_in_ledger(session.context(), "service")),
+            Some("discovered") => Ok(Begin::Work(row.int("removed")? != 0)),
+            Some("rejected") => Ok(Begin::Closed),
+            Some(_) => Ok(Begin::Done),
+        }
+    }
+
+    /// What the target knows of these providers' contents, to ask the source which of them are unchanged.
+    pub async fn known(&self, service: &ServiceId, providers: &[Provider]) -> Result<Vec<Known>, Error> {
+        let context = Context::new("read the tags of service", service.to_string());
+        let mut session = self.database.session(context).await?;
+        let ids = providers.iter().map(|provider| &provider.id);
+        let open = open_contents(&mut session, service, ids).await?;
+        let known = |(provider_id, open): (ProviderId, Open)| Some(Known { provider_id, etag: open.etag? });
+        Ok(open.into_iter().filter_map(known).collect())
     }
 
     /// The batches of a planned service, from the ledger, in order.
@@ -183,29 +235,11 @@ impl Plan {
         self.removed
     }
 
-    /// What the target knows of these providers' contents, to ask the source which of them are unchanged. It is about
-    /// the next [`Plan::put`].
-    ///
-    /// Nothing is locked: no batch of the service is planned yet, so nobody can write its contents.
-    pub async fn known(&mut self, providers: &[Provider]) -> Result<Vec<Known>, Error> {
-        let ids = providers.iter().map(|provider| &provider.id);
-        let mut known = Vec::new();
-        self.known.clear();
-        for (provider_id, open) in open_contents(&mut self.session, &self.service_id, ids).await? {
-            let Some(etag) = open.etag else { continue };
-            self.known.insert(provider_id.clone(), Kept { bundles: open.bundles, fields: open.fields });
-            known.push(Known { provider_id, etag });
-        }
-        Ok(known)
-    }
-
     /// Records providers that were read, in chunks of any size; batches are cut at [`Plan::batch_size`]. Of the
-    /// `unchanged` ones the content is not read: the source says that it is what [`Plan::known`] has named. Who says so
-    /// of another provider is not believed.
-    pub async fn put(&mut self, providers: &[Provider], unchanged: &[ProviderId]) -> Result<(), Error> {
-        let mut known = std::mem::take(&mut self.known);
-        let unchanged = unchanged.iter().filter_map(|id| known.remove_entry(id));
-        let mut unchanged: HashMap<ProviderId, Kept> = unchanged.collect();
+    /// `unchanged` ones the content is not read: the source says that it is what [`Store::known`] has named. A tag that
+    /// is not that of the open content any more says nothing.
+    pub async fn put(&mut self, providers: &[Provider], unchanged: &[Known]) -> Result<(), Error> {
+        let mut unchanged = self.still_open(unchanged).await?;
         let too_large: Vec<DocumentFault> = providers
             .iter()
             .filter_map(|provider| {
@@ -257,7 +291,7 @@ impl Plan {
             match &fault.provider_id {
                 None => {
                     self.unidentified += 1;
-                    self.protect_all = true;
+                    self.protection.all = true;
                 }
                 Some(id) if self.planned.contains(id) => {
                     let table = Table::Providers(&self.service_id);
@@ -287,36 +321,28 @@ impl Plan {
         };
         self.batches.write(&mut self.session, self.packet_limit, &self.run_id, &self.service_id).await?;
         let first_ordinal = self.take_ordinals().await?;
-        self.record(&planned, rejected, &kept, first_ordinal).await?;
+        let removals = self.count_removals().await?;
+        self.record(&planned, rejected, &kept, &removals, first_ordinal).await?;
         self.session.commit().await?;
         Ok(planned)
     }
 
-    /// What earlier transactions of the run found broken. A provider of this service whose own document is broken is
-    /// rejected; one whose document does not even name its service may be one of ours, and must not be removed.
-    async fn read_earlier_rejects(&mut self) -> Result<(), Error> {
-        let rows = self
-            .session
-            .fetch_all(
-                "SELECT service_id, provider_id FROM sync_reject \
-                 WHERE run_id = ? AND level = 'provider' AND (service_id = ? OR service_id IS NULL)",
-                &[(&self.run_id).into(), (&self.service_id).into()],
-            )
-            .await?;
-        for row in rows.into_iter() {
-            let ours = row.optional_text("service_id")?.is_some();
-            let provider = row.optional_text("provider_id")?.map(ProviderId);
-            match (ours, provider) {
-                (true, Some(id)) => drop(self.rejected.insert(id)),
-                (false, Some(id)) => drop(self.protected.insert(id)),
-                (true, None) => {
-                    self.unidentified += 1;
-                    self.protect_all = true;
-                }
-                (false, None) => self.protect_all = true,
-            }
+    /// Those of these contents that are open, with the rows that they keep.
+    ///
+    /// Nothing is locked: no batch of the service is planned yet, so nobody can write its contents.
+    async fn still_open(&mut self, unchanged: &[Known]) -> Result<HashMap<ProviderId, Kept>, Error> {
+        if unchanged.is_empty() {
+            return Ok(HashMap::new());
         }
-        Ok(())
+        let ids = unchanged.iter().map(|known| &known.provider_id);
+        let mut open = open_contents(&mut self.session, &self.service_id, ids).await?;
+        let still = |known: &Known| {
+            let (id, content) = open.remove_entry(&known.provider_id)?;
+            let seen = self.visible_at.is_none_or(|seen| content.valid_from <= seen.0);
+            let same = content.etag.as_ref() == Some(&known.etag) && seen;
+            same.then_some((id, Kept { bundles: content.bundles, fields: content.fields }))
+        };
+        Ok(unchanged.iter().filter_map(still).collect())
     }
 
     /// Takes as many ordinals as the service has providers in batches; gives the first. Must stay the last lock before
@@ -342,19 +368,35 @@ impl Plan {
         Ok(next.saturating_sub(self.batches.providers()))
     }
 
-    async fn record(&mut self, planned: &Planned, rejected: i64, kept: &Kept, first_ordinal: i64) -> Result<(), Error> {
+    async fn record(
+        &mut self,
+        planned: &Planned,
+        rejected: i64,
+        kept: &Kept,
+        Removals { visible, removed }: &Removals,
+        first_ordinal: i64,
+    ) -> Result<(), Error> {
         self.session
             .execute_one(
                 "UPDATE sync_service SET state = 'planned', expected_batches = ?, expected_providers = ?, \
-                 rejected_providers = ?, removed_providers = ?, kept_bundles = ?, kept_fields = ?, first_ordinal = ?, \
-                 planned_at_ms = ? WHERE run_id = ? AND service_id = ? AND state = 'discovered'",
+                 rejected_providers = ?, kept_bundles = ?, kept_fields = ?, visible_services = ?, \
+                 visible_providers = ?, visible_bundles = ?, visible_fields = ?, removed_services = ?, \
+                 removed_providers = ?, removed_bundles = ?, removed_fields = ?, first_ordinal = ?, planned_at_ms = ? \
+                 WHERE run_id = ? AND service_id = ? AND state = 'discovered'",
                 &[
                     planned.batches.into(),
                     planned.providers.into(),
                     rejected.into(),
-                    planned.removed.into(),
                     kept.bundles.into(),
                     kept.fields.into(),
+                    visible.services.into(),
+                    visible.providers.into(),
+                    visible.bundles.into(),
+                    visible.subscription_fields.into(),
+                    removed.services.into(),
+                    removed.providers.into(),
+                    removed.bundles.into(),
+                    removed.subscription_fields.into(),
                     first_ordinal.into(),
                     now_ms().into(),
                     (&self.run_id).into(),

@@ -4,7 +4,7 @@ use pipeline_core::ids::RunId;
 use serde::Serialize;
 
 use crate::{
-    Error, Run, Store,
+    Counts, Error, Exceeded, Run, Store,
     database::{Context, Session},
     facts::{self, Service, State},
     held::{self, Letters},
@@ -29,8 +29,14 @@ pub struct Progress {
     pub bundles: i64,
     /// Subscription fields in the generation, as far as it is stored.
     pub subscription_fields: i64,
-    /// Why the run waits, when only people can help it on: dead letters or rejects hold what is left.
+    /// Rows that the run takes out of the views, as far as it is planned and stored.
+    pub removed: Counts,
+    /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
+    pub unreachable: i64,
+    /// Why the run waits, when only people can help it on: removals, rejects or dead letters hold what is left.
     pub blocked: Option<String>,
+    /// The bound on removals that holds the run, when one does.
+    pub exceeded: Option<Exceeded>,
     /// Every service is planned: the numbers of batches and providers will not grow any more.
     pub planning_complete: bool,
 }
@@ -74,19 +80,6 @@ pub struct ProviderProgress {
     pub skipped: i64,
 }
 
-/// Rows that readers see now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// In the view `provider_services`.
-    pub services: i64,
-    /// In the view `providers`.
-    pub providers: i64,
-    /// In the view `bundles`.
-    pub bundles: i64,
-    /// In the view `subscription_fields`.
-    pub subscription_fields: i64,
-}
-
 impl Store {
     /// How far a run is; `None` when the ledger does not have it.
     pub async fn progress(&self, id: RunId) -> Result<Option<Progress>, Error> {
@@ -118,6 +111,8 @@ impl Progress {
         let sum = |of: fn(&Service) -> i64| services.iter().map(|service| of(service)).sum::<i64>();
         let discovered = sum(|_| 1);
         let planned = sum(|service| i64::from(service.facts.planned));
+        let hold = held::hold(&run, all, letters);
+        let (blocked, exceeded) = hold.map_or((None, None), |hold| (Some(hold.reason), hold.exceeded));
         Self {
             services: ServiceProgress {
                 expected: run.discovered.then_some(discovered),
@@ -141,7 +136,10 @@ impl Progress {
             fields_written: sum(|service| service.sums.fields_written),
             bundles: sum(|service| service.sums.bundles),
             subscription_fields: sum(|service| service.sums.fields),
-            blocked: held::reason(&run, all, letters),
+            removed: services.iter().fold(Counts::default(), |sum, service| sum.plus(service.facts.removed)),
+            unreachable: facts::unreachable(&run, all),
+            blocked,
+            exceeded,
             planning_complete: run.discovered && planned == discovered,
             run,
         }

@@ -11,7 +11,7 @@
 //! - every provider that was planned is accounted for: stored, unchanged, rejected or skipped;
 //! - no rejects of its own hold it, or the run tolerates all that it has.
 
-use crate::Tolerance;
+use crate::{Counts, Exceeded, Tolerance};
 
 /// What the ledger says about one service of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,14 @@ pub struct ServiceFacts {
     pub skipped: i64,
     /// Those among the rejected ones that a person gave up: accounted for like the others, but holding nothing.
     pub waived: i64,
+    /// Documents, or their missing owners, that could belong to any provider of the service: they hold it.
+    pub unreachable: i64,
+    /// What readers saw of the service when it was planned.
+    pub visible: Counts,
+    /// What the service takes out of the views, as far as it is planned and stored.
+    pub removed: Counts,
+    /// Of that, what a person accepted.
+    pub accepted: Counts,
 }
 
 /// Rejects of a whole run, against which its tolerance is held.
@@ -47,6 +55,10 @@ pub struct RejectFacts {
     pub rejected: i64,
     /// Providers planned so far.
     pub planned: i64,
+    /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
+    pub unreachable: i64,
+    /// Those among them that could belong to any service: they hold them all.
+    pub unreachable_anywhere: i64,
 }
 
 /// Why an activation has to wait.
@@ -67,14 +79,22 @@ pub enum Waiting {
         /// How many; an attempt to activate stops counting at a hundred.
         batches: i64,
     },
-    /// Everything is stored, and more providers are rejected than tolerated.
-    #[error("{rejected} of {planned} providers are rejected, more than the run tolerates")]
+    /// Everything is stored, and more is rejected than tolerated.
+    #[error("{}, more than the run tolerates", rejects_in_words(*.rejected, *.planned, *.unreachable))]
     Rejects {
         /// Rejected providers of the run.
         rejected: i64,
         /// Planned providers of the run.
         planned: i64,
+        /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
+        unreachable: i64,
     },
+    /// The service takes rows away and others of the run are not stored yet: only then is it known how much goes in all.
+    #[error("it takes rows away, and how much goes in all is known when the rest of the run is stored")]
+    Rest,
+    /// More would leave the views than may without acceptance.
+    #[error("{0}")]
+    Removals(Exceeded),
     /// Everything is stored, and the counts do not add up: a broken promise of the ledger.
     #[error("{accounted} of {planned} planned providers are accounted for in {batches} of {expected_batches} batches")]
     Unaccounted {
@@ -128,21 +148,24 @@ pub fn complete(service: &ServiceFacts) -> Result<(), Waiting> {
 
 /// Whether a run tolerates its rejects. Every bound that is set must hold; without bounds none is tolerated.
 pub fn tolerated(tolerance: &Tolerance, run: &RejectFacts) -> bool {
-    if run.rejected == 0 {
+    let all = run.rejected.saturating_add(run.unreachable);
+    if all == 0 {
         return true;
     }
-    let within_count = tolerance.max_providers.map(|bound| run.rejected <= bound);
-    let within_percent = tolerance.max_percent.map(|bound| percent(run.rejected, run.planned) <= bound);
+    let within_count = tolerance.max_providers.map(|bound| all <= bound);
+    let within_percent = tolerance.max_percent.map(|bound| percent(all, run.planned) <= bound);
     match (within_count, within_percent) {
         (None, None) => false,
         (count, share) => count.unwrap_or(true) && share.unwrap_or(true),
     }
 }
 
-/// Whether one service may be switched by itself: it is complete, and if it has rejects, the run tolerates its own.
+/// Whether one service may be switched by itself: it is complete, and if it has rejects, or a document that could be
+/// one of its own, the run tolerates them.
 pub fn service_closes(service: &ServiceFacts, run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting> {
     complete(service)?;
-    if service.holding() > 0 { rejects_allow(run, tolerance) } else { Ok(()) }
+    let holding = service.holding() > 0 || service.unreachable > 0 || run.unreachable_anywhere > 0;
+    if holding { rejects_allow(run, tolerance) } else { Ok(()) }
 }
 
 /// Whether all services of a run may be switched at once. `services` are those that are still to be switched.
@@ -172,8 +195,19 @@ fn rejects_allow(run: &RejectFacts, tolerance: &Tolerance) -> Result<(), Waiting
     if tolerated(tolerance, run) {
         Ok(())
     } else {
-        Err(Waiting::Rejects { rejected: run.rejected, planned: run.planned })
+        let RejectFacts { rejected, planned, unreachable, .. } = *run;
+        Err(Waiting::Rejects { rejected, planned, unreachable })
     }
+}
+
+fn rejects_in_words(rejected: i64, planned: i64, unreachable: i64) -> String {
+    let providers = format!("{rejected} of {planned} providers are rejected");
+    let documents = match unreachable {
+        0 => return providers,
+        1 => "1 document or owner of documents has no place in the hierarchy".to_owned(),
+        _ => format!("{unreachable} documents or owners of documents have no place in the hierarchy"),
+    };
+    if rejected == 0 { documents } else { format!("{documents} and {providers}") }
 }
 
 /// At most 100: a broken service counts as a reject and has nothing planned, and who tolerates all tolerates it too.
@@ -201,6 +235,7 @@ mod tests {
             rejected: 1,
             skipped: 1,
             waived: 0,
+            ..ServiceFacts::default()
         }
     }
 
@@ -230,15 +265,15 @@ mod tests {
 
     #[test]
     fn every_bound_that_is_set_must_hold() {
-        let run = RejectFacts { rejected: 2, planned: 100 };
+        let run = RejectFacts { rejected: 2, planned: 100, ..RejectFacts::default() };
         assert!(!tolerated(&NONE, &run));
-        assert!(tolerated(&NONE, &RejectFacts { rejected: 0, planned: 0 }));
+        assert!(tolerated(&NONE, &RejectFacts { rejected: 0, planned: 0, ..RejectFacts::default() }));
         assert!(tolerated(&Tolerance { max_providers: Some(2), max_percent: None }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: None }, &run));
         assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(2.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(5), max_percent: Some(1.0) }, &run));
         assert!(!tolerated(&Tolerance { max_providers: Some(1), max_percent: Some(50.0) }, &run));
-        let more_than_planned = RejectFacts { rejected: 2, planned: 1 };
+        let more_than_planned = RejectFacts { rejected: 2, planned: 1, ..RejectFacts::default() };
         assert!(tolerated(&Tolerance { max_providers: None, max_percent: Some(100.0) }, &more_than_planned));
         assert!(!tolerated(&Tolerance { max_providers: None, max_percent: Some(99.0) }, &more_than_planned));
     }
@@ -247,19 +282,44 @@ mod tests {
     fn waived_providers_are_accounted_for_and_hold_nothing() {
         let waived = ServiceFacts { rejected: 3, waived: 2, plan_rejected: 0, stored: 3, ..full() };
         assert_eq!(complete(&waived), Ok(()));
-        let run = RejectFacts { rejected: waived.holding(), planned: 10 };
+        let run = RejectFacts { rejected: waived.holding(), planned: 10, ..RejectFacts::default() };
         assert!(matches!(service_closes(&waived, &run, &NONE), Err(Waiting::Rejects { rejected: 1, .. })));
         let all = ServiceFacts { waived: 3, ..waived };
-        assert_eq!(service_closes(&all, &RejectFacts { rejected: all.holding(), planned: 10 }, &NONE), Ok(()));
+        assert_eq!(
+            service_closes(
+                &all,
+                &RejectFacts { rejected: all.holding(), planned: 10, ..RejectFacts::default() },
+                &NONE
+            ),
+            Ok(())
+        );
     }
 
     #[test]
     fn rejects_of_others_do_not_hold_a_service_but_hold_a_whole_run() {
         let clean = ServiceFacts { plan_rejected: 0, rejected: 0, expected_providers: 8, ..full() };
-        let run = RejectFacts { rejected: 2, planned: 18 };
+        let run = RejectFacts { rejected: 2, planned: 18, ..RejectFacts::default() };
         assert_eq!(service_closes(&clean, &run, &NONE), Ok(()));
-        assert_eq!(service_closes(&full(), &run, &NONE), Err(Waiting::Rejects { rejected: 2, planned: 18 }));
+        assert_eq!(
+            service_closes(&full(), &run, &NONE),
+            Err(Waiting::Rejects { rejected: 2, planned: 18, unreachable: 0 })
+        );
         assert!(matches!(run_closes(true, &[clean, full()], &run, &NONE), Err(Waiting::Rejects { .. })));
         assert_eq!(run_closes(false, &[clean], &RejectFacts::default(), &NONE), Err(Waiting::Discovery));
+    }
+
+    #[test]
+    fn a_document_that_could_be_any_services_holds_them_all_until_it_is_tolerated() {
+        let clean = ServiceFacts { plan_rejected: 0, rejected: 0, expected_providers: 8, ..full() };
+        let run = RejectFacts { planned: 8, unreachable: 1, unreachable_anywhere: 1, ..RejectFacts::default() };
+        let held = service_closes(&clean, &run, &NONE);
+        assert_eq!(held, Err(Waiting::Rejects { rejected: 0, planned: 8, unreachable: 1 }));
+        let one = Tolerance { max_providers: Some(1), max_percent: None };
+        assert_eq!(service_closes(&clean, &run, &one), Ok(()));
+        assert_eq!(run_closes(true, &[clean], &run, &NONE), held);
+        let elsewhere = RejectFacts { unreachable_anywhere: 0, ..run };
+        assert_eq!(service_closes(&clean, &elsewhere, &NONE), Ok(()));
+        let own = ServiceFacts { unreachable: 1, ..clean };
+        assert_eq!(service_closes(&own, &elsewhere, &NONE), held);
     }
 }

@@ -74,21 +74,43 @@ pub(crate) async fn record(
     service: Option<&ServiceId>,
     faults: &[DocumentFault],
 ) -> Result<(), Error> {
+    record_all(session, packet_limit, (run, service, false), faults.iter()).await
+}
+
+/// Records faults of documents that no parent asks for, with what they name.
+pub(crate) async fn record_unreachable<'f>(
+    session: &mut Session,
+    packet_limit: usize,
+    run: RunId,
+    faults: impl Iterator<Item = &'f DocumentFault> + Send,
+) -> Result<(), Error> {
+    record_all(session, packet_limit, (run, None, true), faults).await
+}
+
+async fn record_all<'f>(
+    session: &mut Session,
+    packet_limit: usize,
+    (run, service, unreachable): (RunId, Option<&ServiceId>, bool),
+    faults: impl Iterator<Item = &'f DocumentFault> + Send,
+) -> Result<(), Error> {
     let run_id = run.to_string();
-    let into = "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason)";
+    let into = "INSERT INTO sync_reject \
+                (run_id, service_id, provider_id, bundle_id, level, document_id, place, code, reason, unreachable)";
     let mut insert = Insert::new(session, packet_limit, into);
     for fault in faults {
         let service_id = fault.service_id.as_ref().or(service).map(ServiceId::as_str);
         let provider_id = fault.provider_id.as_ref().map(ProviderId::as_str);
-        let row: [Value<'_>; 8] = [
+        let row: [Value<'_>; 10] = [
             (&run_id).into(),
             service_id.filter(|id| fits(id)).into(),
             provider_id.filter(|id| fits(id)).into(),
+            fault.bundle_id.as_deref().filter(|id| fits(id)).into(),
             fault.level.as_str().into(),
             fault.document_id.as_deref().into(),
             fault.place.as_str().into(),
             fault.code.as_str().into(),
             fault.reason.as_str().into(),
+            unreachable.into(),
         ];
         insert.row(session, row).await?;
     }
@@ -141,6 +163,6 @@ pub(crate) fn row_limit(packet_limit: usize) -> usize {
     packet_limit / 2
 }
 
-fn fits(id: &str) -> bool {
+pub(crate) fn fits(id: &str) -> bool {
     id.chars().count() <= MAX_ID
 }

@@ -12,8 +12,9 @@
 //!   of the service are taken back, with their content. Only when all its batches are stored, because a worker that
 //!   holds a batch of the old plan would find another one in its place.
 //!
-//! A document without an id, and a service whose own document is broken, were found by the root stage, which reads once
-//! in a run: those wait for the next run, and are named in the answer.
+//! A document without an id, one that no parent asks for, and a service whose own document is broken, were found by the
+//! root stage, which reads once in a run: those wait for the next run. Services that wait for such are named in the
+//! answer.
 
 use std::collections::BTreeSet;
 
@@ -40,6 +41,9 @@ pub struct Retried {
     pub services: Vec<ServiceId>,
     /// Services with rejects that this run cannot mend.
     pub left: Vec<ServiceId>,
+    /// Documents, or their missing owners, whose place in the hierarchy cannot be told: this run does not read them
+    /// again.
+    pub unreachable: i64,
 }
 
 /// A batch that was set back, or might be.
@@ -83,20 +87,25 @@ impl Store {
     /// unplanned or unstored then is in [`Store::unplanned_services`] and [`Store::planned_batches`].
     pub async fn retry_run(&self, run: RunId, by: (&str, &str)) -> Result<Option<Retried>, Error> {
         let mut session = self.database.begin(Context::new("retry run", run.to_string())).await?;
-        let Some((_, generation)) = fence::close(&mut session, run).await? else {
+        let Some((open, generation)) = fence::close(&mut session, run).await? else {
             return Ok(None);
         };
         let run_id = run.to_string();
-        let mut retried = Retried::default();
+        let mut retried = Retried { unreachable: open.unreachable, ..Retried::default() };
         // Whatever is not done is announced again: what dead letters hold too.
         dead_letters::announced_again(&mut session, &run_id).await?;
-        for service in services_with_rejects(&mut session, &run_id).await? {
+        for (service, unreachable) in services_with_rejects(&mut session, &run_id).await? {
+            retried.unreachable = retried.unreachable.saturating_add(unreachable);
+            if unreachable > 0 {
+                retried.left.push(service.clone());
+            }
             match trouble(&mut session, &run_id, &service).await? {
+                Trouble::OutOfReach if unreachable > 0 => {}
                 Trouble::OutOfReach => retried.left.push(service),
                 Trouble::InPlan => {
                     if plan_again(&mut session, &run_id, generation, &service).await? {
                         retried.services.push(service);
-                    } else {
+                    } else if unreachable == 0 {
                         retried.left.push(service);
                     }
                 }
@@ -152,16 +161,17 @@ enum Trouble {
     OutOfReach,
 }
 
-async fn services_with_rejects(session: &mut Session, run_id: &str) -> Result<Vec<ServiceId>, Error> {
+/// With the documents of each that cannot be told.
+async fn services_with_rejects(session: &mut Session, run_id: &str) -> Result<Vec<(ServiceId, i64)>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT s.service_id FROM sync_service s WHERE s.run_id = ? AND (s.state = 'rejected' OR \
-             (s.state = 'planned' AND (s.rejected_providers > 0 OR EXISTS (SELECT 1 FROM sync_batch b \
+            "SELECT s.service_id, s.unreachable FROM sync_service s WHERE s.run_id = ? AND (s.state = 'rejected' OR \
+             (s.state = 'planned' AND (s.unreachable > 0 OR s.rejected_providers > 0 OR EXISTS (SELECT 1 FROM sync_batch b \
              WHERE b.run_id = s.run_id AND b.service_id = s.service_id AND b.rejected > 0)))) ORDER BY s.service_id",
             &[run_id.into()],
         )
         .await?;
-    rows.into_iter().map(|row| Ok(ServiceId(row.text("service_id")?))).collect()
+    rows.into_iter().map(|row| Ok((ServiceId(row.text("service_id")?), row.int("unreachable")?))).collect()
 }
 
 async fn trouble(session: &mut Session, run_id: &str, service: &ServiceId) -> Result<Trouble, Error> {
@@ -170,7 +180,7 @@ async fn trouble(session: &mut Session, run_id: &str, service: &ServiceId) -> Re
             "SELECT COUNT(CASE WHEN level = 'provider_service' OR (level = 'provider' AND provider_id IS NULL) \
              THEN 1 END) AS out_of_reach, \
              COUNT(CASE WHEN level = 'provider' AND provider_id IS NOT NULL THEN 1 END) AS in_plan \
-             FROM sync_reject WHERE run_id = ? AND service_id = ?",
+             FROM sync_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0",
             &[run_id.into(), service.into()],
         )
         .await?;
@@ -196,13 +206,18 @@ async fn plan_again(
     let key = [run_id.into(), service.into()];
     session.execute("DELETE FROM sync_batch WHERE run_id = ? AND service_id = ?", &key).await?;
     session
-        .execute("DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND provider_id IS NOT NULL", &key)
+        .execute(
+            "DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND provider_id IS NOT NULL AND unreachable = 0",
+            &key,
+        )
         .await?;
     session
         .execute_one(
             "UPDATE sync_service SET state = 'discovered', expected_batches = NULL, expected_providers = NULL, \
-             rejected_providers = NULL, removed_providers = NULL, kept_bundles = NULL, kept_fields = NULL, \
-             first_ordinal = NULL, planned_at_ms = NULL WHERE run_id = ? AND service_id = ? AND state = 'planned'",
+             rejected_providers = NULL, kept_bundles = NULL, kept_fields = NULL, visible_services = NULL, \
+             visible_providers = NULL, visible_bundles = NULL, visible_fields = NULL, removed_services = NULL, \
+             removed_providers = NULL, removed_bundles = NULL, removed_fields = NULL, first_ordinal = NULL, \
+             planned_at_ms = NULL WHERE run_id = ? AND service_id = ? AND state = 'planned'",
             &key,
         )
         .await?;
@@ -242,14 +257,17 @@ async fn store_again(session: &mut Session, run_id: &str, service: &ServiceId) -
             let (marks, list) = in_list(ids);
             let mut values = vec![run_id.into(), service.into()];
             values.extend(list);
-            let sql =
-                format!("DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND provider_id IN ({marks})");
+            let sql = format!(
+                "DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0 \
+                 AND provider_id IN ({marks})"
+            );
             session.execute(sql, &values).await?;
         }
         session
             .execute_one(
                 "UPDATE sync_batch SET state = 'planned', stored = 0, unchanged = 0, rejected = 0, skipped = 0, \
-                 bundles = 0, fields = 0, bundles_written = 0, fields_written = 0, stored_at_ms = NULL \
+                 bundles = 0, fields = 0, bundles_written = 0, fields_written = 0, removed_bundles = 0, \
+                 removed_fields = 0, stored_at_ms = NULL \
                  WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'stored'",
                 &[run_id.into(), service.into(), batch.batch_no.into()],
             )

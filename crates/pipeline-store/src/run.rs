@@ -15,6 +15,7 @@
 use pipeline_core::{
     contracts,
     ids::{Generation, RunId, ServiceId},
+    settings::MaxRemoved,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ pub struct Tolerance {
 pub enum RunState {
     /// Open: the only state in which anything is written for it.
     Running,
+    /// Open, and only people can help it on. The ledger says *running*; this is what people are told.
+    Held,
     /// Every service of it is active.
     Activated,
     /// Ended by a person; what was not active yet is undone.
@@ -77,6 +80,8 @@ pub struct RunRequest {
     pub batch_size: u32,
     /// Rejects that do not hold the activation.
     pub tolerance: Tolerance,
+    /// What the run may take out of the views by itself; everything when there is no bound.
+    pub max_removed: Option<MaxRemoved>,
 }
 
 /// A run as the ledger has it.
@@ -92,6 +97,8 @@ pub struct Run {
     pub mode: ActivationMode,
     /// Rejects that do not hold the activation.
     pub tolerance: Tolerance,
+    /// What the run may take out of the views by itself; everything when there is no bound.
+    pub max_removed: Option<MaxRemoved>,
     /// Services to synchronise; empty means all.
     pub scope: Vec<ServiceId>,
     /// Providers in one batch.
@@ -108,6 +115,11 @@ pub struct Run {
     pub reason: Option<String>,
     /// The root stage has put all its services in the ledger.
     pub discovered: bool,
+    /// Documents, or their missing owners, that could belong to any service. Progress has the number of all.
+    #[serde(skip)]
+    pub unreachable: i64,
+    /// When removals held it first.
+    pub held_at_ms: Option<i64>,
 }
 
 // === impl RunState ===
@@ -116,6 +128,7 @@ impl RunState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Held => "held",
             Self::Activated => "activated",
             Self::Aborted => "aborted",
             Self::Failed => "failed",
@@ -177,6 +190,7 @@ impl TryFrom<&contracts::RunRequested> for RunRequest {
                 max_providers: message.max_rejected_providers,
                 max_percent: message.max_rejected_percent,
             },
+            max_removed: None,
         })
     }
 }
@@ -187,13 +201,14 @@ impl Run {
     /// Columns that [`Run::from_row`] reads.
     pub(crate) const COLUMNS: &'static str = "run_id, generation, state, mode, max_rejected_providers, \
         max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, reason, \
-        discovered";
+        discovered, max_removed, unreachable, held_at_ms";
 
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         let run_id = row.text("run_id")?;
         let state = row.text("state")?;
         let mode = row.text("mode")?;
         let batch_size = row.int("batch_size")?;
+        let max_removed = row.optional_text("max_removed")?;
         Ok(Self {
             run_id: RunId::parse(&run_id).map_err(|error| row.broken(error.to_string()))?,
             generation: row.optional_int("generation")?.map(Generation),
@@ -203,6 +218,10 @@ impl Run {
                 max_providers: row.optional_int("max_rejected_providers")?,
                 max_percent: row.optional_real("max_rejected_percent")?,
             },
+            max_removed: max_removed
+                .map(|bounds| serde_json::from_str(&bounds))
+                .transpose()
+                .map_err(|error| row.broken(error.to_string()))?,
             scope: serde_json::from_str(&row.text("scope")?).map_err(|error| row.broken(error.to_string()))?,
             batch_size: u32::try_from(batch_size).map_err(|error| row.broken(error.to_string()))?,
             requested_by: row.text("requested_by")?,
@@ -211,6 +230,8 @@ impl Run {
             finished_at_ms: row.optional_int("finished_at_ms")?,
             reason: row.optional_text("reason")?,
             discovered: row.int("discovered")? != 0,
+            unreachable: row.int("unreachable")?,
+            held_at_ms: row.optional_int("held_at_ms")?,
         })
     }
 }
@@ -307,12 +328,13 @@ async fn insert(
     reason: Option<&str>,
 ) -> Result<(), Error> {
     let run_id = request.run_id.to_string();
-    let scope = serde_json::to_string(&request.scope)
-        .map_err(|error| Error::InvalidRequest { reason: format!("the scope cannot be written as JSON: {error}") })?;
+    let invalid = |error: serde_json::Error| Error::InvalidRequest { reason: format!("cannot be written: {error}") };
+    let scope = serde_json::to_string(&request.scope).map_err(invalid)?;
+    let max_removed = request.max_removed.as_ref().map(serde_json::to_string).transpose().map_err(invalid)?;
     let started_at_ms = now_ms();
     let open_slot = (state == RunState::Running).then_some(1_i64);
     let finished_at_ms = (state != RunState::Running).then_some(started_at_ms);
-    let values: [Value<'_>; 14] = [
+    let values: [Value<'_>; 15] = [
         (&run_id).into(),
         generation.into(),
         state.as_str().into(),
@@ -327,12 +349,14 @@ async fn insert(
         started_at_ms.into(),
         finished_at_ms.into(),
         reason.into(),
+        max_removed.as_deref().into(),
     ];
     session
         .execute_one(
             "INSERT INTO sync_run (run_id, generation, state, open_slot, mode, max_rejected_providers, \
              max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, \
-             reason, discovered, content_pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
+             reason, max_removed, discovered, content_pending) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
             &values,
         )
         .await

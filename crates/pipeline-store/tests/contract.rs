@@ -45,6 +45,8 @@ mod driver;
 mod etags;
 #[path = "contract/exactness.rs"]
 mod exactness;
+#[path = "contract/guard.rs"]
+mod guard;
 #[path = "contract/invariants.rs"]
 mod invariants;
 #[path = "contract/loading.rs"]
@@ -73,6 +75,8 @@ mod schema;
 mod source_versions;
 #[path = "contract/target.rs"]
 mod target;
+#[path = "contract/unreachable.rs"]
+mod unreachable;
 #[path = "contract/world.rs"]
 mod world;
 #[path = "contract/writers.rs"]

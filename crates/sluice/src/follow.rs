@@ -23,7 +23,7 @@ const OUTAGE: Duration = Duration::from_secs(30);
 /// After so long without a trace of the run in the ledger, a person should hear what may be wrong.
 const NOT_TAKEN: Duration = Duration::from_secs(20);
 
-/// A run that has ended, or that only rejects or dead letters hold.
+/// A run that has ended, or that only people can help on.
 #[derive(Debug)]
 pub struct Followed {
     /// The ledger's last word.
@@ -119,7 +119,7 @@ fn timed_out(run_id: RunId, known: bool, elapsed: Duration) -> Failure {
 pub fn snapshot(progress: &Progress) -> Snapshot {
     let providers = &progress.providers;
     Snapshot {
-        state: word(&progress.run.state),
+        state: shown_state(progress),
         services_expected: progress.services.expected,
         services_discovered: progress.services.discovered,
         services_planned: progress.services.planned,
@@ -134,13 +134,19 @@ pub fn snapshot(progress: &Progress) -> Snapshot {
     }
 }
 
+/// The state that people are told: a run that only they can help on is held.
+pub fn shown_state(progress: &Progress) -> String {
+    word(&if progress.blocked.is_some() { RunState::Held } else { progress.run.state })
+}
+
 // === impl Ending ===
 
 impl Ending {
-    /// How a run in this state ended, or `None` while it goes on. `held`: only rejects hold it; `rejected`: there are
+    /// How a run in this state ended, or `None` while it goes on. `held`: only people can help it on; `rejected`: there are
     /// rejected documents of any kind, also such as hold nobody.
     pub fn of(state: RunState, held: bool, rejected: bool) -> Option<Self> {
         match state {
+            RunState::Held => Some(Self::WithRejects),
             RunState::Running => held.then_some(Self::WithRejects),
             RunState::Activated if rejected => Some(Self::WithRejects),
             RunState::Activated => Some(Self::Activated),

@@ -65,7 +65,8 @@ impl Local {
             broker,
             embedded,
         };
-        local.spawn(RootStage::new(Arc::clone(&source), store.clone()));
+        let max_removed = local.settings.run.max_removed;
+        local.spawn(RootStage::new(Arc::clone(&source), store.clone(), max_removed));
         local.spawn(ProvidersStage::new(Arc::clone(&source), store.clone()));
         local.spawn(BundlesStage::new(source, store.clone()));
         local.spawn(ActivatorStage::new(store.clone(), tick));

@@ -24,7 +24,7 @@ const WARM_UP: Duration = Duration::from_secs(3);
 /// What the ledger said about a run at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Snapshot {
-    /// State of the run, as the ledger writes it.
+    /// State of the run: as the ledger writes it, or `held`.
     pub state: String,
     /// Services that the run will have; `None` until the root stage is done.
     pub services_expected: Option<i64>,
@@ -46,7 +46,7 @@ pub struct Snapshot {
     pub providers_done: i64,
     /// Providers rejected so far.
     pub providers_rejected: i64,
-    /// Why only rejects hold the run, when they do.
+    /// Why only people can help the run on, when that is so.
     pub blocked: Option<String>,
 }
 
@@ -78,7 +78,7 @@ pub struct View {
     pub eta: Eta,
     /// Providers rejected so far.
     pub rejected: i64,
-    /// Why only rejects hold the run, when they do.
+    /// Why only people can help the run on, when that is so.
     pub blocked: Option<String>,
 }
 

@@ -12,13 +12,15 @@ use pipeline_core::{
     disposition::{Classify, Disposition},
     ids::{InvalidRunId, RunId, ServiceId},
     stage::{Emit, GivenUp, Record, Stage},
+    telemetry::run_events::{HeldBy, RunEvents},
 };
-use pipeline_store::{Outcome, ServiceActivation, Store};
+use pipeline_store::{Activatable, Counts, Hold, Outcome, ServiceActivation, Store};
 
 /// The stage.
 pub struct ActivatorStage {
     store: Store,
     tick_interval: Duration,
+    events: RunEvents,
 }
 
 /// Why a service could not be activated.
@@ -52,7 +54,7 @@ pub enum Error {
 impl ActivatorStage {
     /// Activates in `store`; looks for what a lost confirmation should have told it every `tick_interval`.
     pub fn new(store: Store, tick_interval: Duration) -> Self {
-        Self { store, tick_interval }
+        Self { store, tick_interval, events: RunEvents::new() }
     }
 
     async fn activate(&self, run_id: RunId, service_id: &ServiceId) -> Result<Vec<ServiceActivation>, Error> {
@@ -60,6 +62,9 @@ impl ActivatorStage {
         match outcome.map_err(|source| Error::Activate { service_id: service_id.clone(), source })? {
             Outcome::Activated(activations) => {
                 let services = activations.len();
+                for level in Counts::LEVELS {
+                    self.events.removed(level, activations.iter().map(|each| each.rows_removed.of(level)).sum());
+                }
                 tracing::info!(%run_id, %service_id, services, "activated");
                 Ok(activations)
             }
@@ -69,6 +74,25 @@ impl ActivatorStage {
             }
             Outcome::AlreadyDone | Outcome::Closed => Ok(Vec::new()),
         }
+    }
+}
+
+impl ActivatorStage {
+    /// Tells what holds the open run, and writes down once that the guard does.
+    async fn tell(&self, Activatable { run, hold, .. }: &Activatable) -> Result<(), Error> {
+        let by = |hold: &Hold| HeldBy {
+            removals: hold.exceeded.is_some(),
+            rejects: hold.rejects,
+            dead_letters: hold.letters,
+        };
+        self.events.held(hold.as_ref().map(by).unwrap_or_default());
+        if let (Some(run), Some(Hold { exceeded: Some(exceeded), reason, .. })) = (run, hold)
+            && run.held_at_ms.is_none()
+            && self.store.note_hold(run.run_id, exceeded).await.map_err(Error::Ledger)?
+        {
+            self.events.held_by_guard(run.run_id, reason);
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +130,9 @@ impl Stage for ActivatorStage {
     }
 
     async fn tick(&self) -> Result<Emit<Activated>, Error> {
-        for (run_id, service_id) in self.store.activatable().await.map_err(Error::Ledger)? {
+        let found = self.store.activatable().await.map_err(Error::Ledger)?;
+        self.tell(&found).await?;
+        for (run_id, service_id) in found.due() {
             // What it activates is among the unannounced below.
             self.activate(run_id, &service_id).await?;
         }

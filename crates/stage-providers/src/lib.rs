@@ -1,29 +1,41 @@
 //! Stage 2: reads the providers of one service, plans them in batches, and announces each batch.
 //!
-//! Provider rows, the closing of vanished ones and the whole plan are one transaction. The plan is the outbox: what is
+//! The source is read first. Provider rows, the closing of vanished ones and the whole plan are then one transaction. The plan is the outbox: what is
 //! announced is read back from it, so a service that is handed over twice announces the same batches, with the same
 //! numbers and the same providers, even when the source has changed in between.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use futures::StreamExt as _;
 use pipeline_core::{
     contracts::{BatchPlanned, Confirmation, Confirmed, ServiceDiscovered},
     disposition::{Classify, Disposition},
-    documents::Found,
-    ids::{Generation, InvalidRunId, RunId, ServiceId},
+    documents::{DocumentFault, Found, Known, Provider},
+    ids::{Generation, InvalidRunId, ProviderId, RunId, ServiceId},
     stage::{Either, Emit, GivenUp, Record, Stage},
 };
-use pipeline_source::Source;
+use pipeline_source::{Source, spool::Spool};
 use pipeline_store::{Begin, Plan, Store};
+use serde::{Deserialize, Serialize};
 
 /// Documents that are compared and written together, whatever the size of the batches that they are planned in.
 const CHUNK: usize = 256;
+/// Bytes of a document in memory beside its attributes, about.
+const DOCUMENT: usize = 200;
 
 /// The stage.
 pub struct ProvidersStage {
     source: Arc<dyn Source>,
     store: Store,
+}
+
+/// Documents that were read together.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Chunk {
+    providers: Vec<Provider>,
+    /// The contents of these providers that have not changed.
+    unchanged: Vec<Known>,
+    faults: Vec<DocumentFault>,
 }
 
 /// Why a service could not be planned.
@@ -69,31 +81,54 @@ impl ProvidersStage {
         Self { source, store }
     }
 
-    async fn plan(&self, mut plan: Plan, service_id: &ServiceId) -> Result<(), Error> {
+    /// Reads everything first: nothing waits for the source while the service is locked.
+    async fn read(&self, service_id: &ServiceId) -> Result<Spool<Chunk>, Error> {
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
         let read = |source| Error::Read { service_id: service_id.clone(), source };
-        // A service that is gone has no providers; its empty plan takes it out of the views.
-        if !plan.removed() {
-            let mut chunks = self.source.providers(service_id).ready_chunks(CHUNK);
-            while let Some(chunk) = chunks.next().await {
-                let mut providers = Vec::with_capacity(chunk.len());
-                let mut faults = Vec::new();
-                for found in chunk {
-                    match found.map_err(read)? {
-                        Found::Document(provider) => providers.push(provider),
-                        Found::Fault(fault) => faults.push(fault),
-                    }
+        let mut spool = Spool::default();
+        let mut chunks = self.source.providers(service_id).ready_chunks(CHUNK);
+        while let Some(found) = chunks.next().await {
+            let mut chunk = Chunk::default();
+            for found in found {
+                match found.map_err(read)? {
+                    Found::Document(provider) => chunk.providers.push(provider),
+                    Found::Fault(fault) => chunk.faults.push(fault),
                 }
-                // What still is what its tag names is planned as stored, and never read.
-                let known = plan.known(&providers).await.map_err(ledger)?;
-                let unchanged = self.source.unchanged(service_id, known).await.map_err(read)?;
-                plan.put(&providers, &unchanged).await.map_err(ledger)?;
-                plan.reject(&faults).await.map_err(ledger)?;
             }
+            // What still is what its tag names is planned as stored, and never read.
+            let mut known = self.store.known(service_id, &chunk.providers).await.map_err(ledger)?;
+            let unchanged = self.source.unchanged(service_id, known.clone()).await.map_err(read)?;
+            let unchanged: HashSet<ProviderId> = unchanged.into_iter().collect();
+            known.retain(|known| unchanged.contains(&known.provider_id));
+            chunk.unchanged = known;
+            let bytes = chunk.bytes();
+            spool.push(chunk, bytes).map_err(read)?;
+        }
+        Ok(spool)
+    }
+
+    async fn plan(&self, mut plan: Plan, read: Spool<Chunk>, service_id: &ServiceId) -> Result<(), Error> {
+        let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
+        let failed = |source| Error::Read { service_id: service_id.clone(), source };
+        for chunk in read.into_items().map_err(failed)? {
+            let Chunk { providers, unchanged, faults } = chunk.map_err(failed)?;
+            plan.put(&providers, &unchanged).await.map_err(ledger)?;
+            plan.reject(&faults).await.map_err(ledger)?;
         }
         let planned = plan.finish().await.map_err(ledger)?;
         tracing::debug!(%service_id, batches = planned.batches, providers = planned.providers, "service planned");
         Ok(())
+    }
+}
+
+// === impl Chunk ===
+
+impl Chunk {
+    /// About so many, in memory.
+    fn bytes(&self) -> usize {
+        let providers = self.providers.iter().map(|provider| provider.attributes.0.len() + DOCUMENT).sum::<usize>();
+        let faults = self.faults.iter().map(|fault| fault.reason.len() + DOCUMENT).sum::<usize>();
+        providers + faults + self.unchanged.len() * DOCUMENT
     }
 }
 
@@ -108,10 +143,20 @@ impl Stage for ProvidersStage {
         let run_id = RunId::parse(&message.run_id).map_err(Error::RunId)?;
         let service_id = ServiceId(message.service_id.clone());
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
-        match self.store.begin_plan(run_id, Generation(message.generation), &service_id).await.map_err(ledger)? {
-            Begin::Work(plan) => self.plan(plan, &service_id).await?,
-            Begin::Done => {}
+        let generation = Generation(message.generation);
+        let read = match self.store.plan_state(run_id, generation, &service_id).await.map_err(ledger)? {
+            // A service that is gone has no providers; its empty plan takes it out of the views.
+            Begin::Work(removed) if removed => Some(Spool::default()),
+            Begin::Work(_) => Some(self.read(&service_id).await?),
+            Begin::Done => None,
             Begin::Closed => return Ok(Emit::nothing()),
+        };
+        if let Some(read) = read {
+            match self.store.begin_plan(run_id, generation, &service_id).await.map_err(ledger)? {
+                Begin::Work(plan) => self.plan(plan, read, &service_id).await?,
+                Begin::Done => {}
+                Begin::Closed => return Ok(Emit::nothing()),
+            }
         }
         let batches = self.store.planned_batches(run_id, &service_id).await.map_err(ledger)?;
         let providers = batches.iter().map(|batch| batch.provider_ids.len() as i64).sum();

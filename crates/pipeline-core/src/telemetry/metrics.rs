@@ -28,6 +28,10 @@ pub const COMMITTED: &str = "sluice_committed_offsets_total";
 pub const ASSIGNED: &str = "sluice_assigned_partitions";
 /// Whether a stage waits for a dependency.
 pub const PAUSED: &str = "sluice_stage_paused";
+/// Whether the open run waits for people.
+pub const RUN_HELD: &str = "sluice_run_held";
+/// Rows that left the views.
+pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
 /// Which build runs.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -60,7 +64,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 10] = [
+pub const DECLARED: [Declared; 12] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -123,6 +127,20 @@ pub const DECLARED: [Declared; 10] = [
         unit: Unit::Count,
         help: "1 while the stage waits for a dependency that is away, else 0.",
         labels: &[STAGE],
+    },
+    Declared {
+        name: RUN_HELD,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "1 while nothing of the open run can go on without a person, else 0; told by activators.",
+        labels: &[("by", "`removals`, `rejects`, `dead_letters`")],
+    },
+    Declared {
+        name: ROWS_REMOVED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Rows that left the views with the services that this activator switched.",
+        labels: &[("level", "`provider_service`, `provider`, `bundle`, `subscription_field`")],
     },
     Declared {
         name: BUILD_INFO,

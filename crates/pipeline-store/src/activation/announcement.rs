@@ -7,7 +7,7 @@ use pipeline_core::{
 
 use super::ServiceActivation;
 use crate::{
-    BEFORE_THE_FIRST, Error, Move, Store,
+    BEFORE_THE_FIRST, Counts, Error, Move, Store,
     clock::now_ms,
     database::{Context, Row, Session, Value},
     insert::{IN_LIST, in_list},
@@ -21,7 +21,12 @@ const ACTIVATIONS: &str = "\
     CAST(s.kept_bundles + COALESCE((SELECT SUM(b.bundles) FROM sync_batch b \
         WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS bundles, \
     CAST(s.kept_fields + COALESCE((SELECT SUM(b.fields) FROM sync_batch b \
-        WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS fields \
+        WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS fields, \
+    COALESCE(s.removed_services, 0) AS removed_services, COALESCE(s.removed_providers, 0) AS removed_providers, \
+    CAST(COALESCE(s.removed_bundles, 0) + COALESCE((SELECT SUM(b.removed_bundles) FROM sync_batch b \
+        WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS removed_bundles, \
+    CAST(COALESCE(s.removed_fields, 0) + COALESCE((SELECT SUM(b.removed_fields) FROM sync_batch b \
+        WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS removed_fields \
     FROM sync_service s JOIN sync_run r ON r.run_id = s.run_id";
 
 impl Store {
@@ -70,6 +75,7 @@ impl Store {
                     providers: count(shown.providers),
                     bundles: count(shown.bundles),
                     subscription_fields: count(shown.subscription_fields),
+                    rows_removed: Counts::default(),
                     duration_ms: now_ms().saturating_sub(row.int("requested_at_ms")?).max(0),
                     ..shown
                 });
@@ -126,6 +132,12 @@ fn from_row(row: &Row<'_>) -> Result<ServiceActivation, Error> {
         providers: row.int("expected_providers")?,
         bundles: row.int("bundles")?,
         subscription_fields: row.int("fields")?,
+        rows_removed: Counts {
+            services: row.int("removed_services")?,
+            providers: row.int("removed_providers")?,
+            bundles: row.int("removed_bundles")?,
+            subscription_fields: row.int("removed_fields")?,
+        },
         duration_ms: row.int("activated_at_ms")?.saturating_sub(row.int("requested_at_ms")?).max(0),
     })
 }

@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Open {
     pub(super) content_id: i64,
-    pub(super) valid_from: i64,
+    pub(crate) valid_from: i64,
     pub(super) digest: Vec<u8>,
     pub(crate) etag: Option<Etag>,
     pub(crate) bundles: i64,

@@ -11,7 +11,7 @@ use crate::{
     clock::now_ms,
     database::Session,
     facts::{self, Service, State},
-    proof,
+    guard, proof,
 };
 
 /// How long a switch may be due: far more than activators take, outages of a minute included.
@@ -23,17 +23,20 @@ pub(super) async fn check(
     services: &[Service],
     violations: &mut Vec<Violation>,
 ) -> Result<(), Error> {
-    let rejects = facts::rejects(services);
+    let rejects = facts::rejects(run, services);
     let left: Vec<&Service> =
         services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned)).collect();
     let due: Vec<&Service> = match run.mode {
         ActivationMode::PerService => left
             .into_iter()
             .filter(|service| proof::service_closes(&service.facts, &rejects, &run.tolerance).is_ok())
+            // What takes rows away may wait for the others, and for people.
+            .filter(|service| run.max_removed.is_none() || service.facts.unaccepted().is_zero())
             .collect(),
         ActivationMode::WholeRun => {
             let facts: Vec<_> = left.iter().map(|service| service.facts).collect();
-            let closes = proof::run_closes(run.discovered, &facts, &rejects, &run.tolerance).is_ok();
+            let held = run.max_removed.is_some_and(|bounds| guard::of_whole_run(&bounds, services).is_some());
+            let closes = !held && proof::run_closes(run.discovered, &facts, &rejects, &run.tolerance).is_ok();
             if closes { left } else { Vec::new() }
         }
     };

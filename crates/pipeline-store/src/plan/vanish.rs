@@ -19,14 +19,19 @@ impl Plan {
         let mut kept = Kept::default();
         let mut after: Option<String> = None;
         loop {
-            let table = Table::Providers(&self.service_id);
-            let page = versions::open_ids(&mut self.session, table, after.as_deref(), PAGE).await?;
+            let page = {
+                let table = Table::Providers(&self.service_id);
+                versions::open_ids(&mut self.session, table, after.as_deref(), PAGE).await?
+            };
             let last = length(page.len()) < PAGE;
             after = page.last().cloned();
             let unplanned: Vec<ProviderId> =
                 page.into_iter().map(ProviderId).filter(|id| !self.planned.contains(id)).collect();
+            let ids: Vec<&str> = unplanned.iter().map(ProviderId::as_str).collect();
+            let named = self.with_named_bundles(&ids).await?;
             let (keep, close): (Vec<&str>, Vec<&str>) =
-                unplanned.iter().map(ProviderId::as_str).partition(|id| self.keeps(id));
+                ids.into_iter().partition(|id| self.keeps(id) || !self.removed && named.contains(*id));
+            let table = Table::Providers(&self.service_id);
             let closed = versions::close(&mut self.session, table, self.generation, &close).await?;
             removed = removed.saturating_add(i64::try_from(closed).unwrap_or(i64::MAX));
             versions::close(&mut self.session, Table::Contents(&self.service_id), self.generation, &close).await?;
@@ -39,7 +44,7 @@ impl Plan {
 
     fn keeps(&self, id: &str) -> bool {
         let id = ProviderId::from(id);
-        !self.removed && (self.protect_all || self.rejected.contains(&id) || self.protected.contains(&id))
+        !self.removed && (self.protection.all || self.rejected.contains(&id) || self.protection.providers.contains(&id))
     }
 
     async fn add_kept(&mut self, ids: &[&str], kept: &mut Kept) -> Result<(), Error> {

@@ -24,7 +24,7 @@ impl Store {
             Err(error) => return Err(error),
         };
         // As if a broken document could be any provider's: all that are there are kept.
-        plan.protect_all = true;
+        plan.protection.all = true;
         plan.session
             .execute_one(
                 "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason) \

@@ -39,7 +39,7 @@ on_both! {
                 target.store.store_batch(&key, subtrees).await.unwrap();
             }
             assert_eq!(run.activate(&service).await, Outcome::NotYet(Waiting::Batches { batches: 1 }));
-            assert_eq!(target.store.activatable().await.unwrap(), []);
+            assert_eq!(target.store.activatable().await.unwrap().due(), []);
             target.store.store_batch(&last, subtrees).await.unwrap();
             match mode {
                 PerService => assert!(matches!(run.activate(&service).await, Outcome::Activated(_))),
@@ -68,7 +68,7 @@ on_both! {
             run.load().await;
             let mut turns = 0;
             loop {
-                let found = target.store.activatable().await.unwrap();
+                let found = target.store.activatable().await.unwrap().due();
                 if found.is_empty() {
                     break;
                 }

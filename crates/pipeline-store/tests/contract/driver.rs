@@ -26,6 +26,8 @@ pub struct Sync<'a> {
     pub broken: BTreeSet<String>,
     /// Providers that are gone when their batch is read.
     pub gone: BTreeSet<String>,
+    /// Providers whose own documents the plan does not see.
+    pub left_out: BTreeSet<String>,
 }
 
 pub fn request(mode: ActivationMode) -> RunRequest {
@@ -37,6 +39,7 @@ pub fn request(mode: ActivationMode) -> RunRequest {
         scope: Vec::new(),
         batch_size: 3,
         tolerance: Tolerance::default(),
+        max_removed: None,
     }
 }
 
@@ -61,6 +64,7 @@ impl<'a> Sync<'a> {
             plan_faults: Vec::new(),
             broken: BTreeSet::new(),
             gone: BTreeSet::new(),
+            left_out: BTreeSet::new(),
         }
     }
 
@@ -69,6 +73,15 @@ impl<'a> Sync<'a> {
         self.load().await;
         for service in self.services().await {
             self.activate(&service).await;
+        }
+    }
+
+    /// What the activator's timer does, until it finds nothing more.
+    pub async fn work_of_timer(&self) {
+        for _ in 0..3 {
+            for (run, service) in self.store.activatable().await.unwrap().due() {
+                self.store.activate(run, &service).await.unwrap();
+            }
         }
     }
 
@@ -105,7 +118,9 @@ impl<'a> Sync<'a> {
             let faults: Vec<_> =
                 self.plan_faults.iter().filter(|fault| fault.service_id.as_ref() == Some(service)).cloned().collect();
             plan.reject(&faults).await.unwrap();
-            for chunk in self.world.provider_documents(service.as_str()).chunks(5) {
+            let mut documents = self.world.provider_documents(service.as_str());
+            documents.retain(|document| !self.left_out.contains(&format!("{service}/{}", document.id)));
+            for chunk in documents.chunks(5) {
                 plan.put(chunk, &[]).await.unwrap();
             }
         }

@@ -29,8 +29,10 @@ async fn begun<'t>(target: &'t Target, world: &'t World) -> (Sync<'t>, Plan) {
 async fn planned<'t>(target: &'t Target, world: &'t World, unchanged: &[&str]) -> (Sync<'t>, Vec<(String, Etag)>) {
     let (sync, mut plan) = begun(target, world).await;
     let documents = world.provider_documents("s0");
-    let known = plan.known(&documents).await.unwrap();
-    plan.put(&documents, &ids(unchanged)).await.unwrap();
+    let known = target.store.known(&service(), &documents).await.unwrap();
+    let unchanged: Vec<Known> =
+        known.iter().filter(|known| unchanged.contains(&known.provider_id.as_str())).cloned().collect();
+    plan.put(&documents, &unchanged).await.unwrap();
     plan.finish().await.unwrap();
     (sync, tags(known))
 }
@@ -47,6 +49,10 @@ fn tag(provider: &str, etag: Etag) -> (String, Etag) {
 
 fn ids(providers: &[&str]) -> Vec<ProviderId> {
     providers.iter().map(|id| ProviderId::from(*id)).collect()
+}
+
+fn called(providers: &[&str], etag: Etag) -> Vec<Known> {
+    ids(providers).into_iter().map(|provider_id| Known { provider_id, etag }).collect()
 }
 
 async fn batches(sync: &Sync<'_>) -> Vec<PlannedBatch> {
@@ -134,10 +140,10 @@ on_both! {
         let world = World::new(1, 2, 1, 1);
         let (sync, mut plan) = begun(target, &world).await;
         let documents = world.provider_documents("s0");
-        assert_eq!(tags(plan.known(&documents).await.unwrap()), [tag("p0", OLD)]);
-        plan.put(&documents[1..], &ids(&["p1", "nobody"])).await.unwrap();
-        // What was asked for is about one call only.
-        plan.put(&documents[..1], &ids(&["p0"])).await.unwrap();
+        assert_eq!(tags(target.store.known(&service(), &documents).await.unwrap()), [tag("p0", OLD)]);
+        plan.put(&documents[1..], &called(&["p1", "nobody"], OLD)).await.unwrap();
+        // What is stored has another tag.
+        plan.put(&documents[..1], &called(&["p0"], NEW)).await.unwrap();
         plan.finish().await.unwrap();
         assert_eq!(batches(&sync).await, [batch(0, &["p1", "p0"], false)]);
     }
@@ -147,8 +153,7 @@ on_both! {
         copied(target, &world).await;
         let (sync, mut plan) = begun(target, &world).await;
         let documents = world.provider_documents("s0");
-        plan.known(&documents).await.unwrap();
-        plan.put(&documents, &ids(&["p0", "p1"])).await.unwrap();
+        plan.put(&documents, &called(&["p0", "p1"], OLD)).await.unwrap();
         plan.put(&documents[..1], &[]).await.unwrap();
         assert_eq!(plan.finish().await.unwrap().providers, 2);
         assert_eq!(batches(&sync).await, [batch(0, &["p0"], false), batch(1, &["p1"], true)]);

@@ -112,7 +112,7 @@ on_both! {
         run.load().await;
         assert_eq!(run.progress().await.blocked, None);
         let held = run.activate(&"s0".into()).await;
-        assert_eq!(held, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 6 }));
+        assert_eq!(held, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 6, unreachable: 0 }));
         assert!(matches!(run.activate(&"s1".into()).await, Outcome::Activated(_)));
         let progress = run.progress().await;
         assert_eq!(progress.run.state, RunState::Running);
@@ -147,7 +147,7 @@ on_both! {
         let expected = world.clone();
         world.provider("s0", "p2").bundles.clear();
         let mut tolerant = request(PerService);
-        tolerant.tolerance = Tolerance { max_providers: Some(1), max_percent: None };
+        tolerant.tolerance = Tolerance { max_providers: Some(3), max_percent: None };
         let mut run = Sync::open(&target.store, &world, tolerant).await;
         run.root_faults =
             vec![fault(Level::Bundle, Some("s0"), Some("p2")), fault(Level::Bundle, None, Some("nobody"))];

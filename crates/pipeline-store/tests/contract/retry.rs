@@ -24,7 +24,7 @@ on_both! {
 
         let one = Tolerance { max_providers: Some(1), max_percent: None };
         assert!(target.store.set_tolerance(run.run.run_id, &one, BY).await.unwrap());
-        let open = target.store.activatable().await.unwrap();
+        let open = target.store.activatable().await.unwrap().due();
         assert_eq!(open.len(), 1, "the timer finds it");
         assert!(matches!(target.store.activate(open[0].0, &open[0].1).await.unwrap(), Outcome::Activated(_)));
         assert_eq!(run.progress().await.run.state, RunState::Activated);
@@ -44,7 +44,7 @@ on_both! {
         run.load().await;
         target.store.set_tolerance(run.run.run_id, &Tolerance::default(), BY).await.unwrap();
         let held = run.activate(&"s0".into()).await;
-        assert_eq!(held, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 4 }));
+        assert_eq!(held, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 4, unreachable: 0 }));
     }
 
     async fn a_mended_bundle_is_stored_by_a_retry_of_its_batch_alone(target: &Target) {

@@ -102,7 +102,7 @@ impl Both {
 
 impl Real {
     async fn tick(&self) {
-        for (run, service) in self.store.activatable().await.unwrap() {
+        for (run, service) in self.store.activatable().await.unwrap().due() {
             self.store.activate(run, &service).await.unwrap();
         }
     }

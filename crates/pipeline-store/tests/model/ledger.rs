@@ -176,7 +176,7 @@ impl Run {
             return None;
         }
         let all = (self.request.whole_run && !proofs.is_empty() && !proof::tolerated(&tolerance, &rejects))
-            .then_some(Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned });
+            .then_some(Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned, unreachable: 0 });
         proofs.into_iter().find_map(Result::err).or(all).map(|waiting| waiting.to_string())
     }
 }

@@ -80,7 +80,7 @@ impl Glance {
         }
         let (views, wrong_rows) = views(real, &pointers).await;
         let mut activatable = Vec::new();
-        for (id, service) in real.store.activatable().await.unwrap() {
+        for (id, service) in real.store.activatable().await.unwrap().due() {
             let run = real.runs.iter().position(|run| *run == id).unwrap();
             let progress = real.store.progress(id).await.unwrap().unwrap().services;
             let ends = progress.expected.is_some() && progress.activated == progress.discovered;

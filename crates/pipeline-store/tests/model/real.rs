@@ -168,6 +168,7 @@ impl Real {
             scope: covered.map(service_id).collect(),
             batch_size: request.batch_size.into(),
             tolerance: request.tolerance(),
+            max_removed: None,
         }
     }
 
@@ -233,8 +234,8 @@ async fn plan(
         };
         match document {
             Document::Absent => {}
-            Document::Sound(says) => put(&mut plan, &[written(*says)], reads).await?,
-            Document::Twice => put(&mut plan, &[written(7), written(8)], reads).await?,
+            Document::Sound(says) => put(store, &mut plan, &[written(*says)], reads).await?,
+            Document::Twice => put(store, &mut plan, &[written(7), written(8)], reads).await?,
             Document::Broken => plan.reject(&[fault(Level::Provider, service, Some(provider))]).await?,
         }
     }
@@ -246,14 +247,12 @@ async fn plan(
     })
 }
 
-/// As a worker does it: the source is asked which of the contents that the plan knows are what they were.
-async fn put(plan: &mut Plan, providers: &[Provider], reads: &Reads) -> Result<(), Error> {
-    let known = plan.known(providers).await?;
-    let unchanged = |Known { provider_id, etag: known }: Known| {
-        (etag(number(provider_id.as_str()), reads) == Some(known)).then_some(provider_id)
-    };
-    let unchanged: Vec<ProviderId> = known.into_iter().filter_map(unchanged).collect();
-    plan.put(providers, &unchanged).await
+/// As a worker does it: the source is asked which of the contents that the target knows are what they were.
+async fn put(store: &Store, plan: &mut Plan, providers: &[Provider], reads: &Reads) -> Result<(), Error> {
+    let Some(first) = providers.first() else { return Ok(()) };
+    let mut known = store.known(&first.service_id, providers).await?;
+    known.retain(|Known { provider_id, etag: known }| etag(number(provider_id.as_str()), reads) == Some(*known));
+    plan.put(providers, &known).await
 }
 
 /// As a worker does it: first it looks what the batch has, then it brings the content that it has read.
@@ -343,7 +342,7 @@ fn counts(stored: &StoredBatch) -> Counts {
 
 pub fn run_state(state: pipeline_store::RunState) -> RunState {
     match state {
-        pipeline_store::RunState::Running => RunState::Running,
+        pipeline_store::RunState::Running | pipeline_store::RunState::Held => RunState::Running,
         pipeline_store::RunState::Activated => RunState::Activated,
         pipeline_store::RunState::Aborted => RunState::Aborted,
         pipeline_store::RunState::Failed => RunState::Failed,

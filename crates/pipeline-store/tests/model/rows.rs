@@ -45,6 +45,11 @@ impl Versions {
         self.open_from().map(|from| self.says[from])
     }
 
+    /// What the newest generation says, when readers at this generation see it already.
+    pub fn open_and_seen(&self, generation: u8) -> Option<u8> {
+        self.open_from().filter(|from| *from <= usize::from(generation)).map(|from| self.says[from])
+    }
+
     /// Makes the open row say this; gives whether it said something else before.
     pub fn write(&mut self, generation: u8, says: u8) -> bool {
         if self.open() == Some(says) {
@@ -88,6 +93,11 @@ impl Versions {
             from = from.checked_sub(1)?;
         }
         Some(self.says[from])
+    }
+
+    /// Whether there is no version at all.
+    pub fn is_unknown(&self) -> bool {
+        self.to == [0; GENERATIONS]
     }
 
     /// Whether a row begins or ends at this generation.

@@ -166,7 +166,8 @@ impl Ledger {
         Outcome::Opened(self.runs[run].state)
     }
 
-    /// What is not seen is removed, unless nothing at all is seen of everything that there is.
+    /// What is not seen is removed, unless nothing at all is seen of everything that there is. A name in the scope that
+    /// nobody knows ends the run.
     fn discover(&mut self, run: usize, documents: &ServiceDocuments) -> Outcome {
         let Run { state, request, generation, discovered, .. } = self.runs[run];
         if state != RunState::Running {
@@ -178,7 +179,19 @@ impl Ledger {
         let covered = |service: &usize| request.covers(*service);
         let sound = (0..SERVICES).filter(covered).filter(|service| matches!(documents[*service], Document::Sound(_)));
         let sound = sound.count() as u8;
-        let trusted = sound > 0 || request.scope != 0;
+        let any = documents.iter().any(|document| matches!(document, Document::Sound(_) | Document::Twice));
+        let trusted = sound > 0 || (request.scope != 0 && any);
+        let unknown =
+            |service: &usize| documents[*service] == Document::Absent && self.rows.services[*service].is_unknown();
+        if request.scope != 0 && (0..SERVICES).filter(covered).any(|service| unknown(&service)) {
+            for service in (0..SERVICES).filter(covered) {
+                if matches!(documents[service], Document::Broken | Document::Twice) {
+                    self.runs[run].services[service].state = ServiceState::Rejected;
+                }
+            }
+            self.runs[run].state = RunState::Failed;
+            return Outcome::Failed;
+        }
         let shown = self.pointers.map(|pointer| pointer.generation);
         let mut removed = 0;
         for service in (0..SERVICES).filter(covered) {
@@ -237,7 +250,10 @@ impl Ledger {
             match document {
                 Document::Sound(says) => {
                     rows.write(generation, *says);
-                    let known = if is_tagged(provider) { contents.open().map(Read::Complete) } else { None };
+                    // After a rollback readers see another content, and what they lose has to be counted: it is read.
+                    let Pointer { generation: seen, epoch, .. } = self.pointers[service];
+                    let open = if epoch == 0 { contents.open() } else { contents.open_and_seen(seen) };
+                    let known = if is_tagged(provider) { open.map(Read::Complete) } else { None };
                     if known == Some(reads[provider]) {
                         unchanged.push(provider);
                         continue;

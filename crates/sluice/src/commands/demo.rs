@@ -7,10 +7,10 @@ use pipeline_core::ids::RunId;
 use pipeline_store::{Counts, Reject, Run, Store};
 
 use crate::{
-    commands::run::report::{rejects, word},
+    commands::run::report::rejects,
     exit::Exit,
     failure::Failure,
-    follow::{Followed, follow},
+    follow::{Followed, follow, shown_state},
     local::{self, Local, Place},
     output::{self, OutputArgs},
     progress::display::Display,
@@ -33,7 +33,7 @@ const SIGNATURE: &str = "sluice demo";
 target, and compares the two. Run it again: nothing changed, so nothing is written. Source and target come
 from the flags only, so that no demo ever writes to what a configuration file or the environment names.
 
-Exit codes: 0 the copy equals the source, 20 there were rejected documents, 1 anything else.
+Exit codes: 0 the copy equals the source, 20 there were rejected documents or the run is held, 1 anything else.
 
 Examples:
   sluice demo
@@ -97,19 +97,20 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
     let counts = LevelCounts::from(counts);
     let demo = DemoReport {
         run_id: run.run_id.to_string(),
-        state: word(&run.state),
+        state: shown_state(&followed.progress),
         counts,
         source_counts: in_source,
         equal: counts == in_source,
         generation: run.generation.map(|generation| generation.0),
         unchanged_providers: followed.progress.providers.unchanged,
+        removed: LevelCounts::from(followed.progress.removed),
         bundles_written: followed.progress.bundles_written,
         subscription_fields_written: followed.progress.fields_written,
         source: place.source_name,
         target: target.describe(),
         rejects: rejects.into_iter().map(RejectLine::from).collect(),
         more_rejects,
-        reason: run.reason.clone(),
+        reason: run.reason.clone().or_else(|| followed.progress.blocked.clone()),
         duration_ms: millis(took),
         stage_durations_ms: StageDurations::from(followed.durations),
         program: session::program(),

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod abort;
+pub mod accept;
 pub mod activate;
 pub mod list;
 pub mod report;
@@ -42,6 +43,8 @@ pub enum RunVerb {
     Retry(retry::RetryArgs),
     /// Change how many rejected providers an open run may have
     Tolerate(tolerate::TolerateArgs),
+    /// Accept what a held run would take out of the views
+    AcceptRemovals(accept::AcceptArgs),
     /// Abort an open run: what it has not activated is undone
     Abort(abort::AbortArgs),
     /// Let readers see again what they saw before the last switch
@@ -68,6 +71,7 @@ pub async fn run(session: &Session, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::Activate(args) => activate::run(session, args).await,
         RunVerb::Retry(args) => retry::run(session, args).await,
         RunVerb::Tolerate(args) => tolerate::run(session, args).await,
+        RunVerb::AcceptRemovals(args) => accept::run(session, args).await,
         RunVerb::Abort(args) => abort::run(session, args).await,
         RunVerb::Rollback(args) => rollback::run(session, args).await,
     }

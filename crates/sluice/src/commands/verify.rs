@@ -1,9 +1,17 @@
 //! `sluice verify`: is the copy what the source says, and does the target keep its promises?
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
-use pipeline_core::ids::{Generation, ServiceId};
+use futures::TryStreamExt as _;
+use pipeline_core::{
+    documents::Found,
+    ids::{Generation, ServiceId},
+};
+use pipeline_source::Source;
 use pipeline_store::Store;
 use serde::Serialize;
 
@@ -96,6 +104,7 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
         after: args.after,
         generation: args.generation.map(Generation),
     };
+    refuse_unknown(&store, source.as_ref(), &part).await?;
     let start = Instant::now();
     let mut progress = Progress::new(start, expected(&store, &part).await?);
     let mut comparison = Comparison::new(source.as_ref(), &store, part, args.limit);
@@ -114,6 +123,30 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
     }
     output::answer(&report, args.output.output)?;
     Ok(report.exit())
+}
+
+/// Refuses a service that neither the source nor the copy has: it would be found equal.
+async fn refuse_unknown(store: &Store, source: &dyn Source, part: &Part) -> Result<(), Failure> {
+    if part.services.is_empty() {
+        return Ok(());
+    }
+    let copied = store.copied_services(part.generation).await.map_err(|error| session::store_failure(&error))?;
+    let mut known: HashSet<ServiceId> = copied.into_iter().map(|service| service.service_id).collect();
+    let mut services = source.services();
+    while let Some(found) = services.try_next().await.map_err(|error| session::source_failure(&error))? {
+        match found {
+            Found::Document(service) => drop(known.insert(service.id)),
+            Found::Fault(fault) => known.extend(fault.service_id),
+        }
+    }
+    match part.services.iter().find(|id| !known.contains(*id)) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::new(
+            Exit::Failed,
+            format!("there is no service `{unknown}`, neither in the source nor in the copy"),
+        )
+        .hint("is it misspelt? ids are compared byte by byte")),
+    }
 }
 
 /// Providers of the copy in the services to be compared.

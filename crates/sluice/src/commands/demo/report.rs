@@ -45,6 +45,8 @@ pub struct DemoReport {
     pub generation: Option<i64>,
     /// Providers whose subtree was the same as before, so that nothing was written for them.
     pub unchanged_providers: i64,
+    /// Rows that the run takes out of the views.
+    pub removed: LevelCounts,
     /// Rows written to `bundle`.
     pub bundles_written: i64,
     /// Rows written to `subscription_field`.
@@ -106,7 +108,7 @@ impl DemoReport {
     /// How the demo ends: rejects explain a difference, anything else that is not equal is a failure.
     pub fn exit(&self) -> Exit {
         match (self.state.as_str(), self.rejects.is_empty(), self.equal) {
-            ("activated" | "running", false, _) => Exit::Rejects,
+            ("held", _, _) | ("activated", false, _) => Exit::Rejects,
             ("activated", true, true) => Exit::Ok,
             _ => Exit::Failed,
         }
@@ -196,6 +198,7 @@ state       {}{}
 generation  {generation}
 unchanged   {} of {} providers
 written     {} bundles, {} subscription fields
+removed     {} providers, {} bundles, {} subscription fields
 took        {}
 source      {}
 target      {}
@@ -213,6 +216,9 @@ Try next:
             text::count(self.counts.providers),
             text::count(self.bundles_written),
             text::count(self.subscription_fields_written),
+            text::count(self.removed.providers),
+            text::count(self.removed.bundles),
+            text::count(self.removed.subscription_fields),
             self.durations_text(),
             self.source,
             self.target,
@@ -251,6 +257,7 @@ mod tests {
             equal: true,
             generation: Some(1),
             unchanged_providers: 0,
+            removed: LevelCounts::default(),
             bundles_written: 4_552,
             subscription_fields_written: 51_549,
             source: "the sample catalogue".to_owned(),
@@ -291,6 +298,7 @@ mod tests {
         generation  1
         unchanged   0 of 284 providers
         written     4,552 bundles, 51,549 subscription fields
+        removed     0 providers, 0 bundles, 0 subscription fields
         took        6.4 s (root 12 ms, bundles 1.3 s)
         source      the sample catalogue
         target      sqlite:///home/me/sluice-demo.db
@@ -324,6 +332,12 @@ mod tests {
           "equal": true,
           "generation": 1,
           "unchanged_providers": 0,
+          "removed": {
+            "services": 0,
+            "providers": 0,
+            "bundles": 0,
+            "subscription_fields": 0
+          },
           "bundles_written": 4552,
           "subscription_fields_written": 51549,
           "source": "the sample catalogue",

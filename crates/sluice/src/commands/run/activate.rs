@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use pipeline_core::ids::{Generation, RunId, ServiceId};
-use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Deed, Outcome, Progress, RunState, Store};
+use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Counts, Deed, Outcome, Progress, RunState, Store};
 use serde::Serialize;
 
 use super::{RunRef, tolerate};
@@ -48,8 +48,10 @@ struct ActivateReport {
     dry_run: bool,
     /// Everything is planned and stored: the numbers will not change any more.
     complete: bool,
-    /// Why only rejects hold the run, when they do.
+    /// Why only people can help the run on, when that is so.
     blocked: Option<String>,
+    /// Rows that the run takes out of the views, as far as it is planned and stored.
+    removed: Counts,
     /// What would change; only in a dry run.
     changes: Option<Preview>,
     /// Services that this call switched.
@@ -69,7 +71,7 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
     if args.dry_run {
         changes = Some(preview(&store, run.run_id, generation).await?);
     } else {
-        for (run, service) in store.activatable().await.map_err(failed)? {
+        for (run, service) in store.activatable().await.map_err(failed)?.due() {
             if let Outcome::Activated(services) = store.activate(run, &service).await.map_err(failed)? {
                 activated.extend(services.into_iter().map(|each| each.service_id));
             }
@@ -81,8 +83,9 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
     }
     let progress = store.progress(run.run_id).await.map_err(failed)?;
     let complete = progress.as_ref().is_some_and(is_complete);
-    let blocked = progress.and_then(|progress| progress.blocked);
-    let report = ActivateReport { run_id: run.run_id, dry_run: args.dry_run, complete, blocked, changes, activated };
+    let (blocked, removed) = progress.map(|progress| (progress.blocked, progress.removed)).unwrap_or_default();
+    let report =
+        ActivateReport { run_id: run.run_id, dry_run: args.dry_run, complete, blocked, removed, changes, activated };
     output::answer(&report, args.output.output)?;
     Ok(match (&report.blocked, report.dry_run || report.complete) {
         (Some(_), _) => Exit::Rejects,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pipeline_store::{
-    BatchProgress, LetterFilter, LetterState, Progress, ProviderProgress, Reject, Run, ServiceProgress, Store,
+    BatchProgress, Counts, Exceeded, LetterFilter, LetterState, Progress, ProviderProgress, Reject, Run, RunState,
+    ServiceProgress, Store,
 };
 use serde::Serialize;
 
@@ -30,6 +31,8 @@ pub struct RunReport {
     pub bundles: i64,
     /// Subscription fields in the generation, as far as it is stored.
     pub subscription_fields: i64,
+    /// Rows that the run takes out of the views, as far as it is planned and stored.
+    pub removed: Counts,
     /// Rows of bundles that the run wrote.
     pub bundles_written: i64,
     /// Rows of subscription fields that the run wrote.
@@ -38,6 +41,10 @@ pub struct RunReport {
     pub planning_complete: bool,
     /// Why only people can help the run on, when that is so.
     pub blocked: Option<String>,
+    /// The bound on removals that holds it, when one does.
+    pub exceeded: Option<Exceeded>,
+    /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
+    pub unreachable: i64,
     /// Documents that cannot be stored.
     pub rejects: Vec<Reject>,
     /// There are more rejects than those listed.
@@ -57,7 +64,10 @@ impl RunReport {
     }
 
     fn new(progress: Progress, rejects: Vec<Reject>, more_rejects: bool) -> Self {
-        let Progress { run, services, batches, providers, bundles, subscription_fields, .. } = progress;
+        let Progress { mut run, services, batches, providers, bundles, subscription_fields, .. } = progress;
+        if progress.blocked.is_some() {
+            run.state = RunState::Held;
+        }
         Self {
             run,
             services,
@@ -65,10 +75,13 @@ impl RunReport {
             providers,
             bundles,
             subscription_fields,
+            removed: progress.removed,
             bundles_written: progress.bundles_written,
             subscription_fields_written: progress.fields_written,
             planning_complete: progress.planning_complete,
             blocked: progress.blocked,
+            exceeded: progress.exceeded,
+            unreachable: progress.unreachable,
             rejects,
             more_rejects,
             dead_letters: 0,
@@ -77,7 +90,7 @@ impl RunReport {
 
     fn state(&self) -> String {
         match &self.blocked {
-            Some(reason) => format!("{}, held: {reason}", word(&self.run.state)),
+            Some(reason) => format!("{}: {reason}", word(&self.run.state)),
             None => word(&self.run.state),
         }
     }
@@ -87,6 +100,17 @@ impl RunReport {
         let rejected = !self.rejects.is_empty() || self.providers.rejected > 0 || self.dead_letters > 0;
         Ending::of(self.run.state, self.blocked.is_some(), rejected).map_or(Exit::Ok, Ending::exit)
     }
+}
+
+/// Rows that leave the views, for people.
+pub fn removed(counts: &Counts) -> String {
+    format!(
+        "{} services, {} providers, {} bundles, {} subscription fields",
+        text::count(counts.services),
+        text::count(counts.providers),
+        text::count(counts.bundles),
+        text::count(counts.subscription_fields)
+    )
 }
 
 /// The run's rejects, up to a bound, and whether there are more.
@@ -168,6 +192,14 @@ impl Report for RunReport {
                 text::count(self.subscription_fields_written)
             ),
         ));
+        rows.push(("removed", removed(&self.removed)));
+        if self.unreachable > 0 {
+            let what = if self.unreachable == 1 { "document, or owner" } else { "documents, or owners" };
+            rows.push((
+                "unplaced",
+                format!("{} {what} of documents, of no known place", text::count(self.unreachable)),
+            ));
+        }
         if self.dead_letters > 0 {
             rows.push(("dead", format!("{} open: sluice dlq ls --run {}", self.dead_letters, run.run_id)));
         }
@@ -193,7 +225,7 @@ fn reject_line(reject: &Reject) -> String {
 #[cfg(test)]
 mod tests {
     use pipeline_core::ids::{Generation, RunId};
-    use pipeline_store::{ActivationMode, RunState, Tolerance};
+    use pipeline_store::{ActivationMode, Tolerance};
 
     use super::*;
     use crate::output::{Format, render};
@@ -214,6 +246,9 @@ mod tests {
             finished_at_ms: blocked.is_none().then_some(2_500),
             reason: None,
             discovered: true,
+            max_removed: None,
+            unreachable: 0,
+            held_at_ms: None,
         };
         let reject = Reject {
             run_id,
@@ -235,6 +270,9 @@ mod tests {
             bundles: 7_200,
             subscription_fields: 36_000,
             blocked: blocked.map(str::to_owned),
+            exceeded: None,
+            removed: Counts { services: 0, providers: 1, bundles: 20, subscription_fields: 100 },
+            unreachable: 0,
             planning_complete: true,
         };
         RunReport::new(progress, vec![reject; rejects], false)
@@ -254,7 +292,7 @@ mod tests {
     fn the_text_shows_state_counts_and_rejects() {
         insta::assert_snapshot!(render(&report(RunState::Running, Some("too many rejects"), 21), Format::Table).unwrap(), @"
         run         01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10
-        state       running, held: too many rejects
+        state       held: too many rejects
         generation  3
         activation  per-service
         requested   1970-01-01 00:00:00Z by me@here (sluice run start)
@@ -263,6 +301,7 @@ mod tests {
         batches     2 of 2 stored
         providers   60 planned: 10 stored, 50 unchanged, 0 rejected, 0 skipped
         written     1,200 bundles, 6,000 subscription fields
+        removed     0 services, 1 providers, 20 bundles, 100 subscription fields
 
         Rejected documents:
           providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
@@ -301,6 +340,7 @@ mod tests {
             "max_providers": null,
             "max_percent": null
           },
+          "max_removed": null,
           "scope": [
             "payments"
           ],
@@ -311,6 +351,7 @@ mod tests {
           "finished_at_ms": 2500,
           "reason": null,
           "discovered": true,
+          "held_at_ms": null,
           "services": {
             "expected": 1,
             "discovered": 1,
@@ -331,10 +372,18 @@ mod tests {
           },
           "bundles": 7200,
           "subscription_fields": 36000,
+          "removed": {
+            "services": 0,
+            "providers": 1,
+            "bundles": 20,
+            "subscription_fields": 100
+          },
           "bundles_written": 1200,
           "subscription_fields_written": 6000,
           "planning_complete": true,
           "blocked": null,
+          "exceeded": null,
+          "unreachable": 0,
           "rejects": [
             {
               "run_id": "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10",

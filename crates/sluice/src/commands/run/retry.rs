@@ -119,7 +119,8 @@ pub async fn run(session: &Session, args: RetryArgs) -> Result<Exit, Failure> {
     report.services_announced = undone.services.len();
     report.batches_announced = undone.batches.len();
     output::answer(&report, args.output.output)?;
-    let left = report.retried.as_ref().is_some_and(|retried| !retried.left.is_empty());
+    let left = |retried: &Retried| !retried.left.is_empty() || retried.unreachable > 0;
+    let left = report.retried.as_ref().is_some_and(left);
     Ok(if left { Exit::Rejects } else { Exit::Ok })
 }
 
@@ -195,6 +196,12 @@ impl Report for RetryReport {
             text::plural(count(retried.services.len()), "service"),
             batches(announced),
         );
+        if retried.unreachable > 0 {
+            text.push_str(&format!(
+                "\nonly a new run can read again what has no place in the hierarchy: {}",
+                text::plural(retried.unreachable, "document or owner")
+            ));
+        }
         if !retried.left.is_empty() {
             let left: Vec<&str> = retried.left.iter().map(ServiceId::as_str).take(20).collect();
             text.push_str(&format!(

@@ -12,7 +12,9 @@ use crate::{
 
 /// Which run.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit codes: 0 shown, 20 the run is held: only people can help it on.
+
+Examples:
   sluice run show
   sluice run show @latest -o json | jq '.rejects[].reason'")]
 pub struct ShowArgs {
@@ -31,6 +33,7 @@ pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
     let Some(progress) = progress else {
         return Err(Failure::new(Exit::Failed, format!("run {} is gone from the ledger", run.run_id)));
     };
-    output::answer(&RunReport::read(&store, progress).await?, args.output.output)?;
-    Ok(Exit::Ok)
+    let report = RunReport::read(&store, progress).await?;
+    output::answer(&report, args.output.output)?;
+    Ok(if report.blocked.is_some() { Exit::Rejects } else { Exit::Ok })
 }

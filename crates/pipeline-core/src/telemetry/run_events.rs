@@ -1,0 +1,58 @@
+//! What can be observed of a run by the stage that switches it; like [`super::events`], the log line and the metric of an
+//! event are written together.
+
+use tracing::warn;
+
+use super::metrics::{self, ROWS_REMOVED, RUN_HELD};
+use crate::{documents::Level, ids::RunId};
+
+/// The events of runs.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEvents(());
+
+/// What an open run waits for people for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldBy {
+    /// It would take away more than it may.
+    pub removals: bool,
+    /// More is rejected than it tolerates.
+    pub rejects: bool,
+    /// Messages of it were given up.
+    pub dead_letters: bool,
+}
+
+// === impl RunEvents ===
+
+impl RunEvents {
+    /// Installs the metrics recorder if nobody has.
+    pub fn new() -> Self {
+        metrics::install();
+        Self(())
+    }
+
+    /// What holds the open run now; nothing when none is open.
+    pub fn held(&self, by: HeldBy) {
+        let HeldBy { removals, rejects, dead_letters } = by;
+        for (by, held) in [("removals", removals), ("rejects", rejects), ("dead_letters", dead_letters)] {
+            ::metrics::gauge!(RUN_HELD, "by" => by).set(f64::from(u8::from(held)));
+        }
+    }
+
+    /// The guard holds a run; told once for each.
+    pub fn held_by_guard(&self, run_id: RunId, reason: &str) {
+        warn!(%run_id, reason, "the run is held: it would take away more than it may without acceptance");
+    }
+
+    /// A service was switched, and these rows left the views.
+    pub fn removed(&self, level: Level, rows: i64) {
+        if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
+            ::metrics::counter!(ROWS_REMOVED, "level" => level.as_str()).increment(rows);
+        }
+    }
+}
+
+impl Default for RunEvents {
+    fn default() -> Self {
+        Self::new()
+    }
+}
