@@ -224,12 +224,12 @@ pub struct Run {
 /// How much a run may take out of the views without acceptance: of each level, in each service and in all, the share or
 /// the number, whichever is more; and never the last row of a level of the whole run. A run that would take away more
 /// is held until a person accepts the removals or ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaxRemoved {
     /// So many of a hundred rows that readers see. 100 turns the guard off.
-    #[schemars(range(min = 0.0, max = 100.0))]
-    pub percent: f64,
+    #[schemars(range(max = 100))]
+    pub percent: u32,
     /// So many provider services, however large a share that is.
     pub services: u32,
     /// So many providers, however large a share that is.
@@ -245,7 +245,7 @@ pub struct MaxRemoved {
 impl MaxRemoved {
     /// Whether everything may go.
     pub fn is_off(&self) -> bool {
-        self.percent >= 100.0
+        self.percent >= 100
     }
 }
 
@@ -253,7 +253,7 @@ impl MaxRemoved {
 
 impl Default for MaxRemoved {
     fn default() -> Self {
-        Self { percent: 20.0, services: 10, providers: 10, bundles: 50, subscription_fields: 500 }
+        Self { percent: 20, services: 10, providers: 10, bundles: 50, subscription_fields: 500 }
     }
 }
 

@@ -93,7 +93,7 @@ fn allowed(bounds: &MaxRemoved, level: Level, visible: i64) -> i64 {
         Level::Bundle => bounds.bundles,
         Level::SubscriptionField => bounds.subscription_fields,
     };
-    let share = (visible as f64 * bounds.percent / 100.0).floor() as i64;
+    let share = visible.saturating_mul(i64::from(bounds.percent)) / 100;
     share.max(i64::from(number))
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: MaxRemoved =
-        MaxRemoved { percent: 20.0, services: 10, providers: 10, bundles: 50, subscription_fields: 500 };
+        MaxRemoved { percent: 20, services: 10, providers: 10, bundles: 50, subscription_fields: 500 };
 
     fn counts(services: i64, providers: i64, bundles: i64, subscription_fields: i64) -> Counts {
         Counts { services, providers, bundles, subscription_fields }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn all_of_it_may_go_when_the_share_is_everything() {
-        let off = MaxRemoved { percent: 100.0, ..BOUNDS };
+        let off = MaxRemoved { percent: 100, ..BOUNDS };
         let all = facts(counts(1, 500, 900, 9_000), counts(1, 500, 900, 9_000));
         assert_eq!((service(&off, &"s".into(), &all), in_all(&off, [&all])), (None, None));
     }

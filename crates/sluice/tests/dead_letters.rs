@@ -158,7 +158,7 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
 
     // Poison: the other services are activated, the run says what it waits for.
     let (run_id, run, code) = world.run().await;
-    assert_eq!((code, &run["state"], &run["services"]["activated"]), (20, &json!("running"), &json!(2)), "{run}");
+    assert_eq!((code, &run["state"], &run["services"]["activated"]), (20, &json!("held"), &json!(2)), "{run}");
     assert!(run["blocked"].as_str().unwrap().starts_with("1 dead letter holds"), "{run}");
 
     // The letter says all that is needed to mend it.
@@ -179,7 +179,7 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     assert_eq!((code, &rehearsal["letters"][0]["route"]), (0, &json!("produce")));
     assert_eq!(world.sluice(&["dlq", "replay", "--run", "@latest"]).await.1, 0);
     let (run, code) = world.wait(&run_id).await;
-    assert_eq!((code, &run["state"]), (20, &json!("running")), "{run}");
+    assert_eq!((code, &run["state"]), (20, &json!("held")), "{run}");
     let (letters, _) = world.sluice(&["dlq", "ls"]).await;
     assert_ne!(letters[0]["id"].to_string(), id, "{letters}");
 

@@ -123,7 +123,7 @@ fn a_key_that_resembles_nothing_is_answered_with_what_there_is() {
         File::new("zzz:\n  a: {b: [1, 2]}\nadmin:\n  q: 1\n").faults(),
         [
             "sluice.yaml:1:1 `zzz`: unknown key; sections are `kafka`, `schema_registry`, `source`, `target`, \
-             `telemetry`, `admin`, `stage`",
+             `telemetry`, `admin`, `stage`, `run`",
             "sluice.yaml:4:3 `admin.q`: unknown key; `admin` has `bind`",
         ]
     );

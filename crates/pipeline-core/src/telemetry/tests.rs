@@ -9,10 +9,11 @@ use tracing::subscriber::with_default;
 use super::{
     events::{Attempt, StageEvents},
     metrics::{DECLARED, Kind, Outcome},
+    run_events::{HeldBy, RunEvents},
     span::{Coordinates, consumer_span},
     *,
 };
-use crate::{configuration::tests::assert_in_step, ids::RunId};
+use crate::{configuration::tests::assert_in_step, documents::Level, ids::RunId};
 
 const AT: Coordinates<'static> = Coordinates {
     topic: "sluice.sync.batch-planned.v1",
@@ -203,6 +204,9 @@ fn each_event_moves_its_metric() {
     events.emitted("sluice.sync.confirmed.v1");
     events.halted(&AT, "SLUICE-X-003", &failed("x"), second);
     events.committed("t", 0, 7, 5);
+    let runs = RunEvents::new();
+    runs.held(HeldBy { removals: true, ..HeldBy::default() });
+    runs.removed(Level::Bundle, 3);
     let in_flight = events.begin();
     drop(events.begin());
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
@@ -223,6 +227,9 @@ fn each_event_moves_its_metric() {
         "sluice_committed_offsets_total{stage=\"metric-test\"} 5",
         "sluice_assigned_partitions{stage=\"metric-test\"} 3",
         "sluice_stage_paused{stage=\"metric-test\"} 1",
+        "sluice_run_held{by=\"removals\"} 1",
+        "sluice_run_held{by=\"rejects\"} 0",
+        "sluice_rows_removed_total{level=\"bundle\"} 3",
         &format!("sluice_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
     ];
     for line in expected {
