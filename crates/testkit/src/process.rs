@@ -105,10 +105,12 @@ impl Process {
         &self.admin
     }
 
-    /// The value of a metric of a process that runs one stage; 0 while it has none or does not answer.
+    /// The value of a metric of a process that runs one stage, by its name or with all its labels; 0 while it has none or
+    /// does not answer.
     pub fn metric(&self, name: &str) -> f64 {
         let page = http::get(&self.admin, "/metrics").map(|answer| answer.body).unwrap_or_default();
-        let line = page.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        let line =
+            page.lines().find(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} ")));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
     }
 

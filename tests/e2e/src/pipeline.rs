@@ -7,7 +7,7 @@ use serde_json::Value;
 use testkit::{
     kafka::Kafka,
     mariadb::{Account, Database, MariaDb},
-    process::{Launch, Process},
+    process::{Launch, Process, Signal},
     registry::Registry,
     wait,
 };
@@ -124,6 +124,20 @@ impl Pipeline {
         answer(self.sluice(&["run", "wait", &run.id, "-o", "json"]), code)
     }
 
+    /// Calls the command and gives the JSON that it answers; `code` is how it should end.
+    pub fn ask(&self, arguments: &[&str], code: i32) -> Value {
+        answer(self.sluice(arguments).args(["-o", "json"]), code)
+    }
+
+    /// Kills every worker of every stage at once and starts others in their places.
+    pub fn replace_all_workers(&mut self) {
+        self.workers.all().for_each(|worker| worker.signal(Signal::SIGKILL));
+        for (stage, worker) in self.workers.named() {
+            *worker = self.surroundings.worker(stage);
+        }
+        self.workers.all().for_each(Process::wait_ready);
+    }
+
     /// Number of batches of a run that are stored.
     pub fn stored_batches(&self, run: &StartedRun) -> i64 {
         let id = &run.id;
@@ -148,7 +162,16 @@ impl Pipeline {
 
 impl Workers {
     fn all(&mut self) -> impl Iterator<Item = &mut Process> {
-        [&mut self.root, &mut self.providers].into_iter().chain(&mut self.bundles).chain(&mut self.activators)
+        self.named().map(|(_, worker)| worker)
+    }
+
+    fn named(&mut self) -> impl Iterator<Item = (&'static str, &mut Process)> {
+        let bundles = self.bundles.iter_mut().map(|worker| ("stage-bundles", worker));
+        let activators = self.activators.iter_mut().map(|worker| ("stage-activator", worker));
+        [("stage-root", &mut self.root), ("stage-providers", &mut self.providers)]
+            .into_iter()
+            .chain(bundles)
+            .chain(activators)
     }
 }
 
