@@ -10,6 +10,7 @@
 //! | I6 newest wins | each content was written by the run that its version began with; no pointer has lost its newest |
 //! | I7 liveness | an open run whose proof closes was switched within two minutes |
 //! | I8 honest | the ledger's columns agree with each other |
+//! | I12 nothing goes unseen | what a switched service took away was within the run's bound, or accepted |
 //!
 //! The check reads and never writes, takes no locks, and may run beside a run under way: each fact is one statement,
 //! and each holds after every commit. It reads every row of the target once or twice: minutes on a large one.
@@ -24,7 +25,7 @@ use crate::{
     content::content_id,
     database::{Context, Row, Session, Value},
     facts::{self, Service, State},
-    proof,
+    guard, proof,
 };
 
 mod liveness;
@@ -45,7 +46,7 @@ pub struct Invariant {
 }
 
 /// All promises, in order.
-pub const INVARIANTS: [Invariant; 11] = [
+pub const INVARIANTS: [Invariant; 12] = [
     Invariant::in_rows("I1", "no loss: what was planned is stored, rejected or waived"),
     Invariant::in_rows("I2", "no double effect: one version at a time, content as counted"),
     Invariant::in_rows("I3", "atomic view: pointers show switched generations"),
@@ -57,6 +58,7 @@ pub const INVARIANTS: [Invariant; 11] = [
     Invariant::elsewhere("I9", "traceable: from a run to its trace", "tests of the telemetry"),
     Invariant::elsewhere("I10", "no secret in logs, headers and spans", "tests of the telemetry"),
     Invariant::elsewhere("I11", "bounded: memory and handles return to base", "the fault suite"),
+    Invariant::in_rows("I12", "nothing goes unseen: no run removed more than its bound without acceptance"),
 ];
 
 /// A promise that does not hold.
@@ -113,8 +115,9 @@ async fn runs(session: &mut Session) -> Result<Vec<Run>, Error> {
     rows.into_iter().map(|row| Run::from_row(&row)).collect()
 }
 
-/// I1 and I4 for one run, by the functions that the activation itself decides by.
+/// I1, I4 and I12 for one run, by the functions that the activation itself decides by.
 fn run_adds_up(run: &Run, services: &[Service], violations: &mut Vec<Violation>) {
+    removals_are_bounded(run, services, violations);
     for service in services {
         let subject = format!("run {}, service `{}`", run.run_id, service.service_id);
         if service.state == State::Activated
@@ -129,6 +132,20 @@ fn run_adds_up(run: &Run, services: &[Service], violations: &mut Vec<Violation>)
             violations.push(Violation { invariant: "I4", subject, detail });
         }
     }
+}
+
+/// I12: of each switched service, and of a whole run when all of it is switched.
+fn removals_are_bounded(run: &Run, services: &[Service], violations: &mut Vec<Violation>) {
+    let Some(bounds) = run.max_removed else { return };
+    let switched = || services.iter().filter(|service| service.state == State::Activated);
+    let own = switched().filter_map(|service| guard::service(&bounds, &service.service_id, &service.facts));
+    let in_all = guard::in_all(&bounds, services.iter().map(|service| &service.facts));
+    let in_all = in_all.filter(|_| run.state == RunState::Activated);
+    violations.extend(own.chain(in_all).map(|exceeded| Violation {
+        invariant: "I12",
+        subject: format!("run {}", run.run_id),
+        detail: format!("it took away more than its bound, and nobody accepted it: {exceeded}"),
+    }));
 }
 
 /// Content that no version points to. An ended run's that waits for its deletion is known about.

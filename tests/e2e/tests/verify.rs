@@ -245,7 +245,7 @@ fn every_kind_of_damage_is_named_row_by_row() {
     let report = copy.call(0, &["verify", "--source", &folder.url()]);
     assert_eq!((&report["equal"], &report["complete"]), (&Value::from(true), &Value::from(true)));
     let report = copy.call(0, &["verify", "--invariants"]);
-    assert_eq!(report["invariants"].as_array().map(Vec::len), Some(11));
+    assert_eq!(report["invariants"].as_array().map(Vec::len), Some(12));
     assert_eq!(report["invariants"][6]["result"], "not-applicable", "no run is open");
 
     keep(&mut copy.database.session());

@@ -45,17 +45,31 @@ pub struct Documents {
 const NAMES: [&str; 4] = ["provider_services.jsonl", "providers.jsonl", "bundles.jsonl", "subscription_fields.jsonl"];
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
+impl Row {
+    /// Empty ids are those of levels below the row's own.
+    pub fn new(service: &str, provider: &str, bundle: &str, field: &str) -> Self {
+        let level = match (provider, bundle, field) {
+            ("", _, _) => Level::Service,
+            (_, "", _) => Level::Provider,
+            (_, _, "") => Level::Bundle,
+            _ => Level::Field,
+        };
+        let [service, provider, bundle, field] = [service, provider, bundle, field].map(str::to_owned);
+        Self { service, provider, bundle, field, level }
+    }
+}
+
 impl Documents {
     pub fn new(rng: &mut Rng) -> Self {
         let (with_service, separate) = (rng.bool(), rng.bool());
         let mut documents = Self { files: Default::default(), with_service };
         for service in 0..rng.usize(1..=4) {
             let service = format!("s{service}");
-            documents.line(0, format!(r#"{{"id":"{service}","name":"n"}}"#), vec![row(&service, "", "", "")]);
+            documents.line(0, format!(r#"{{"id":"{service}","name":"n"}}"#), vec![Row::new(&service, "", "", "")]);
             for provider in 0..rng.usize(0..=6) {
                 let provider = format!("{service}-p{provider}");
                 let text = format!(r#"{{"id":"{provider}","service_id":"{service}","name":"n"}}"#);
-                documents.line(1, text, vec![row(&service, &provider, "", "")]);
+                documents.line(1, text, vec![Row::new(&service, &provider, "", "")]);
                 for bundle in 0..rng.usize(0..=3) {
                     documents.bundle(rng, separate, &service, &provider, &format!("b{bundle}"));
                 }
@@ -65,17 +79,17 @@ impl Documents {
     }
 
     fn bundle(&mut self, rng: &mut Rng, separate: bool, service: &str, provider: &str, bundle: &str) {
-        let mut rows = vec![row(service, provider, bundle, "")];
+        let mut rows = vec![Row::new(service, provider, bundle, "")];
         let mut nested = String::new();
         for field in 0..rng.usize(0..=3) {
             let field = format!("f{field}");
             if separate {
                 let text = format!(r#"{{"id":"{field}","bundle_id":"{bundle}","provider_id":"{provider}","value":1}}"#);
-                self.line(3, text, vec![row(service, provider, bundle, &field)]);
+                self.line(3, text, vec![Row::new(service, provider, bundle, &field)]);
             } else {
                 nested.push_str(if nested.is_empty() { "" } else { "," });
                 nested.push_str(&format!(r#"{{"name":"{field}","value":1}}"#));
-                rows.push(row(service, provider, bundle, &field));
+                rows.push(Row::new(service, provider, bundle, &field));
             }
         }
         let of = if self.with_service { format!(r#""service_id":"{service}","#) } else { String::new() };
@@ -136,17 +150,6 @@ impl Documents {
         }
         mangled
     }
-}
-
-fn row(service: &str, provider: &str, bundle: &str, field: &str) -> Row {
-    let level = match (provider, bundle, field) {
-        ("", _, _) => Level::Service,
-        (_, "", _) => Level::Provider,
-        (_, _, "") => Level::Bundle,
-        _ => Level::Field,
-    };
-    let [service, provider, bundle, field] = [service, provider, bundle, field].map(str::to_owned);
-    Row { service, provider, bundle, field, level }
 }
 
 /// One line of five.

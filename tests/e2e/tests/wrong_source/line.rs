@@ -15,20 +15,18 @@ use pipeline_core::{
 };
 use pipeline_source::Source;
 use pipeline_store::{Progress, RunState, Store, Tolerance, Violation};
-use sqlx::{Connection, Row as _, sqlite::SqliteConnection};
 use stage_activator::ActivatorStage;
 use stage_bundles::BundlesStage;
 use stage_providers::ProvidersStage;
 use stage_root::RootStage;
 
-use crate::folder::{Level, Row};
+use crate::folder::Row;
 
 /// A target and a folder of its own.
 pub struct Line {
     home: tempfile::TempDir,
     store: Store,
     source: Arc<dyn Source>,
-    url: String,
 }
 
 /// In memory where the machine has a folder for that: it is not the disk that is to be proven.
@@ -68,8 +66,7 @@ impl Line {
         std::fs::create_dir(&folder).unwrap();
         let url = format!("file://{}", folder.display());
         let source = pipeline_source::open(&settings::Source { url, ..settings::Source::default() }).unwrap();
-        let url = url_of(&file);
-        Self { store: connect(&url).await, home, source, url }
+        Self { store: connect(&url_of(&file)).await, home, source }
     }
 
     pub fn folder(&self) -> PathBuf {
@@ -142,22 +139,24 @@ impl Line {
 
     /// The ids of all rows that readers see.
     pub async fn rows(&self) -> BTreeSet<Row> {
-        let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
-        let sql = "SELECT service_id, '' AS provider_id, '' AS bundle_id, '' AS field_id, 0 AS level FROM provider_services \
-                   UNION ALL SELECT service_id, provider_id, '', '', 1 FROM providers \
-                   UNION ALL SELECT service_id, provider_id, bundle_id, '', 2 FROM bundles \
-                   UNION ALL SELECT service_id, provider_id, bundle_id, field_id, 3 FROM subscription_fields";
-        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-        rows.iter()
-            .map(|row| Row {
-                service: row.get(0),
-                provider: row.get(1),
-                bundle: row.get(2),
-                field: row.get(3),
-                level: [Level::Service, Level::Provider, Level::Bundle, Level::Field][row.get::<i64, _>(4) as usize],
-            })
-            .collect()
+        let mut rows = BTreeSet::new();
+        for service in self.store.copied_services(None).await.unwrap() {
+            let (id, generation) = (service.service_id, service.generation);
+            let row = |provider: &str, bundle: &str, field: &str| Row::new(id.as_str(), provider, bundle, field);
+            rows.insert(row("", "", ""));
+            let providers = self.store.copied_provider_ids(&id, generation, None, u32::MAX).await.unwrap();
+            for (provider, copied) in self.store.copied_providers(&id, generation, &providers).await.unwrap() {
+                rows.insert(row(provider.as_str(), "", ""));
+                for bundle in &copied.bundles {
+                    rows.insert(row(provider.as_str(), &bundle.id, ""));
+                    rows.extend(bundle.fields.iter().map(|field| row(provider.as_str(), &bundle.id, &field.id)));
+                }
+            }
+        }
+        let shown = self.store.counts().await.unwrap();
+        let shown = shown.services + shown.providers + shown.bundles + shown.subscription_fields;
+        assert_eq!(i64::try_from(rows.len()), Ok(shown), "the views show the same");
+        rows
     }
 
     pub async fn stop(self) {
