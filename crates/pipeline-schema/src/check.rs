@@ -10,6 +10,7 @@ use crate::{
     schema::{Kind, Place, Schema},
 };
 
+mod later;
 #[cfg(test)]
 mod tests;
 
@@ -42,10 +43,8 @@ pub struct Finding {
 /// Everything that speaks against `new` as the successor of `history` (oldest first) under `level`, in the order of
 /// the file; the same finding on several versions is one.
 pub fn check(new: &Schema, history: &[Past<'_>], level: Level) -> Vec<Finding> {
-    let newest = history.len().saturating_sub(1);
-    let relevant = if level.is_transitive() { history } else { history.get(newest..).unwrap_or_default() };
-    let mut findings: Vec<Finding> = Vec::new();
-    for past in relevant {
+    let mut findings: Vec<Finding> = if level == Level::None { Vec::new() } else { later::defaults(new) };
+    for past in level.relevant(history) {
         for direction in [Direction::Backward, Direction::Forward] {
             if !level.asks(direction) {
                 continue;
@@ -131,6 +130,13 @@ fn judge(problem: Problem, direction: Direction) -> (Rule, String) {
             Rule::AvroFieldRemovedWithoutDefault,
             format!("field `{field}` is gone, and earlier versions have no default for it"),
         ),
+        Problem::LaterDefault { field } if backward => (Rule::AvroDefaultNotFirstBranch, later::message(&field)),
+        Problem::LaterDefault { field } => (
+            Rule::AvroDefaultNotFirstBranch,
+            format!(
+                "field `{field}` is gone, and its default in earlier versions is no value of its union's first type"
+            ),
+        ),
         Problem::Ambiguous { field, matches } => {
             let whose = if backward { "an earlier version" } else { "this version" };
             let message = format!("field `{field}` stands for several fields of {whose}: {}", matches.join(", "));
@@ -169,6 +175,7 @@ impl Finding {
     /// Who breaks, in a sentence about the new schema and its earlier versions.
     pub fn breakage(&self) -> &'static str {
         match self.breaks.as_slice() {
+            [] => "a reader that needs the default fails, or puts something else there",
             _ if self.rule == Rule::AvroLogicalTypeChanged => "nobody fails, and everybody misunderstands",
             [Direction::Backward] => "a new reader cannot read what was written before",
             [Direction::Forward] => "an old reader cannot read what is written now",

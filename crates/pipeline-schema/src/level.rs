@@ -61,6 +61,15 @@ pub struct InvalidLevel {
 // === impl Level ===
 
 impl Level {
+    /// The versions of a history, oldest first, that the level looks at.
+    pub fn relevant<T>(self, history: &[T]) -> &[T] {
+        match self {
+            Self::None => &[],
+            _ if self.is_transitive() => history,
+            _ => history.get(history.len().saturating_sub(1)..).unwrap_or_default(),
+        }
+    }
+
     /// The level's name as registries write it, such as `FULL_TRANSITIVE`.
     pub fn as_str(self) -> &'static str {
         match self {

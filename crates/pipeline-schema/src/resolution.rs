@@ -69,6 +69,11 @@ pub enum Problem {
         /// The reader's field.
         field: String,
     },
+    /// The writer has no such field, and the reader's default for it is a value of a union's later branch only.
+    LaterDefault {
+        /// The reader's field.
+        field: String,
+    },
     /// The writer has several fields that the reader takes for one.
     Ambiguous {
         /// The reader's field.
@@ -186,26 +191,28 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The branch of a reader's union that a type is resolved against: one with the very name, or else the first that
-    /// matches.
+    /// The branch of a reader's union that a type is resolved against: one with the very name, or else one of the very
+    /// type, or else the first that matches. The specification has the first that matches alone, which would read a
+    /// decimal as the string that stands before it; no decoder does.
     fn branch_for(&self, writer: Type, branches: &[Type]) -> Option<Type> {
+        let kinds = |branch: &Type| (&self.writer.node(writer).kind, &self.reader.node(*branch).kind);
         let named = |branch: &&Type| {
-            let (from, to) = (&self.writer.node(writer).kind, &self.reader.node(**branch).kind);
+            let (from, to) = kinds(branch);
             matches!((from.names(), to.names()), (Some((from, _)), Some((to, _))) if from == to)
         };
-        let same = branches.iter().filter(named).find(|branch| self.matches(writer, **branch));
-        same.or_else(|| branches.iter().find(|branch| self.matches(writer, **branch))).copied()
+        let same_type =
+            |branch: &&Type| matches!(kinds(branch), (Kind::Primitive(from), Kind::Primitive(to)) if from == to);
+        let matching = || branches.iter().filter(|branch| self.matches(writer, **branch));
+        matching().find(named).or_else(|| matching().find(same_type)).or_else(|| matching().next()).copied()
     }
 
-    /// What the specification calls *to match*. Arrays and maps match here whatever they hold: a union has one of each
-    /// at most, and what is wrong inside is told better there.
+    /// What the specification calls *to match*. Arrays and maps match here whatever they hold, and decimals whatever
+    /// their digits: a union has one of each at most, and what is wrong inside is told better there.
     fn matches(&self, writer: Type, reader: Type) -> bool {
         let (written, expected) = (self.writer.node(writer), self.reader.node(reader));
         match (&written.kind, &expected.kind) {
-            (Kind::Primitive(from), Kind::Primitive(to)) => to.takes(*from) && !decimals_differ(written, expected),
-            (Kind::Fixed(from), Kind::Fixed(to)) => {
-                from.size == to.size && same_name(written, expected) && !decimals_differ(written, expected)
-            }
+            (Kind::Primitive(from), Kind::Primitive(to)) => to.takes(*from),
+            (Kind::Fixed(from), Kind::Fixed(to)) => from.size == to.size && same_name(written, expected),
             (Kind::Record(_), Kind::Record(_)) | (Kind::Enum(_), Kind::Enum(_)) => same_name(written, expected),
             (Kind::Array(_), Kind::Array(_)) | (Kind::Map(_), Kind::Map(_)) => true,
             (Kind::Union(_), _) | (_, Kind::Union(_)) => true,
@@ -217,7 +224,12 @@ impl<'a> Walk<'a> {
         for field in &to.fields {
             let found = writer_fields(from, field);
             match found.as_slice() {
-                [] if field.default.is_some() => {}
+                [] if field.default.is_some() => {
+                    if let Some(place) = field.later_default {
+                        let problem = Problem::LaterDefault { field: field.name.clone() };
+                        self.step(format!(".{}", field.name), |walk| walk.report(problem, from_place, place, false));
+                    }
+                }
                 [] => {
                     let problem = Problem::Default { field: field.name.clone() };
                     self.step(format!(".{}", field.name), |walk| {
@@ -343,6 +355,13 @@ impl fmt::Display for Problem {
             Self::Decimal { writer, reader } => write!(f, "`{writer}` cannot be read as `{reader}`: the digits differ"),
             Self::Default { field } => {
                 write!(f, "field `{field}` is missing in the writer and has no default in the reader")
+            }
+            Self::LaterDefault { field } => {
+                write!(
+                    f,
+                    "field `{field}` is missing in the writer, and its default in the reader is no value of its \
+                     union's first type"
+                )
             }
             Self::Ambiguous { field, matches } => {
                 write!(f, "field `{field}` stands for several fields of the writer: {}", matches.join(", "))

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Rule {
     AvroSchemaInvalid,
     AvroSchemaRemoved,
+    AvroPastInvalid,
+    AvroPastOdd,
     AvroNameChanged,
     AvroTypeChanged,
     AvroTypeNarrowed,
@@ -18,6 +20,7 @@ pub enum Rule {
     AvroFieldAddedWithoutDefault,
     AvroFieldRemovedWithoutDefault,
     AvroFieldAliasAmbiguous,
+    AvroDefaultNotFirstBranch,
     AvroEnumSymbolAdded,
     AvroEnumSymbolRemoved,
     AvroUnionTypeAdded,
@@ -38,9 +41,11 @@ pub enum Severity {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 16] = [
+pub const RULES: [Rule; 19] = [
     Rule::AvroSchemaInvalid,
     Rule::AvroSchemaRemoved,
+    Rule::AvroPastInvalid,
+    Rule::AvroPastOdd,
     Rule::AvroNameChanged,
     Rule::AvroTypeChanged,
     Rule::AvroTypeNarrowed,
@@ -48,6 +53,7 @@ pub const RULES: [Rule; 16] = [
     Rule::AvroFieldAddedWithoutDefault,
     Rule::AvroFieldRemovedWithoutDefault,
     Rule::AvroFieldAliasAmbiguous,
+    Rule::AvroDefaultNotFirstBranch,
     Rule::AvroEnumSymbolAdded,
     Rule::AvroEnumSymbolRemoved,
     Rule::AvroUnionTypeAdded,
@@ -65,6 +71,8 @@ impl Rule {
         match self {
             Self::AvroSchemaInvalid => "AVRO_SCHEMA_INVALID",
             Self::AvroSchemaRemoved => "AVRO_SCHEMA_REMOVED",
+            Self::AvroPastInvalid => "AVRO_PAST_INVALID",
+            Self::AvroPastOdd => "AVRO_PAST_ODD",
             Self::AvroNameChanged => "AVRO_NAME_CHANGED",
             Self::AvroTypeChanged => "AVRO_TYPE_CHANGED",
             Self::AvroTypeNarrowed => "AVRO_TYPE_NARROWED",
@@ -72,6 +80,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "AVRO_FIELD_ADDED_WITHOUT_DEFAULT",
             Self::AvroFieldRemovedWithoutDefault => "AVRO_FIELD_REMOVED_WITHOUT_DEFAULT",
             Self::AvroFieldAliasAmbiguous => "AVRO_FIELD_ALIAS_AMBIGUOUS",
+            Self::AvroDefaultNotFirstBranch => "AVRO_DEFAULT_NOT_FIRST_BRANCH",
             Self::AvroEnumSymbolAdded => "AVRO_ENUM_SYMBOL_ADDED",
             Self::AvroEnumSymbolRemoved => "AVRO_ENUM_SYMBOL_REMOVED",
             Self::AvroUnionTypeAdded => "AVRO_UNION_TYPE_ADDED",
@@ -87,6 +96,8 @@ impl Rule {
         match self {
             Self::AvroSchemaInvalid => "the file is not a valid Avro schema",
             Self::AvroSchemaRemoved => "a schema file is gone while its subject may still be written and read",
+            Self::AvroPastInvalid => "an earlier version is no valid schema, or could not be read",
+            Self::AvroPastOdd => "an earlier version has a byte order mark or comments, which only some programs read",
             Self::AvroNameChanged => "a record, an enum or a fixed type has another name",
             Self::AvroTypeChanged => "a type was replaced by one that does not go together with it",
             Self::AvroTypeNarrowed => "a type was replaced by a narrower one",
@@ -94,6 +105,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "a new field has no default",
             Self::AvroFieldRemovedWithoutDefault => "a field was removed for which earlier versions have no default",
             Self::AvroFieldAliasAmbiguous => "an alias makes a field stand for several fields of an earlier version",
+            Self::AvroDefaultNotFirstBranch => "a default is no value of its union's first type",
             Self::AvroEnumSymbolAdded => "a new symbol is unknown to earlier versions, whose enum has no default",
             Self::AvroEnumSymbolRemoved => "a symbol was removed from an enum without a default",
             Self::AvroUnionTypeAdded => "a union has a type that earlier versions have no place for",
@@ -111,6 +123,11 @@ impl Rule {
             Self::AvroSchemaRemoved => {
                 "keep the file until nobody writes or reads the topic; for a renamed file, keep the old one beside it"
             }
+            Self::AvroPastInvalid => {
+                "look at the earlier version by eye: what was not compared may break its readers and writers. Where none \
+                 is left, waive it"
+            }
+            Self::AvroPastOdd => "nothing is left to do: it was compared as Java's Avro library reads it",
             Self::AvroNameChanged => {
                 "keep the name: an alias helps new readers only, and old readers know nothing of the new name"
             }
@@ -133,6 +150,10 @@ impl Rule {
                  no reader of a version without the default is left (and waive the older versions then)"
             }
             Self::AvroFieldAliasAmbiguous => "remove the alias: the earlier version has the field's own name too",
+            Self::AvroDefaultNotFirstBranch => {
+                "put the default's type first in the union, such as `[\"null\", …]` for null; where the union is in use \
+                 already, its order may change"
+            }
             Self::AvroEnumSymbolAdded => {
                 "first give the enum a `default` and bring that version to every reader, then add the symbol"
             }
@@ -153,7 +174,7 @@ impl Rule {
     /// Whether a finding keeps the change out.
     pub fn severity(self) -> Severity {
         match self {
-            Self::AvroLogicalTypeChanged => Severity::Warning,
+            Self::AvroLogicalTypeChanged | Self::AvroPastOdd => Severity::Warning,
             _ => Severity::Error,
         }
     }

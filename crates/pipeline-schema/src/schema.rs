@@ -103,6 +103,8 @@ pub struct Field {
     pub kind: Type,
     /// Its default, as JSON text.
     pub default: Option<String>,
+    /// Where the default stands, when it is a value of a union's later branch only.
+    pub later_default: Option<Place>,
     /// Where its name stands.
     pub place: Place,
 }
