@@ -82,7 +82,9 @@ impl Library {
         let plain = dialect::plain(text);
         let json = Text::new(&plain.text).json().ok()?;
         let mut own = HashSet::new();
-        each_definition(json, "", 0, &mut |name, _, _| drop(own.insert(name.to_owned())));
+        each_definition(json, "", 0, &mut |name, _, _| {
+            own.insert(name.to_owned());
+        });
         let mut completion = Completion { library: self, known: own, repeated: HashSet::new(), inside: 0, depth: 0 };
         let edits = completion.edits(json, "");
         (!edits.is_empty()).then(|| completed(&plain.text, &edits))

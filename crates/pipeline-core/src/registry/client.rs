@@ -18,10 +18,12 @@ use serde_json::{Value, json};
 use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap};
 use crate::settings;
 
+mod references;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use references::Reference;
 use transport::Transport;
 
 /// A connection to a schema registry; cheap to clone.
@@ -53,8 +55,14 @@ pub struct Version {
     pub id: SchemaId,
     /// Its number within the subject, from 1.
     pub version: u32,
-    /// The schema as the registry holds it.
+    /// The schema as the registry holds it; [`Registry::whole_schema`] adds what it refers to.
     pub schema: String,
+    /// Its type, when the registry says one: `AVRO` or another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_type: Option<String>,
+    /// The schemas of other subjects that it uses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
 }
 
 /// The registry's opinion on a schema that is not registered yet.
@@ -171,7 +179,10 @@ impl Registry {
             }
         };
         match (answer.id, answer.version, answer.schema) {
-            (Some(id), Some(version), Some(schema)) => Ok(Some(Version { id: SchemaId(id), version, schema })),
+            (Some(id), Some(version), Some(schema)) => {
+                let references = answer.references.unwrap_or_default().into_iter().map(Reference::from).collect();
+                Ok(Some(Version { id: SchemaId(id), version, schema, schema_type: answer.schema_type, references }))
+            }
             _ => Err(self.inner.wire.nonsense(operation, "id, version or schema is missing".to_owned())),
         }
     }
@@ -219,10 +230,9 @@ impl Registry {
         if registered.schema_type != SchemaType::Avro {
             return Err(unusable(format!("its type is {:?}", registered.schema_type)));
         }
-        if !registered.references.is_empty() {
-            return Err(unusable("it refers to other schemas".to_owned()));
-        }
-        let schema = Schema::parse_str(&registered.schema).map_err(|error| unusable(error.to_string()))?;
+        let references = registered.references.into_iter().map(Reference::from).collect();
+        let whole = self.with_references(&id.to_string(), &registered.schema, references).await?;
+        let schema = Schema::parse_str(&whole).map_err(|error| unusable(error.to_string()))?;
         tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
         Ok(Arc::new(schema))
     }
@@ -243,10 +253,11 @@ impl Registry {
     }
 
     async fn find_among_versions(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
-        let wanted: Option<Value> = serde_json::from_str(schema).ok();
+        // A bare type name is no JSON; it is what the registry finds by itself.
+        let Ok(wanted) = serde_json::from_str::<Value>(schema) else { return Ok(None) };
         for number in self.versions(subject).await?.into_iter().rev() {
             let Some(found) = self.version(subject, Some(number)).await? else { continue };
-            if serde_json::from_str(&found.schema).ok() == wanted {
+            if serde_json::from_str::<Value>(&found.schema).is_ok_and(|schema| schema == wanted) {
                 return Ok(Some(Registered { id: found.id, version: found.version, already: true }));
             }
         }

@@ -222,11 +222,12 @@ fn parse(subject: &str, text: &str) -> Result<Schema, Error> {
 async fn readable(registry: &Registry, subject: &str, ours: &str) -> Result<(SchemaId, Schema), Error> {
     let newest = registry.version(subject, None).await?;
     let newest = newest.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
-    let writer = Schema::parse_str(&newest.schema).map_err(|error| Error::Unusable {
+    let whole = registry.whole_schema(subject, &newest).await?;
+    let writer = Schema::parse_str(&whole).map_err(|error| Error::Unusable {
         what: format!("`{subject}` version {}", newest.version),
         reason: error.to_string(),
     })?;
-    can_read(&newest.schema, ours).map_err(|reason| Error::Incompatible {
+    can_read(&whole, ours).map_err(|reason| Error::Incompatible {
         subject: subject.to_owned(),
         reason: format!("this program cannot read what version {} writes: {reason}", newest.version),
     })?;
