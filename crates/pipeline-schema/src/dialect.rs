@@ -25,9 +25,7 @@ pub(crate) fn plain(text: &str) -> Plain<'_> {
     let mut blank = Blank { out: String::with_capacity(text.len()), line: 1, column: 1, found: Vec::new() };
     let mut rest = text;
     if let Some(behind) = rest.strip_prefix(MARK) {
-        let problem = "the file begins with a byte order mark (U+FEFF), which JSON does not have: save it as UTF-8 \
-                       without one";
-        blank.note(problem);
+        blank.note("the text begins with a byte order mark (U+FEFF), which JSON does not have");
         blank.hide(&MARK.to_string());
         rest = behind;
     }
@@ -35,7 +33,7 @@ pub(crate) fn plain(text: &str) -> Plain<'_> {
         let (length, hidden) = token(rest);
         let (part, behind) = rest.split_at(length);
         if hidden {
-            blank.note("a comment, which JSON does not have: write it as a `doc`");
+            blank.note("a comment, which JSON does not have");
             blank.hide(part);
         } else {
             blank.keep(part);

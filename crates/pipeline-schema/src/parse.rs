@@ -27,6 +27,9 @@ pub(crate) use names::qualified;
 /// Nesting that a schema may have; a hand-written one has less than ten.
 const MAX_DEPTH: usize = 64;
 
+/// How the problem of a type that is named and not there ends.
+const UNDEFINED: &str = "is not defined before this place";
+
 /// Something in the text that keeps it from being a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -135,7 +138,7 @@ impl<'a> Parser<'a> {
         let full = names::qualified(name, namespace);
         match self.names.get(&full).or_else(|| self.names.get(&Name(name.to_owned()))) {
             Some(id) => Type { id: *id, place: self.text.place(json) },
-            None => self.broken(json, format!("type `{full}` is not defined before this place")),
+            None => self.broken(json, format!("type `{full}` {UNDEFINED}")),
         }
     }
 
@@ -374,6 +377,13 @@ fn logical(object: &Object<'_>, kind: &Kind) -> Option<Logical> {
 }
 
 // === impl Fault ===
+
+impl Fault {
+    /// Whether a type is named that another text may define.
+    pub fn is_undefined_type(&self) -> bool {
+        self.problem.ends_with(UNDEFINED)
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -154,3 +154,25 @@ fn what_some_values_survive_is_partial() {
     assert!(is_partial(r#"{"type":"array","items":"string"}"#, r#"{"type":"array","items":"int"}"#));
     assert!(!is_partial(r#""string""#, r#""int""#));
 }
+
+#[test]
+fn the_branch_of_the_very_type_comes_before_a_promotion() {
+    let decimal = |scale: u32| format!(r#"{{"type":"bytes","logicalType":"decimal","precision":9,"scale":{scale}}}"#);
+    let (date, time) =
+        (r#"{"type":"int","logicalType":"date"}"#, r#"{"type":"long","logicalType":"timestamp-millis"}"#);
+    for union in [
+        format!(r#"["null","string",{}]"#, decimal(2)),
+        format!(r#"["null","long",{date}]"#),
+        format!(r#"["double","float",{time},{date}]"#),
+        r#"["bytes",{"type":"string","logicalType":"uuid"}]"#.to_owned(),
+    ] {
+        assert_eq!(walk(&schema(&union), &schema(&union)), [], "{union} has not changed");
+    }
+    let in_union = |scale: u32| schema(&format!(r#"["null","string",{}]"#, decimal(scale)));
+    let found = walk(&in_union(2), &in_union(3));
+    assert!(matches!(found.as_slice(), [Mismatch { problem: Problem::Decimal { .. }, .. }]), "{found:?}");
+    let found = walk(&schema(&decimal(2)), &in_union(3));
+    assert!(matches!(found.as_slice(), [Mismatch { problem: Problem::Decimal { .. }, .. }]), "{found:?}");
+    let found = walk(&schema(date), &schema(r#"["null","long"]"#));
+    assert!(matches!(found.as_slice(), [Mismatch { problem: Problem::Meaning { .. }, .. }]), "{found:?}");
+}

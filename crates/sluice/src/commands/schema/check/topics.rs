@@ -28,7 +28,7 @@ pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) ->
         else {
             continue;
         };
-        let Some(text) = &file.text else { continue };
+        let Some(text) = file.whole() else { continue };
         // A file that is no schema has a finding already.
         let (Ok(proposed), Ok(ours)) = (Trial::new(topic, text), Trial::new(topic, ours)) else { continue };
         let (mut read, mut strange, mut failed) = (0_i64, 0_i64, None);
