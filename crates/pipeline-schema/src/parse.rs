@@ -243,7 +243,7 @@ impl<'a> Parser<'a> {
             };
             let aliases = self.texts(&object, "aliases");
             let default = object.get("default").map(|default| default.text().to_owned());
-            fields.push(Field { name, aliases, kind, default, later_default: None, place });
+            fields.push(Field { name, aliases, kind, default, unportable: None, place });
         }
         fields
     }

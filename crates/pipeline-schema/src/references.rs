@@ -105,6 +105,27 @@ impl Library {
 // === impl Completed ===
 
 impl Completed {
+    /// A text with others in the place of some of its parts.
+    pub(crate) fn replacing(text: &str, parts: &[(Place, String)]) -> Self {
+        let mut parts: Vec<&(Place, String)> = parts.iter().collect();
+        parts.sort_by_key(|(place, _)| *place);
+        parts.dedup_by_key(|(place, _)| *place);
+        let (mut out, mut splices) = (String::with_capacity(text.len()), Vec::new());
+        for (line, number) in text.split_inclusive('\n').zip(1..) {
+            let mut column = 1;
+            let mut rest = line.chars();
+            for (at, part) in parts.iter().filter(|(at, _)| at.line == number) {
+                out.extend(rest.by_ref().take(at.column.saturating_sub(column)));
+                out.push_str(part);
+                rest.by_ref().take(at.length).for_each(drop);
+                column = at.column + at.length;
+                splices.push(Splice { at: *at, length: part.chars().count() });
+            }
+            out.extend(rest);
+        }
+        Self { text: out, splices }
+    }
+
     /// Where a place of the completed text stands in the text as it was; what lies in a definition that was put in is
     /// where the name is used.
     pub fn original(&self, place: Place) -> Place {
@@ -125,16 +146,8 @@ impl Completed {
 
 fn completed(text: &str, edits: &[(Json<'_>, String)]) -> Completed {
     let places = Text::new(text);
-    let (mut out, mut done, mut splices) = (String::with_capacity(text.len()), 0, Vec::new());
-    for (json, definition) in edits {
-        let start = places.offset(*json);
-        out.push_str(text.get(done..start).unwrap_or_default());
-        out.push_str(definition);
-        done = start + json.text().len();
-        splices.push(Splice { at: places.place(*json), length: definition.chars().count() });
-    }
-    out.push_str(text.get(done..).unwrap_or_default());
-    Completed { text: out, splices }
+    let parts: Vec<(Place, String)> = edits.iter().map(|(json, part)| (places.place(*json), part.clone())).collect();
+    Completed::replacing(text, &parts)
 }
 
 /// Names the definitions in a text, each with its full name and the namespace around it.

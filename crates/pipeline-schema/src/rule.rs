@@ -20,7 +20,7 @@ pub enum Rule {
     AvroFieldAddedWithoutDefault,
     AvroFieldRemovedWithoutDefault,
     AvroFieldAliasAmbiguous,
-    AvroDefaultNotFirstBranch,
+    AvroDefaultNotPortable,
     AvroEnumSymbolAdded,
     AvroEnumSymbolRemoved,
     AvroUnionTypeAdded,
@@ -28,6 +28,7 @@ pub enum Rule {
     AvroFixedSizeChanged,
     AvroDecimalChanged,
     AvroLogicalTypeChanged,
+    AvroPrecisionLost,
 }
 
 /// How much a finding weighs.
@@ -41,7 +42,7 @@ pub enum Severity {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 19] = [
+pub const RULES: [Rule; 20] = [
     Rule::AvroSchemaInvalid,
     Rule::AvroSchemaRemoved,
     Rule::AvroPastInvalid,
@@ -53,7 +54,7 @@ pub const RULES: [Rule; 19] = [
     Rule::AvroFieldAddedWithoutDefault,
     Rule::AvroFieldRemovedWithoutDefault,
     Rule::AvroFieldAliasAmbiguous,
-    Rule::AvroDefaultNotFirstBranch,
+    Rule::AvroDefaultNotPortable,
     Rule::AvroEnumSymbolAdded,
     Rule::AvroEnumSymbolRemoved,
     Rule::AvroUnionTypeAdded,
@@ -61,6 +62,7 @@ pub const RULES: [Rule; 19] = [
     Rule::AvroFixedSizeChanged,
     Rule::AvroDecimalChanged,
     Rule::AvroLogicalTypeChanged,
+    Rule::AvroPrecisionLost,
 ];
 
 // === impl Rule ===
@@ -80,7 +82,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "AVRO_FIELD_ADDED_WITHOUT_DEFAULT",
             Self::AvroFieldRemovedWithoutDefault => "AVRO_FIELD_REMOVED_WITHOUT_DEFAULT",
             Self::AvroFieldAliasAmbiguous => "AVRO_FIELD_ALIAS_AMBIGUOUS",
-            Self::AvroDefaultNotFirstBranch => "AVRO_DEFAULT_NOT_FIRST_BRANCH",
+            Self::AvroDefaultNotPortable => "AVRO_DEFAULT_NOT_PORTABLE",
             Self::AvroEnumSymbolAdded => "AVRO_ENUM_SYMBOL_ADDED",
             Self::AvroEnumSymbolRemoved => "AVRO_ENUM_SYMBOL_REMOVED",
             Self::AvroUnionTypeAdded => "AVRO_UNION_TYPE_ADDED",
@@ -88,6 +90,7 @@ impl Rule {
             Self::AvroFixedSizeChanged => "AVRO_FIXED_SIZE_CHANGED",
             Self::AvroDecimalChanged => "AVRO_DECIMAL_CHANGED",
             Self::AvroLogicalTypeChanged => "AVRO_LOGICAL_TYPE_CHANGED",
+            Self::AvroPrecisionLost => "AVRO_PRECISION_LOST",
         }
     }
 
@@ -105,7 +108,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "a new field has no default",
             Self::AvroFieldRemovedWithoutDefault => "a field was removed for which earlier versions have no default",
             Self::AvroFieldAliasAmbiguous => "an alias makes a field stand for several fields of an earlier version",
-            Self::AvroDefaultNotFirstBranch => "a default is no value of its union's first type",
+            Self::AvroDefaultNotPortable => "a default that the specification allows, and not every library can use",
             Self::AvroEnumSymbolAdded => "a new symbol is unknown to earlier versions, whose enum has no default",
             Self::AvroEnumSymbolRemoved => "a symbol was removed from an enum without a default",
             Self::AvroUnionTypeAdded => "a union has a type that earlier versions have no place for",
@@ -113,6 +116,7 @@ impl Rule {
             Self::AvroFixedSizeChanged => "a fixed type has another size",
             Self::AvroDecimalChanged => "a decimal has another precision or scale",
             Self::AvroLogicalTypeChanged => "data stays readable but means something else",
+            Self::AvroPrecisionLost => "large numbers are read as floating point and lose their last digits",
         }
     }
 
@@ -149,10 +153,10 @@ impl Rule {
                 "keep the field. To be rid of it, give it a default in one version, and remove it in a later one, when \
                  no reader of a version without the default is left (and waive the older versions then)"
             }
-            Self::AvroFieldAliasAmbiguous => "remove the alias: the earlier version has the field's own name too",
-            Self::AvroDefaultNotFirstBranch => {
-                "put the default's type first in the union, such as `[\"null\", …]` for null; where the union is in use \
-                 already, its order may change"
+            Self::AvroFieldAliasAmbiguous => "remove the alias: it is the name of a field that is there too",
+            Self::AvroDefaultNotPortable => {
+                "put the default's type first in the union, such as `[\"null\", …]` with null for a default; where the \
+                 union is in use already, its order may change"
             }
             Self::AvroEnumSymbolAdded => {
                 "first give the enum a `default` and bring that version to every reader, then add the symbol"
@@ -164,6 +168,9 @@ impl Rule {
             Self::AvroUnionTypeRemoved => "keep the type: messages that were written with it may still be read",
             Self::AvroFixedSizeChanged => "add a second field with a fixed type of another name, and a default",
             Self::AvroDecimalChanged => "add a second field with the new precision and scale, and a default",
+            Self::AvroPrecisionLost => {
+                "keep the type where numbers may have more than 7 digits for a float, or more than 15 for a double"
+            }
             Self::AvroLogicalTypeChanged => {
                 "make sure that readers expect it; a second field with a default is safer, because both meanings then \
                  have a name of their own"
@@ -174,7 +181,7 @@ impl Rule {
     /// Whether a finding keeps the change out.
     pub fn severity(self) -> Severity {
         match self {
-            Self::AvroLogicalTypeChanged | Self::AvroPastOdd => Severity::Warning,
+            Self::AvroLogicalTypeChanged | Self::AvroPastOdd | Self::AvroPrecisionLost => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -1,5 +1,5 @@
 //! The gate never takes *not compared* for *compatible*: pasts in git and in a registry that are hard to read.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 use std::{
     fs,

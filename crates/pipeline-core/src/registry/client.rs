@@ -34,7 +34,16 @@ pub struct Registry {
 
 struct Inner {
     wire: Transport,
-    schemas: OnceMap<SchemaId, Arc<Schema>>,
+    schemas: OnceMap<SchemaId, Arc<Stored>>,
+}
+
+/// A schema that messages are written with.
+#[derive(Debug)]
+pub struct Stored {
+    /// The schema.
+    pub schema: Schema,
+    /// Its text, with everything that it refers to. What the library writes of a schema is not always one.
+    pub text: String,
 }
 
 /// What registering a schema came to.
@@ -188,7 +197,7 @@ impl Registry {
     }
 
     /// The schema of an id. Fetched once, by one request, however many ask; an id never changes its schema.
-    pub async fn by_id(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+    pub async fn by_id(&self, id: SchemaId) -> Result<Arc<Stored>, Error> {
         self.inner.schemas.get_or_make(id, || self.fetch(id)).await
     }
 
@@ -217,7 +226,7 @@ impl Registry {
         }
     }
 
-    async fn fetch(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+    async fn fetch(&self, id: SchemaId) -> Result<Arc<Stored>, Error> {
         let operation = format!("read schema {id}");
         let registered = match calls::get_schema_by_id(id.0, self.inner.wire.library()).await {
             Ok(registered) => registered,
@@ -231,10 +240,10 @@ impl Registry {
             return Err(unusable(format!("its type is {:?}", registered.schema_type)));
         }
         let references = registered.references.into_iter().map(Reference::from).collect();
-        let whole = self.with_references(&id.to_string(), &registered.schema, references).await?;
-        let schema = Schema::parse_str(&whole).map_err(|error| unusable(error.to_string()))?;
+        let text = self.with_references(&id.to_string(), &registered.schema, references).await?;
+        let schema = Schema::parse_str(&text).map_err(|error| unusable(error.to_string()))?;
         tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
-        Ok(Arc::new(schema))
+        Ok(Arc::new(Stored { schema, text }))
     }
 
     async fn find(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {

@@ -3,7 +3,7 @@
 use super::Parser;
 use crate::{
     json::{Json, Object, Value},
-    schema::{Field, Kind, Primitive, Type},
+    schema::{Field, Kind, Primitive, Type, Unportable},
 };
 
 /// How a default goes together with its type.
@@ -23,11 +23,19 @@ impl<'a> Parser<'a> {
     /// be a record of the record's own type.
     pub(super) fn check_defaults(&mut self, record: Type, object: &Object<'a>) {
         for (place, default, fit) in self.judged_defaults(record, object) {
+            let kind = match self.kind(record) {
+                Some(Kind::Record(read)) => read.fields.get(place).map(|field| field.kind),
+                _ => None,
+            };
+            let is_union = kind.is_some_and(|kind| matches!(self.kind(kind), Some(Kind::Union(_))));
             let Some(Kind::Record(read)) = self.nodes.get_mut(record.id).map(|node| &mut node.kind) else { return };
             let Some(field) = read.fields.get_mut(place) else { continue };
             match fit {
+                Fit::Yes if is_union && matches!(default.value(), Value::List(items) if items.is_empty()) => {
+                    field.unportable = Some((Unportable::EmptyListOfUnion, self.text.place(default)));
+                }
                 Fit::Yes => {}
-                Fit::Later => field.later_default = Some(self.text.place(default)),
+                Fit::Later => field.unportable = Some((Unportable::LaterBranch, self.text.place(default))),
                 Fit::No => {
                     field.default = None;
                     let problem = format!("the default {} is no value of `{}`'s type", default.text(), field.name);
@@ -83,7 +91,7 @@ impl<'a> Parser<'a> {
     fn field_fit(&self, field: &Field, object: &Object<'a>) -> Fit {
         match (object.get(&field.name), &field.default) {
             (Some(value), _) => self.fit(value, field.kind),
-            (None, Some(_)) if field.later_default.is_some() => Fit::Later,
+            (None, Some(_)) if matches!(field.unportable, Some((Unportable::LaterBranch, _))) => Fit::Later,
             (None, Some(_)) => Fit::Yes,
             (None, None) => Fit::No,
         }

@@ -183,7 +183,7 @@ async fn what_a_schema_refers_to_is_fetched_and_put_in() {
     let read = pipeline_schema::Schema::parse(&whole).unwrap();
     assert_eq!(read.describe(read.root()), "record Order");
     let decodable = registry.by_id(SchemaId(u32::try_from(id).unwrap())).await.unwrap();
-    assert_eq!(*decodable, Schema::parse_str(&whole).unwrap());
+    assert_eq!(decodable.schema, Schema::parse_str(&whole).unwrap());
 
     // What it refers to is gone.
     registry.delete_version("city-value", 1).await.unwrap();

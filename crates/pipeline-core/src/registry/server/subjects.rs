@@ -90,7 +90,7 @@ impl Subjects {
     pub(super) fn by_id(&self, id: &str) -> Result<Value, Refusal> {
         let stored = id.parse().ok().and_then(|id| self.stored(id));
         stored
-            .map(|stored| stored.offered.described())
+            .map(|stored| stored.offered.described([]))
             .ok_or_else(|| Refusal::new(40403, format!("no schema has id {id}")))
     }
 
@@ -222,22 +222,21 @@ fn number(count: usize) -> u32 {
 
 impl Found {
     pub(super) fn described(&self, subject: &str) -> Value {
-        let mut described = self.offered.described();
-        described["subject"] = subject.into();
-        described["version"] = self.version.into();
-        described["id"] = self.id.into();
-        described
+        let place = [("subject", json!(subject)), ("version", json!(self.version)), ("id", json!(self.id))];
+        self.offered.described(place)
     }
 }
 
 // === impl Offered ===
 
 impl Offered {
-    fn described(&self) -> Value {
-        if self.references.is_empty() {
-            return json!({ "schema": self.text });
+    /// As the API gives it, with more members.
+    fn described<const N: usize>(&self, more: [(&str, Value); N]) -> Value {
+        let mut members = vec![("schema", json!(self.text))];
+        if !self.references.is_empty() {
+            members.push(("references", json!(self.references)));
         }
-        json!({ "schema": self.text, "references": self.references })
+        members.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 
