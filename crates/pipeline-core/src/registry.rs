@@ -6,6 +6,7 @@
 //! | [`codec`] | [`Codec`]: the wire format, from a record to bytes and back through schema evolution |
 //! | [`datum`] | proof that bytes are a whole datum, before anything is decoded or allocated |
 //! | [`compatibility`] | the compatibility levels as a pure function |
+//! | [`reading`] | what one schema wrote, as another has it |
 //! | [`trial`] | a proposed schema tried on messages that are there |
 //! | [`server`] | [`EmbeddedRegistry`]: a small registry in memory for local mode |
 //!
@@ -20,6 +21,7 @@ pub mod datum;
 mod error;
 mod error_pages;
 mod once_map;
+pub mod reading;
 pub mod server;
 pub mod trial;
 
@@ -30,6 +32,7 @@ pub use codec::{Codec, DecodeError, EncodeError};
 pub use compatibility::Level;
 pub use error::Error;
 pub use error_pages::ERRORS;
+pub use reading::Reading;
 pub use server::EmbeddedRegistry;
 pub use trial::Trial;
 

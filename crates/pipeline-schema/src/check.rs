@@ -10,6 +10,7 @@ use crate::{
     schema::{Kind, Place, Schema},
 };
 
+mod own;
 #[cfg(test)]
 mod tests;
 
@@ -42,10 +43,13 @@ pub struct Finding {
 /// Everything that speaks against `new` as the successor of `history` (oldest first) under `level`, in the order of
 /// the file; the same finding on several versions is one.
 pub fn check(new: &Schema, history: &[Past<'_>], level: Level) -> Vec<Finding> {
-    let newest = history.len().saturating_sub(1);
-    let relevant = if level.is_transitive() { history } else { history.get(newest..).unwrap_or_default() };
-    let mut findings: Vec<Finding> = Vec::new();
-    for past in relevant {
+    let mut findings: Vec<Finding> = if level == Level::None { Vec::new() } else { own::findings(new) };
+    if let Some(newest) = history.last() {
+        // What was so before is not news.
+        let known = own::findings(newest.schema);
+        findings.retain(|finding| !known.iter().any(|known| known.is_same_as(finding)));
+    }
+    for past in level.relevant(history) {
         for direction in [Direction::Backward, Direction::Forward] {
             if !level.asks(direction) {
                 continue;
@@ -54,7 +58,9 @@ pub fn check(new: &Schema, history: &[Past<'_>], level: Level) -> Vec<Finding> {
                 Direction::Backward => (past.schema, new),
                 Direction::Forward => (new, past.schema),
             };
-            for mismatch in walk(writer, reader) {
+            // An alias of ours is there to be used.
+            let found = walk(writer, reader).into_iter();
+            for mismatch in found.filter(|found| !matches!(found.problem, Problem::Alias { .. })) {
                 add(&mut findings, finding(new, mismatch, direction), direction, past.label);
             }
         }
@@ -124,6 +130,23 @@ fn judge(problem: Problem, direction: Direction) -> (Rule, String) {
             let (old, new) = if backward { (writer, reader) } else { (reader, writer) };
             (Rule::AvroLogicalTypeChanged, format!("the type was `{old}` and is `{new}`"))
         }
+        Problem::NotText { writer, reader } => {
+            let (old, new) = if backward { (&writer, &reader) } else { (&reader, &writer) };
+            let rule = if backward { Rule::AvroTypeNarrowed } else { Rule::AvroTypeWidened };
+            let parting = "the specification and registries let it be read as text, and decoders fail on bytes that are \
+                           none, or replace them";
+            (rule, format!("the type was `{old}` and is `{new}`: {parting}"))
+        }
+        Problem::Namespace { writer, reader } => {
+            let (old, new) = if backward { (&writer, &reader) } else { (&reader, &writer) };
+            let parting = "the specification and registries compare the names without their namespaces, and Java's \
+                           library does not in a union";
+            (Rule::AvroNameChanged, format!("`{old}` is called `{new}`: {parting}"))
+        }
+        Problem::Rounded { writer, reader } => {
+            let message = format!("`{writer}` is read as `{reader}`, which has not digits enough for every number");
+            (Rule::AvroPrecisionLost, message)
+        }
         Problem::Default { field } if backward => {
             (Rule::AvroFieldAddedWithoutDefault, format!("field `{field}` is new and has no default"))
         }
@@ -131,10 +154,30 @@ fn judge(problem: Problem, direction: Direction) -> (Rule, String) {
             Rule::AvroFieldRemovedWithoutDefault,
             format!("field `{field}` is gone, and earlier versions have no default for it"),
         ),
+        Problem::UnportableDefault { field, why } if backward => {
+            (Rule::AvroDefaultNotPortable, own::message(&field, why))
+        }
+        Problem::UnportableDefault { field, why } => (
+            Rule::AvroDefaultNotPortable,
+            format!("field `{field}` is gone, and its default in earlier versions {}", why.as_str()),
+        ),
+        Problem::AliasElsewhere { field, written } => {
+            let parting =
+                "registries follow the alias, and Java's library does in a record of the same whole name only";
+            (Rule::AvroNameChanged, format!("field `{written}` is read as `{field}` by an alias: {parting}"))
+        }
         Problem::Ambiguous { field, matches } => {
             let whose = if backward { "an earlier version" } else { "this version" };
             let message = format!("field `{field}` stands for several fields of {whose}: {}", matches.join(", "));
             (Rule::AvroFieldAliasAmbiguous, message)
+        }
+        Problem::Taken { field, by } => {
+            let whose = if backward { "earlier versions" } else { "this version" };
+            let message = format!("field `{field}` of {whose} is taken for `{by}`, which has it for an alias");
+            (Rule::AvroFieldAliasAmbiguous, message)
+        }
+        Problem::Alias { field, written } => {
+            (Rule::AvroNameChanged, format!("field `{written}` is read as `{field}`, by an alias"))
         }
         Problem::Symbol { symbol } if backward => {
             (Rule::AvroEnumSymbolRemoved, format!("symbol `{symbol}` is gone, and the enum has no default"))
@@ -166,9 +209,19 @@ fn root_name(schema: &Schema) -> String {
 // === impl Finding ===
 
 impl Finding {
+    /// Whether another finding says the same of the same path.
+    fn is_same_as(&self, other: &Self) -> bool {
+        (self.rule, &self.path, &self.message) == (other.rule, &other.path, &other.message)
+    }
+
     /// Who breaks, in a sentence about the new schema and its earlier versions.
     pub fn breakage(&self) -> &'static str {
         match self.breaks.as_slice() {
+            [] if self.rule == Rule::AvroFieldAliasAmbiguous => {
+                "some libraries refuse the schema, and others lose a field"
+            }
+            [] => "a reader that needs the default fails, or puts something else there",
+            _ if self.rule == Rule::AvroPrecisionLost => "nobody fails, and some numbers are not what they were",
             _ if self.rule == Rule::AvroLogicalTypeChanged => "nobody fails, and everybody misunderstands",
             [Direction::Backward] => "a new reader cannot read what was written before",
             [Direction::Forward] => "an old reader cannot read what is written now",

@@ -64,10 +64,14 @@ impl<'a> Text<'a> {
         })
     }
 
+    /// Bytes of the text before a value.
+    pub(crate) fn offset(&self, of: Json<'_>) -> usize {
+        of.raw.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr())
+    }
+
     /// Where a value stands.
     pub(crate) fn place(&self, of: Json<'_>) -> Place {
-        let part = of.raw.get();
-        let offset = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        let (part, offset) = (of.raw.get(), self.offset(of));
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         Place {

@@ -61,6 +61,25 @@ pub struct InvalidLevel {
 // === impl Level ===
 
 impl Level {
+    /// The level that asks the same of every version.
+    pub fn of_every_version(self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Backward | Self::BackwardTransitive => Self::BackwardTransitive,
+            Self::Forward | Self::ForwardTransitive => Self::ForwardTransitive,
+            Self::Full | Self::FullTransitive => Self::FullTransitive,
+        }
+    }
+
+    /// The versions of a history, oldest first, that the level looks at.
+    pub fn relevant<T>(self, history: &[T]) -> &[T] {
+        match self {
+            Self::None => &[],
+            _ if self.is_transitive() => history,
+            _ => history.get(history.len().saturating_sub(1)..).unwrap_or_default(),
+        }
+    }
+
     /// The level's name as registries write it, such as `FULL_TRANSITIVE`.
     pub fn as_str(self) -> &'static str {
         match self {

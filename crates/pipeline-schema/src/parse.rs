@@ -2,6 +2,9 @@
 //!
 //! What passes here passes every registry: names, defaults and enum symbols are held to the Avro specification. A name
 //! has to be defined before it is used, in the order of the text, as the specification has it.
+//!
+//! What was written in the past cannot be corrected any more, and other tools let it through. [`Schema::parse_lenient`]
+//! reads it as far as it can be read in one way only, and says what it overlooked.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -9,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    dialect,
     json::{Json, Object, Text, Value},
     schema::{Enum, Field, Fixed, Kind, Logical, Name, Node, Place, Primitive, Record, Schema, Type},
 };
@@ -18,8 +22,13 @@ mod names;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use names::qualified;
+
 /// Nesting that a schema may have; a hand-written one has less than ten.
 const MAX_DEPTH: usize = 64;
+
+/// How the problem of a type that is named and not there ends.
+const UNDEFINED: &str = "is not defined before this place";
 
 /// Something in the text that keeps it from being a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,21 +44,43 @@ pub struct Fault {
 #[error("{}", listed(.0))]
 pub struct Faults(pub Vec<Fault>);
 
+/// A schema as it was read leniently.
+#[derive(Clone, Debug)]
+pub struct Lenient {
+    /// The schema.
+    pub schema: Schema,
+    /// What is no JSON and changes nothing: a byte order mark, comments.
+    pub harmless: Vec<Fault>,
+    /// What the specification forbids, and what can be read in one way only all the same: names and symbols with other
+    /// characters are taken as they are written, and a default that is no value of its type is taken for none.
+    pub invalid: Vec<Fault>,
+}
+
 impl Schema {
     /// Reads a schema.
     ///
     /// # Errors
     /// Every fault that was found; those that follow from another are left out.
     pub fn parse(text: &str) -> Result<Self, Faults> {
-        let text = Text::new(text);
-        let json = text.json().map_err(|(place, problem)| Faults(vec![Fault { place, problem }]))?;
-        let mut parser = Parser { text, nodes: Vec::new(), names: HashMap::new(), faults: Vec::new(), depth: 0 };
-        let root = parser.any(json, None);
-        if parser.faults.is_empty() {
-            return Ok(Self { nodes: parser.nodes, root });
+        let plain = dialect::plain(text);
+        let mut faults = plain.found;
+        match Parser::read(&plain.text, false) {
+            Ok((schema, _)) if faults.is_empty() => return Ok(schema),
+            Ok(_) => {}
+            Err(more) => faults.extend(more.0),
         }
-        parser.faults.sort_by_key(|fault| fault.place);
-        Err(Faults(parser.faults))
+        faults.sort_by_key(|fault| fault.place);
+        Err(Faults(faults))
+    }
+
+    /// Reads a schema that cannot be corrected any more, because it was written with.
+    ///
+    /// # Errors
+    /// Every fault that leaves open what the schema means.
+    pub fn parse_lenient(text: &str) -> Result<Lenient, Faults> {
+        let plain = dialect::plain(text);
+        let (schema, invalid) = Parser::read(&plain.text, true)?;
+        Ok(Lenient { schema, harmless: plain.found, invalid })
     }
 }
 
@@ -59,12 +90,30 @@ struct Parser<'a> {
     nodes: Vec<Node>,
     names: HashMap<Name, usize>,
     faults: Vec<Fault>,
+    /// Faults that are overlooked; `None` when none is to be.
+    overlooked: Option<Vec<Fault>>,
     depth: usize,
 }
 
 // === impl Parser ===
 
 impl<'a> Parser<'a> {
+    /// The schema, and the faults that were overlooked.
+    fn read(text: &'a str, lenient: bool) -> Result<(Schema, Vec<Fault>), Faults> {
+        let text = Text::new(text);
+        let json = text.json().map_err(|(place, problem)| Faults(vec![Fault { place, problem }]))?;
+        let overlooked = lenient.then(Vec::new);
+        let (nodes, names, faults) = (Vec::new(), HashMap::new(), Vec::new());
+        let mut parser = Self { text, nodes, names, faults, overlooked, depth: 0 };
+        let root = parser.any(json, None);
+        if parser.faults.is_empty() {
+            let overlooked = parser.overlooked.unwrap_or_default();
+            return Ok((Schema { nodes: parser.nodes, root }, overlooked));
+        }
+        parser.faults.sort_by_key(|fault| fault.place);
+        Err(Faults(parser.faults))
+    }
+
     fn any(&mut self, json: Json<'a>, namespace: Option<&str>) -> Type {
         self.depth += 1;
         let read = if self.depth > MAX_DEPTH {
@@ -89,7 +138,7 @@ impl<'a> Parser<'a> {
         let full = names::qualified(name, namespace);
         match self.names.get(&full).or_else(|| self.names.get(&Name(name.to_owned()))) {
             Some(id) => Type { id: *id, place: self.text.place(json) },
-            None => self.broken(json, format!("type `{full}` is not defined before this place")),
+            None => self.broken(json, format!("type `{full}` {UNDEFINED}")),
         }
     }
 
@@ -194,7 +243,7 @@ impl<'a> Parser<'a> {
             };
             let aliases = self.texts(&object, "aliases");
             let default = object.get("default").map(|default| default.text().to_owned());
-            fields.push(Field { name, aliases, kind, default, place });
+            fields.push(Field { name, aliases, kind, default, unportable: None, place });
         }
         fields
     }
@@ -205,24 +254,30 @@ impl<'a> Parser<'a> {
         match object.get("symbols").map(Json::value) {
             Some(Value::List(list)) => {
                 for json in list {
-                    match json.as_text().filter(|symbol| names::is_simple(symbol)) {
+                    let is_symbol = |parser: &mut Self, text: &String| {
+                        names::is_simple(text)
+                            || parser.overlook(json, || format!("`{}` is not a symbol: {}", json.text(), names::RULE))
+                    };
+                    match json.as_text() {
                         Some(symbol) if symbols.iter().any(|(earlier, _)| *earlier == symbol) => {
                             self.fault(json, format!("the enum has a symbol `{symbol}` already"));
                         }
-                        Some(symbol) => symbols.push((symbol, self.text.place(json))),
+                        Some(symbol) if is_symbol(self, &symbol) => symbols.push((symbol, self.text.place(json))),
+                        Some(_) => {}
                         None => self.fault(json, format!("`{}` is not a symbol: {}", json.text(), names::RULE)),
                     }
                 }
             }
             _ => self.fault(json, "an enum needs `symbols`, a list".to_owned()),
         }
-        let default = object.get("default");
-        if let Some(json) = default
-            && !json.as_text().is_some_and(|default| symbols.iter().any(|(symbol, _)| *symbol == default))
-        {
-            self.fault(json, format!("the default {} is not one of the symbols", json.text()));
-        }
-        let default = default.and_then(Json::as_text);
+        let known = |default: &String| symbols.iter().any(|(symbol, _)| symbol == default);
+        let default = object.get("default").and_then(|json| {
+            let default = json.as_text().filter(known);
+            if default.is_none() {
+                self.overlook(json, || format!("the default {} is not one of the symbols", json.text()));
+            }
+            default
+        });
         let kind = Kind::Enum(Enum { name: name.clone(), aliases, symbols, default });
         self.define(name, kind, None, json, place)
     }
@@ -277,6 +332,16 @@ impl<'a> Parser<'a> {
 
     // === faults ===
 
+    /// Notes a fault that leaves open no question, and says whether to go on as if it were none.
+    fn overlook(&mut self, at: Json<'_>, problem: impl FnOnce() -> String) -> bool {
+        let fault = Fault { place: self.text.place(at), problem: problem() };
+        match &mut self.overlooked {
+            Some(overlooked) => overlooked.push(fault),
+            None => self.faults.push(fault),
+        }
+        self.overlooked.is_some()
+    }
+
     fn fault(&mut self, at: Json<'_>, problem: String) {
         self.faults.push(Fault { place: self.text.place(at), problem });
     }
@@ -312,6 +377,13 @@ fn logical(object: &Object<'_>, kind: &Kind) -> Option<Logical> {
 }
 
 // === impl Fault ===
+
+impl Fault {
+    /// Whether a type is named that another text may define.
+    pub fn is_undefined_type(&self) -> bool {
+        self.problem.ends_with(UNDEFINED)
+    }
+}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

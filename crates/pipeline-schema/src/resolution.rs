@@ -10,10 +10,16 @@
 
 use std::{collections::HashSet, fmt};
 
-use crate::schema::{Enum, Field, Fixed, Kind, Logical, Node, Place, Primitive, Record, Schema, Type};
+use crate::schema::{Enum, Fixed, Kind, Node, Place, Primitive, Record, Schema, Type};
 
+mod matching;
+mod problem;
 #[cfg(test)]
 mod tests;
+
+pub use matching::{branch_for, source_of};
+use matching::{decimals_differ, is_found_in_unions, matches, same_name, same_whole_name, taken_by, writer_fields};
+pub use problem::Problem;
 
 /// A place where a reader fails, or may fail, on what a writer writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,76 +37,10 @@ pub struct Mismatch {
     pub partial: bool,
 }
 
-/// What does not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// The types differ, and the writer's cannot be promoted to the reader's.
-    Type {
-        /// What is written.
-        writer: String,
-        /// What is expected.
-        reader: String,
-        /// The other way round would do: the reader is the narrower one.
-        narrower: bool,
-    },
-    /// Two named types have different names, and the reader no alias.
-    Name {
-        /// What is written.
-        writer: String,
-        /// What is expected.
-        reader: String,
-    },
-    /// Two fixed types have different sizes.
-    Size {
-        /// Bytes written.
-        writer: u64,
-        /// Bytes expected.
-        reader: u64,
-    },
-    /// Two decimals have different digits.
-    Decimal {
-        /// What is written.
-        writer: String,
-        /// What is expected.
-        reader: String,
-    },
-    /// The writer has no such field, and the reader has no default for it.
-    Default {
-        /// The reader's field.
-        field: String,
-    },
-    /// The writer has several fields that the reader takes for one.
-    Ambiguous {
-        /// The reader's field.
-        field: String,
-        /// The writer's fields.
-        matches: Vec<String>,
-    },
-    /// The reader's enum has no such symbol, and no default.
-    Symbol {
-        /// The writer's symbol.
-        symbol: String,
-    },
-    /// The reader has no place for one type of the writer's union.
-    Branch {
-        /// The writer's type.
-        branch: String,
-        /// What is expected.
-        reader: String,
-    },
-    /// The data can be read, but what it means has changed. Resolution allows it.
-    Meaning {
-        /// The writer's logical type.
-        writer: String,
-        /// The reader's logical type.
-        reader: String,
-    },
-}
-
 /// Every place where `reader` fails on what `writer` writes; empty when it can read everything.
-/// [`Problem::Meaning`] is not among them.
+/// What [`Problem::is_readable`] is not among them.
 pub fn mismatches(writer: &Schema, reader: &Schema) -> Vec<Mismatch> {
-    walk(writer, reader).into_iter().filter(|found| !matches!(found.problem, Problem::Meaning { .. })).collect()
+    walk(writer, reader).into_iter().filter(|found| !found.problem.is_readable()).collect()
 }
 
 /// As [`mismatches`], with what can be read and means something else.
@@ -133,10 +73,14 @@ impl<'a> Walk<'a> {
             (Kind::Union(branches), _) => self.writer_union(writer, branches, reader),
             (_, Kind::Union(branches)) => match self.branch_for(writer, branches) {
                 Some(branch) => self.types(writer, branch),
-                None => self.type_differs(writer, reader),
+                None => match self.namesake(writer, reader) {
+                    Some(problem) => self.report(problem, writer.place, reader.place, false),
+                    None => self.type_differs(writer, reader),
+                },
             },
             (Kind::Primitive(from), Kind::Primitive(to)) => {
                 if to.takes(*from) {
+                    self.promotion(*from, *to, writer, reader);
                     self.logical(written, expected, writer, reader);
                 } else {
                     self.type_differs(writer, reader);
@@ -168,10 +112,11 @@ impl<'a> Walk<'a> {
         let expected = self.reader.node(reader);
         let place_of = |walk: &Self, branch: Type| match &expected.kind {
             Kind::Union(to) => walk.branch_for(branch, to),
-            _ => walk.matches(branch, reader).then_some(reader),
+            _ => matches(schema.node(branch), expected).then_some(reader),
         };
         let places: Vec<Option<Type>> = branches.iter().map(|branch| place_of(self, *branch)).collect();
-        if places.iter().all(Option::is_none) {
+        let namesakes = branches.iter().any(|branch| self.namesake(*branch, reader).is_some());
+        if places.iter().all(Option::is_none) && !namesakes {
             return self.type_differs(writer, reader);
         }
         for (branch, place) in branches.iter().zip(places) {
@@ -179,52 +124,60 @@ impl<'a> Walk<'a> {
             match place {
                 Some(place) => self.some(format!("|{name}"), |walk| walk.types(*branch, place)),
                 None => {
-                    let problem = Problem::Branch { branch: name, reader: self.reader.describe(reader) };
+                    let lost = || Problem::Branch { branch: name, reader: self.reader.describe(reader) };
+                    let problem = self.namesake(*branch, reader).unwrap_or_else(lost);
                     self.report(problem, branch.place, reader.place, true);
                 }
             }
         }
     }
 
-    /// The branch of a reader's union that a type is resolved against: one with the very name, or else the first that
-    /// matches.
     fn branch_for(&self, writer: Type, branches: &[Type]) -> Option<Type> {
-        let named = |branch: &&Type| {
-            let (from, to) = (&self.writer.node(writer).kind, &self.reader.node(**branch).kind);
-            matches!((from.names(), to.names()), (Some((from, _)), Some((to, _))) if from == to)
-        };
-        let same = branches.iter().filter(named).find(|branch| self.matches(writer, **branch));
-        same.or_else(|| branches.iter().find(|branch| self.matches(writer, **branch))).copied()
+        branch_for((self.writer, writer), (self.reader, branches)).map(|(_, branch)| branch)
     }
 
-    /// What the specification calls *to match*. Arrays and maps match here whatever they hold: a union has one of each
-    /// at most, and what is wrong inside is told better there.
-    fn matches(&self, writer: Type, reader: Type) -> bool {
-        let (written, expected) = (self.writer.node(writer), self.reader.node(reader));
-        match (&written.kind, &expected.kind) {
-            (Kind::Primitive(from), Kind::Primitive(to)) => to.takes(*from) && !decimals_differ(written, expected),
-            (Kind::Fixed(from), Kind::Fixed(to)) => {
-                from.size == to.size && same_name(written, expected) && !decimals_differ(written, expected)
-            }
-            (Kind::Record(_), Kind::Record(_)) | (Kind::Enum(_), Kind::Enum(_)) => same_name(written, expected),
-            (Kind::Array(_), Kind::Array(_)) | (Kind::Map(_), Kind::Map(_)) => true,
-            (Kind::Union(_), _) | (_, Kind::Union(_)) => true,
-            _ => false,
-        }
+    /// That a reader's union has the type by its name without the namespace only.
+    fn namesake(&self, writer: Type, reader: Type) -> Option<Problem> {
+        let Kind::Union(branches) = &self.reader.node(reader).kind else { return None };
+        let written = self.writer.node(writer);
+        let is_named = |branch: &&Type| {
+            let expected = self.reader.node(**branch);
+            written.kind.names().is_some() && matches(written, expected) && !is_found_in_unions(written, expected)
+        };
+        let namesake = branches.iter().find(is_named)?;
+        Some(Problem::Namespace { writer: self.writer.describe(writer), reader: self.reader.describe(*namesake) })
     }
 
     fn records(&mut self, (from, from_place): (&'a Record, Place), to: &'a Record) {
         for field in &to.fields {
             let found = writer_fields(from, field);
             match found.as_slice() {
-                [] if field.default.is_some() => {}
+                [] if field.default.is_some() => {
+                    if let Some((why, place)) = field.unportable {
+                        let problem = Problem::UnportableDefault { field: field.name.clone(), why };
+                        self.step(format!(".{}", field.name), |walk| walk.report(problem, from_place, place, false));
+                    }
+                }
                 [] => {
                     let problem = Problem::Default { field: field.name.clone() };
                     self.step(format!(".{}", field.name), |walk| {
                         walk.report(problem, from_place, field.place, false);
                     });
                 }
-                [one] => self.step(format!(".{}", field.name), |walk| walk.types(one.kind, field.kind)),
+                [one] if let Some(by) = taken_by(from, to, field) => {
+                    let problem = Problem::Taken { field: field.name.clone(), by: by.name.clone() };
+                    self.step(format!(".{}", field.name), |walk| walk.report(problem, one.place, field.place, false));
+                }
+                [one] => self.step(format!(".{}", field.name), |walk| {
+                    if one.name != field.name && !same_whole_name(from, to) {
+                        let problem = Problem::AliasElsewhere { field: field.name.clone(), written: one.name.clone() };
+                        walk.report(problem, one.place, field.place, true);
+                    } else if one.name != field.name {
+                        let problem = Problem::Alias { field: field.name.clone(), written: one.name.clone() };
+                        walk.report(problem, one.place, field.place, false);
+                    }
+                    walk.types(one.kind, field.kind);
+                }),
                 [first, ..] => {
                     let matches = found.iter().map(|field| field.name.clone()).collect();
                     let problem = Problem::Ambiguous { field: field.name.clone(), matches };
@@ -278,6 +231,21 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the specification promotes and not every value survives.
+    fn promotion(&mut self, from: Primitive, to: Primitive, writer: Type, reader: Type) {
+        let (was, is) = (self.writer.describe(writer), self.reader.describe(reader));
+        match (from, to) {
+            // Not all bytes are text: one library fails on the others, another puts replacements there.
+            (Primitive::Bytes, Primitive::String) => {
+                self.report(Problem::NotText { writer: was, reader: is }, writer.place, reader.place, true);
+            }
+            (Primitive::Int | Primitive::Long, Primitive::Float) | (Primitive::Long, Primitive::Double) => {
+                self.report(Problem::Rounded { writer: was, reader: is }, writer.place, reader.place, true);
+            }
+            _ => {}
+        }
+    }
+
     fn type_differs(&mut self, writer: Type, reader: Type) {
         let narrower = match (&self.writer.node(writer).kind, &self.reader.node(reader).kind) {
             (Kind::Primitive(from), Kind::Primitive(to)) => from.takes(*to),
@@ -308,53 +276,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The writer's fields that a reader's field stands for: by name, or by one of the reader's aliases.
-fn writer_fields<'a>(writer: &'a Record, field: &Field) -> Vec<&'a Field> {
-    let is_meant = |written: &&Field| written.name == field.name || field.aliases.contains(&written.name);
-    writer.fields.iter().filter(is_meant).collect()
-}
-
-/// "Both schemas are records with the same (unqualified) name", and so on; "a reader's schema may use aliases".
-fn same_name(written: &Node, expected: &Node) -> bool {
-    match (written.kind.names(), expected.kind.names()) {
-        (Some((from, _)), Some((to, aliases))) => from.simple() == to.simple() || aliases.contains(from),
-        _ => true,
-    }
-}
-
-fn decimals_differ(written: &Node, expected: &Node) -> bool {
-    let same_type = match (&written.kind, &expected.kind) {
-        (Kind::Primitive(from), Kind::Primitive(to)) => from == to && *from == Primitive::Bytes,
-        (Kind::Fixed(_), Kind::Fixed(_)) => true,
-        _ => false,
-    };
-    let is_decimal = |node: &Node| matches!(node.logical, Some(Logical::Decimal { .. }));
-    same_type && is_decimal(written) && is_decimal(expected) && written.logical != expected.logical
-}
-
-// === impl Problem ===
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Type { writer, reader, .. } => write!(f, "`{writer}` cannot be read as `{reader}`"),
-            Self::Name { writer, reader } => write!(f, "`{writer}` cannot be read as `{reader}`: the names differ"),
-            Self::Size { writer, reader } => write!(f, "{writer} bytes cannot be read as {reader} bytes"),
-            Self::Decimal { writer, reader } => write!(f, "`{writer}` cannot be read as `{reader}`: the digits differ"),
-            Self::Default { field } => {
-                write!(f, "field `{field}` is missing in the writer and has no default in the reader")
-            }
-            Self::Ambiguous { field, matches } => {
-                write!(f, "field `{field}` stands for several fields of the writer: {}", matches.join(", "))
-            }
-            Self::Symbol { symbol } => {
-                write!(f, "symbol `{symbol}` is not among the reader's, and the reader's enum has no default")
-            }
-            Self::Branch { branch, reader } => write!(f, "`{branch}` has no place in the reader's `{reader}`"),
-            Self::Meaning { writer, reader } => write!(f, "`{writer}` is read as `{reader}`"),
-        }
-    }
-}
+// === impl Mismatch ===
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Rule {
     AvroSchemaInvalid,
     AvroSchemaRemoved,
+    AvroPastInvalid,
+    AvroPastOdd,
     AvroNameChanged,
     AvroTypeChanged,
     AvroTypeNarrowed,
@@ -18,6 +20,7 @@ pub enum Rule {
     AvroFieldAddedWithoutDefault,
     AvroFieldRemovedWithoutDefault,
     AvroFieldAliasAmbiguous,
+    AvroDefaultNotPortable,
     AvroEnumSymbolAdded,
     AvroEnumSymbolRemoved,
     AvroUnionTypeAdded,
@@ -25,6 +28,7 @@ pub enum Rule {
     AvroFixedSizeChanged,
     AvroDecimalChanged,
     AvroLogicalTypeChanged,
+    AvroPrecisionLost,
 }
 
 /// How much a finding weighs.
@@ -38,9 +42,11 @@ pub enum Severity {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 16] = [
+pub const RULES: [Rule; 20] = [
     Rule::AvroSchemaInvalid,
     Rule::AvroSchemaRemoved,
+    Rule::AvroPastInvalid,
+    Rule::AvroPastOdd,
     Rule::AvroNameChanged,
     Rule::AvroTypeChanged,
     Rule::AvroTypeNarrowed,
@@ -48,6 +54,7 @@ pub const RULES: [Rule; 16] = [
     Rule::AvroFieldAddedWithoutDefault,
     Rule::AvroFieldRemovedWithoutDefault,
     Rule::AvroFieldAliasAmbiguous,
+    Rule::AvroDefaultNotPortable,
     Rule::AvroEnumSymbolAdded,
     Rule::AvroEnumSymbolRemoved,
     Rule::AvroUnionTypeAdded,
@@ -55,6 +62,7 @@ pub const RULES: [Rule; 16] = [
     Rule::AvroFixedSizeChanged,
     Rule::AvroDecimalChanged,
     Rule::AvroLogicalTypeChanged,
+    Rule::AvroPrecisionLost,
 ];
 
 // === impl Rule ===
@@ -65,6 +73,8 @@ impl Rule {
         match self {
             Self::AvroSchemaInvalid => "AVRO_SCHEMA_INVALID",
             Self::AvroSchemaRemoved => "AVRO_SCHEMA_REMOVED",
+            Self::AvroPastInvalid => "AVRO_PAST_INVALID",
+            Self::AvroPastOdd => "AVRO_PAST_ODD",
             Self::AvroNameChanged => "AVRO_NAME_CHANGED",
             Self::AvroTypeChanged => "AVRO_TYPE_CHANGED",
             Self::AvroTypeNarrowed => "AVRO_TYPE_NARROWED",
@@ -72,6 +82,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "AVRO_FIELD_ADDED_WITHOUT_DEFAULT",
             Self::AvroFieldRemovedWithoutDefault => "AVRO_FIELD_REMOVED_WITHOUT_DEFAULT",
             Self::AvroFieldAliasAmbiguous => "AVRO_FIELD_ALIAS_AMBIGUOUS",
+            Self::AvroDefaultNotPortable => "AVRO_DEFAULT_NOT_PORTABLE",
             Self::AvroEnumSymbolAdded => "AVRO_ENUM_SYMBOL_ADDED",
             Self::AvroEnumSymbolRemoved => "AVRO_ENUM_SYMBOL_REMOVED",
             Self::AvroUnionTypeAdded => "AVRO_UNION_TYPE_ADDED",
@@ -79,6 +90,7 @@ impl Rule {
             Self::AvroFixedSizeChanged => "AVRO_FIXED_SIZE_CHANGED",
             Self::AvroDecimalChanged => "AVRO_DECIMAL_CHANGED",
             Self::AvroLogicalTypeChanged => "AVRO_LOGICAL_TYPE_CHANGED",
+            Self::AvroPrecisionLost => "AVRO_PRECISION_LOST",
         }
     }
 
@@ -87,6 +99,8 @@ impl Rule {
         match self {
             Self::AvroSchemaInvalid => "the file is not a valid Avro schema",
             Self::AvroSchemaRemoved => "a schema file is gone while its subject may still be written and read",
+            Self::AvroPastInvalid => "an earlier version is no valid schema, or could not be read",
+            Self::AvroPastOdd => "an earlier version has a byte order mark or comments, which only some programs read",
             Self::AvroNameChanged => "a record, an enum or a fixed type has another name",
             Self::AvroTypeChanged => "a type was replaced by one that does not go together with it",
             Self::AvroTypeNarrowed => "a type was replaced by a narrower one",
@@ -94,6 +108,7 @@ impl Rule {
             Self::AvroFieldAddedWithoutDefault => "a new field has no default",
             Self::AvroFieldRemovedWithoutDefault => "a field was removed for which earlier versions have no default",
             Self::AvroFieldAliasAmbiguous => "an alias makes a field stand for several fields of an earlier version",
+            Self::AvroDefaultNotPortable => "a default that the specification allows, and not every library can use",
             Self::AvroEnumSymbolAdded => "a new symbol is unknown to earlier versions, whose enum has no default",
             Self::AvroEnumSymbolRemoved => "a symbol was removed from an enum without a default",
             Self::AvroUnionTypeAdded => "a union has a type that earlier versions have no place for",
@@ -101,6 +116,7 @@ impl Rule {
             Self::AvroFixedSizeChanged => "a fixed type has another size",
             Self::AvroDecimalChanged => "a decimal has another precision or scale",
             Self::AvroLogicalTypeChanged => "data stays readable but means something else",
+            Self::AvroPrecisionLost => "large numbers are read as floating point and lose their last digits",
         }
     }
 
@@ -111,6 +127,11 @@ impl Rule {
             Self::AvroSchemaRemoved => {
                 "keep the file until nobody writes or reads the topic; for a renamed file, keep the old one beside it"
             }
+            Self::AvroPastInvalid => {
+                "look at the earlier version by eye: what was not compared may break its readers and writers. Where none \
+                 is left, waive it"
+            }
+            Self::AvroPastOdd => "nothing is left to do: it was compared as Java's Avro library reads it",
             Self::AvroNameChanged => {
                 "keep the name: an alias helps new readers only, and old readers know nothing of the new name"
             }
@@ -132,7 +153,11 @@ impl Rule {
                 "keep the field. To be rid of it, give it a default in one version, and remove it in a later one, when \
                  no reader of a version without the default is left (and waive the older versions then)"
             }
-            Self::AvroFieldAliasAmbiguous => "remove the alias: the earlier version has the field's own name too",
+            Self::AvroFieldAliasAmbiguous => "remove the alias: it is the name of a field that is there too",
+            Self::AvroDefaultNotPortable => {
+                "put the default's type first in the union, such as `[\"null\", …]` with null for a default; where the \
+                 union is in use already, its order may change"
+            }
             Self::AvroEnumSymbolAdded => {
                 "first give the enum a `default` and bring that version to every reader, then add the symbol"
             }
@@ -143,6 +168,9 @@ impl Rule {
             Self::AvroUnionTypeRemoved => "keep the type: messages that were written with it may still be read",
             Self::AvroFixedSizeChanged => "add a second field with a fixed type of another name, and a default",
             Self::AvroDecimalChanged => "add a second field with the new precision and scale, and a default",
+            Self::AvroPrecisionLost => {
+                "keep the type where numbers may have more than 7 digits for a float, or more than 15 for a double"
+            }
             Self::AvroLogicalTypeChanged => {
                 "make sure that readers expect it; a second field with a default is safer, because both meanings then \
                  have a name of their own"
@@ -153,7 +181,7 @@ impl Rule {
     /// Whether a finding keeps the change out.
     pub fn severity(self) -> Severity {
         match self {
-            Self::AvroLogicalTypeChanged => Severity::Warning,
+            Self::AvroLogicalTypeChanged | Self::AvroPastOdd | Self::AvroPrecisionLost => Severity::Warning,
             _ => Severity::Error,
         }
     }

@@ -103,8 +103,19 @@ pub struct Field {
     pub kind: Type,
     /// Its default, as JSON text.
     pub default: Option<String>,
+    /// Why not every library can use the default, and where it stands.
+    pub unportable: Option<(Unportable, Place)>,
     /// Where its name stands.
     pub place: Place,
+}
+
+/// Why a default that the specification allows is of no use to some libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unportable {
+    /// It is a value of a union's later branch only, which the specification has allowed since 1.12.
+    LaterBranch,
+    /// It is an empty list for a union, on which Java's library 1.12 fails.
+    EmptyListOfUnion,
 }
 
 /// An enumeration.
@@ -179,6 +190,18 @@ impl Schema {
             Some(Logical::Decimal { precision, scale }) => format!("{plain} decimal({precision},{scale})"),
             Some(Logical::Other(name)) => format!("{plain} {name}"),
             None => plain,
+        }
+    }
+}
+
+// === impl Unportable ===
+
+impl Unportable {
+    /// What is wrong with the default of a field, behind the field's name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::LaterBranch => "is no value of its union's first type",
+            Self::EmptyListOfUnion => "is an empty list for a union, on which Java's library fails",
         }
     }
 }

@@ -1,11 +1,7 @@
 //! The schema gate, as a pipeline calls it: in a git repository, without network, and against a registry.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::fs;
 
 use pipeline_core::{
     registry::{EmbeddedRegistry, Level, Registry},
@@ -13,71 +9,9 @@ use pipeline_core::{
 };
 use serde_json::Value;
 
-const FILE: &str = "schemas/orders.v1.avsc";
-const FIRST: &str =
-    "{\"type\":\"record\",\"name\":\"Order\",\"fields\":[\n  {\"name\":\"id\",\"type\":\"string\"}\n]}\n";
+mod repository;
 
-/// A git repository with a schema on `main`.
-struct Repository {
-    folder: tempfile::TempDir,
-}
-
-impl Repository {
-    fn new() -> Self {
-        let repository = Self { folder: tempfile::tempdir().unwrap() };
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
-        repository.write(FILE, FIRST);
-        repository.commit();
-        repository
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// The schema with one more field, on a line of its own.
-    fn add_field(&self, field: &str) {
-        let text = fs::read_to_string(self.path().join(FILE)).unwrap();
-        self.write(FILE, &text.replace("\n]}", &format!(",\n  {field}\n]}}")));
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
-        let output = Command::new("git").current_dir(self.path()).args(identity).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message", "change"]);
-    }
-
-    /// `sluice schema check`, which has to end with this code.
-    #[track_caller]
-    fn check(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.call(arguments);
-        let said = String::from_utf8(output.stdout).unwrap();
-        let noted = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}:\n{said}{noted}");
-        said + &noted
-    }
-
-    fn call(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLUICE_") || name.starts_with("GIT")) {
-            command.env_remove(name);
-        }
-        let summary = self.path().join("summary.md");
-        command.env("GITHUB_STEP_SUMMARY", summary).current_dir(self.path());
-        command.args(["schema", "check"]).args(arguments).output().unwrap()
-    }
-}
+use repository::{FILE, FIRST, Repository};
 
 #[test]
 fn a_branch_with_a_breaking_change_fails_with_the_line_annotated_and_a_safe_one_passes() {
@@ -125,7 +59,7 @@ fn a_shallow_clone_is_refused_where_it_would_hide_the_history() {
     let origin = Repository::new();
     origin.add_field(r#"{"name":"total","type":"long","default":0}"#);
     origin.commit();
-    let clone = Repository { folder: tempfile::tempdir().unwrap() };
+    let clone = Repository::empty();
     let url = format!("file://{}", origin.path().display());
     clone.git(&["clone", "--quiet", "--depth=1", &url, "."]);
     assert!(clone.check(78, &[]).contains("git fetch --unshallow"));

@@ -5,6 +5,7 @@
 //! | [`mariadb`] | a database server, shared by the tests of one process, with a fresh database for each |
 //! | [`kafka`], [`registry`] | a broker of one node, and a schema registry with the Confluent API |
 //! | [`stack`] | all three, started side by side |
+//! | [`avro`] | Avro's Java library, which judges what schemas can read |
 //! | [`connect`] | Kafka Connect with a JDBC sink, to be measured against |
 //! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
@@ -25,6 +26,7 @@
     reason = "test code: a server that cannot start is a failed test, and a panic is how a test fails"
 )]
 
+pub mod avro;
 pub mod connect;
 pub mod couchbase;
 pub mod http;

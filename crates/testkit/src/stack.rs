@@ -78,7 +78,12 @@ pub(crate) fn registry_jar() -> PathBuf {
 }
 
 fn installed() -> PathBuf {
-    let folder = location::stack_folder(POM);
-    assert!(folder.exists(), "no Java servers in `{}`: run `cargo xtask setup`", folder.display());
+    installed_by(POM, "Java servers")
+}
+
+/// Folder of what a project file asks for.
+pub(crate) fn installed_by(pom: &str, what: &str) -> PathBuf {
+    let folder = location::stack_folder(pom);
+    assert!(folder.exists(), "no {what} in `{}`: run `cargo xtask setup`", folder.display());
     folder
 }

@@ -9,23 +9,37 @@ use serde_json::{Map, Value, json};
 const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 const SYMBOLS: [&str; 5] = ["A", "B", "C", "D", "E"];
 
+mod rich;
+
 /// Makes schemas.
 pub struct Generator {
     random: Rng,
     names: u32,
+    /// Makes what few registries are asked: every logical type, names in use, aliases of other fields.
+    rich: bool,
 }
 
 impl Generator {
     /// The same seed makes the same schemas.
     pub fn new(seed: u64) -> Self {
-        Self { random: Rng::with_seed(seed), names: 0 }
+        Self { random: Rng::with_seed(seed), names: 0, rich: false }
+    }
+
+    /// As [`Generator::new`], with every logical type, namespaces, named types used again, unions of several of them,
+    /// aliases that may be another field's name, and defaults of later branches. Some of it is no valid schema.
+    pub fn rich(seed: u64) -> Self {
+        Self { rich: true, ..Self::new(seed) }
     }
 
     /// A record called `R`, as the values of topics are.
     pub fn schema(&mut self) -> Value {
         self.names = 0;
         let fields: Vec<Value> = (0..self.random.usize(1..=4)).map(|n| self.field(&format!("f{n}"), 2)).collect();
-        json!({ "type": "record", "name": "R", "namespace": "n", "fields": fields })
+        let mut schema = json!({ "type": "record", "name": "R", "namespace": "n", "fields": fields });
+        if self.rich {
+            self.use_names_again(&mut schema);
+        }
+        schema
     }
 
     /// The schema after one to three changes. One in eight is another schema of the same name instead.
@@ -36,6 +50,10 @@ impl Generator {
         // New types get names that the old schema does not have.
         self.names = 100;
         let mut changed = schema.clone();
+        if self.rich && self.random.u8(0..4) > 0 {
+            self.enrich(&mut changed);
+            return changed;
+        }
         for _ in 0..self.random.usize(1..=3) {
             self.change_record(&mut changed);
         }
@@ -49,7 +67,7 @@ impl Generator {
         let mut field = Map::new();
         field.insert("name".into(), name.into());
         if self.random.bool()
-            && let Some(default) = default_of(&kind)
+            && let Some(default) = self.default(&kind)
         {
             field.insert("default".into(), default);
         }
@@ -58,6 +76,9 @@ impl Generator {
     }
 
     fn kind(&mut self, depth: u32) -> Value {
+        if self.rich && self.random.u8(0..3) == 0 {
+            return self.rich_kind(depth);
+        }
         let simple = depth == 0;
         match self.random.u8(0..if simple { 9 } else { 14 }) {
             0..=4 => self.primitive().into(),

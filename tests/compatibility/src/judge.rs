@@ -38,6 +38,17 @@ impl Judge {
         }
     }
 
+    /// As [`Judge::register`], for a schema that takes a type from version 1 of another subject.
+    pub async fn register_referring(&self, subject: &str, schema: &Value, name: &str, to: &str) -> Verdict {
+        let references = json!([{ "name": name, "subject": to, "version": 1 }]);
+        let body = json!({ "schema": schema.to_string(), "schemaType": "AVRO", "references": references });
+        match self.send(&format!("/subjects/{subject}/versions"), &body).await.0 {
+            StatusCode::CONFLICT => Verdict::Incompatible,
+            status if status.is_success() => Verdict::Compatible,
+            _ => Verdict::Failed,
+        }
+    }
+
     /// Sets the subject's own level.
     pub async fn hold_to(&self, subject: &str, level: &str) {
         self.put(&format!("/config/{subject}"), level).await;
@@ -63,8 +74,12 @@ impl Judge {
     }
 
     async fn post(&self, path: &str, schema: &Value) -> (StatusCode, Value) {
-        let body = json!({ "schema": schema.to_string(), "schemaType": "AVRO" }).to_string();
-        let sent = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json").body(body);
+        self.send(path, &json!({ "schema": schema.to_string(), "schemaType": "AVRO" })).await
+    }
+
+    async fn send(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let url = format!("{}{path}", self.url);
+        let sent = self.http.post(url).header("content-type", "application/json").body(body.to_string());
         let answer = sent.send().await.expect("the registry answers");
         let status = answer.status();
         let bytes = answer.bytes().await.expect("the registry answers in full");

@@ -15,8 +15,12 @@ fn order(fields: &[Value]) -> Value {
 
 /// `sluice schema check --against registry` on one file.
 fn check(schema: &Value, code: i32) -> Value {
+    check_file("gate-orders.v1.avsc", schema, code)
+}
+
+fn check_file(name: &str, schema: &Value, code: i32) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("gate-orders.v1.avsc"), schema.to_string()).unwrap();
+    std::fs::write(folder.path().join(name), schema.to_string()).unwrap();
     let url = format!("schema_registry.url={}", Registry::shared().url());
     let folder = folder.path().to_str().unwrap();
     let arguments = ["schema", "check", "--against", "registry", "-o", "json", "-X", &url, folder];
@@ -46,4 +50,27 @@ async fn the_gate_the_registrys_opinion_and_its_deed_are_one() {
     // The default may not go now: the first version has no such field.
     assert_eq!(check(&breaking, 100)["findings"][0]["versions"], json!(["version 1"]));
     assert_eq!(judge.register(SUBJECT, &breaking).await, Verdict::Incompatible);
+}
+
+#[tokio::test]
+async fn what_a_registered_schema_takes_from_others_is_compared() {
+    let judge = Judge::new(Registry::shared().url());
+    let record = |name: &str, field: &str, kind: &Value| json!({ "type": "record", "name": name, "fields": [{ "name": field, "type": kind }] });
+    let city = record("gate.City", "name", &json!("string"));
+    let address = record("gate.Address", "city", &json!("gate.City"));
+    let trip = |to: &Value| record("gate.Trip", "to", to);
+    assert_eq!(judge.register("gate-city-value", &city).await, Verdict::Compatible);
+    let referring = judge.register_referring("gate-address-value", &address, "gate.City", "gate-city-value").await;
+    assert_eq!(referring, Verdict::Compatible);
+    let referring = trip(&json!("gate.Address"));
+    let referring = judge.register_referring("gate-trip-value", &referring, "gate.Address", "gate-address-value").await;
+    assert_eq!(referring, Verdict::Compatible);
+    judge.hold_to("gate-trip-value", "FULL_TRANSITIVE").await;
+
+    // The same in one text is the same schema; with another type inside it is a break.
+    let whole = |kind: &str| trip(&record("gate.Address", "city", &record("gate.City", "name", &json!(kind))));
+    assert_eq!(check_file("gate-trip.avsc", &whole("string"), 0)["findings"], json!([]));
+    let found = check_file("gate-trip.avsc", &whole("int"), 100);
+    assert_eq!(found["findings"][0]["rule"], "AVRO_TYPE_CHANGED", "{found}");
+    assert_eq!(found["findings"][0]["path"], "Trip.to.city.name");
 }

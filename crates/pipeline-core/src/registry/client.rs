@@ -18,10 +18,12 @@ use serde_json::{Value, json};
 use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap};
 use crate::settings;
 
+mod references;
 #[cfg(test)]
 mod tests;
 mod transport;
 
+pub use references::Reference;
 use transport::Transport;
 
 /// A connection to a schema registry; cheap to clone.
@@ -32,7 +34,16 @@ pub struct Registry {
 
 struct Inner {
     wire: Transport,
-    schemas: OnceMap<SchemaId, Arc<Schema>>,
+    schemas: OnceMap<SchemaId, Arc<Stored>>,
+}
+
+/// A schema that messages are written with.
+#[derive(Debug)]
+pub struct Stored {
+    /// The schema.
+    pub schema: Schema,
+    /// Its text, with everything that it refers to. What the library writes of a schema is not always one.
+    pub text: String,
 }
 
 /// What registering a schema came to.
@@ -53,8 +64,14 @@ pub struct Version {
     pub id: SchemaId,
     /// Its number within the subject, from 1.
     pub version: u32,
-    /// The schema as the registry holds it.
+    /// The schema as the registry holds it; [`Registry::whole_schema`] adds what it refers to.
     pub schema: String,
+    /// Its type, when the registry says one: `AVRO` or another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_type: Option<String>,
+    /// The schemas of other subjects that it uses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
 }
 
 /// The registry's opinion on a schema that is not registered yet.
@@ -171,13 +188,16 @@ impl Registry {
             }
         };
         match (answer.id, answer.version, answer.schema) {
-            (Some(id), Some(version), Some(schema)) => Ok(Some(Version { id: SchemaId(id), version, schema })),
+            (Some(id), Some(version), Some(schema)) => {
+                let references = answer.references.unwrap_or_default().into_iter().map(Reference::from).collect();
+                Ok(Some(Version { id: SchemaId(id), version, schema, schema_type: answer.schema_type, references }))
+            }
             _ => Err(self.inner.wire.nonsense(operation, "id, version or schema is missing".to_owned())),
         }
     }
 
     /// The schema of an id. Fetched once, by one request, however many ask; an id never changes its schema.
-    pub async fn by_id(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+    pub async fn by_id(&self, id: SchemaId) -> Result<Arc<Stored>, Error> {
         self.inner.schemas.get_or_make(id, || self.fetch(id)).await
     }
 
@@ -206,7 +226,7 @@ impl Registry {
         }
     }
 
-    async fn fetch(&self, id: SchemaId) -> Result<Arc<Schema>, Error> {
+    async fn fetch(&self, id: SchemaId) -> Result<Arc<Stored>, Error> {
         let operation = format!("read schema {id}");
         let registered = match calls::get_schema_by_id(id.0, self.inner.wire.library()).await {
             Ok(registered) => registered,
@@ -219,12 +239,11 @@ impl Registry {
         if registered.schema_type != SchemaType::Avro {
             return Err(unusable(format!("its type is {:?}", registered.schema_type)));
         }
-        if !registered.references.is_empty() {
-            return Err(unusable("it refers to other schemas".to_owned()));
-        }
-        let schema = Schema::parse_str(&registered.schema).map_err(|error| unusable(error.to_string()))?;
+        let references = registered.references.into_iter().map(Reference::from).collect();
+        let text = self.with_references(&id.to_string(), &registered.schema, references).await?;
+        let schema = Schema::parse_str(&text).map_err(|error| unusable(error.to_string()))?;
         tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
-        Ok(Arc::new(schema))
+        Ok(Arc::new(Stored { schema, text }))
     }
 
     async fn find(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
@@ -243,10 +262,11 @@ impl Registry {
     }
 
     async fn find_among_versions(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
-        let wanted: Option<Value> = serde_json::from_str(schema).ok();
+        // A bare type name is no JSON; it is what the registry finds by itself.
+        let Ok(wanted) = serde_json::from_str::<Value>(schema) else { return Ok(None) };
         for number in self.versions(subject).await?.into_iter().rev() {
             let Some(found) = self.version(subject, Some(number)).await? else { continue };
-            if serde_json::from_str(&found.schema).ok() == wanted {
+            if serde_json::from_str::<Value>(&found.schema).is_ok_and(|schema| schema == wanted) {
                 return Ok(Some(Registered { id: found.id, version: found.version, already: true }));
             }
         }

@@ -12,15 +12,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use apache_avro::{
-    GenericSingleObjectReader, Schema, from_value, reader::datum::GenericDatumReader, util::max_allocation_bytes,
+    Error as AvroError, GenericSingleObjectReader, Schema, from_value, util::max_allocation_bytes,
     writer::datum::GenericDatumWriter,
 };
 
 use super::{
-    Error, Registry, SchemaId,
-    compatibility::{can_read, may_read},
-    datum::Layout,
-    once_map::OnceMap,
+    Error, Reading, Registry, SchemaId, client::Stored, compatibility::can_read, datum::Layout, once_map::OnceMap,
 };
 use crate::contracts::{Message, subject};
 
@@ -64,7 +61,7 @@ enum Plan {
     /// The layouts are the same.
     Direct { layout: Layout, reader: GenericSingleObjectReader },
     /// The layouts differ: decode as the writer had it, then resolve.
-    Resolve { layout: Layout, writer: Arc<Schema>, reader: Schema },
+    Resolve { reading: Reading },
     /// This program has no way to read it. Remembered, because such messages seldom come alone.
     Impossible { reason: String },
 }
@@ -107,10 +104,11 @@ impl Codec {
             }
             let ours = parse(&subject, text)?;
             let (newest, writer) = readable(registry, &subject, text).await?;
-            plans.put((*topic, newest), Plan::of(writer, ours.clone(), text));
+            plans.put((*topic, newest), Plan::of(&writer, ours.clone(), text));
             // Ours need not be the newest.
             if let Some(id) = registry.lookup(&subject, text).await? {
-                plans.put((*topic, id), Plan::of(ours.clone(), ours, text));
+                let own = Stored { schema: ours.clone(), text: (*text).to_owned() };
+                plans.put((*topic, id), Plan::of(&own, ours, text));
             }
         }
         let inner = Inner { registry: registry.clone(), written, plans };
@@ -132,17 +130,15 @@ impl Codec {
         let (id, datum) = split(bytes)?;
         let plan = self.inner.plans.get_or_make((M::TOPIC, id), || self.plan::<M>(id)).await?;
         let damaged = |source| DecodeError::Damaged { id, source };
-        let unfit = |source| DecodeError::Unfit { topic: M::TOPIC, id, source: Box::new(source) };
+        let unfit = |source: AvroError| DecodeError::Unfit { topic: M::TOPIC, id, source: Box::new(source).into() };
         match plan.as_ref() {
             Plan::Direct { layout, reader } => {
                 layout.check(datum).map_err(damaged)?;
                 // The reader was told to expect no header, so it starts at the datum.
                 reader.read_deser(&mut &*datum).map_err(unfit)
             }
-            Plan::Resolve { layout, writer, reader } => {
-                layout.check(datum).map_err(damaged)?;
-                let resolving = GenericDatumReader::builder(writer).reader_schema(reader).build().map_err(unfit)?;
-                let value = resolving.read_value(&mut &*datum).map_err(unfit)?;
+            Plan::Resolve { reading } => {
+                let value = reading.value(datum).map_err(|unread| DecodeError::unread(M::TOPIC, id, unread))?;
                 from_value(&value).map_err(unfit)
             }
             Plan::Impossible { reason } => {
@@ -161,28 +157,26 @@ impl Codec {
         let ours = Schema::parse_str(M::SCHEMA).map_err(|source| DecodeError::Unfit {
             topic: M::TOPIC,
             id,
-            source: Box::new(source),
+            source: Box::new(source).into(),
         })?;
-        Ok(Plan::of(writer, ours, M::SCHEMA))
+        Ok(Plan::of(&writer, ours, M::SCHEMA))
     }
 }
 
 // === impl Plan ===
 
 impl Plan {
-    fn of(writer: impl Into<Arc<Schema>>, ours: Schema, our_text: &str) -> Arc<Self> {
-        Arc::new(Self::new(writer.into(), ours, our_text).unwrap_or_else(|reason| Self::Impossible { reason }))
+    fn of(writer: &Stored, ours: Schema, our_text: &str) -> Arc<Self> {
+        Arc::new(Self::new(writer, ours, our_text).unwrap_or_else(|reason| Self::Impossible { reason }))
     }
 
-    fn new(writer: Arc<Schema>, ours: Schema, our_text: &str) -> Result<Self, String> {
-        // The decoder would match fields by name alone and take one record for another that happens to have its
-        // fields, so the schemas are compared first.
-        let writer_text = serde_json::to_string(writer.as_ref()).map_err(|error| error.to_string())?;
-        may_read(&writer_text, our_text)?;
-        let layout = Layout::of(&writer)?;
-        if writer.canonical_form() != ours.canonical_form() {
-            return Ok(Self::Resolve { layout, writer, reader: ours });
+    fn new(writer: &Stored, ours: Schema, our_text: &str) -> Result<Self, String> {
+        let same_layout = writer.schema.canonical_form() == ours.canonical_form();
+        let reading = Reading::new(&writer.text, our_text)?;
+        if !same_layout {
+            return Ok(Self::Resolve { reading });
         }
+        let layout = Layout::of(&writer.schema)?;
         let reader = GenericSingleObjectReader::builder().schema(ours).header(Vec::new()).build();
         Ok(Self::Direct { layout, reader: reader.map_err(|error| error.to_string())? })
     }
@@ -219,16 +213,17 @@ fn parse(subject: &str, text: &str) -> Result<Schema, Error> {
 }
 
 /// The newest schema of the subject and its id, when ours can read it.
-async fn readable(registry: &Registry, subject: &str, ours: &str) -> Result<(SchemaId, Schema), Error> {
+async fn readable(registry: &Registry, subject: &str, ours: &str) -> Result<(SchemaId, Stored), Error> {
     let newest = registry.version(subject, None).await?;
     let newest = newest.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
-    let writer = Schema::parse_str(&newest.schema).map_err(|error| Error::Unusable {
+    let text = registry.whole_schema(subject, &newest).await?;
+    let schema = Schema::parse_str(&text).map_err(|error| Error::Unusable {
         what: format!("`{subject}` version {}", newest.version),
         reason: error.to_string(),
     })?;
-    can_read(&newest.schema, ours).map_err(|reason| Error::Incompatible {
+    can_read(&text, ours).map_err(|reason| Error::Incompatible {
         subject: subject.to_owned(),
         reason: format!("this program cannot read what version {} writes: {reason}", newest.version),
     })?;
-    Ok((newest.id, writer))
+    Ok((newest.id, Stored { schema, text }))
 }

@@ -9,12 +9,12 @@ mod tests;
 
 /// Whether everything that `writer` can write is readable with `reader`; the error says what is not, and where.
 pub fn can_read(writer: &str, reader: &str) -> Result<(), String> {
-    verdict(&mismatches(&parse(writer)?, &parse(reader)?))
+    verdict(&mismatches(&written(writer)?, &parse(reader)?))
 }
 
 /// Whether at least some of what `writer` can write is readable with `reader`.
 pub(super) fn may_read(writer: &str, reader: &str) -> Result<(), String> {
-    let mut found = mismatches(&parse(writer)?, &parse(reader)?);
+    let mut found = mismatches(&written(writer)?, &parse(reader)?);
     found.retain(|mismatch| !mismatch.partial);
     verdict(&found)
 }
@@ -24,12 +24,22 @@ pub(super) fn conflicts(new: &Schema, history: &[(u32, &Schema)], level: Level) 
     let labels: Vec<String> = history.iter().map(|(version, _)| format!("version {version}")).collect();
     let past: Vec<Past<'_>> = labels.iter().zip(history).map(|(label, (_, schema))| Past { label, schema }).collect();
     let found = pipeline_schema::check(new, &past, level);
-    found.iter().filter(|finding| finding.rule.severity() == pipeline_schema::Severity::Error).map(sentence).collect()
+    let conflicts = |finding: &&Finding| {
+        // What is wrong with the new schema alone is no conflict.
+        finding.rule.severity() == pipeline_schema::Severity::Error && !finding.versions.is_empty()
+    };
+    found.iter().filter(conflicts).map(sentence).collect()
 }
 
 fn sentence(finding: &Finding) -> String {
     let Finding { rule, path, message, versions, .. } = finding;
     format!("{rule} at {path}: {message}; {} ({})", finding.breakage(), versions.join(", "))
+}
+
+/// The schema of messages that are there: it cannot be corrected any more.
+fn written(text: &str) -> Result<Schema, String> {
+    let read = Schema::parse_lenient(text).map_err(|faults| format!("not a valid schema: {faults}"))?;
+    Ok(read.schema)
 }
 
 fn parse(text: &str) -> Result<Schema, String> {

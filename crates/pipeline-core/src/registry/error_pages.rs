@@ -65,7 +65,7 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-REGISTRY-009",
         title: "a registered schema cannot be used",
-        cause: "The schema is not Avro, refers to other schemas, or is not valid.",
+        cause: "The schema is not Avro, is not valid, or refers to another schema that is not registered any more.",
         remedy: "Find out who registered it, and under which subject; the records of Sluice are plain Avro.",
     },
     ErrorPage {

@@ -2,7 +2,7 @@
 //!
 //! It keeps what a real registry promises to its clients: equal schemas share one id, registering twice changes
 //! nothing, and a version that breaks the subject's compatibility level is refused. It forgets everything at its end.
-//! What it leaves out: references between schemas, other formats than Avro, deleting for good, modes, authentication.
+//! What it leaves out: other formats than Avro, deleting for good, modes, authentication.
 
 use std::{
     collections::HashMap,
@@ -28,7 +28,9 @@ mod subjects;
 #[cfg(test)]
 mod tests;
 
-use subjects::{Refusal, Subjects};
+use subjects::{Offered, Refusal, Subjects};
+
+use super::client::Reference;
 
 /// A running registry; dropping it ends it.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ async fn version_text(
     State(shared): State<Shared>,
     Path((subject, version)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
-    let text = locked(&shared).version(&subject, &version)?.text;
+    let text = locked(&shared).version(&subject, &version)?.offered.text;
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }
 
@@ -134,7 +136,7 @@ async fn lookup(State(shared): State<Shared>, Path(subject): Path<String>, body:
 }
 
 async fn by_id(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    Ok(Json(json!({ "schema": locked(&shared).by_id(&id)? })))
+    Ok(Json(locked(&shared).by_id(&id)?))
 }
 
 async fn level(State(shared): State<Shared>) -> Answer {
@@ -189,7 +191,7 @@ struct SchemaBody {
     #[serde(default, rename = "schemaType")]
     schema_type: Option<String>,
     #[serde(default)]
-    references: Vec<Value>,
+    references: Vec<Reference>,
 }
 
 #[derive(Deserialize)]
@@ -197,16 +199,13 @@ struct LevelBody {
     compatibility: String,
 }
 
-fn schema_of(body: &Bytes) -> Result<String, Refusal> {
+fn schema_of(body: &Bytes) -> Result<Offered, Refusal> {
     let body: SchemaBody =
         serde_json::from_slice(body).map_err(|error| Refusal::new(400, format!("unreadable body: {error}")))?;
     if body.schema_type.as_deref().is_some_and(|schema_type| schema_type != "AVRO") {
         return Err(Refusal::new(42201, "only schemas of type AVRO are kept here"));
     }
-    if !body.references.is_empty() {
-        return Err(Refusal::new(42201, "references are not kept here"));
-    }
-    Ok(body.schema)
+    Ok(Offered { text: body.schema, references: body.references })
 }
 
 fn level_of(body: &Bytes) -> Result<String, Refusal> {

@@ -3,15 +3,14 @@
 //! What the rules say of schemas is proven here on data: the message is read as a program with the proposed schema
 //! would read it, by the decoder that the stages use.
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader};
+use apache_avro::Schema;
 
-use super::{DecodeError, Error, Registry, codec::split, compatibility::may_read, datum::Layout};
+use super::{DecodeError, Error, Reading, Registry, codec::split};
 
 /// A schema on trial.
 #[derive(Debug)]
 pub struct Trial {
     topic: &'static str,
-    reader: Schema,
     text: String,
 }
 
@@ -22,7 +21,8 @@ impl Trial {
     pub fn new(topic: &'static str, schema: &str) -> Result<Self, Error> {
         let invalid =
             |source| Error::InvalidSchema { subject: crate::contracts::subject(topic), source: Box::new(source) };
-        Ok(Self { topic, reader: Schema::parse_str(schema).map_err(invalid)?, text: schema.to_owned() })
+        Schema::parse_str(schema).map_err(invalid)?;
+        Ok(Self { topic, text: schema.to_owned() })
     }
 
     /// Whether a program with this schema could read the message.
@@ -38,13 +38,8 @@ impl Trial {
             Err(Error::Unusable { reason, .. }) => return Err(unresolvable(reason)),
             Err(source) => return Err(DecodeError::Registry { id, source }),
         };
-        let written = serde_json::to_string(writer.as_ref()).map_err(|error| unresolvable(error.to_string()))?;
-        may_read(&written, &self.text).map_err(unresolvable)?;
-        let layout = Layout::of(&writer).map_err(unresolvable)?;
-        layout.check(datum).map_err(|source| DecodeError::Damaged { id, source })?;
-        let unfit = |source| DecodeError::Unfit { topic: self.topic, id, source: Box::new(source) };
-        let resolving = GenericDatumReader::builder(&writer).reader_schema(&self.reader).build().map_err(unfit)?;
-        resolving.read_value(&mut &*datum).map_err(unfit)?;
+        let reading = Reading::new(&writer.text, &self.text).map_err(unresolvable)?;
+        reading.value(datum).map_err(|unread| DecodeError::unread(self.topic, id, unread))?;
         Ok(())
     }
 }

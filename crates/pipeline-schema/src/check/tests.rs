@@ -100,3 +100,19 @@ fn each_kind_of_change_has_its_rule() {
     }
     assert_eq!(rules(&aliased, &[&record(&[A, B])], Level::Backward), [AvroFieldAliasAmbiguous]);
 }
+
+#[test]
+fn a_default_of_a_later_branch_is_a_finding_whatever_came_before() {
+    let later = r#"{"name":"n","type":["string","null"],"default":null}"#;
+    let found = findings(&record(&[A, later]), &[], Level::Full);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].rule, found[0].path.as_str()), (Rule::AvroDefaultNotPortable, "R.n"));
+    assert_eq!((found[0].place.line, found[0].place.column), (3, 48));
+    assert_eq!(rules(&record(&[A, later]), &[&record(&[A])], Level::Full), [Rule::AvroDefaultNotPortable]);
+    assert_eq!(rules(&record(&[A, later]), &[], Level::None), []);
+    let more = r#"{"name":"m","type":"int","default":0}"#;
+    assert_eq!(rules(&record(&[A, later, more]), &[&record(&[A, later])], Level::Full), [], "it is no news");
+    // An old reader would need it.
+    assert_eq!(rules(&record(&[A]), &[&record(&[A, later])], Level::Forward), [Rule::AvroDefaultNotPortable]);
+    assert_eq!(rules(&record(&[A]), &[&record(&[A, later])], Level::Backward), []);
+}

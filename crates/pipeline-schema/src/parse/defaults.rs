@@ -3,54 +3,103 @@
 use super::Parser;
 use crate::{
     json::{Json, Object, Value},
-    schema::{Field, Kind, Primitive, Type},
+    schema::{Field, Kind, Primitive, Type, Unportable},
 };
+
+/// How a default goes together with its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// It is no value of the type.
+    No,
+    /// It is, by a later branch of a union. The specification has allowed that since 1.12; decoders that hold to the
+    /// rule of the versions before, the one of Sluice's stages among them, fail on it or put something else there.
+    Later,
+    /// It is.
+    Yes,
+}
 
 impl<'a> Parser<'a> {
     /// Names each field of a record whose default does not fit. Called when the record is whole, because a default may
     /// be a record of the record's own type.
     pub(super) fn check_defaults(&mut self, record: Type, object: &Object<'a>) {
-        let Some(Kind::Record(read)) = self.kind(record) else { return };
-        let Some(Value::List(written)) = object.get("fields").map(Json::value) else { return };
+        for (place, default, fit) in self.judged_defaults(record, object) {
+            let kind = match self.kind(record) {
+                Some(Kind::Record(read)) => read.fields.get(place).map(|field| field.kind),
+                _ => None,
+            };
+            let is_union = kind.is_some_and(|kind| matches!(self.kind(kind), Some(Kind::Union(_))));
+            let Some(Kind::Record(read)) = self.nodes.get_mut(record.id).map(|node| &mut node.kind) else { return };
+            let Some(field) = read.fields.get_mut(place) else { continue };
+            match fit {
+                Fit::Yes if is_union && matches!(default.value(), Value::List(items) if items.is_empty()) => {
+                    field.unportable = Some((Unportable::EmptyListOfUnion, self.text.place(default)));
+                }
+                Fit::Yes => {}
+                Fit::Later => field.unportable = Some((Unportable::LaterBranch, self.text.place(default))),
+                Fit::No => {
+                    field.default = None;
+                    let problem = format!("the default {} is no value of `{}`'s type", default.text(), field.name);
+                    self.overlook(default, || problem);
+                }
+            }
+        }
+    }
+
+    /// The defaults of a record, each with its field's place in the list.
+    fn judged_defaults(&self, record: Type, object: &Object<'a>) -> Vec<(usize, Json<'a>, Fit)> {
+        let Some(Kind::Record(read)) = self.kind(record) else { return Vec::new() };
+        let Some(Value::List(written)) = object.get("fields").map(Json::value) else { return Vec::new() };
         let defaults = written.iter().filter_map(|json| match json.value() {
             Value::Object(object) => Some((object.get("name")?.as_text()?, object.get("default")?)),
             _ => None,
         });
-        let unfit: Vec<(Json<'a>, String)> = defaults
-            .filter_map(|(name, default)| {
-                let field = read.fields.iter().find(|field| field.name == name)?;
-                let fits = self.fits(default, field.kind);
-                (!fits).then(|| (default, format!("the default {} is no value of `{name}`'s type", default.text())))
-            })
-            .collect();
-        for (json, problem) in unfit {
-            self.fault(json, problem);
-        }
+        let judged = defaults.filter_map(|(name, default)| {
+            let place = read.fields.iter().position(|field| field.name == name)?;
+            Some((place, default, self.fit(default, read.fields.get(place)?.kind)))
+        });
+        judged.collect()
     }
 
     /// As deep as the default is written, which is as deep as the text.
-    fn fits(&self, default: Json<'a>, kind: Type) -> bool {
-        let Some(kind) = self.kind(kind) else { return false };
+    fn fit(&self, default: Json<'a>, kind: Type) -> Fit {
+        let Some(kind) = self.kind(kind) else { return Fit::No };
+        let whole = |fits: bool| if fits { Fit::Yes } else { Fit::No };
         match (kind, default.value()) {
-            (Kind::Primitive(primitive), value) => fits_primitive(*primitive, &value),
-            (Kind::Array(items), Value::List(values)) => values.iter().all(|value| self.fits(*value, *items)),
-            (Kind::Map(values), Value::Object(object)) => object.0.iter().all(|(_, value)| self.fits(*value, *values)),
-            (Kind::Union(branches), _) => branches.iter().any(|branch| self.fits(default, *branch)),
-            (Kind::Enum(kind), Value::Text(text)) => kind.symbols.iter().any(|(symbol, _)| *symbol == text),
-            (Kind::Fixed(fixed), Value::Text(text)) => is_bytes(&text) && text.chars().count() as u64 == fixed.size,
-            (Kind::Record(record), Value::Object(object)) => {
-                record.fields.iter().all(|field| self.field_fits(field, &object))
+            (Kind::Primitive(primitive), value) => whole(fits_primitive(*primitive, &value)),
+            (Kind::Array(items), Value::List(values)) => least(values.iter().map(|value| self.fit(*value, *items))),
+            (Kind::Map(values), Value::Object(object)) => {
+                least(object.0.iter().map(|(_, value)| self.fit(*value, *values)))
             }
-            _ => false,
+            (Kind::Union(branches), _) => {
+                let mut fits = branches.iter().map(|branch| self.fit(default, *branch));
+                match fits.next().unwrap_or(Fit::No) {
+                    Fit::No => fits.find(|fit| *fit != Fit::No).map_or(Fit::No, |_| Fit::Later),
+                    first => first,
+                }
+            }
+            (Kind::Enum(kind), Value::Text(text)) => whole(kind.symbols.iter().any(|(symbol, _)| *symbol == text)),
+            (Kind::Fixed(fixed), Value::Text(text)) => {
+                whole(is_bytes(&text) && text.chars().count() as u64 == fixed.size)
+            }
+            (Kind::Record(record), Value::Object(object)) => {
+                least(record.fields.iter().map(|field| self.field_fit(field, &object)))
+            }
+            _ => Fit::No,
         }
     }
 
-    fn field_fits(&self, field: &Field, object: &Object<'a>) -> bool {
-        match object.get(&field.name) {
-            Some(value) => self.fits(value, field.kind),
-            None => field.default.is_some(),
+    fn field_fit(&self, field: &Field, object: &Object<'a>) -> Fit {
+        match (object.get(&field.name), &field.default) {
+            (Some(value), _) => self.fit(value, field.kind),
+            (None, Some(_)) if matches!(field.unportable, Some((Unportable::LaterBranch, _))) => Fit::Later,
+            (None, Some(_)) => Fit::Yes,
+            (None, None) => Fit::No,
         }
     }
+}
+
+fn least(fits: impl Iterator<Item = Fit>) -> Fit {
+    fits.min().unwrap_or(Fit::Yes)
 }
 
 fn fits_primitive(primitive: Primitive, value: &Value<'_>) -> bool {

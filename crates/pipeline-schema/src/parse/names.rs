@@ -1,6 +1,6 @@
 //! Names: what they may be made of, and what an unqualified one stands for.
 
-use super::{Fault, Parser};
+use super::Parser;
 use crate::{
     json::{Json, Object, Value},
     schema::{Name, Place, Primitive},
@@ -10,7 +10,7 @@ use crate::{
 pub(super) const RULE: &str = "a name has letters, digits and underscores, and no digit first";
 
 /// The full name of `name` inside a namespace: a name with a dot is a full one.
-pub(super) fn qualified(name: &str, namespace: Option<&str>) -> Name {
+pub(crate) fn qualified(name: &str, namespace: Option<&str>) -> Name {
     match namespace {
         Some(namespace) if !name.contains('.') && !namespace.is_empty() => Name(format!("{namespace}.{name}")),
         _ => Name(name.to_owned()),
@@ -41,18 +41,19 @@ impl<'a> Parser<'a> {
         if let Some(json) = object.get("namespace")
             && !own.as_deref().is_some_and(|namespace| namespace.is_empty() || is_full(namespace))
         {
-            self.fault(json, format!("{} is not a namespace: names with dots between them", json.text()));
+            self.overlook(json, || format!("{} is not a namespace: names with dots between them", json.text()));
         }
         let written = object.get("name").map(|name| (name, name.as_text()));
         let (name, place) = match written {
-            Some((json, Some(name))) if is_full(&name) => {
+            Some((json, Some(name))) if is_full(&name) || self.overlook_name(json, &name) => {
                 let full = qualified(&name, own.as_deref().or(outer));
                 if Primitive::of(&full.0).is_some() {
                     self.fault(json, format!("a {what} cannot be called `{name}`: that is a type already"));
                 }
                 (full, self.text.place(json))
             }
-            Some((json, _)) => {
+            Some((json, Some(_))) => (self.nameless(), self.text.place(json)),
+            Some((json, None)) => {
                 self.fault(json, format!("{} is not a name: {RULE}", json.text()));
                 (self.nameless(), self.text.place(json))
             }
@@ -72,8 +73,11 @@ impl<'a> Parser<'a> {
             self.fault(json, format!("a {what} needs a `name`"));
             return None;
         };
-        match written.as_text().filter(|name| is_simple(name)) {
-            Some(name) => Some((name, self.text.place(written))),
+        match written.as_text() {
+            Some(name) if is_simple(&name) || self.overlook_name(written, &name) => {
+                Some((name, self.text.place(written)))
+            }
+            Some(_) => None,
             None => {
                 self.fault(written, format!("{} is not a name: {RULE}", written.text()));
                 None
@@ -90,15 +94,23 @@ impl<'a> Parser<'a> {
         };
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
-            match item.as_text().filter(|text| is_full(text)) {
-                Some(text) => texts.push(text),
-                None => {
-                    let (place, problem) = (self.text.place(item), format!("{} is not a name: {RULE}", item.text()));
-                    self.faults.push(Fault { place, problem });
-                }
+            match item.as_text() {
+                Some(text) if is_full(&text) || self.overlook_name(item, &text) => texts.push(text),
+                Some(_) => {}
+                None => self.fault(item, format!("{} is not a name: {RULE}", item.text())),
             }
         }
         texts
+    }
+
+    /// Whether a name with other characters is taken as it is written.
+    fn overlook_name(&mut self, at: Json<'_>, name: &str) -> bool {
+        let problem = format!("{} is not a name: {RULE}", at.text());
+        if name.is_empty() {
+            self.fault(at, problem);
+            return false;
+        }
+        self.overlook(at, || problem)
     }
 
     fn nameless(&self) -> Name {

@@ -99,3 +99,57 @@ fn nesting_without_end_is_a_fault_and_no_overflow() {
     let deep = format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(10_000), "}".repeat(10_000));
     assert!(!faults(&deep).is_empty());
 }
+
+#[test]
+fn what_is_no_json_is_named_and_read_leniently() {
+    let text = format!("\u{feff}// licence\n{}", field(r#""type":"int""#));
+    let said = faults(&text);
+    assert_eq!(said.len(), 2);
+    assert!(said[0].starts_with("1:1: the text begins with a byte order mark"), "{said:?}");
+    assert!(said[1].starts_with("1:2: a comment"), "{said:?}");
+    let read = Schema::parse_lenient(&text).unwrap();
+    assert_eq!((read.harmless.len(), read.invalid.len()), (2, 0));
+    assert!(faults("\u{feff}{").len() == 2 && Schema::parse_lenient("\u{feff}{").is_err());
+}
+
+#[test]
+fn what_can_be_read_in_one_way_only_is_overlooked_in_the_past_and_nothing_else() {
+    for text in [
+        field(r#""type":["int","null"],"default":"null""#),
+        field(r#""type":{"type":"enum","name":"E","symbols":["a-b"],"default":"c"}"#),
+        field(r#""type":"int""#).replace("\"R\"", "\"my-shop.R-1\""),
+        field(r#""type":"int","aliases":["a b"]"#).replace("\"f\"", "\"f-1\""),
+        r#"{"type":"fixed","name":"F","namespace":"a-b","size":1}"#.to_owned(),
+    ] {
+        assert!(Schema::parse(&text).is_err(), "{text}");
+        let read = Schema::parse_lenient(&text).unwrap_or_else(|faults| panic!("{text}: {faults}"));
+        assert!(!read.invalid.is_empty() && read.harmless.is_empty(), "{text}");
+    }
+    for text in [
+        field(r#""type":"nowhere.T""#),
+        field(r#""type":["int","int"]"#),
+        field(r#""type":{"type":"enum","name":"E","symbols":["A","A"]}"#),
+        field(r#""type":"int""#).replace("\"f\"", "\"\""),
+        "{}".to_owned(),
+        String::new(),
+    ] {
+        assert!(Schema::parse_lenient(&text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_default_that_not_every_library_can_use_is_known_for_one() {
+    let later = |rest: &str| {
+        let schema = Schema::parse(&field(rest)).unwrap();
+        let Kind::Record(record) = &schema.node(schema.root()).kind else { panic!("a record") };
+        record.fields[0].unportable.is_some()
+    };
+    assert!(!later(r#""type":["null","int"],"default":null"#));
+    assert!(later(r#""type":["null","int"],"default":1"#));
+    assert!(later(r#""type":{"type":"array","items":["int","null"]},"default":[1,null]"#));
+    let inner = r#"{"type":"record","name":"S","fields":[{"name":"x","type":["int","null"],"default":null}]}"#;
+    assert!(later(&format!(r#""type":{inner},"default":{{}}"#)));
+    assert!(!later(&format!(r#""type":{inner},"default":{{"x":1}}"#)));
+    assert!(later(r#""type":[{"type":"array","items":"int"},"null"],"default":[]"#), "Java's library fails on it");
+    assert!(!later(r#""type":[{"type":"array","items":"int"},"null"],"default":[1]"#));
+}

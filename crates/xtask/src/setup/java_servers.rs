@@ -1,4 +1,4 @@
-//! Kafka, the schema registry and what Sluice is measured against, fetched by Maven, each set into a folder named after
+//! Kafka, the schema registry, Avro's Java library and what Sluice is measured against, fetched by Maven, each set into a folder named after
 //! the project file that asks for it.
 
 use std::{
@@ -31,15 +31,23 @@ const SERVERS: Servers = Servers {
     pom: include_str!("../../../testkit/servers/pom.xml"),
 };
 
+const AVRO: Servers = Servers {
+    what: "the files of Apache Avro's Java library",
+    size: "4 MB",
+    pom: include_str!("../../../testkit/servers/avro.pom.xml"),
+};
+
 const PEERS: Servers = Servers {
     what: "Kafka Connect and the JDBC sink",
     size: "100 MB",
     pom: include_str!("../../../testkit/servers/peers.pom.xml"),
 };
 
-/// Puts the files of the servers that tests start in place unless they are there.
+/// Puts the files of the servers that tests start, and of the library that judges schemas, in place unless they are
+/// there.
 pub fn install() -> Outcome {
-    SERVERS.install()
+    SERVERS.install()?;
+    AVRO.install()
 }
 
 /// As [`install`], for what only the benchmark needs.

@@ -20,11 +20,12 @@ struct Need {
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { program: "mariadbd", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb-install-db", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb", package: "mariadb-client", purpose: "reading the target in tests" },
     Need { program: "java", package: "default-jre-headless", purpose: "Kafka and the schema registry" },
+    Need { program: "javac", package: "default-jdk-headless", purpose: "the program that judges schemas in tests" },
     Need { program: "mvn", package: "maven", purpose: "fetching Kafka and the schema registry" },
     Need { program: "cc", package: "build-essential", purpose: "building librdkafka and SQLite" },
     Need { program: "c++", package: "build-essential", purpose: "building librdkafka" },

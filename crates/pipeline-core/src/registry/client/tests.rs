@@ -160,3 +160,33 @@ fn addresses_that_cannot_work_are_refused_with_their_key() {
         assert!(matches!(error, Error::Setting { key: "url", .. }), "{error}");
     }
 }
+
+#[tokio::test]
+async fn what_a_schema_refers_to_is_fetched_and_put_in() {
+    let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let registry = client(embedded.url());
+    let city = r#"{"type":"record","name":"c.City","fields":[{"name":"n","type":"string"}]}"#;
+    let address = r#"{"type":"record","name":"c.Address","fields":[{"name":"city","type":"City"}]}"#;
+    let order = r#"{"type":"record","name":"Order","fields":[{"name":"to","type":"c.Address"}]}"#;
+    registry.register("city-value", city).await.unwrap();
+    let refer = async |subject: &str, schema: &str, name: &str, to: &str| -> Value {
+        let references = json!([{ "name": name, "subject": to, "version": 1 }]);
+        let body = json!({ "schema": schema, "references": references });
+        let path = ["subjects", subject, "versions"];
+        registry.inner.wire.call("register", Method::POST, &path, Some(body)).await.unwrap()
+    };
+    refer("address-value", address, "c.City", "city-value").await;
+    let id = refer("order-value", order, "c.Address", "address-value").await["id"].as_u64().unwrap();
+
+    let version = registry.version("order-value", None).await.unwrap().unwrap();
+    let whole = registry.whole_schema("order-value", &version).await.unwrap();
+    let read = pipeline_schema::Schema::parse(&whole).unwrap();
+    assert_eq!(read.describe(read.root()), "record Order");
+    let decodable = registry.by_id(SchemaId(u32::try_from(id).unwrap())).await.unwrap();
+    assert_eq!(decodable.schema, Schema::parse_str(&whole).unwrap());
+
+    // What it refers to is gone.
+    registry.delete_version("city-value", 1).await.unwrap();
+    let error = registry.whole_schema("order-value", &version).await.unwrap_err();
+    assert!(error.to_string().contains("`c.City` from version 1 of `city-value`"), "{error}");
+}

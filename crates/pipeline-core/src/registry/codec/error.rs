@@ -4,7 +4,11 @@ use apache_avro::Error as AvroError;
 
 use crate::{
     disposition::{Classify, Disposition},
-    registry::{Error, SchemaId, datum::Fault},
+    registry::{
+        Error, SchemaId,
+        datum::Fault,
+        reading::{Unfit, Unread},
+    },
 };
 
 /// A message could not be turned into a record.
@@ -55,7 +59,7 @@ pub enum DecodeError {
         id: SchemaId,
         /// What does not fit.
         #[source]
-        source: Box<AvroError>,
+        source: Unfit,
     },
     /// The writer's schema could not be fetched.
     #[error("could not fetch schema {id} to read a message")]
@@ -86,6 +90,18 @@ pub enum EncodeError {
         #[source]
         source: Box<AvroError>,
     },
+}
+
+// === impl DecodeError ===
+
+impl DecodeError {
+    /// A message of a writer's schema that is no value of ours.
+    pub(in crate::registry) fn unread(topic: &'static str, id: SchemaId, unread: Unread) -> Self {
+        match unread {
+            Unread::Damaged(source) => Self::Damaged { id, source },
+            Unread::Unfit(source) => Self::Unfit { topic, id, source },
+        }
+    }
 }
 
 // === impl Classify ===

@@ -86,7 +86,11 @@ async fn example_survives<M: Message + PartialEq + std::fmt::Debug>(codec: &Code
     assert_eq!(serde_json::to_value(&record).unwrap(), example);
     let schema = Schema::parse_str(M::SCHEMA).unwrap();
     let bytes = codec.encode(&record).unwrap();
-    let value = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut &bytes[HEADER_LEN..]).unwrap();
+    let value = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
+        .build()
+        .unwrap()
+        .read_value(&mut &bytes[HEADER_LEN..])
+        .unwrap();
     assert!(value.validate(&schema));
     assert_eq!(codec.decode::<M>(&bytes).await.unwrap(), record);
 }

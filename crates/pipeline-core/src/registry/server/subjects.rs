@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use pipeline_schema::Schema;
+use pipeline_schema::{Library, Schema};
 use serde_json::{Value, json};
 
-use crate::registry::compatibility::{Level, conflicts};
+use crate::registry::{
+    client::Reference,
+    compatibility::{Level, conflicts},
+};
 
 /// The schemas, the subjects with their versions, and the levels.
 #[derive(Debug)]
 pub(super) struct Subjects {
     /// A schema's id is its place, counted from 1.
     schemas: Vec<Stored>,
-    ids: HashMap<String, u32>,
+    ids: HashMap<Offered, u32>,
     /// The ids of a subject's versions; a version's number is its place, counted from 1. A deleted one leaves a hole, so
     /// that no number is given twice.
     subjects: BTreeMap<String, Vec<Option<u32>>>,
@@ -22,15 +25,22 @@ pub(super) struct Subjects {
 
 #[derive(Debug)]
 struct Stored {
-    text: String,
+    offered: Offered,
     schema: Schema,
+}
+
+/// A schema as it comes in: what tells schemas apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Offered {
+    pub(super) text: String,
+    pub(super) references: Vec<Reference>,
 }
 
 /// One version of a subject.
 pub(super) struct Found {
     pub(super) id: u32,
     pub(super) version: u32,
-    pub(super) text: String,
+    pub(super) offered: Offered,
 }
 
 /// No, with the registry's error code: an HTTP status, with two more digits where it says more.
@@ -77,23 +87,25 @@ impl Subjects {
             .ok_or_else(|| Refusal::new(40402, format!("subject `{subject}` has no version {number}")))
     }
 
-    pub(super) fn by_id(&self, id: &str) -> Result<&str, Refusal> {
+    pub(super) fn by_id(&self, id: &str) -> Result<Value, Refusal> {
         let stored = id.parse().ok().and_then(|id| self.stored(id));
-        stored.map(|stored| stored.text.as_str()).ok_or_else(|| Refusal::new(40403, format!("no schema has id {id}")))
+        stored
+            .map(|stored| stored.offered.described([]))
+            .ok_or_else(|| Refusal::new(40403, format!("no schema has id {id}")))
     }
 
     /// The version that is exactly this schema.
-    pub(super) fn lookup(&self, subject: &str, text: &str) -> Result<Found, Refusal> {
-        let (text, _) = parse(text)?;
+    pub(super) fn lookup(&self, subject: &str, offered: &Offered) -> Result<Found, Refusal> {
+        let (offered, _) = self.parse(offered)?;
         self.history(subject)?;
-        self.find(subject, &text)
+        self.find(subject, &offered)
             .ok_or_else(|| Refusal::new(40403, format!("the schema is not registered under `{subject}`")))
     }
 
     /// The schema's id; a new version of the subject unless it has the schema already.
-    pub(super) fn register(&mut self, subject: &str, text: &str) -> Result<u32, Refusal> {
-        let (text, schema) = parse(text)?;
-        if let Some(found) = self.find(subject, &text) {
+    pub(super) fn register(&mut self, subject: &str, offered: &Offered) -> Result<u32, Refusal> {
+        let (offered, schema) = self.parse(offered)?;
+        if let Some(found) = self.find(subject, &offered) {
             return Ok(found.id);
         }
         let history = self.history(subject).unwrap_or_default();
@@ -102,11 +114,11 @@ impl Subjects {
             let message = format!("the schema is incompatible with `{subject}`: {}", reasons.join("; "));
             return Err(Refusal::new(409, message));
         }
-        let id = self.ids.get(&text).copied().unwrap_or_else(|| {
-            self.schemas.push(Stored { text: text.clone(), schema });
+        let id = self.ids.get(&offered).copied().unwrap_or_else(|| {
+            self.schemas.push(Stored { offered: offered.clone(), schema });
             number(self.schemas.len())
         });
-        self.ids.insert(text, id);
+        self.ids.insert(offered, id);
         self.subjects.entry(subject.to_owned()).or_default().push(Some(id));
         Ok(id)
     }
@@ -122,8 +134,13 @@ impl Subjects {
     }
 
     /// Why the schema may not follow the subject's versions, or one of them.
-    pub(super) fn check(&self, subject: &str, version: Option<&str>, text: &str) -> Result<Vec<String>, Refusal> {
-        let (_, schema) = parse(text)?;
+    pub(super) fn check(
+        &self,
+        subject: &str,
+        version: Option<&str>,
+        offered: &Offered,
+    ) -> Result<Vec<String>, Refusal> {
+        let (_, schema) = self.parse(offered)?;
         let only = version.map(|version| self.version(subject, version)).transpose()?;
         let history = self.history(subject).unwrap_or_default();
         let asked = |(version, _): &(u32, &Schema)| only.as_ref().is_none_or(|only| only.version == *version);
@@ -158,14 +175,34 @@ impl Subjects {
         Ok(numbered.filter_map(|(id, version)| Some((version, &self.stored((*id)?)?.schema))).collect())
     }
 
-    fn find(&self, subject: &str, text: &str) -> Option<Found> {
-        let id = *self.ids.get(text)?;
+    fn find(&self, subject: &str, offered: &Offered) -> Option<Found> {
+        let id = *self.ids.get(offered)?;
         let index = self.subjects.get(subject)?.iter().position(|known| *known == Some(id))?;
         self.found(id, number(index + 1))
     }
 
     fn found(&self, id: u32, version: u32) -> Option<Found> {
-        Some(Found { id, version, text: self.stored(id)?.text.clone() })
+        Some(Found { id, version, offered: self.stored(id)?.offered.clone() })
+    }
+
+    /// The schema, and what is kept of it: its text as compact JSON. The parsing canonical form would not do, for it
+    /// drops the defaults, and a default is what makes a change compatible.
+    fn parse(&self, offered: &Offered) -> Result<(Offered, Schema), Refusal> {
+        let invalid = |reason: String| Refusal::new(42201, format!("the schema is not valid Avro: {reason}"));
+        let (mut asked, mut texts) = (offered.references.clone(), Vec::new());
+        // What is registered refers to what was registered before, so this ends.
+        while let Some(Reference { name, subject, version }) = asked.pop() {
+            let found = self.version(&subject, &version.to_string());
+            let found = found.map_err(|refusal| invalid(format!("it refers to `{name}`, and {}", refusal.message)))?;
+            asked.extend(found.offered.references);
+            texts.push(found.offered.text);
+        }
+        let whole = Library::new(texts.iter().map(String::as_str)).complete(&offered.text);
+        let schema = Schema::parse(whole.as_ref().map_or(&offered.text, |whole| &whole.text));
+        let schema = schema.map_err(|faults| invalid(faults.to_string()))?;
+        let text = serde_json::from_str::<Value>(&offered.text);
+        let text = text.map_or_else(|_| offered.text.clone(), |json| json.to_string());
+        Ok((Offered { text, references: offered.references.clone() }, schema))
     }
 
     fn stored(&self, id: u32) -> Option<&Stored> {
@@ -181,20 +218,25 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The schema, and its text as compact JSON: what tells schemas apart. The parsing canonical form would not do, for it
-/// drops the defaults, and a default is what makes a change compatible.
-fn parse(text: &str) -> Result<(String, Schema), Refusal> {
-    let schema =
-        Schema::parse(text).map_err(|error| Refusal::new(42201, format!("the schema is not valid Avro: {error}")))?;
-    let text = serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |json| json.to_string());
-    Ok((text, schema))
-}
-
 // === impl Found ===
 
 impl Found {
     pub(super) fn described(&self, subject: &str) -> Value {
-        json!({ "subject": subject, "version": self.version, "id": self.id, "schema": self.text })
+        let place = [("subject", json!(subject)), ("version", json!(self.version)), ("id", json!(self.id))];
+        self.offered.described(place)
+    }
+}
+
+// === impl Offered ===
+
+impl Offered {
+    /// As the API gives it, with more members.
+    fn described<const N: usize>(&self, more: [(&str, Value); N]) -> Value {
+        let mut members = vec![("schema", json!(self.text))];
+        if !self.references.is_empty() {
+            members.push(("references", json!(self.references)));
+        }
+        members.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 

@@ -8,13 +8,13 @@ use std::{
 
 use clap::Args;
 use pipeline_core::registry::Registry;
-use pipeline_schema::{Level, Past, RULES, Rule, Schema, Severity, check};
+use pipeline_schema::{Level, RULES, Rule};
 
 use super::{
     files::{self, SchemaFile},
-    past::{Against, History},
+    past::{Against, Gone, History},
     policy::{self, Policy},
-    report::{Entry, Format, Subject, Verdict},
+    report::{Entry, Format, Verdict},
 };
 use crate::{
     exit::Exit,
@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod columns;
+mod judge;
 mod topics;
 mod waivers;
 
@@ -173,13 +174,12 @@ async fn history(
 ) -> Result<History, Failure> {
     match (&args.against, registry) {
         (Against::Git(reference), _) => {
-            History::of_git(reference, &args.paths, levels.values().any(|level| level.is_transitive()))
+            History::of_git(reference, &args.paths, files, levels.values().any(|level| level.is_transitive()))
         }
-        (Against::Folder(folder), _) => History::of_folder(folder),
+        (Against::Folder(folder), _) => History::of_folder(folder, files),
         (Against::Registry, Some(registry)) => {
             let listed = policies.all().flat_map(Policy::subjects);
-            let subjects: BTreeSet<&str> = files.iter().map(|file| file.subject.as_str()).chain(listed).collect();
-            History::of_registry(registry, &subjects.into_iter().collect::<Vec<_>>()).await
+            History::of_registry(registry, files, &listed.collect::<Vec<_>>()).await
         }
         (Against::Registry, None) => Ok(History::default()),
     }
@@ -199,7 +199,7 @@ fn judge(
     let mut verdict = Verdict::new(against.to_string());
     for file in files.iter().filter(|file| file.text.is_some()) {
         let level = levels.get(&file.subject).copied().unwrap_or(policy::STRICTEST);
-        let (subject, entries) = judge_file(file, level, history);
+        let (subject, entries) = judge::file(file, level, &history.of_file(file));
         verdict.subjects.push(subject);
         verdict.entries.extend(entries);
     }
@@ -210,73 +210,36 @@ fn judge(
     verdict
 }
 
-fn judge_file(file: &SchemaFile, level: Level, history: &History) -> (Subject, Vec<Entry>) {
-    let text = file.text.as_deref().unwrap_or_default();
-    let versions = history.versions(&file.subject);
-    let mut subject = Subject::new(&file.subject, &file.path, level, versions.len());
-    let new = match Schema::parse(text) {
-        Ok(schema) => schema,
-        Err(faults) => {
-            subject.state = "invalid";
-            return (subject, faults.0.into_iter().map(|fault| Entry::invalid(file, fault)).collect());
-        }
-    };
-    if versions.is_empty() {
-        subject.state = "new";
-        return (subject, Vec::new());
-    }
-    if versions.last().is_some_and(|newest| files::same_schema(&newest.text, text)) {
-        subject.state = "unchanged";
-        return (subject, Vec::new());
-    }
-    subject.state = "changed";
-    // What was no schema then cannot have been written with.
-    let parsed: Vec<(&str, Schema)> = versions
-        .iter()
-        .filter_map(|version| Some((version.label.as_str(), Schema::parse(&version.text).ok()?)))
-        .collect();
-    let past: Vec<Past<'_>> = parsed.iter().map(|(label, schema)| Past { label, schema }).collect();
-    let entries: Vec<Entry> =
-        check(&new, &past, level).into_iter().map(|finding| Entry::of(file, level, finding)).collect();
-    if entries.iter().any(|entry| entry.severity == Severity::Error) {
-        subject.state = "incompatible";
-    }
-    (subject, entries)
-}
-
 /// Schemas that were there and are not any more.
 fn removed(files: &[SchemaFile], policies: &Policies, levels: &Levels, history: &History) -> Vec<Entry> {
-    let there: BTreeSet<&str> =
-        files.iter().filter(|file| file.text.is_some()).map(|file| file.subject.as_str()).collect();
-    let mut gone: BTreeMap<&str, PathBuf> = BTreeMap::new();
-    for (subject, path) in history.files() {
-        gone.insert(subject, path.to_owned());
-    }
-    for policy in policies.all() {
-        for subject in policy.subjects().filter(|subject| !history.versions(subject).is_empty()) {
-            gone.entry(subject).or_insert_with(|| policy.path.clone().unwrap_or_default());
-        }
-    }
-    gone.retain(|subject, _| !there.contains(subject));
     let level = |subject: &str| {
         let said = || policies.all().find_map(|policy| policy.level(subject));
         levels.get(subject).copied().or(policies.flag).or_else(said).unwrap_or(policy::STRICTEST)
     };
+    let mut gone: BTreeMap<(&str, PathBuf), Option<String>> = BTreeMap::new();
+    for Gone { subject, path, text } in history.gone() {
+        let successor = text.as_deref().and_then(|text| renamed_to(text, files, history));
+        gone.insert((subject, path.clone()), successor);
+    }
+    for policy in policies.all() {
+        let is_told = |subject: &str| {
+            let there = files.iter().any(|file| file.text.is_some() && file.subject == subject);
+            there || history.gone().iter().any(|gone| gone.subject == subject)
+        };
+        for subject in policy.subjects().filter(|subject| history.knows(subject) && !is_told(subject)) {
+            gone.insert((subject, policy.path.clone().unwrap_or_default()), None);
+        }
+    }
     gone.into_iter()
-        .filter(|(subject, _)| level(subject) != Level::None)
-        .map(|(subject, path)| {
-            let successor = renamed_to(subject, files, history);
-            Entry::removed(subject, &path, level(subject), successor.as_deref())
-        })
+        .filter(|((subject, _), _)| level(subject) != Level::None)
+        .map(|((subject, path), successor)| Entry::removed(subject, &path, level(subject), successor.as_deref()))
         .collect()
 }
 
 /// A new file that holds the record of one that is gone.
-fn renamed_to(subject: &str, files: &[SchemaFile], history: &History) -> Option<String> {
-    let old = &history.versions(subject).last()?.text;
+fn renamed_to(old: &str, files: &[SchemaFile], history: &History) -> Option<String> {
     let is_it = |file: &&SchemaFile| {
-        history.versions(&file.subject).is_empty()
-            && file.text.as_deref().is_some_and(|text| files::same_schema(text, old))
+        history.of_file(file).versions.is_empty() && file.whole().is_some_and(|text| files::same_schema(text, old))
     };
     files.iter().find(is_it).map(|file| file.path.display().to_string())
 }

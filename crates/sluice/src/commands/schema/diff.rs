@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     files::{self, SchemaFile},
-    past::{Against, History},
+    past::{Against, History, Version},
 };
 use crate::{
     exit::Exit,
@@ -55,17 +55,22 @@ struct Difference {
 pub async fn run(session: &Session, args: DiffArgs) -> Result<Exit, Failure> {
     let files = files::find(&args.paths)?;
     let history = History::of(session, &args.against, &args.paths, &files, false).await?;
-    let there = files.iter().filter_map(|file| Some((file, file.text.as_deref()?)));
+    let there = files.iter().filter_map(|file| Some((file, file.whole()?)));
     let differences = there.map(|(file, text)| difference(file, text, &history)).collect::<Result<_, _>>()?;
     output::answer(&Differences(differences), args.output.output)?;
     Ok(Exit::Ok)
 }
 
 fn difference(file: &SchemaFile, text: &str, history: &History) -> Result<Difference, Failure> {
-    let new = parse(&file.path.display().to_string(), text)?;
-    let newest = history.versions(&file.subject).last();
+    let name = file.path.display().to_string();
+    if let Some(fault) = &file.fault {
+        return Err(unreadable(&name, fault));
+    }
+    let new = Schema::parse(text).map_err(|faults| unreadable(&name, &faults.to_string()))?;
+    let lineage = history.of_file(file);
+    let newest = lineage.versions.last();
     let changes = match newest {
-        Some(version) => changes(&parse(&version.label, &version.text)?, &new),
+        Some(version) => changes(&parse(&version.label, version)?, &new),
         None => Vec::new(),
     };
     Ok(Difference {
@@ -76,9 +81,15 @@ fn difference(file: &SchemaFile, text: &str, history: &History) -> Result<Differ
     })
 }
 
-/// A schema that has to be one.
-pub fn parse(name: &str, text: &str) -> Result<Schema, Failure> {
-    Schema::parse(text).map_err(|faults| Failure::new(Exit::IncompatibleSchema, format!("{name}:{faults}")))
+/// The schema of an earlier version, read as far as it can be.
+pub fn parse(name: &str, version: &Version) -> Result<Schema, Failure> {
+    let text = version.content.as_ref().map_err(|reason| unreadable(name, reason))?;
+    let read = Schema::parse_lenient(text).map_err(|faults| unreadable(name, &faults.to_string()))?;
+    Ok(read.schema)
+}
+
+fn unreadable(name: &str, reason: &str) -> Failure {
+    Failure::new(Exit::IncompatibleSchema, format!("{name}: {reason}"))
 }
 
 impl Report for Differences {

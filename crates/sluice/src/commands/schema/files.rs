@@ -6,31 +6,74 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pipeline_schema::{Completed, Library, Schema};
+
 use crate::{exit::Exit, failure::Failure};
 
 const EXTENSION: &str = "avsc";
 
 /// A schema file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SchemaFile {
     /// As it was named, or found below a folder that was named.
     pub path: PathBuf,
+    /// The same below that folder.
+    pub inside: PathBuf,
     /// The registry's subject.
     pub subject: String,
     /// What is in it; `None` when it was named and is not there.
     pub text: Option<String>,
+    /// Why what is in it is no text, or could not be read.
+    pub fault: Option<String>,
+    /// The text with the types that it takes from the other files, when it takes any.
+    pub whole: Option<Completed>,
 }
 
-/// The schema files among the paths: a folder stands for all below it.
+/// The schema files among the paths: a folder stands for all below it. Each may use the types of the others.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<SchemaFile>, Failure> {
-    let mut found = BTreeSet::new();
+    read_all(paths, |path| {
+        read(path).map_err(|error| {
+            Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), &error)
+        })
+    })
+}
+
+/// The schema files of a folder that lies in the past: one that cannot be read is among them, with the reason.
+pub fn find_past(folder: &Path) -> Result<Vec<SchemaFile>, Failure> {
+    read_all(&[folder.to_owned()], |path| {
+        Ok(match read(path) {
+            Ok((None, _)) => (Some(String::new()), Some("the link leads to no file".to_owned())),
+            Ok(read) => read,
+            Err(error) => (Some(String::new()), Some(error.to_string())),
+        })
+    })
+}
+
+type Content = (Option<String>, Option<String>);
+
+fn read_all(paths: &[PathBuf], read: impl Fn(&Path) -> Result<Content, Failure>) -> Result<Vec<SchemaFile>, Failure> {
+    let mut found: BTreeSet<(PathBuf, PathBuf)> = BTreeSet::new();
     for path in paths {
-        collect(path, &mut found).map_err(|error| {
+        let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
+        let mut below = BTreeSet::new();
+        collect(path, &mut below).map_err(|error| {
             Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), &error)
                 .hint("name folders or files: sluice schema check schemas")
         })?;
+        for file in below {
+            let inside = file.strip_prefix(root).unwrap_or(&file).to_owned();
+            if !found.iter().any(|(known, _)| *known == file) {
+                found.insert((file, inside));
+            }
+        }
     }
-    found.into_iter().map(read).collect()
+    let mut files = Vec::with_capacity(found.len());
+    for (path, inside) in found {
+        let (text, fault) = read(&path)?;
+        files.push(SchemaFile { subject: subject_of(&path), path, inside, text, fault, whole: None });
+    }
+    complete(&mut files);
+    Ok(files)
 }
 
 fn collect(path: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
@@ -53,16 +96,38 @@ fn collect(path: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn read(path: PathBuf) -> Result<SchemaFile, Failure> {
-    let text = match fs::read(&path) {
-        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => {
-            let what = format!("cannot read `{}`", path.display());
-            return Err(Failure::caused(Exit::BadConfiguration, what, &error));
-        }
+/// What is in a file, and why that is no text. Only a regular file is opened: a pipe would wait for its writer.
+fn read(path: &Path) -> io::Result<Content> {
+    let content = match fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(io::Error::other("it is no regular file")),
+        Ok(_) => fs::read(path),
+        Err(error) => Err(error),
     };
-    Ok(SchemaFile { subject: subject_of(&path), path, text })
+    match content {
+        Ok(bytes) => Ok(match text_of(bytes) {
+            Ok(text) => (Some(text), None),
+            Err(fault) => (Some(String::new()), Some(fault)),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, None)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes as a text, or why they are none.
+pub fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    let fault = match bytes.as_slice() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the file begins with a byte order mark of UTF-16: save it as UTF-8",
+        _ => "the file is not UTF-8 text",
+    };
+    String::from_utf8(bytes).map_err(|_| fault.to_owned())
+}
+
+/// Puts in what files take from each other.
+fn complete(files: &mut [SchemaFile]) {
+    let library = Library::new(files.iter().filter_map(|file| file.text.as_deref()));
+    for file in files {
+        file.whole = file.text.as_deref().and_then(|text| library.complete(text));
+    }
 }
 
 /// The subject of a schema file: its name without the extension, and `-value` unless it says `-key` or `-value`.
@@ -75,6 +140,20 @@ pub fn subject_of(path: &Path) -> String {
 pub fn same_schema(one: &str, other: &str) -> bool {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
     one == other || json(one).is_some_and(|one| Some(one) == json(other))
+}
+
+/// What a text calls its outermost type; `None` when it cannot be read.
+pub fn record_of(text: &str) -> Option<String> {
+    Schema::parse_lenient(text).ok().map(|read| read.schema.describe(read.schema.root()))
+}
+
+// === impl SchemaFile ===
+
+impl SchemaFile {
+    /// The text with everything that it uses.
+    pub fn whole(&self) -> Option<&str> {
+        self.whole.as_ref().map(|whole| whole.text.as_str()).or(self.text.as_deref())
+    }
 }
 
 #[cfg(test)]

@@ -59,8 +59,8 @@ pub async fn run(session: &Session, args: HistoryArgs) -> Result<Exit, Failure> 
     let mut revisions = Vec::new();
     for file in &files {
         let mut before: Option<Schema> = None;
-        for version in history.versions(&file.subject) {
-            let schema = parse(&format!("{} {}", file.subject, version.label), &version.text)?;
+        for version in &history.of_file(file).versions {
+            let schema = parse(&format!("{} {}", file.subject, version.label), version)?;
             revisions.push(Revision {
                 subject: file.subject.clone(),
                 version: version.label.clone(),

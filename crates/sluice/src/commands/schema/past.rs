@@ -1,12 +1,15 @@
-//! What came before: the versions of each subject, from git, from a registry, or from another folder.
+//! What came before: the versions of each file, from git, from a registry, or from another folder.
+//!
+//! Nothing that was there is left out: a version that cannot be read is one too, with the reason, so that nobody takes
+//! *not compared* for *compatible*.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use pipeline_core::registry::Registry;
+use pipeline_core::registry::{Error as RegistryError, Registry};
 
 use super::files::{self, SchemaFile};
 use crate::{
@@ -15,6 +18,10 @@ use crate::{
 };
 
 mod git;
+mod lineage;
+
+pub use lineage::Lineage;
+use lineage::{Chapter, lineages};
 
 /// What to hold schemas against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,16 +39,29 @@ pub enum Against {
 pub struct Version {
     /// What people call it: a commit, `version 3`, a file.
     pub label: String,
-    /// Its text.
-    pub text: String,
+    /// Its text, with what it takes from others; or why it cannot be read.
+    pub content: Result<String, String>,
 }
 
-/// The earlier versions of every schema, oldest first.
+/// The earlier versions of every schema.
 #[derive(Debug, Default)]
 pub struct History {
-    versions: BTreeMap<String, Vec<Version>>,
-    /// Schema files that were there before, by subject, as paths to show; empty for a registry.
-    files: BTreeMap<String, PathBuf>,
+    files: BTreeMap<PathBuf, Lineage>,
+    /// Schema files that were there before and have no successor at their place, with what was in them.
+    gone: Vec<Gone>,
+    /// Subjects that have a past.
+    subjects: BTreeSet<String>,
+}
+
+/// A schema file that is not there any more.
+#[derive(Debug)]
+pub struct Gone {
+    /// The registry's subject.
+    pub subject: String,
+    /// Its path, as it is shown.
+    pub path: PathBuf,
+    /// Its last text, when it could be read.
+    pub text: Option<String>,
 }
 
 // === impl Against ===
@@ -86,56 +106,119 @@ impl History {
         all: bool,
     ) -> Result<Self, Failure> {
         match against {
-            Against::Git(reference) => Self::of_git(reference, paths, all),
-            Against::Folder(folder) => Self::of_folder(folder),
-            Against::Registry => {
-                let subjects: Vec<&str> = files.iter().map(|file| file.subject.as_str()).collect();
-                Self::of_registry(&super::registry(session)?, &subjects).await
-            }
+            Against::Git(reference) => Self::of_git(reference, paths, files, all),
+            Against::Folder(folder) => Self::of_folder(folder, files),
+            Against::Registry => Self::of_registry(&super::registry(session)?, files, &[]).await,
         }
     }
 
-    /// The versions of a subject, oldest first; empty for a new one.
-    pub fn versions(&self, subject: &str) -> &[Version] {
-        self.versions.get(subject).map(Vec::as_slice).unwrap_or_default()
+    /// What came before a file; nothing for a new one.
+    pub fn of_file(&self, file: &SchemaFile) -> Lineage {
+        self.files.get(&file.path).cloned().unwrap_or_default()
     }
 
-    /// The files that were there before, with their subjects.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.files.iter().map(|(subject, path)| (subject.as_str(), path.as_path()))
+    /// The files that were there before and are not any more.
+    pub fn gone(&self) -> &[Gone] {
+        &self.gone
+    }
+
+    /// Whether the subject has a past.
+    pub fn knows(&self, subject: &str) -> bool {
+        self.subjects.contains(subject)
     }
 
     /// What git knows of the paths at a commit; with `all`, of every revision before it too.
-    pub fn of_git(reference: &str, paths: &[PathBuf], all: bool) -> Result<Self, Failure> {
-        git::history(reference, paths, all)
+    pub fn of_git(reference: &str, paths: &[PathBuf], files: &[SchemaFile], all: bool) -> Result<Self, Failure> {
+        let chapters = git::chapters(reference, paths, files, all)?;
+        Ok(Self::of_chapters(&chapters, files, |file| git::place(&file.path)))
     }
 
     /// The files of a folder, each the only version of its subject.
-    pub fn of_folder(folder: &Path) -> Result<Self, Failure> {
+    pub fn of_folder(folder: &Path, files: &[SchemaFile]) -> Result<Self, Failure> {
+        let chapter = |file: SchemaFile| {
+            let content = match (&file.fault, file.whole()) {
+                (Some(fault), _) => Err(fault.clone()),
+                (None, text) => Ok(text.unwrap_or_default().to_owned()),
+            };
+            let versions = vec![Version { label: file.path.display().to_string(), content }];
+            Chapter { key: file.inside, path: file.path, subject: file.subject, versions, present: true }
+        };
+        let chapters: Vec<Chapter> = files::find_past(folder)?.into_iter().map(chapter).collect();
+        Ok(Self::of_chapters(&chapters, files, |file| nearest(&chapters, file)))
+    }
+
+    fn of_chapters(chapters: &[Chapter], files: &[SchemaFile], key: impl Fn(&SchemaFile) -> PathBuf) -> Self {
+        let (lineages, orphans) = lineages(chapters, files, key);
+        let text = |chapter: &Chapter| chapter.versions.last().and_then(|version| version.content.clone().ok());
+        let gone = |chapter: &Chapter| Gone {
+            subject: chapter.subject.clone(),
+            path: chapter.path.clone(),
+            text: text(chapter),
+        };
+        Self {
+            files: files.iter().map(|file| file.path.clone()).zip(lineages).collect(),
+            gone: orphans.into_iter().map(gone).collect(),
+            subjects: chapters.iter().map(|chapter| chapter.subject.clone()).collect(),
+        }
+    }
+
+    /// The registered versions of the files' subjects; of others, whether they have any.
+    pub async fn of_registry(registry: &Registry, files: &[SchemaFile], others: &[&str]) -> Result<Self, Failure> {
         let mut history = Self::default();
-        for SchemaFile { path, subject, text } in files::find(&[folder.to_owned()])? {
-            let version = Version { label: path.display().to_string(), text: text.unwrap_or_default() };
-            history.versions.insert(subject.clone(), vec![version]);
-            history.files.insert(subject, path);
+        let subjects: BTreeSet<&str> = files.iter().map(|file| file.subject.as_str()).collect();
+        for subject in subjects {
+            let versions = registered(registry, subject).await?;
+            if !versions.is_empty() {
+                history.subjects.insert(subject.to_owned());
+            }
+            let lineage = Lineage { heads: usize::from(!versions.is_empty()), versions };
+            for file in files.iter().filter(|file| file.subject == subject) {
+                history.files.insert(file.path.clone(), lineage.clone());
+            }
+        }
+        for subject in others {
+            if !registry.versions(subject).await.map_err(|error| session::registry_failure(&error))?.is_empty() {
+                history.subjects.insert((*subject).to_owned());
+            }
         }
         Ok(history)
     }
+}
 
-    /// The registered versions of the subjects.
-    pub async fn of_registry(registry: &Registry, subjects: &[&str]) -> Result<Self, Failure> {
-        let failure = |error| session::registry_failure(&error);
-        let mut history = Self::default();
-        for subject in subjects {
-            let mut versions = Vec::new();
-            for number in registry.versions(subject).await.map_err(failure)? {
-                // A version may be deleted between the two calls.
-                if let Some(found) = registry.version(subject, Some(number)).await.map_err(failure)? {
-                    versions.push(Version { label: format!("version {number}"), text: found.schema });
-                }
-            }
-            history.versions.insert((*subject).to_owned(), versions);
-        }
-        Ok(history)
+/// The versions of a subject, each with what it refers to.
+async fn registered(registry: &Registry, subject: &str) -> Result<Vec<Version>, Failure> {
+    let failure = |error| session::registry_failure(&error);
+    let mut versions = Vec::new();
+    for number in registry.versions(subject).await.map_err(failure)? {
+        let content = match registry.version(subject, Some(number)).await.map_err(failure)? {
+            Some(found) => match registry.whole_schema(subject, &found).await {
+                Ok(text) => Ok(text),
+                Err(RegistryError::Unusable { reason, .. }) => Err(reason),
+                Err(error) => return Err(failure(error)),
+            },
+            None => Err("the registry lists it and does not give it; it may have been deleted just now".to_owned()),
+        };
+        versions.push(Version { label: format!("version {number}"), content });
+    }
+    Ok(versions)
+}
+
+/// The key of the past's file for one of today: the one at the same place below its folder. A file that was named
+/// itself says nothing of its folder; for it, the one whose path has most parts in common at its end.
+fn nearest(chapters: &[Chapter], file: &SchemaFile) -> PathBuf {
+    if file.inside.components().count() > 1 || chapters.iter().any(|chapter| chapter.key == file.inside) {
+        return file.inside.clone();
+    }
+    let common = |chapter: &&Chapter| {
+        let (one, other) = (chapter.path.components().rev(), file.path.components().rev());
+        one.zip(other).take_while(|(one, other)| one == other).count()
+    };
+    let named = chapters.iter().filter(|chapter| chapter.subject == file.subject);
+    let best = named.clone().map(|chapter| common(&chapter)).max().unwrap_or(0);
+    let mut nearest = named.filter(|chapter| common(chapter) == best);
+    match (nearest.next(), nearest.next()) {
+        (Some(only), None) if best > 1 => only.key.clone(),
+        _ => file.inside.clone(),
     }
 }
 

@@ -204,6 +204,20 @@ impl Entry {
         }
     }
 
+    /// What is wrong with an earlier version of a schema.
+    pub fn past(file: &SchemaFile, level: Level, rule: Rule, message: String, version: &str) -> Self {
+        let breakage = match rule.severity() {
+            Severity::Error => "nobody knows whether its readers and writers go together with this one",
+            Severity::Warning => "only some programs read it",
+        };
+        Self {
+            breakage: breakage.to_owned(),
+            level: Some(level),
+            versions: vec![version.to_owned()],
+            ..Self::plain(&file.subject, &file.path, rule.id(), rule.severity(), message, rule.advice())
+        }
+    }
+
     /// A fault that keeps a file from being a schema.
     pub fn invalid(file: &SchemaFile, fault: Fault) -> Self {
         let rule = Rule::AvroSchemaInvalid;
@@ -226,8 +240,10 @@ impl Entry {
         }
     }
 
-    /// The same at a place of a schema.
+    /// The same at a place of a schema. In a schema that takes types from other files, that is the place of the text
+    /// with these types.
     pub fn at(self, file: &SchemaFile, place: pipeline_schema::Place) -> Self {
+        let place = file.whole.as_ref().map_or(place, |whole| whole.original(place));
         let line = file.text.as_deref().and_then(|text| text.lines().nth(place.line - 1));
         Self {
             line: place.line,

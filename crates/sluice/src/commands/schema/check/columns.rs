@@ -131,7 +131,7 @@ fn topic(file: &SchemaFile) -> &str {
 
 /// The fields of the outermost record, with their places.
 fn fields(file: &SchemaFile) -> Vec<(String, pipeline_schema::Place)> {
-    let Some(Ok(schema)) = file.text.as_deref().map(Schema::parse) else { return Vec::new() };
+    let Some(Ok(schema)) = file.whole().map(Schema::parse) else { return Vec::new() };
     match &schema.node(schema.root()).kind {
         Kind::Record(record) => record.fields.iter().map(|field| (field.name.clone(), field.place)).collect(),
         _ => Vec::new(),

@@ -1,5 +1,7 @@
 use super::*;
 
+mod past;
+
 const OLD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
 const NEW: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},
 {"name":"b","type":"int"}]}"#;
@@ -16,7 +18,9 @@ impl Case {
         let case = Self { now: tempfile::tempdir().unwrap(), before: tempfile::tempdir().unwrap() };
         for (folder, files) in [(&case.before, before), (&case.now, now)] {
             for (name, text) in files {
-                std::fs::write(folder.path().join(name), text).unwrap();
+                let path = folder.path().join(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
             }
         }
         case
@@ -35,7 +39,7 @@ impl Case {
         let policies = Policies::read(&files, &args).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let levels = runtime.block_on(levels(&files, &policies, None)).unwrap();
-        let history = History::of_folder(self.before.path()).unwrap();
+        let history = History::of_folder(self.before.path(), &files).unwrap();
         judge(&files, &policies, &levels, &history, Vec::new(), &args.against, TODAY)
     }
 }

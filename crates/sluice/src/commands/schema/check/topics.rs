@@ -3,9 +3,9 @@
 use pipeline_core::{
     contracts,
     kafka::Delivery,
-    registry::{DecodeError, Registry, Trial},
+    registry::{DecodeError, Error as RegistryError, Registry, Trial},
 };
-use pipeline_schema::Severity;
+use pipeline_schema::{Schema, Severity};
 
 use crate::{
     commands::schema::{files::SchemaFile, report::Entry, retained},
@@ -28,9 +28,19 @@ pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) ->
         else {
             continue;
         };
-        let Some(text) = &file.text else { continue };
-        // A file that is no schema has a finding already.
-        let (Ok(proposed), Ok(ours)) = (Trial::new(topic, text), Trial::new(topic, ours)) else { continue };
+        let Some(text) = file.whole() else { continue };
+        // A file that is no schema has a finding already; what only the decoder refuses has none yet.
+        if file.fault.is_some() || Schema::parse(text).is_err() {
+            continue;
+        }
+        let proposed = match Trial::new(topic, text) {
+            Ok(proposed) => proposed,
+            Err(error) => {
+                entries.push(refused(file, &error));
+                continue;
+            }
+        };
+        let ours = Trial::new(topic, ours).map_err(|error| session::registry_failure(&error))?;
         let (mut read, mut strange, mut failed) = (0_i64, 0_i64, None);
         retained::each(&settings.kafka, topic, Some(last), async |delivery| {
             if failed.is_some() {
@@ -59,6 +69,14 @@ async fn fault(trial: &Trial, registry: &Registry, delivery: &Delivery) -> Resul
         Err(DecodeError::Registry { source, .. }) => Err(session::registry_failure(&source)),
         Err(error) => Ok(Some(error)),
     }
+}
+
+/// A schema that the stages could not start with.
+fn refused(file: &SchemaFile, error: &RegistryError) -> Entry {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let message = format!("the decoder of the stages refuses the schema, so no message was tried: {error}{cause}");
+    let advice = "write it so that the decoder takes it; `sluice schema check` without --topics has no complaint";
+    Entry::plain(&file.subject, &file.path, UNREADABLE, Severity::Error, message, advice)
 }
 
 fn entry(file: &SchemaFile, delivery: &Delivery, error: &DecodeError) -> Entry {

@@ -9,7 +9,10 @@ use super::*;
 fn verdict() -> Verdict {
     let file = SchemaFile {
         path: "schemas/a b.avsc".into(),
+        inside: "a b.avsc".into(),
         subject: "a b-value".to_owned(),
+        fault: None,
+        whole: None,
         text: Some(
             "{\"type\": \"record\", \"name\": \"R\", \"fields\": [\n\t{\"name\": \"n\", \"type\": \"string\"},\n\t{\"name\": \"m\", \"type\": \"int\"}]}\n"
                 .to_owned(),
