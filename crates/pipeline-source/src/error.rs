@@ -270,6 +270,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A folder says what its fields are called, and that cannot be used.
+    #[error("could not use the field names in `{path}`: {reason}")]
+    FolderNames {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -296,7 +304,8 @@ impl Classify for Error {
             | Self::NotAFile { .. }
             | Self::TwoFiles { .. }
             | Self::Packed { .. }
-            | Self::Spool { .. } => Disposition::Unavailable,
+            | Self::Spool { .. }
+            | Self::FolderNames { .. } => Disposition::Unavailable,
             // The cluster is away, busy, or lacks what a person can give it while the messages wait.
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -357,6 +366,7 @@ impl Classify for Error {
             Self::TwoFiles { .. } => "SLUICE-SOURCE-029",
             Self::Packed { .. } => "SLUICE-SOURCE-030",
             Self::Spool { .. } => "SLUICE-SOURCE-031",
+            Self::FolderNames { .. } => "SLUICE-SOURCE-032",
         }
     }
 }
@@ -371,8 +381,7 @@ mod tests {
             assert_eq!(page.code, format!("SLUICE-SOURCE-{:03}", index + 1));
             assert!(page.cause.ends_with('.') && page.remedy.ends_with('.'), "{}", page.code);
         }
-        let source = std::io::ErrorKind::StorageFull.into();
-        let last = Error::Spool { path: String::new(), folder: String::new(), source };
+        let last = Error::FolderNames { path: String::new(), reason: String::new() };
         assert_eq!(ERRORS.last().map(|page| page.code), Some(last.code()));
     }
 }

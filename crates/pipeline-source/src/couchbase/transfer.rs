@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};
 use crate::{
     Error,
-    export::Output,
+    export::{File, publish_files},
     files::{
         BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
     },
@@ -38,12 +38,14 @@ struct Part<'a> {
 impl Couchbase {
     /// Writes all documents of the scope into a folder.
     pub async fn export(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
-        let mut moved = Transferred::default();
+        let (mut moved, mut outputs) = (Transferred::default(), Vec::new());
         for part in self.parts() {
             let everything = statements::everything(part.collection);
-            let documents = self.export_part(&part, &everything, folder, progress).await?;
+            let (documents, output) = self.export_part(&part, &everything, folder, progress).await?;
             moved.add(part.file, documents);
+            outputs.push(output);
         }
+        publish_files(folder, outputs, &self.mapping).await?;
         Ok(moved)
     }
 
@@ -84,8 +86,8 @@ impl Couchbase {
         everything: &Statement,
         folder: &Path,
         progress: &Progress<'_>,
-    ) -> Result<u64, Error> {
-        let mut output = Output::create(folder, part.file).await?;
+    ) -> Result<(u64, File), Error> {
+        let mut output = File::create(folder, part.file).await?;
         let mut rows = self.rows(everything, Parameters::default());
         let mut documents = 0;
         while let Some(row) = rows.try_next().await? {
@@ -93,8 +95,7 @@ impl Couchbase {
             documents += 1;
             progress(part.file, documents);
         }
-        output.finish().await?;
-        Ok(documents)
+        Ok((documents, output))
     }
 
     async fn import_part(&self, part: &Part<'_>, file: Collection, progress: &Progress<'_>) -> Result<u64, Error> {

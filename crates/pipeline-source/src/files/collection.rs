@@ -77,7 +77,8 @@ pub fn find(folder: &Path, name: &str) -> Result<Option<Found>, Error> {
 }
 
 impl Fingerprint {
-    fn of(metadata: &Metadata) -> Self {
+    /// Of the file that the system says this of.
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

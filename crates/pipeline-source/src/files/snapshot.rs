@@ -10,6 +10,7 @@ use super::{
     collection::{Collection, find},
     etag::Reading,
     index::{Content, Hierarchy},
+    names::{self, Names},
     threads::Threads,
 };
 use crate::{Counts, Error};
@@ -19,6 +20,7 @@ use crate::{Counts, Error};
 #[derive(Debug)]
 pub struct Snapshot {
     threads: Threads,
+    names: Names,
     /// The names of the documents' fields.
     pub mapping: Arc<Mapping>,
     /// What tags of this folder begin with.
@@ -46,8 +48,11 @@ impl Snapshot {
             let missing = || Error::MissingFile { path: folder.join(name).display().to_string() };
             open(name)?.ok_or_else(missing)
         };
+        let names = names::read(folder, mapping)?;
+        let mapping = Arc::clone(&names.mapping);
         Ok(Self {
             threads,
+            names,
             reading: Reading::with(&mapping),
             mapping,
             services: required(PROVIDER_SERVICES)?,
@@ -61,12 +66,15 @@ impl Snapshot {
     }
 
     /// Whether the folder still has these files, unchanged.
-    pub fn is_current(&self, folder: &Path) -> Result<bool, Error> {
+    pub fn is_current(&self, folder: &Path, mapping: &Mapping) -> Result<bool, Error> {
         let required = [(PROVIDER_SERVICES, &self.services), (PROVIDERS, &self.providers), (BUNDLES, &self.bundles)];
         for (name, collection) in required {
             if find(folder, name)?.as_ref() != Some(collection.found()) {
                 return Ok(false);
             }
+        }
+        if !self.names.are_current(folder, mapping)? {
+            return Ok(false);
         }
         let fields = find(folder, SUBSCRIPTION_FIELDS)?;
         Ok(fields.as_ref() == self.fields.as_ref().map(Collection::found))
