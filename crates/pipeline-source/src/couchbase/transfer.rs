@@ -4,7 +4,7 @@
 //! are not kept; on the way back they are made of a collection and the ids. Writing is by key, so an import that was
 //! cut off is simply run again.
 
-use std::{borrow::Cow, fs::File, path::Path, time::Duration};
+use std::{borrow::Cow, path::Path, time::Duration};
 
 use couchbase::transcoding;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,11 +14,9 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};
 use crate::{
     Error,
-    export::Output,
+    export::{File, publish_files},
     files::{
-        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
-        lines::{Lines, is_blank},
-        peek::peek,
+        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
     },
     transfer::{Progress, Transferred},
 };
@@ -40,12 +38,14 @@ struct Part<'a> {
 impl Couchbase {
     /// Writes all documents of the scope into a folder.
     pub async fn export(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
-        let mut moved = Transferred::default();
+        let (mut moved, mut outputs) = (Transferred::default(), Vec::new());
         for part in self.parts() {
             let everything = statements::everything(part.collection);
-            let documents = self.export_part(&part, &everything, folder, progress).await?;
+            let (documents, output) = self.export_part(&part, &everything, folder, progress).await?;
             moved.add(part.file, documents);
+            outputs.push(output);
         }
+        publish_files(folder, outputs, &self.mapping).await?;
         Ok(moved)
     }
 
@@ -53,11 +53,13 @@ impl Couchbase {
     pub async fn import(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
         let mut moved = Transferred::default();
         for part in self.parts() {
-            let path = folder.join(part.file);
-            if !path.exists() && part.file == SUBSCRIPTION_FIELDS {
-                continue;
-            }
-            let documents = self.import_part(&part, &path, progress).await?;
+            let Some(file) = open(folder, part.file).await? else {
+                if part.file == SUBSCRIPTION_FIELDS {
+                    continue;
+                }
+                return Err(Error::MissingFile { path: folder.join(part.file).display().to_string() });
+            };
+            let documents = self.import_part(&part, file, progress).await?;
             moved.add(part.file, documents);
         }
         Ok(moved)
@@ -84,8 +86,8 @@ impl Couchbase {
         everything: &Statement,
         folder: &Path,
         progress: &Progress<'_>,
-    ) -> Result<u64, Error> {
-        let mut output = Output::create(folder, part.file).await?;
+    ) -> Result<(u64, File), Error> {
+        let mut output = File::create(folder, part.file).await?;
         let mut rows = self.rows(everything, Parameters::default());
         let mut documents = 0;
         while let Some(row) = rows.try_next().await? {
@@ -93,13 +95,12 @@ impl Couchbase {
             documents += 1;
             progress(part.file, documents);
         }
-        output.finish().await?;
-        Ok(documents)
+        Ok((documents, output))
     }
 
-    async fn import_part(&self, part: &Part<'_>, path: &Path, progress: &Progress<'_>) -> Result<u64, Error> {
+    async fn import_part(&self, part: &Part<'_>, file: Collection, progress: &Progress<'_>) -> Result<u64, Error> {
         let at_once = usize::try_from(self.settings().concurrent_reads).unwrap_or(usize::MAX);
-        let lines = read_lines(path);
+        let lines = read_lines(file);
         let stored = lines.map(|line| async move { self.store(part, &line?).await });
         let mut stored = std::pin::pin!(stored.buffer_unordered(at_once));
         let mut documents = 0;
@@ -166,15 +167,21 @@ fn fingerprint(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// The file of a collection, plain or compressed, if the folder has it.
+async fn open(folder: &Path, name: &'static str) -> Result<Option<Collection>, Error> {
+    let folder = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Collection::open(&folder, name));
+    opened.await.map_err(|source| Error::Stopped { source })?
+}
+
 /// The lines of a file, read by a thread that is never far ahead.
-fn read_lines(path: &Path) -> impl futures::Stream<Item = Result<Vec<u8>, Error>> + Send + use<> {
+fn read_lines(file: Collection) -> impl futures::Stream<Item = Result<Vec<u8>, Error>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(64);
-    let path = path.to_owned();
     tokio::task::spawn_blocking(move || {
         let each = |sender: &mpsc::Sender<_>| -> Result<(), Error> {
-            let file = File::open(&path).map_err(Error::read(&path))?;
-            let mut lines = Lines::within(&file, 0..u64::MAX);
-            while let Some(line) = lines.next().map_err(Error::read(&path))? {
+            let path = file.path();
+            let mut lines = file.lines_within(0..u64::MAX)?;
+            while let Some(line) = lines.next().map_err(Error::read(path))? {
                 if line.too_long {
                     return Err(Error::TooBig { path: path.display().to_string(), limit: "16 MiB in a line" });
                 }

@@ -4,7 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent},
+    documents::{
+        Bundle, DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent,
+    },
     ids::{ProviderId, ServiceId},
 };
 
@@ -13,7 +15,7 @@ use super::{
     etag,
     index::{ALL, Content, Entry, Hierarchy},
     ranges::{Group, Range},
-    snapshot::{Snapshot, blocking},
+    snapshot::Snapshot,
 };
 use crate::{Error, json::quoted, mapping::Violation, subtree::Builder};
 
@@ -77,6 +79,19 @@ pub async fn unchanged(
     .await
 }
 
+/// The bundles below a provider that have no fault.
+pub async fn sound_bundles(
+    snapshot: Arc<Snapshot>,
+    service_id: ServiceId,
+    provider_id: ProviderId,
+) -> Result<Vec<Bundle>, Error> {
+    let sound = move |reader: &Reader<'_>| match reader.provider(&provider_id) {
+        Some((provider, _)) => Ok(reader.build(provider, &provider_id)?.0.sound()),
+        None => Ok(Vec::new()),
+    };
+    read_below(snapshot, service_id, sound).await
+}
+
 /// Reads below the providers of one service, and makes sure that all of it was of one state of the files.
 async fn read_below<T: Send + 'static>(
     snapshot: Arc<Snapshot>,
@@ -85,14 +100,16 @@ async fn read_below<T: Send + 'static>(
 ) -> Result<T, Error> {
     let hierarchy = snapshot.hierarchy().await?;
     let content = snapshot.content().await?;
-    blocking(move || {
-        let reader = Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
-        let answer = read(&reader)?;
-        snapshot.bundles.check_unchanged()?;
-        snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
-        Ok(answer)
-    })
-    .await
+    Arc::clone(&snapshot)
+        .run(move || {
+            let reader =
+                Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
+            let answer = read(&reader)?;
+            snapshot.bundles.check_unchanged()?;
+            snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
+            Ok(answer)
+        })
+        .await
 }
 
 fn service(snapshot: &Snapshot, hierarchy: &Hierarchy, place: Place, text: Text<'_>) -> Option<Found<Service>> {
@@ -160,11 +177,22 @@ impl Reader<'_> {
             return Ok(Subtree { provider_id, content: SubtreeContent::Vanished, etag: None });
         };
         if let Some(line) = entry.repeated_on {
-            let first = Place { file: super::PROVIDERS, line: entry.line };
+            let first = Place { file: self.snapshot.providers.name(), line: entry.line };
             let fault = duplicate_provider(self.service_id, &provider_id, first, Place { line, ..first });
             return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
-        let mut builder = Builder::new(self.service_id, &provider_id);
+        let (builder, tag) = self.build(provider, &provider_id)?;
+        let content = builder.finish();
+        Ok(Subtree { provider_id, content, etag: tag.etag() })
+    }
+
+    /// Everything below a provider as it is read, and its tag.
+    fn build<'i>(
+        &'i self,
+        provider: Group,
+        provider_id: &'i ProviderId,
+    ) -> Result<(Builder<'i, Place>, etag::Lines), Error> {
+        let mut builder = Builder::new(self.service_id, provider_id);
         let mut tag = self.begin_tag(provider);
         self.lines(provider, &mut |line| match line {
             Line::Bundle(place, text) => {
@@ -176,8 +204,7 @@ impl Reader<'_> {
                 builder.field(read::field(self.snapshot, text), place);
             }
         })?;
-        let content = builder.finish();
-        Ok(Subtree { provider_id, content, etag: tag.etag() })
+        Ok((builder, tag))
     }
 
     /// The tag of what is below a provider, without parsing any of it.
@@ -263,7 +290,7 @@ fn documents<T: Send + 'static>(
             if to == from {
                 return Ok(None);
             }
-            let found = blocking(move || {
+            let found = Arc::clone(&snapshot).run(move || {
                 let mut found = Vec::new();
                 let Some(collection) = file(&snapshot) else { return Ok(found) };
                 for range in ranges.get(from..to).unwrap_or_default() {
