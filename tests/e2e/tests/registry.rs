@@ -61,7 +61,7 @@ async fn keeps_the_promises_of_a_registry(registry: &Registry) {
     assert_eq!(registry.version(&subject, None).await.unwrap().unwrap().id, first.id);
     assert_eq!(registry.version(&subject, Some(7)).await.unwrap(), None);
     assert!(registry.subjects().await.unwrap().contains(&subject));
-    assert!(registry.by_id(first.id).await.unwrap().canonical_form().contains("int"));
+    assert!(registry.by_id(first.id).await.unwrap().schema.canonical_form().contains("int"));
 
     let opinion = registry.check_compatible(&subject, TEXT).await.unwrap();
     assert!(!opinion.compatible && !opinion.messages.is_empty(), "{opinion:?}");
