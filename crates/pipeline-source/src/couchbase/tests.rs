@@ -208,10 +208,10 @@ async fn documents_that_no_parent_asks_for_are_found_and_broken_ones_reject_thei
         [
             "providers/odd MissingId provider service-0001/?/?",
             "bundles/broken WrongType bundle service-0001/provider-0000002/?",
-            "unreachable providers/lost Orphan provider ?/?/p9",
-            "unreachable providers/whose MissingId provider ?/?/p8",
-            "unreachable bundles/elsewhere Orphan bundle ?/?/x",
-            "unreachable bundles/lost Orphan bundle service-0001/?/x",
+            "unreachable providers/lost Orphan provider nobody/p9/p9",
+            "unreachable providers/whose MissingId provider ?/p8/p8",
+            "unreachable bundles/elsewhere Orphan bundle nobody/provider-0000001/x",
+            "unreachable bundles/lost Orphan bundle service-0001/p7/x",
             "unreachable bundles/not json MissingId bundle ?/?/?",
             "unreachable bundles/whose MissingId bundle ?/?/x",
         ]

@@ -12,7 +12,6 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
     documents::{DocumentFault, FaultCode, Level},
-    ids::ServiceId,
     settings::Children,
 };
 
@@ -22,7 +21,12 @@ use super::{
     statements::Statement,
     subtrees::Place,
 };
-use crate::{Error, files::peek::peek, json::quoted, mapping::Violation};
+use crate::{
+    Error,
+    files::peek::peek,
+    json::quoted,
+    mapping::{Owner, Violation},
+};
 
 /// Services, each with its providers.
 type Known = Arc<Mutex<HashMap<String, HashSet<String>>>>;
@@ -34,6 +38,8 @@ struct Links<'a> {
     id: &'a str,
     service: &'a str,
     provider: &'a str,
+    /// `None` for bundles.
+    bundle: Option<&'a str>,
     /// The statement asks by the service too.
     by_service: bool,
 }
@@ -56,6 +62,7 @@ impl Couchbase {
                 id: &bundle.id,
                 service: &bundle.service_id,
                 provider: &bundle.provider_id,
+                bundle: None,
                 by_service: self.statements.bundles.uses("$service"),
             };
             parts.push(self.lost_children(&self.statements.everything.bundles, links, Arc::clone(&known)));
@@ -66,6 +73,7 @@ impl Couchbase {
                     id: &field.id,
                     service: &field.service_id,
                     provider: &field.provider_id,
+                    bundle: Some(&field.bundle_id),
                     by_service: asked.uses("$service"),
                 };
                 parts.push(self.lost_children(all, links, known));
@@ -91,18 +99,21 @@ impl Couchbase {
         let collection = self.settings().collections.providers.as_str();
         let look = move |row: Row| {
             let [id, service] = peek(row.document.get().as_bytes(), [names.id.as_str(), names.service_id.as_str()]);
-            let Some(service) = service.id() else {
-                let reason = format!("the provider has no readable `{}`", names.service_id);
-                let violation = violation(Level::Provider, id.id(), FaultCode::MissingId, reason);
-                return Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None));
+            let (code, reason) = match service.id() {
+                None => (FaultCode::MissingId, format!("the provider has no readable `{}`", names.service_id)),
+                Some(service) => {
+                    if let Some(providers) = locked(&known).get_mut(&*service) {
+                        providers.extend(id.id().map(Cow::into_owned));
+                        return None;
+                    }
+                    let service = quoted(&service);
+                    let reason = format!("the provider belongs to the service {service}, which does not exist");
+                    (FaultCode::Orphan, reason)
+                }
             };
-            if let Some(providers) = locked(&known).get_mut(&*service) {
-                providers.extend(id.id().map(Cow::into_owned));
-                return None;
-            }
-            let reason = format!("the provider belongs to the service {}, which does not exist", quoted(&service));
-            let violation = violation(Level::Provider, id.id(), FaultCode::Orphan, reason);
-            Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None))
+            let owner = Owner::of(service.id(), id.id(), None);
+            let place = Place { collection, key: &row.key };
+            Some(violation(Level::Provider, id.id(), code, reason).of(place.to_string(), owner))
         };
         self.rows(&self.statements.everything.providers, Parameters::default())
             .try_filter_map(move |row| futures::future::ready(Ok(look(row))))
@@ -144,10 +155,10 @@ impl Links<'_> {
                 (FaultCode::Orphan, reason)
             }
         };
-        let service = service.id().filter(|service| known.contains_key(&**service));
-        let service = service.map(|service| ServiceId(service.into_owned()));
+        let bundle = self.bundle.and_then(|name| peek(row.document.get().as_bytes(), [name])[0].id());
+        let owner = Owner::of(service.id(), provider.id(), bundle);
         let place = Place { collection: self.collection, key: &row.key };
-        Some(violation(self.level, id.id(), code, reason).at(place.to_string(), service.as_ref(), None))
+        Some(violation(self.level, id.id(), code, reason).of(place.to_string(), owner))
     }
 }
 

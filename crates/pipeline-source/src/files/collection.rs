@@ -127,7 +127,7 @@ impl Collection {
         let bytes = self.bytes(range.offset(), range.length().unwrap_or(lines::BEGINNING), &mut buffer)?;
         let mut place = Place { file: self.name, line: range.first_line() };
         if range.length().is_none() {
-            each(place, Text::TooLong(bytes));
+            each(place, Text::TooLong(lines::without_mark(bytes)));
         } else {
             for line in lines::split(bytes) {
                 each(place, Text::Whole(line));
