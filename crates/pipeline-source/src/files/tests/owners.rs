@@ -173,7 +173,7 @@ fn document(order: usize, owner: usize, number: usize) -> (ServiceId, ProviderId
         format!("\"provider_id\":\"{provider}\""),
         "\"subscription_fields\":[{\"id\":\"f\",\"name\":\"\\u00e9\"},{\"id\":\"g\"}]".to_owned(),
     ];
-    if provider == "p" || order % 2 == 0 {
+    if provider == "p" || order.is_multiple_of(2) {
         members.push(format!("\"service_id\":\"{service}\""));
     }
     let first = order / 2 % members.len();
