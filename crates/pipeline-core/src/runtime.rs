@@ -174,7 +174,11 @@ async fn prepare_codec<S: Stage>(
     let writes = S::Output::contracts();
     let reads = [(S::Input::TOPIC, S::Input::SCHEMA)];
     loop {
-        let error = match Codec::prepare(registry, &reads, &writes, settings.stage.register_schemas).await {
+        let prepared = tokio::select! {
+            prepared = Codec::prepare(registry, &reads, &writes, settings.stage.register_schemas) => prepared,
+            () = shutdown.cancelled() => return Ok(None),
+        };
+        let error = match prepared {
             Ok(codec) => {
                 component.up();
                 return Ok(Some(codec));
@@ -366,7 +370,7 @@ impl<S: Stage> Driver<S> {
 
     /// Leaves the group in order: every partition comes back as revoked and is drained and committed by that path.
     async fn leave(mut self) {
-        let grace = Duration::from_secs(5);
+        let grace = Duration::from_secs(2);
         let deadline = Instant::now() + Duration::from_millis(u64::from(self.settings.stage.drain_timeout_ms)) + grace;
         let held = !self.partitions.is_empty();
         self.member.begin_leave();

@@ -3,6 +3,10 @@
 //! A dependency that is away at the start is waited for, with `/readyz` saying so, because under an orchestrator the
 //! order in which things come up is nobody's business. What ends the process at once is what waiting cannot mend:
 //! bad arguments, bad configuration, a missing or incompatible schema.
+//!
+//! **Told to stop, the process ends, whatever blocks.** What serves is a task that nobody has to wait for: when the
+//! drain time and a little more is over, the process ends without it. So it does without threads that never come back
+//! from a dead mount, and while the stage is still being built.
 
 use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -50,6 +54,9 @@ pub fn build_error(error: impl Classify) -> BuildError {
 /// How often a dependency that is away at the start is tried.
 const START_RETRY: Duration = Duration::from_secs(1);
 
+/// What an end in order may take beyond `stage.drain_timeout_ms`: committing, leaving the group, sending the last spans.
+pub const WINDING_UP: Duration = Duration::from_secs(4);
+
 /// What a stage is built from beside its settings: a classified error says whether waiting may help.
 pub type BuildError = Box<dyn Classify>;
 
@@ -68,8 +75,8 @@ struct Arguments {
 pub fn main<S, B, F>(name: &'static str, about: &'static str, build: B) -> ExitCode
 where
     S: Stage,
-    B: Fn(Settings) -> F,
-    F: Future<Output = Result<S, BuildError>>,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<S, BuildError>> + Send + 'static,
 {
     let _armed = crash::arm();
     let command = Arguments::command().name(name).about(about).version(env!("CARGO_PKG_VERSION"));
@@ -88,24 +95,54 @@ where
             return ExitCode::from(exit::CONFIGURATION);
         }
     };
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map(|runtime| runtime.block_on(serve(name, loaded, build)));
-    match outcome {
-        Ok(code) => ExitCode::from(code),
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("{name}: cannot start the Tokio runtime: {error}");
-            ExitCode::from(exit::FAILED)
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    let code = runtime.block_on(supervise(name, loaded, build));
+    // Without waiting for threads that wait for a disk themselves.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Serves until the end, or until the time for it is over.
+async fn supervise<S, B, F>(name: &'static str, loaded: Loaded, build: B) -> u8
+where
+    S: Stage,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<S, BuildError>> + Send + 'static,
+{
+    let shutdown = CancellationToken::new();
+    if let Err(error) = watch_signals(shutdown.clone()) {
+        eprintln!("{name}: cannot listen to signals: {error}");
+        return exit::FAILED;
+    }
+    let drain = Duration::from_millis(loaded.settings.stage.drain_timeout_ms.into());
+    let serving = tokio::spawn(serve(name, loaded, build, shutdown.clone()));
+    let time_is_over = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(drain + WINDING_UP).await;
+    };
+    tokio::select! {
+        served = serving => served.unwrap_or_else(|error| {
+            tracing::error!("{name} ended without an answer: {error}");
+            exit::FAILED
+        }),
+        () = time_is_over => {
+            tracing::warn!("the time for stopping is over: ending at once; what is in hand will be repeated");
+            exit::OK
         }
     }
 }
 
-async fn serve<S, B, F>(name: &str, loaded: Loaded, build: B) -> u8
+async fn serve<S, B, F>(name: &'static str, loaded: Loaded, build: B, shutdown: CancellationToken) -> u8
 where
     S: Stage,
-    B: Fn(Settings) -> F,
-    F: Future<Output = Result<S, BuildError>>,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<S, BuildError>> + Send + 'static,
 {
     let Loaded { settings, warnings, .. } = loaded;
     let telemetry = match telemetry::init(&settings.telemetry, name) {
@@ -119,11 +156,6 @@ where
         tracing::warn!("configuration: {warning}");
     }
     let metrics = telemetry::metrics::install();
-    let shutdown = CancellationToken::new();
-    if let Err(error) = watch_signals(shutdown.clone()) {
-        tracing::error!("cannot listen to signals: {error}");
-        return exit::FAILED;
-    }
     let health = Health::named(name);
     let admin_stop = CancellationToken::new();
     let admin = match admin::start(&settings.admin.bind, health.clone(), metrics, admin_stop.clone()).await {
@@ -143,8 +175,8 @@ where
 async fn run<S, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
 where
     S: Stage,
-    B: Fn(Settings) -> F,
-    F: Future<Output = Result<S, BuildError>>,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<S, BuildError>> + Send + 'static,
 {
     let registry = match Registry::new(&settings.schema_registry) {
         Ok(registry) => registry,
@@ -188,7 +220,11 @@ where
     let component = health.component("start");
     component.down("connecting to source and target");
     loop {
-        let error = match build(settings.clone()).await {
+        let built = tokio::select! {
+            built = build(settings.clone()) => built,
+            () = shutdown.cancelled() => return Ok(None),
+        };
+        let error = match built {
             Ok(stage) => {
                 component.up();
                 return Ok(Some(stage));

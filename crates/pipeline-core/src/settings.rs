@@ -199,8 +199,9 @@ pub struct Stage {
     /// Longest pause between two attempts. Milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub max_backoff_ms: u32,
-    /// How long a stage that is told to stop may finish what it has begun; keep it below the grace period of
-    /// whatever stops it. Milliseconds.
+    /// How long a stage that is told to stop may finish what it has begun. Committing and leaving the group come on top
+    /// of it, four seconds at most, then the process ends whatever still blocks: keep both together below the grace
+    /// period of whatever stops it. Milliseconds.
     #[schemars(range(max = 3_600_000))]
     pub drain_timeout_ms: u32,
     /// How often the activator looks for what a lost confirmation should have told it. Milliseconds.

@@ -224,6 +224,52 @@ pub enum Error {
         /// The cluster's time less ours.
         skew_ms: i64,
     },
+    /// A read that was begun and did not end.
+    #[error("could not read `{path}`: it gave no answer for {after_ms} ms (`source.read_timeout_ms`)")]
+    NoAnswer {
+        /// What was to be read.
+        path: String,
+        /// How long it was waited for.
+        after_ms: u64,
+    },
+    /// What has the name of a source file is read in another way.
+    #[error("could not read `{path}`: it is {found} and not a file")]
+    NotAFile {
+        /// Where a file was expected.
+        path: String,
+        /// What is there.
+        found: &'static str,
+    },
+    /// A collection has two files.
+    #[error("could not tell which file of `{folder}` to read: it has both `{one}` and `{other}`")]
+    TwoFiles {
+        /// The folder.
+        folder: String,
+        /// One file.
+        one: &'static str,
+        /// The other one.
+        other: &'static str,
+    },
+    /// A compressed file is broken, or not all there.
+    #[error("could not unpack `{path}`: it is damaged or not complete")]
+    Packed {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no place for what a compressed file holds.
+    #[error("could not unpack `{path}` into the folder `{folder}` (`source.spool_dir`)")]
+    Spool {
+        /// The file.
+        path: String,
+        /// Where it was to be unpacked to.
+        folder: String,
+        /// Why it could not be.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl Error {
@@ -241,10 +287,16 @@ impl Error {
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
-            // The folder may come back, or its writer may finish.
-            Self::Read { .. } | Self::Changed { .. } | Self::MissingFile { .. } | Self::Write { .. } => {
-                Disposition::Unavailable
-            }
+            // The folder may come back, its writer may finish, or somebody may put the right file in its place.
+            Self::Read { .. }
+            | Self::Changed { .. }
+            | Self::MissingFile { .. }
+            | Self::Write { .. }
+            | Self::NoAnswer { .. }
+            | Self::NotAFile { .. }
+            | Self::TwoFiles { .. }
+            | Self::Packed { .. }
+            | Self::Spool { .. } => Disposition::Unavailable,
             // The cluster is away, busy, or lacks what a person can give it while the messages wait.
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -300,6 +352,11 @@ impl Classify for Error {
             Self::Server { .. } => "SLUICE-SOURCE-024",
             Self::Row { .. } => "SLUICE-SOURCE-025",
             Self::Clock { .. } => "SLUICE-SOURCE-026",
+            Self::NoAnswer { .. } => "SLUICE-SOURCE-027",
+            Self::NotAFile { .. } => "SLUICE-SOURCE-028",
+            Self::TwoFiles { .. } => "SLUICE-SOURCE-029",
+            Self::Packed { .. } => "SLUICE-SOURCE-030",
+            Self::Spool { .. } => "SLUICE-SOURCE-031",
         }
     }
 }
@@ -314,7 +371,8 @@ mod tests {
             assert_eq!(page.code, format!("SLUICE-SOURCE-{:03}", index + 1));
             assert!(page.cause.ends_with('.') && page.remedy.ends_with('.'), "{}", page.code);
         }
-        let last = Error::Clock { skew_ms: 0 };
+        let source = std::io::ErrorKind::StorageFull.into();
+        let last = Error::Spool { path: String::new(), folder: String::new(), source };
         assert_eq!(ERRORS.last().map(|page| page.code), Some(last.code()));
     }
 }

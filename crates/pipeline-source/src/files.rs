@@ -1,5 +1,6 @@
 //! A folder of JSON lines: `provider_services.jsonl`, `providers.jsonl`, `bundles.jsonl` and, if fields are not nested
 //! in their bundles or only some are, `subscription_fields.jsonl`. It is the shape that `cbexport json -f lines` writes.
+//! Each may be compressed, as `bundles.jsonl.gz` or `bundles.jsonl.zst`.
 //!
 //! Documents are never held: one pass over the files remembers where the children of each parent stand ([`index`]), and
 //! an answer is read from there. Memory grows with the number of providers, and with how scattered their children are
@@ -8,11 +9,13 @@
 //! Stage processes live longer than a run, so each call looks whether the files are still those that were indexed; if
 //! not, they are opened and indexed anew. A file that is replaced (written elsewhere and renamed) is safe at any time:
 //! who reads the old one reads it to its end. A file that is written to in place while it is read is noticed, and the
-//! call fails as one to repeat.
+//! call fails as one to repeat. A file that is there and does not answer, as on a mount whose server is gone, is left
+//! after a while, and the next call opens the files anew ([`threads`]).
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -20,24 +23,27 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
     documents::{DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
-    settings::Mapping,
+    settings::{self, Mapping},
 };
 use tokio::sync::Mutex;
 
-use self::snapshot::{Snapshot, blocking};
+use self::{snapshot::Snapshot, threads::Threads};
 use crate::{Counts, Error, Source};
 
 mod answers;
-mod collection;
+pub(crate) mod collection;
 mod count;
 mod etag;
 mod index;
+mod input;
 pub(crate) mod lines;
+mod packed;
 pub(crate) mod peek;
 mod ranges;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 /// File of the provider services.
 pub const PROVIDER_SERVICES: &str = "provider_services.jsonl";
@@ -48,30 +54,46 @@ pub const BUNDLES: &str = "bundles.jsonl";
 /// File of the subscription fields that are not nested in their bundles; optional.
 pub const SUBSCRIPTION_FIELDS: &str = "subscription_fields.jsonl";
 
+/// What the file of each collection may be called: plain, and as gzip and Zstandard compress it.
+pub const COLLECTIONS: [[&str; 3]; 4] = [
+    [PROVIDER_SERVICES, "provider_services.jsonl.gz", "provider_services.jsonl.zst"],
+    [PROVIDERS, "providers.jsonl.gz", "providers.jsonl.zst"],
+    [BUNDLES, "bundles.jsonl.gz", "bundles.jsonl.zst"],
+    [SUBSCRIPTION_FIELDS, "subscription_fields.jsonl.gz", "subscription_fields.jsonl.zst"],
+];
+
 /// The source `file:///folder`.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     mapping: Arc<Mapping>,
+    /// Where compressed files are unpacked to.
+    spool: Arc<Path>,
+    threads: Threads,
     /// The files as last seen. All calls share one index, and the first of them builds it.
-    current: Mutex<Option<Arc<Snapshot>>>,
+    current: Mutex<Option<Seen>>,
+}
+
+/// Open files, and how many reads had been in vain when they were opened: since another was, they are opened anew.
+#[derive(Clone, Debug)]
+struct Seen {
+    snapshot: Arc<Snapshot>,
+    in_vain: u64,
 }
 
 // === impl Folder ===
 
 impl Folder {
     /// A folder that exists; its files are looked at by the first call that needs them.
-    pub fn open(path: PathBuf, mapping: Mapping) -> Result<Self, Error> {
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => {
-                Ok(Self { path, mapping: Arc::new(mapping), current: Mutex::default() })
-            }
-            Ok(_) => Err(Error::MissingFolder { path: path.display().to_string() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::MissingFolder { path: path.display().to_string() })
-            }
-            Err(error) => Err(Error::read(&path)(error)),
+    pub fn open(path: PathBuf, settings: &settings::Source) -> Result<Self, Error> {
+        let threads = Threads::of(&path, Duration::from_millis(settings.read_timeout_ms.into()));
+        let looked_at: Arc<Path> = path.as_path().into();
+        let metadata = threads.run_here(&path, move || input::metadata(&looked_at))?;
+        if !metadata.is_some_and(|metadata| metadata.is_dir()) {
+            return Err(Error::MissingFolder { path: path.display().to_string() });
         }
+        let spool = settings.spool_dir.clone().unwrap_or_else(std::env::temp_dir).into();
+        Ok(Self { path, mapping: Arc::new(settings.mapping.clone()), spool, threads, current: Mutex::default() })
     }
 
     /// The folder.
@@ -81,14 +103,18 @@ impl Folder {
 
     /// The files as they are now; the same snapshot as long as none of them changes.
     async fn snapshot(&self) -> Result<Arc<Snapshot>, Error> {
+        let asked = Instant::now();
         let mut current = self.current.lock().await;
-        let (last, path, mapping) = (current.clone(), self.path.clone(), Arc::clone(&self.mapping));
-        let snapshot = blocking(move || match last {
+        let in_vain = self.threads.in_vain();
+        let last = current.clone().filter(|last| last.in_vain == in_vain).map(|last| last.snapshot);
+        let (path, mapping) = (self.path.clone(), Arc::clone(&self.mapping));
+        let (spool, threads) = (Arc::clone(&self.spool), self.threads.clone());
+        let look = move || match last {
             Some(last) if last.is_current(&path)? => Ok(last),
-            _ => Snapshot::open(&path, mapping).map(Arc::new),
-        })
-        .await?;
-        *current = Some(Arc::clone(&snapshot));
+            _ => Snapshot::open(&path, mapping, &spool, threads).map(Arc::new),
+        };
+        let snapshot = self.threads.run(asked, look).await?;
+        *current = Some(Seen { snapshot: Arc::clone(&snapshot), in_vain });
         Ok(snapshot)
     }
 }

@@ -107,7 +107,7 @@ pub struct Counts {
 pub fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
     mapping::check_names(&settings.mapping)?;
     match url::parse(&settings.url)? {
-        url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings.mapping.clone())?)),
+        url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings)?)),
         url::Location::Generator(query) => Ok(Arc::new(generator::Generator::from_query(&query)?)),
         #[cfg(feature = "couchbase")]
         url::Location::Couchbase => couchbase::open(settings),

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use pipeline_core::{
     documents::{Bundle, DocumentFault, Found, Provider, Service, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings::Mapping,
+    settings,
 };
 use tempfile::TempDir;
 
@@ -105,5 +105,9 @@ pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 pub fn open(folder: &Path) -> Folder {
-    Folder::open(folder.to_owned(), Mapping::default()).unwrap()
+    open_with(folder, settings::Source::default())
+}
+
+pub fn open_with(folder: &Path, settings: settings::Source) -> Folder {
+    Folder::open(folder.to_owned(), &settings).unwrap()
 }

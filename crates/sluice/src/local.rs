@@ -8,6 +8,7 @@ use pipeline_core::{
     kafka::{admin, local::LocalBroker},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
+    service,
     settings::Settings,
     stage::Stage,
 };
@@ -24,7 +25,7 @@ use crate::{commands::schema, exit::Exit, failure::Failure, request, session};
 
 mod place;
 
-pub use place::{Place, as_url, migrated};
+pub use place::{Place, as_url, file_url, migrated};
 
 /// Loopback, on a port that is free.
 const ANY_PORT: &str = "127.0.0.1:0";
@@ -86,10 +87,19 @@ impl Local {
         }
     }
 
-    /// Lets the stages finish what they have in hand, then ends broker and registry.
+    /// Lets the stages finish what they have in hand, then ends broker and registry. Ends within the drain time and a
+    /// little more, whatever holds the stages up.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
-        while self.stages.join_next().await.is_some() {}
+        let drain = Duration::from_millis(self.settings.stage.drain_timeout_ms.into());
+        let stages = &mut self.stages;
+        let ended = async { while stages.join_next().await.is_some() {} };
+        tokio::select! {
+            () = ended => {}
+            () = tokio::time::sleep(drain + service::WINDING_UP) => {
+                session::note(format_args!("the time for stopping is over: ending at once"));
+            }
+        }
         self.embedded.shutdown().await;
     }
 

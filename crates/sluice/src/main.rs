@@ -39,7 +39,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&Failure::caused(Exit::Failed, "cannot start the async runtime", &error)),
     };
-    match runtime.block_on(commands::dispatch(cli)) {
+    let ended = runtime.block_on(commands::dispatch(cli));
+    // Without waiting for a thread that waits for a disk itself: a read of a dead mount never comes back.
+    runtime.shutdown_background();
+    match ended {
         Ok(exit) => exit.into(),
         Err(failure) => failed(&failure),
     }

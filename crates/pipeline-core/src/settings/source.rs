@@ -7,12 +7,19 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// Where documents come from.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
     /// A folder of JSON lines, `file:///folder`; a bucket, `couchbase://host/bucket.scope`; or made-up documents,
     /// `generator:?services=40&providers=10000&bundles=20&fields=5&seed=1`. Empty means not set.
     pub url: String,
+    /// How long one read of a file of the folder may go without an answer, before the file counts as away and the
+    /// message waits for another try. Reading a large file may take longer, as long as it goes on. Milliseconds.
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub read_timeout_ms: u32,
+    /// Folder for what compressed files of the source hold: each process unpacks those that it reads, once for each
+    /// change, into files that are gone when it ends. Not set: the system's temporary folder.
+    pub spool_dir: Option<PathBuf>,
     /// Field names of each collection.
     pub mapping: Mapping,
     /// How to read a Couchbase bucket.
@@ -223,6 +230,18 @@ field_names! {
 }
 
 // === defaults ===
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            read_timeout_ms: 30_000,
+            spool_dir: None,
+            mapping: Mapping::default(),
+            couchbase: Couchbase::default(),
+        }
+    }
+}
 
 impl Default for Couchbase {
     fn default() -> Self {

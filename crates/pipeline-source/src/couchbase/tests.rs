@@ -42,7 +42,7 @@ fn settings(double: &CouchbaseDouble) -> settings::Source {
         requests_per_second: 1_000_000,
         ..settings::Couchbase::default()
     };
-    settings::Source { url: double.url(), mapping: Mapping::default(), couchbase }
+    settings::Source { url: double.url(), couchbase, ..settings::Source::default() }
 }
 
 fn open(settings: &settings::Source) -> Couchbase {
@@ -66,7 +66,7 @@ fn without_versions(mut all: All) -> All {
 }
 
 async fn in_folder(folder: &TempDir) -> All {
-    read_all(&Folder::open(folder.path().to_owned(), Mapping::default()).unwrap()).await
+    read_all(&Folder::open(folder.path().to_owned(), &settings::Source::default()).unwrap()).await
 }
 
 async fn subtree(source: &Couchbase, service: &str, provider: &str) -> SubtreeContent {

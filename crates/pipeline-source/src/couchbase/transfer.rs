@@ -4,7 +4,7 @@
 //! are not kept; on the way back they are made of a collection and the ids. Writing is by key, so an import that was
 //! cut off is simply run again.
 
-use std::{borrow::Cow, fs::File, path::Path, time::Duration};
+use std::{borrow::Cow, path::Path, time::Duration};
 
 use couchbase::transcoding;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -16,9 +16,7 @@ use crate::{
     Error,
     export::Output,
     files::{
-        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
-        lines::{Lines, is_blank},
-        peek::peek,
+        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
     },
     transfer::{Progress, Transferred},
 };
@@ -53,11 +51,13 @@ impl Couchbase {
     pub async fn import(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
         let mut moved = Transferred::default();
         for part in self.parts() {
-            let path = folder.join(part.file);
-            if !path.exists() && part.file == SUBSCRIPTION_FIELDS {
-                continue;
-            }
-            let documents = self.import_part(&part, &path, progress).await?;
+            let Some(file) = open(folder, part.file).await? else {
+                if part.file == SUBSCRIPTION_FIELDS {
+                    continue;
+                }
+                return Err(Error::MissingFile { path: folder.join(part.file).display().to_string() });
+            };
+            let documents = self.import_part(&part, file, progress).await?;
             moved.add(part.file, documents);
         }
         Ok(moved)
@@ -97,9 +97,9 @@ impl Couchbase {
         Ok(documents)
     }
 
-    async fn import_part(&self, part: &Part<'_>, path: &Path, progress: &Progress<'_>) -> Result<u64, Error> {
+    async fn import_part(&self, part: &Part<'_>, file: Collection, progress: &Progress<'_>) -> Result<u64, Error> {
         let at_once = usize::try_from(self.settings().concurrent_reads).unwrap_or(usize::MAX);
-        let lines = read_lines(path);
+        let lines = read_lines(file);
         let stored = lines.map(|line| async move { self.store(part, &line?).await });
         let mut stored = std::pin::pin!(stored.buffer_unordered(at_once));
         let mut documents = 0;
@@ -166,15 +166,21 @@ fn fingerprint(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
+/// The file of a collection, plain or compressed, if the folder has it.
+async fn open(folder: &Path, name: &'static str) -> Result<Option<Collection>, Error> {
+    let folder = folder.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Collection::open(&folder, name));
+    opened.await.map_err(|source| Error::Stopped { source })?
+}
+
 /// The lines of a file, read by a thread that is never far ahead.
-fn read_lines(path: &Path) -> impl futures::Stream<Item = Result<Vec<u8>, Error>> + Send + use<> {
+fn read_lines(file: Collection) -> impl futures::Stream<Item = Result<Vec<u8>, Error>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(64);
-    let path = path.to_owned();
     tokio::task::spawn_blocking(move || {
         let each = |sender: &mpsc::Sender<_>| -> Result<(), Error> {
-            let file = File::open(&path).map_err(Error::read(&path))?;
-            let mut lines = Lines::within(&file, 0..u64::MAX);
-            while let Some(line) = lines.next().map_err(Error::read(&path))? {
+            let path = file.path();
+            let mut lines = file.lines_within(0..u64::MAX)?;
+            while let Some(line) = lines.next().map_err(Error::read(path))? {
                 if line.too_long {
                     return Err(Error::TooBig { path: path.display().to_string(), limit: "16 MiB in a line" });
                 }

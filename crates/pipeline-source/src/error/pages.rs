@@ -23,7 +23,8 @@ pub const ERRORS: &[ErrorPage] = &[
         title: "a source file is missing",
         cause: "The folder has no `provider_services.jsonl`, `providers.jsonl` or `bundles.jsonl`. Only \
                 `subscription_fields.jsonl` may be absent.",
-        remedy: "Put the file there; an empty file means a collection without documents.",
+        remedy: "Put the file there, plain, as `.jsonl.gz` or as `.jsonl.zst`; an empty `.jsonl` file means a collection \
+                 without documents.",
     },
     ErrorPage {
         code: "SLUICE-SOURCE-004",
@@ -188,5 +189,45 @@ pub const ERRORS: &[ErrorPage] = &[
         cause: "The clock of the Couchbase cluster and that of this machine are more than some seconds apart.",
         remedy: "Let both follow the same time servers: certificates, tokens and logs are judged by them. Copying \
                  works all the same.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-027",
+        title: "a source file gives no answer",
+        cause: "A file of the source folder is there, and opening or reading it did not come back within \
+                `source.read_timeout_ms`: most often a network mount whose server is gone.",
+        remedy: "Bring the mount back, or put the files elsewhere. The stages hold their messages, try again, and go \
+                 on by themselves. If a healthy disk is so slow, raise `source.read_timeout_ms`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-028",
+        title: "a source file is not a file",
+        cause: "A named pipe, a device, a socket or a directory has the name of a source file. Such a thing can be \
+                read once, never ends, or blocks who reads it, so it is not read at all.",
+        remedy: "Put a regular file, or a symbolic link to one, in its place. The stages hold their messages and go on \
+                 by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-029",
+        title: "a collection has two files",
+        cause: "The source folder has a collection both plain and compressed, or compressed in two ways. One of them \
+                may be old, and nothing says which.",
+        remedy: "Remove one of the two files that the message names. The stages hold their messages and go on by \
+                 themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-030",
+        title: "a compressed source file is damaged",
+        cause: "A `.gz` or `.zst` file ends too early, has a wrong checksum, or has something behind its end. Nothing \
+                of it is used, since a part of an export would look like an export with less in it.",
+        remedy: "Write the file again, best under another name and renamed when it is complete. `gzip -t` and \
+                 `zstd -t` check it. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-031",
+        title: "no place to unpack a source file",
+        cause: "A compressed source file is unpacked into a temporary file, and that could not be made or written: the \
+                folder has no space left, does not exist, or may not be written to.",
+        remedy: "Free some space, or let `source.spool_dir` name a folder that has as much as the files hold unpacked. \
+                 The stages hold their messages and go on by themselves.",
     },
 ];

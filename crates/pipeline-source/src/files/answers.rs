@@ -13,7 +13,7 @@ use super::{
     etag,
     index::{ALL, Content, Entry, Hierarchy},
     ranges::{Group, Range},
-    snapshot::{Snapshot, blocking},
+    snapshot::Snapshot,
 };
 use crate::{Error, json::quoted, mapping::Violation, subtree::Builder};
 
@@ -85,14 +85,16 @@ async fn read_below<T: Send + 'static>(
 ) -> Result<T, Error> {
     let hierarchy = snapshot.hierarchy().await?;
     let content = snapshot.content().await?;
-    blocking(move || {
-        let reader = Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
-        let answer = read(&reader)?;
-        snapshot.bundles.check_unchanged()?;
-        snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
-        Ok(answer)
-    })
-    .await
+    Arc::clone(&snapshot)
+        .run(move || {
+            let reader =
+                Reader { snapshot: &snapshot, hierarchy: &hierarchy, content: &content, service_id: &service_id };
+            let answer = read(&reader)?;
+            snapshot.bundles.check_unchanged()?;
+            snapshot.fields.iter().try_for_each(Collection::check_unchanged)?;
+            Ok(answer)
+        })
+        .await
 }
 
 fn service(snapshot: &Snapshot, hierarchy: &Hierarchy, place: Place, text: Text<'_>) -> Option<Found<Service>> {
@@ -160,7 +162,7 @@ impl Reader<'_> {
             return Ok(Subtree { provider_id, content: SubtreeContent::Vanished, etag: None });
         };
         if let Some(line) = entry.repeated_on {
-            let first = Place { file: super::PROVIDERS, line: entry.line };
+            let first = Place { file: self.snapshot.providers.name(), line: entry.line };
             let fault = duplicate_provider(self.service_id, &provider_id, first, Place { line, ..first });
             return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
@@ -263,7 +265,7 @@ fn documents<T: Send + 'static>(
             if to == from {
                 return Ok(None);
             }
-            let found = blocking(move || {
+            let found = Arc::clone(&snapshot).run(move || {
                 let mut found = Vec::new();
                 let Some(collection) = file(&snapshot) else { return Ok(found) };
                 for range in ranges.get(from..to).unwrap_or_default() {

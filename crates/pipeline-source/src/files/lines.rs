@@ -1,7 +1,8 @@
 //! The lines of a file, one after the other, with bounded memory however long a line is.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
+use std::{io, ops::Range};
 
+use super::input::Input;
 use crate::mapping::MAX_DOCUMENT;
 
 const CHUNK: usize = 256 * 1024;
@@ -12,7 +13,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Reads a file, or a part of it. Uses positioned reads, so that any number of readers may share one handle.
 #[derive(Debug)]
 pub struct Lines<'f> {
-    file: &'f File,
+    file: &'f Input,
     /// Where the next read begins.
     read_at: u64,
     buffer: Vec<u8>,
@@ -65,7 +66,7 @@ pub fn is_blank(text: &[u8]) -> bool {
 
 impl<'f> Lines<'f> {
     /// The lines that begin within this part of a file. It must begin where a line does.
-    pub fn within(file: &'f File, part: Range<u64>) -> Self {
+    pub fn within(file: &'f Input, part: Range<u64>) -> Self {
         let (buffer, beginning) = (Vec::with_capacity(CHUNK), Vec::new());
         let Range { start: offset, end } = part;
         Self { file, read_at: offset, buffer, beginning, start: 0, offset, end, number: 0, ended: false }

@@ -1,15 +1,16 @@
 //! The files of a folder as they were at one moment, with the index of what is in them.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use pipeline_core::settings::Mapping;
 use tokio::sync::OnceCell;
 
 use super::{
     BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
-    collection::{Collection, fingerprint},
+    collection::{Collection, find},
     etag::Reading,
     index::{Content, Hierarchy},
+    threads::Threads,
 };
 use crate::{Counts, Error};
 
@@ -17,6 +18,7 @@ use crate::{Counts, Error};
 /// come meanwhile wait for that one.
 #[derive(Debug)]
 pub struct Snapshot {
+    threads: Threads,
     /// The names of the documents' fields.
     pub mapping: Arc<Mapping>,
     /// What tags of this folder begin with.
@@ -34,27 +36,24 @@ pub struct Snapshot {
     counts: OnceCell<Counts>,
 }
 
-/// Runs what waits for a disk on a thread that may wait.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Stopped { source })?
-}
-
 // === impl Snapshot ===
 
 impl Snapshot {
     /// Opens the files; reads nothing yet.
-    pub fn open(folder: &Path, mapping: Arc<Mapping>) -> Result<Self, Error> {
+    pub fn open(folder: &Path, mapping: Arc<Mapping>, spool: &Arc<Path>, threads: Threads) -> Result<Self, Error> {
+        let open = |name| Ok::<_, Error>(Collection::open(folder, name)?.map(|file| file.unpacked_in(spool)));
         let required = |name: &'static str| {
             let missing = || Error::MissingFile { path: folder.join(name).display().to_string() };
-            Collection::open(folder, name)?.ok_or_else(missing)
+            open(name)?.ok_or_else(missing)
         };
         Ok(Self {
+            threads,
             reading: Reading::with(&mapping),
             mapping,
             services: required(PROVIDER_SERVICES)?,
             providers: required(PROVIDERS)?,
             bundles: required(BUNDLES)?,
-            fields: Collection::open(folder, SUBSCRIPTION_FIELDS)?,
+            fields: open(SUBSCRIPTION_FIELDS)?,
             hierarchy: OnceCell::new(),
             content: OnceCell::new(),
             counts: OnceCell::new(),
@@ -63,30 +62,42 @@ impl Snapshot {
 
     /// Whether the folder still has these files, unchanged.
     pub fn is_current(&self, folder: &Path) -> Result<bool, Error> {
-        for collection in [&self.services, &self.providers, &self.bundles] {
-            if fingerprint(collection.path())? != Some(collection.fingerprint()) {
+        let required = [(PROVIDER_SERVICES, &self.services), (PROVIDERS, &self.providers), (BUNDLES, &self.bundles)];
+        for (name, collection) in required {
+            if find(folder, name)?.as_ref() != Some(collection.found()) {
                 return Ok(false);
             }
         }
-        let fields = fingerprint(&folder.join(SUBSCRIPTION_FIELDS))?;
-        Ok(fields == self.fields.as_ref().map(Collection::fingerprint))
+        let fields = find(folder, SUBSCRIPTION_FIELDS)?;
+        Ok(fields.as_ref() == self.fields.as_ref().map(Collection::found))
+    }
+
+    /// Does what waits for a disk on a thread that may wait; see [`Threads::run`].
+    pub async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.threads.run(Instant::now(), work).await
     }
 
     /// The services and providers.
     pub async fn hierarchy(self: &Arc<Self>) -> Result<Arc<Hierarchy>, Error> {
+        let asked = Instant::now();
         let build = || {
             let this = Arc::clone(self);
-            blocking(move || Hierarchy::build(&this.services, &this.providers, &this.mapping).map(Arc::new))
+            self.threads
+                .run(asked, move || Hierarchy::build(&this.services, &this.providers, &this.mapping).map(Arc::new))
         };
         self.hierarchy.get_or_try_init(build).await.cloned()
     }
 
     /// The bundles and fields.
     pub async fn content(self: &Arc<Self>) -> Result<Arc<Content>, Error> {
+        let asked = Instant::now();
         let hierarchy = self.hierarchy().await?;
         let build = || {
             let this = Arc::clone(self);
-            blocking(move || {
+            self.threads.run(asked, move || {
                 Content::build(&hierarchy, &this.bundles, this.fields.as_ref(), &this.mapping).map(Arc::new)
             })
         };
@@ -95,10 +106,11 @@ impl Snapshot {
 
     /// How many documents there are.
     pub async fn counts(self: &Arc<Self>) -> Result<Counts, Error> {
+        let asked = Instant::now();
         let content = self.content().await?;
         let count = || {
             let this = Arc::clone(self);
-            blocking(move || content.count(&this.bundles, &this.mapping.bundles.subscription_fields))
+            self.threads.run(asked, move || content.count(&this.bundles, &this.mapping.bundles.subscription_fields))
         };
         self.counts.get_or_try_init(count).await.copied()
     }

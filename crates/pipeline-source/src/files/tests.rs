@@ -12,13 +12,14 @@ use crate::{
     export::{Shape, to_folder},
     generator::Generator,
     mapping::MAX_DOCUMENT,
-    testing::{All, folder, open, read_all},
+    testing::{All, folder, open, open_with, read_all},
 };
 
 mod changes;
 mod faults;
 mod hostile;
 mod owners;
+mod places;
 
 /// A folder with two services, which have one provider each, and these bundles and fields.
 fn small(bundles: &str, fields: Option<&str>) -> TempDir {
@@ -97,7 +98,7 @@ async fn other_field_names_are_read_by_the_mapping_and_the_default_names_are_the
         (PROVIDERS, br#"{"id":"p","Dienst":"s","service_id":"other"}"#),
         (BUNDLES, br#"{"id":"b","anbieter":"p","felder":[{"Name":"f","wert":1,"value":2}],"subscription_fields":3}"#),
     ]);
-    let source = Folder::open(folder.path().to_owned(), mapping).unwrap();
+    let source = open_with(folder.path(), settings::Source { mapping, ..settings::Source::default() });
     let all = read_all(&source).await;
     assert_eq!(all.faults(), Vec::<String>::new());
     assert_eq!(all.services.values().next().unwrap().attributes.as_str(), r#"{"id":17}"#);

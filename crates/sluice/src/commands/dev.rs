@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::{admin, settings::Settings};
+use pipeline_core::{admin, service, settings::Settings};
 use serde::Serialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -94,7 +94,10 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
         again = stopped_again() => again?,
     }
     stop_admin.cancel();
-    target.close().await;
+    // A transaction that a stage did not end in time holds its connection.
+    if tokio::time::timeout(service::WINDING_UP, target.close()).await.is_err() {
+        session::note(format_args!("the target was left with a transaction open; it will be rolled back"));
+    }
     drop(telemetry);
     outcome.map(|()| Exit::Ok)
 }

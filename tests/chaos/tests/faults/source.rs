@@ -1,4 +1,4 @@
-//! The source folder goes away, cannot be read, is written to, or loses a part of a file, in the middle of a run.
+//! The source folder goes away, cannot be read, does not answer, is written to, or loses a part of a file, in the middle of a run.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,6 +16,7 @@ use chaos::{
     world::{Plan, RUN_DEADLINE, World},
 };
 use e2e::{folder::Folder, rows::Rows};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use pipeline_core::contracts::DEAD_LETTERS;
 use testkit::{process::Process, proxy::Fault, wait};
 
@@ -63,6 +64,16 @@ fn a_source_that_goes_away_or_is_written_to_in_mid_run_heals_by_itself() {
     }
     end(&world, &run_id, &workers);
 
+    // A pipe that nobody writes to has the name of a file.
+    let run_id = begin(&world, 5);
+    let bundles_file = folder.join(BUNDLES);
+    fs::rename(&bundles_file, bundles_file.with_extension("kept")).expect("a file can be renamed");
+    mkfifo(&bundles_file, Mode::S_IRWXU).expect("a pipe can be made");
+    wait_not_ready(bundles, "a named pipe");
+    observe::assert_alive_while(&workers, || thread::sleep(OUTAGE));
+    fs::rename(bundles_file.with_extension("kept"), &bundles_file).expect("a file can be renamed back");
+    end(&world, &run_id, &workers);
+
     // Somebody writes into the files all the time; an empty line is no document.
     let run_id = begin(&world, 5);
     let over = AtomicBool::new(false);
@@ -81,6 +92,43 @@ fn a_source_that_goes_away_or_is_written_to_in_mid_run_heals_by_itself() {
 
     cut_off(&world, &folder);
     workers.into_iter().for_each(|worker| drop(worker.stop().expect_code(0)));
+}
+
+#[test]
+fn a_worker_whose_source_never_answers_says_so_loses_nothing_and_ends_when_it_is_told_to() {
+    let source = Folder::new("source-hangs", 8);
+    let folder = PathBuf::from(source.url().trim_start_matches("file://"));
+    let mut world = World::start(Plan::of(&source.url()));
+    let others = world.one_each(&["stage-root", "stage-providers", "stage-activator"]);
+    world.set("SLUICE__STAGE__DRAIN_TIMEOUT_MS", "2000");
+
+    // While it is being built: the folder itself does not answer.
+    let building = world.failing_worker("stage-bundles", "source::read=pause");
+    wait_not_ready(&building, "connecting to source and target");
+    building.stop().expect_code(0);
+    world.set("SLUICE__SOURCE__READ_TIMEOUT_MS", "500");
+    let building = world.failing_worker("stage-bundles", "source::read=pause");
+    wait_not_ready(&building, "gave no answer");
+    building.stop().expect_code(0);
+
+    // With messages in hand, one read of which hangs: at first it says so, and then it waits for long.
+    let hangs = format!("source::read {}=pause", folder.join(BUNDLES).display());
+    let run_id = world.messenger.request_run(5);
+    let says_so = world.failing_worker("stage-bundles", &hangs);
+    wait_not_ready(&says_so, "bundles.jsonl`: it gave no answer");
+    says_so.stop().expect_code(0);
+    world.set("SLUICE__SOURCE__READ_TIMEOUT_MS", "3600000");
+    let waits = world.failing_worker("stage-bundles", &hangs);
+    wait::until_blocking("it has messages in hand", RUN_DEADLINE, || {
+        (waits.metric("sluice_in_flight_messages") > 0.0).then_some(())
+    });
+    waits.stop().expect_code(0);
+    assert_eq!(world.messenger.count(DEAD_LETTERS), 0);
+
+    let healthy = world.one_each(&["stage-bundles"]);
+    world.wait_for_state(&run_id, "activated");
+    checker::assert_whole(&world, &run_id);
+    others.into_iter().chain(healthy).for_each(|worker| drop(worker.stop().expect_code(0)));
 }
 
 /// A file that was cut off in place is no outage: it can be read, and says less. The document at the cut rejects its

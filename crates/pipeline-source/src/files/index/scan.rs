@@ -11,6 +11,7 @@ use crate::{
         collection::Collection,
         lines::is_blank,
         ranges::{Group, MAX_FILE, Ranges, RangesBuilder},
+        threads::{current, on_behalf_of},
     },
 };
 
@@ -42,7 +43,7 @@ pub(super) fn side_by_side<P: Send>(
 ) -> Result<(Ranges, Vec<P>), Error> {
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
     let most = u64::try_from(processors).unwrap_or(PARTS).min(PARTS);
-    in_parts(collection, most.min(collection.length() / PART + 1), new, group)
+    in_parts(collection, most.min(collection.length()? / PART + 1), new, group)
 }
 
 fn in_parts<P: Send>(
@@ -57,8 +58,13 @@ fn in_parts<P: Send>(
         let (ranges, lines) = read(collection, part, |_, text| Ok(group(&mut value, text)))?;
         Ok((ranges, lines, value))
     };
+    let waits = current();
     let parts: Vec<Result<_, Error>> = thread::scope(|scope| {
-        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| read_part(part))).collect();
+        let start = |part| {
+            let waits = waits.clone();
+            scope.spawn(|| on_behalf_of(waits, || read_part(part)))
+        };
+        let threads: Vec<_> = parts.into_iter().map(start).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     collection.check_unchanged()?;
@@ -80,7 +86,7 @@ fn read(
     mut group: impl FnMut(u32, &[u8]) -> Result<Group, Error>,
 ) -> Result<(RangesBuilder, u32), Error> {
     let mut ranges = RangesBuilder::default();
-    let mut lines = collection.lines_within(part);
+    let mut lines = collection.lines_within(part)?;
     let mut read = 0;
     while let Some(line) = lines.next().map_err(Error::read(collection.path()))? {
         read = u32::try_from(line.number).map_err(|_| too_many_lines(collection))?;

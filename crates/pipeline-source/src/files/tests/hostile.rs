@@ -39,7 +39,7 @@ proptest! {
         let names = [PROVIDER_SERVICES, PROVIDERS, BUNDLES, SUBSCRIPTION_FIELDS];
         let files: Vec<_> = names.into_iter().zip(files.iter().map(Vec::as_slice)).collect();
         let folder = folder(&files);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let first = runtime.block_on(read(&folder));
         prop_assert_eq!(&first, &runtime.block_on(read(&folder)));
     }
