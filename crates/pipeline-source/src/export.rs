@@ -18,7 +18,10 @@ use tokio::{
 
 use crate::{
     Counts, Error, Source,
-    files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS},
+    files::{
+        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
+        manifest::{Listed, MANIFEST, Manifest, Tally},
+    },
 };
 
 /// Where the subscription fields are written to.
@@ -35,6 +38,26 @@ const BATCH: usize = 50;
 
 /// Writes all sound documents of a source into a folder, and says how many there were. Faulty ones are left out.
 pub async fn to_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {
+    write(source, folder, shape).await.map(|(counts, _)| counts)
+}
+
+/// [`to_folder`] with a manifest, which is written when everything else is there.
+pub(crate) async fn to_complete_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {
+    let (counts, files) = write(source, folder, shape).await?;
+    write_manifest(folder, files).await?;
+    Ok(counts)
+}
+
+/// Writes the manifest of a folder with these files.
+pub(crate) async fn write_manifest(folder: &Path, files: Vec<Listed>) -> Result<(), Error> {
+    let mut output = Output::create(folder, MANIFEST).await?;
+    let text = serde_json::to_string_pretty(&Manifest::of(files));
+    let text = text.map_err(|error| Error::write(&output.path)(error.into()))?;
+    output.line(&text).await?;
+    output.finish().await.map(drop)
+}
+
+async fn write(source: &dyn Source, folder: &Path, shape: Shape) -> Result<(Counts, Vec<Listed>), Error> {
     fs::create_dir_all(folder).await.map_err(Error::write(folder))?;
     let mut export = Export {
         services: Output::create(folder, PROVIDER_SERVICES).await?,
@@ -120,14 +143,13 @@ impl Export {
         self.bundles.write(line).await
     }
 
-    async fn finish(self) -> Result<Counts, Error> {
-        self.services.finish().await?;
-        self.providers.finish().await?;
-        self.bundles.finish().await?;
-        if let Some(fields) = self.fields {
-            fields.finish().await?;
+    async fn finish(self) -> Result<(Counts, Vec<Listed>), Error> {
+        let mut files = Vec::new();
+        for output in [Some(self.services), Some(self.providers), Some(self.bundles), self.fields].into_iter().flatten()
+        {
+            files.push(output.finish().await?);
         }
-        Ok(self.counts)
+        Ok((self.counts, files))
     }
 }
 
@@ -202,6 +224,8 @@ impl Line {
 pub(crate) struct Output {
     path: PathBuf,
     partial: PathBuf,
+    name: String,
+    tally: Tally,
     writer: BufWriter<File>,
 }
 
@@ -209,7 +233,8 @@ impl Output {
     pub(crate) async fn create(folder: &Path, name: &str) -> Result<Self, Error> {
         let partial = folder.join(format!(".{name}.partial"));
         let file = File::create(&partial).await.map_err(Error::write(&partial))?;
-        Ok(Self { path: folder.join(name), partial, writer: BufWriter::with_capacity(256 * 1024, file) })
+        let (path, writer) = (folder.join(name), BufWriter::with_capacity(256 * 1024, file));
+        Ok(Self { path, partial, name: name.to_owned(), tally: Tally::default(), writer })
     }
 
     async fn write(&mut self, line: Line) -> Result<(), Error> {
@@ -221,11 +246,15 @@ impl Output {
             self.writer.write_all(text.as_bytes()).await?;
             self.writer.write_all(b"\n").await
         };
-        write.await.map_err(Error::write(&self.partial))
+        write.await.map_err(Error::write(&self.partial))?;
+        self.tally.line(text);
+        Ok(())
     }
 
-    pub(crate) async fn finish(mut self) -> Result<(), Error> {
+    /// Gives the file its name, and says what it holds.
+    pub(crate) async fn finish(mut self) -> Result<Listed, Error> {
         self.writer.flush().await.map_err(Error::write(&self.partial))?;
-        fs::rename(&self.partial, &self.path).await.map_err(Error::write(&self.path))
+        fs::rename(&self.partial, &self.path).await.map_err(Error::write(&self.path))?;
+        Ok(self.tally.listed(&self.name))
     }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use pipeline_core::settings;
 
+#[cfg(feature = "couchbase")]
+use crate::files::{Folder, manifest::Manifest};
 use crate::{
     Error,
     export::{self, Shape},
@@ -27,20 +29,21 @@ pub struct Transferred {
     pub subscription_fields: u64,
 }
 
-/// Writes a source into a folder. Documents of Couchbase are written as they are; of other sources, the sound ones are.
+/// Writes a source into a folder, and a manifest when it is complete. Documents of Couchbase are written as they are; of other sources, the sound ones are.
 pub async fn export(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
     if is_couchbase(settings)? {
         return export_couchbase(settings, folder, progress).await;
     }
     let source = crate::open(settings)?;
-    let counts = export::to_folder(&*source, folder, Shape::Nested).await?;
+    let counts = export::to_complete_folder(&*source, folder, Shape::Nested).await?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     let (provider_services, providers, bundles) =
         (number(counts.services), number(counts.providers), number(counts.bundles));
     Ok(Transferred { provider_services, providers, bundles, subscription_fields: 0 })
 }
 
-/// Stores a folder's documents in the Couchbase scope that the settings name.
+/// Stores a folder's documents in the Couchbase scope that the settings name; none when the folder has a manifest and is
+/// not what that says.
 pub async fn import(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
     if !is_couchbase(settings)? {
         let reason = "only a Couchbase scope can be written; name it as `couchbase://host/bucket.scope`".to_owned();
@@ -69,7 +72,11 @@ async fn import_couchbase(
     folder: &Path,
     progress: &Progress<'_>,
 ) -> Result<Transferred, Error> {
-    crate::couchbase::Couchbase::open(settings)?.import(folder, progress).await
+    let couchbase = crate::couchbase::Couchbase::open(settings)?;
+    if Manifest::read(folder)?.is_some() {
+        Folder::open(folder.to_owned(), settings)?.check_manifest().await?;
+    }
+    couchbase.import(folder, progress).await
 }
 
 #[cfg(not(feature = "couchbase"))]

@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use pipeline_core::{
     documents::{Bundle, Found, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings::{self, Children, Mapping, ScanConsistency},
+    settings::{self, Children, ScanConsistency},
 };
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -23,6 +23,7 @@ use crate::{
 
 mod faults;
 mod keys;
+mod rows;
 mod security;
 mod transfer;
 

@@ -14,9 +14,10 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};
 use crate::{
     Error,
-    export::Output,
+    export::{Output, write_manifest},
     files::{
-        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
+        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank,
+        manifest::Listed, peek::peek,
     },
     transfer::{Progress, Transferred},
 };
@@ -36,14 +37,16 @@ struct Part<'a> {
 }
 
 impl Couchbase {
-    /// Writes all documents of the scope into a folder.
+    /// Writes all documents of the scope into a folder, and a manifest of it.
     pub async fn export(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
-        let mut moved = Transferred::default();
+        let (mut moved, mut files) = (Transferred::default(), Vec::new());
         for part in self.parts() {
             let everything = statements::everything(part.collection);
-            let documents = self.export_part(&part, &everything, folder, progress).await?;
-            moved.add(part.file, documents);
+            let written = self.export_part(&part, &everything, folder, progress).await?;
+            moved.add(part.file, written.documents);
+            files.push(written);
         }
+        write_manifest(folder, files).await?;
         Ok(moved)
     }
 
@@ -84,7 +87,7 @@ impl Couchbase {
         everything: &Statement,
         folder: &Path,
         progress: &Progress<'_>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Listed, Error> {
         let mut output = Output::create(folder, part.file).await?;
         let mut rows = self.rows(everything, Parameters::default());
         let mut documents = 0;
@@ -93,8 +96,7 @@ impl Couchbase {
             documents += 1;
             progress(part.file, documents);
         }
-        output.finish().await?;
-        Ok(documents)
+        output.finish().await
     }
 
     async fn import_part(&self, part: &Part<'_>, file: Collection, progress: &Progress<'_>) -> Result<u64, Error> {

@@ -18,6 +18,7 @@ use crate::{
 mod changes;
 mod faults;
 mod hostile;
+mod mapped;
 mod owners;
 mod places;
 

@@ -205,7 +205,7 @@ proptest! {
         }
         let folder = with(lines.concat().as_bytes(), None);
         append(&folder.path().join(PROVIDERS), "\n{\"id\":\"r\",\"service_id\":\"s1\"}\n");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let all = runtime.block_on(read(&folder));
 
         for ((service, provider), bundles) in &all.bundles {
