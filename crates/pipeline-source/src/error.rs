@@ -270,6 +270,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A folder says what its fields are called, and that cannot be used.
+    #[error("could not use the field names in `{path}`: {reason}")]
+    FolderNames {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The manifest of a folder says nothing that can be understood.
     #[error("could not use the manifest `{path}`: {reason}")]
     Manifest {
@@ -329,6 +337,7 @@ impl Classify for Error {
             | Self::TwoFiles { .. }
             | Self::Packed { .. }
             | Self::Spool { .. }
+            | Self::FolderNames { .. }
             | Self::Manifest { .. }
             | Self::NotComplete { .. }
             | Self::NoManifest { .. } => Disposition::Unavailable,
@@ -391,6 +400,7 @@ impl Classify for Error {
             Self::TwoFiles { .. } => "SLUICE-SOURCE-029",
             Self::Packed { .. } => "SLUICE-SOURCE-030",
             Self::Spool { .. } => "SLUICE-SOURCE-031",
+            Self::FolderNames { .. } => "SLUICE-SOURCE-032",
             Self::Manifest { .. } => "SLUICE-SOURCE-033",
             Self::NotComplete { .. } => "SLUICE-SOURCE-034",
             Self::NoManifest { .. } => "SLUICE-SOURCE-035",

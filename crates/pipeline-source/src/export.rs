@@ -1,28 +1,44 @@
-//! Any source, written as a folder of JSON lines with the default field names.
+//! Any source, written as a folder of JSON lines.
 //!
 //! Makes files of any size out of the generator, for measurements with the source on disk, and a folder to change by
 //! hand out of any source. Values and attributes are written as they were read, so a source and its export give the
 //! same documents.
+//!
+//! Fields are called what the source calls them, since the default names may be taken: a document whose id is `sid` may
+//! have an attribute `id`. Where these are not the default names, the folder says so in a file of its own
+//! ([`crate::files::NAMES`]), and is read by them.
+//!
+//! A document is written whole or left out, and what is left out is told: a fault keeps back the document that it is
+//! in, not the others below the same provider.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use pipeline_core::{
-    documents::{Attributes, Bundle, DataType, Found, Provider, Service, SubscriptionField, SubtreeContent},
+    documents::{Bundle, DocumentFault, Found, Provider, Service, SubscriptionField, SubtreeContent},
     ids::{ProviderId, ServiceId},
+    settings::Mapping,
 };
-use tokio::{
-    fs::{self, File},
-    io::{AsyncWriteExt, BufWriter},
-};
+use serde::{Deserialize, de::IgnoredAny};
+use tokio::fs;
 
+use self::{
+    line::Line,
+    output::{Output, publish, write_manifest},
+};
 use crate::{
     Counts, Error, Source,
-    files::{
-        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS,
-        manifest::{Listed, MANIFEST, Manifest, Tally},
-    },
+    files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, manifest::Listed},
+    mapping::MAX_DOCUMENT,
 };
+
+mod line;
+mod output;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "couchbase")]
+pub(crate) use output::{Output as File, publish as publish_files, write_manifest as write_files_manifest};
 
 /// Where the subscription fields are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,66 +49,94 @@ pub enum Shape {
     Separate,
 }
 
+/// What an export has written, and what it has not.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// Documents written.
+    pub written: Counts,
+    /// Documents of the source that have their place in the hierarchy and were not written: they, or those above them,
+    /// have a fault.
+    pub left_out: Counts,
+    /// Faults found, those of documents without a place among them.
+    pub faults: u64,
+    /// The first of them.
+    pub listed: Vec<DocumentFault>,
+    /// The files, for a manifest.
+    pub(crate) files: Vec<Listed>,
+}
+
 /// Providers whose subtrees are read at once.
 const BATCH: usize = 50;
+/// Faults that are listed; all are counted.
+const LISTED: usize = 1_000;
 
-/// Writes all sound documents of a source into a folder, and says how many there were. Faulty ones are left out.
+/// Writes all sound documents of a source into a folder, and says how many there were.
 pub async fn to_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {
-    write(source, folder, shape).await.map(|(counts, _)| counts)
+    Ok(write(source, folder, shape).await?.written)
 }
 
-/// [`to_folder`] with a manifest, which is written when everything else is there.
-pub(crate) async fn to_complete_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {
-    let (counts, files) = write(source, folder, shape).await?;
-    write_manifest(folder, files).await?;
-    Ok(counts)
+/// The same with a manifest, which is written when everything else is there.
+pub async fn to_complete_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Exported, Error> {
+    let mut exported = write(source, folder, shape).await?;
+    write_manifest(folder, std::mem::take(&mut exported.files)).await?;
+    Ok(exported)
 }
 
-/// Writes the manifest of a folder with these files.
-pub(crate) async fn write_manifest(folder: &Path, files: Vec<Listed>) -> Result<(), Error> {
-    let mut output = Output::create(folder, MANIFEST).await?;
-    let text = serde_json::to_string_pretty(&Manifest::of(files));
-    let text = text.map_err(|error| Error::write(&output.path)(error.into()))?;
-    output.line(&text).await?;
-    output.finish().await.map(drop)
-}
-
-async fn write(source: &dyn Source, folder: &Path, shape: Shape) -> Result<(Counts, Vec<Listed>), Error> {
+/// Writes all sound documents of a source into a folder, in the place of an earlier export.
+pub async fn write(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Exported, Error> {
+    let names = &*source.names().await?;
     fs::create_dir_all(folder).await.map_err(Error::write(folder))?;
     let mut export = Export {
+        folder,
+        names,
+        shape,
         services: Output::create(folder, PROVIDER_SERVICES).await?,
         providers: Output::create(folder, PROVIDERS).await?,
         bundles: Output::create(folder, BUNDLES).await?,
-        fields: match shape {
-            Shape::Nested => None,
-            Shape::Separate => Some(Output::create(folder, SUBSCRIPTION_FIELDS).await?),
-        },
-        counts: Counts::default(),
+        fields: None,
+        exported: Exported::default(),
     };
+    if shape == Shape::Separate {
+        export.separate_fields().await?;
+    }
     let mut services = source.services();
-    while let Some(service) = services.next().await {
-        if let Found::Document(service) = service? {
-            export.service(&service).await?;
-            export.providers(source, &service.id).await?;
+    while let Some(service) = services.try_next().await? {
+        match service {
+            Found::Document(service) => {
+                export.service(&service).await?;
+                export.providers(source, &service.id).await?;
+            }
+            Found::Fault(fault) => export.exported.fault(fault),
         }
     }
-    export.finish().await
+    let mut unreachable = source.unreachable();
+    while let Some(fault) = unreachable.try_next().await? {
+        export.exported.fault(fault);
+    }
+    let Export { services, providers, bundles, fields, mut exported, .. } = export;
+    exported.left_out = missing(source.counts().await?, exported.written);
+    let outputs = [services, providers, bundles].into_iter().chain(fields).collect();
+    exported.files = publish(folder, outputs, names).await?;
+    Ok(exported)
 }
 
-struct Export {
+struct Export<'e> {
+    folder: &'e Path,
+    names: &'e Mapping,
+    shape: Shape,
     services: Output,
     providers: Output,
     bundles: Output,
     fields: Option<Output>,
-    counts: Counts,
+    exported: Exported,
 }
 
-impl Export {
+impl Export<'_> {
     async fn service(&mut self, service: &Service) -> Result<(), Error> {
-        self.counts.services += 1;
-        let Service { id, name, attributes, .. } = service;
-        let line = Line::new().text("id", id.as_str()).name(name.as_deref()).rest(attributes);
-        self.services.write(line).await
+        self.exported.written.services += 1;
+        let (Service { id, name, attributes, .. }, names) = (service, &self.names.provider_services);
+        let line = Line::new().text(&names.id, id.as_str()).optional_text(&names.name, name.as_deref());
+        self.services.line(&line.rest(attributes).finish()).await
     }
 
     async fn providers(&mut self, source: &dyn Source, service_id: &ServiceId) -> Result<(), Error> {
@@ -100,14 +144,26 @@ impl Export {
         while let Some(batch) = batches.next().await {
             let mut ids: Vec<ProviderId> = Vec::with_capacity(BATCH);
             for found in batch {
-                let Found::Document(provider) = found? else { continue };
-                self.provider(&provider).await?;
-                ids.push(provider.id);
+                match found? {
+                    Found::Document(provider) => {
+                        self.provider(&provider).await?;
+                        ids.push(provider.id);
+                    }
+                    Found::Fault(fault) => self.exported.fault(fault),
+                }
             }
             for subtree in source.subtrees(service_id, &ids).await? {
-                let SubtreeContent::Complete(bundles) = subtree.content else { continue };
+                let provider_id = &subtree.provider_id;
+                let bundles = match subtree.content {
+                    SubtreeContent::Complete(bundles) => bundles,
+                    SubtreeContent::Rejected(faults) => {
+                        faults.into_iter().for_each(|fault| self.exported.fault(fault));
+                        source.sound_bundles(service_id, provider_id).await?
+                    }
+                    SubtreeContent::Vanished => Vec::new(),
+                };
                 for bundle in &bundles {
-                    self.bundle(service_id, &subtree.provider_id, bundle).await?;
+                    self.bundle(service_id, provider_id, bundle).await?;
                 }
             }
         }
@@ -115,146 +171,81 @@ impl Export {
     }
 
     async fn provider(&mut self, provider: &Provider) -> Result<(), Error> {
-        self.counts.providers += 1;
-        let Provider { service_id, id, name, attributes, .. } = provider;
-        let line = Line::new().text("id", id.as_str()).text("service_id", service_id.as_str());
-        self.providers.write(line.name(name.as_deref()).rest(attributes)).await
+        self.exported.written.providers += 1;
+        let (Provider { service_id, id, name, attributes, .. }, names) = (provider, &self.names.providers);
+        let line = Line::new().text(&names.id, id.as_str()).text(&names.service_id, service_id.as_str());
+        self.providers.line(&line.optional_text(&names.name, name.as_deref()).rest(attributes).finish()).await
     }
 
     async fn bundle(&mut self, service_id: &ServiceId, provider_id: &ProviderId, bundle: &Bundle) -> Result<(), Error> {
-        self.counts.bundles += 1;
-        let Bundle { id, name, attributes, fields, .. } = bundle;
-        let line = Line::new().text("id", id).text("provider_id", provider_id.as_str());
-        let line = line.text("service_id", service_id.as_str()).name(name.as_deref()).rest(attributes);
-        let line = match &mut self.fields {
-            None => {
-                let nested: Vec<String> = fields.iter().map(|f| field_line(Line::new(), f).finish()).collect();
-                line.raw("subscription_fields", &format!("[{}]", nested.join(",")))
-            }
-            Some(output) => {
-                for field in fields {
-                    let line = Line::new().text("bundle_id", id).text("provider_id", provider_id.as_str());
-                    output.write(field_line(line, field)).await?;
-                }
-                line
-            }
+        self.exported.written.bundles += 1;
+        self.exported.written.subscription_fields += i64::try_from(bundle.fields.len()).unwrap_or(i64::MAX);
+        let (Bundle { id, name, attributes, fields, .. }, names) = (bundle, &self.names.bundles);
+        let line = || {
+            let line = Line::new().text(&names.id, id).text(&names.provider_id, provider_id.as_str());
+            let line = line.text(&names.service_id, service_id.as_str());
+            line.optional_text(&names.name, name.as_deref()).rest(attributes)
         };
-        self.counts.subscription_fields += i64::try_from(fields.len()).unwrap_or(i64::MAX);
-        self.bundles.write(line).await
-    }
-
-    async fn finish(self) -> Result<(Counts, Vec<Listed>), Error> {
-        let mut files = Vec::new();
-        for output in [Some(self.services), Some(self.providers), Some(self.bundles), self.fields].into_iter().flatten()
-        {
-            files.push(output.finish().await?);
+        if self.shape == Shape::Nested || fields.iter().any(|field| self.must_be_nested(field)) {
+            let nested: Vec<String> =
+                fields.iter().map(|field| Line::new().field(field, &self.names.subscription_fields).finish()).collect();
+            let text = line().raw(&names.subscription_fields, &format!("[{}]", nested.join(","))).finish();
+            if text.len() <= MAX_DOCUMENT {
+                return self.bundles.line(&text).await;
+            }
         }
-        Ok((self.counts, files))
-    }
-}
-
-fn field_line(line: Line, field: &SubscriptionField) -> Line {
-    let SubscriptionField { id, name, value, data_type, required, position, attributes } = field;
-    let line = line.text("id", id).name(name.as_deref());
-    let line = match (value, data_type) {
-        (None, _) => line,
-        (Some(value), DataType::String) => line.text("value", value),
-        (Some(value), _) => line.raw("value", value),
-    };
-    let line = match required {
-        None => line,
-        Some(required) => line.raw("required", &required.to_string()),
-    };
-    line.raw("position", &position.to_string()).rest(attributes)
-}
-
-// === Line ===
-
-/// A JSON object on its way to a file.
-struct Line {
-    text: String,
-}
-
-impl Line {
-    fn new() -> Self {
-        Self { text: String::from("{") }
-    }
-
-    fn text(self, key: &str, value: &str) -> Self {
-        self.raw(key, &serde_json::Value::from(value).to_string())
-    }
-
-    fn name(self, name: Option<&str>) -> Self {
-        match name {
-            None => self,
-            Some(name) => self.text("name", name),
+        self.bundles.line(&line().finish()).await?;
+        let names = &self.names.subscription_fields;
+        for field in fields {
+            let line = Line::new().text(&names.bundle_id, id).text(&names.provider_id, provider_id.as_str());
+            let line = line.text(&names.service_id, service_id.as_str()).field(field, names);
+            self.separate_fields().await?.line(&line.finish()).await?;
         }
-    }
-
-    fn raw(mut self, key: &str, value: &str) -> Self {
-        self.comma();
-        self.text.push_str(&format!("\"{key}\":{value}"));
-        self
-    }
-
-    fn rest(mut self, attributes: &Attributes) -> Self {
-        let members = attributes.as_str().trim_start_matches('{').strip_suffix('}').unwrap_or_default();
-        if !members.is_empty() {
-            self.comma();
-            self.text.push_str(members);
-        }
-        self
-    }
-
-    fn comma(&mut self) {
-        if self.text.len() > 1 {
-            self.text.push(',');
-        }
-    }
-
-    fn finish(mut self) -> String {
-        self.text.push('}');
-        self.text
-    }
-}
-
-// === Output ===
-
-/// A file that gets its name when it is complete, so that nobody reads half of it.
-pub(crate) struct Output {
-    path: PathBuf,
-    partial: PathBuf,
-    name: String,
-    tally: Tally,
-    writer: BufWriter<File>,
-}
-
-impl Output {
-    pub(crate) async fn create(folder: &Path, name: &str) -> Result<Self, Error> {
-        let partial = folder.join(format!(".{name}.partial"));
-        let file = File::create(&partial).await.map_err(Error::write(&partial))?;
-        let (path, writer) = (folder.join(name), BufWriter::with_capacity(256 * 1024, file));
-        Ok(Self { path, partial, name: name.to_owned(), tally: Tally::default(), writer })
-    }
-
-    async fn write(&mut self, line: Line) -> Result<(), Error> {
-        self.line(&line.finish()).await
-    }
-
-    pub(crate) async fn line(&mut self, text: &str) -> Result<(), Error> {
-        let write = async {
-            self.writer.write_all(text.as_bytes()).await?;
-            self.writer.write_all(b"\n").await
-        };
-        write.await.map_err(Error::write(&self.partial))?;
-        self.tally.line(text);
         Ok(())
     }
 
-    /// Gives the file its name, and says what it holds.
-    pub(crate) async fn finish(mut self) -> Result<Listed, Error> {
-        self.writer.flush().await.map_err(Error::write(&self.partial))?;
-        fs::rename(&self.partial, &self.path).await.map_err(Error::write(&self.path))?;
-        Ok(self.tally.listed(&self.name))
+    /// Nested, a field does not say whose it is, and may call something else by these names.
+    fn must_be_nested(&self, field: &SubscriptionField) -> bool {
+        let names = &self.names.subscription_fields;
+        has_key(field.attributes.as_str(), &[&names.bundle_id, &names.provider_id, &names.service_id])
+    }
+
+    async fn separate_fields(&mut self) -> Result<&mut Output, Error> {
+        let output = match self.fields.take() {
+            Some(output) => output,
+            None => Output::create(self.folder, SUBSCRIPTION_FIELDS).await?,
+        };
+        Ok(self.fields.insert(output))
+    }
+}
+
+impl Exported {
+    /// Whether the folder has everything that the source has.
+    pub fn is_complete(&self) -> bool {
+        self.faults == 0 && self.left_out == Counts::default()
+    }
+
+    fn fault(&mut self, fault: DocumentFault) {
+        self.faults += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(fault);
+        }
+    }
+}
+
+fn has_key(object: &str, names: &[&String]) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    let members = std::collections::HashMap::<String, IgnoredAny>::deserialize(&mut deserializer).unwrap_or_default();
+    names.iter().any(|name| members.contains_key(*name))
+}
+
+/// What the second lacks of the first.
+fn missing(all: Counts, written: Counts) -> Counts {
+    let missing = |all: i64, written: i64| all.saturating_sub(written).max(0);
+    Counts {
+        services: missing(all.services, written.services),
+        providers: missing(all.providers, written.providers),
+        bundles: missing(all.bundles, written.bundles),
+        subscription_fields: missing(all.subscription_fields, written.subscription_fields),
     }
 }

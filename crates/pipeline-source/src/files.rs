@@ -21,7 +21,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{DocumentFault, Found, Known, Provider, Service, Subtree},
+    documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
     settings::{self, Mapping},
 };
@@ -39,6 +39,7 @@ mod index;
 mod input;
 pub(crate) mod lines;
 pub(crate) mod manifest;
+mod names;
 mod packed;
 pub(crate) mod peek;
 mod ranges;
@@ -55,6 +56,10 @@ pub const PROVIDERS: &str = "providers.jsonl";
 pub const BUNDLES: &str = "bundles.jsonl";
 /// File of the subscription fields that are not nested in their bundles; optional.
 pub const SUBSCRIPTION_FIELDS: &str = "subscription_fields.jsonl";
+
+/// What the fields of this folder's documents are called, as `source.mapping` says it: written by an export of a source
+/// with other than the default names, and used where the settings say nothing themselves.
+pub const NAMES: &str = "sluice-mapping.json";
 
 /// What the file of each collection may be called: plain, and as gzip and Zstandard compress it.
 pub const COLLECTIONS: [[&str; 3]; 4] = [
@@ -115,7 +120,7 @@ impl Folder {
         let (path, mapping) = (self.path.clone(), Arc::clone(&self.mapping));
         let (spool, threads) = (Arc::clone(&self.spool), self.threads.clone());
         let look = move || match last {
-            Some(last) if last.is_current(&path)? => Ok(last),
+            Some(last) if last.is_current(&path, &mapping)? => Ok(last),
             _ => Snapshot::open(&path, mapping, &spool, threads).map(Arc::new),
         };
         let snapshot = self.threads.run(asked, look).await?;
@@ -170,6 +175,14 @@ impl Source for Folder {
         } else {
             answers::unchanged(self.snapshot().await?, service_id.clone(), known).await
         }
+    }
+
+    async fn names(&self) -> Result<Arc<Mapping>, Error> {
+        Ok(Arc::clone(&self.snapshot().await?.mapping))
+    }
+
+    async fn sound_bundles(&self, service_id: &ServiceId, provider_id: &ProviderId) -> Result<Vec<Bundle>, Error> {
+        answers::sound_bundles(self.snapshot().await?, service_id.clone(), provider_id.clone()).await
     }
 
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {

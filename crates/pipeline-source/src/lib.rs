@@ -19,9 +19,9 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use pipeline_core::{
-    documents::{DocumentFault, Found, Known, Provider, Service, Subtree},
+    documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
-    settings,
+    settings::{self, Mapping},
 };
 
 #[cfg(feature = "couchbase")]
@@ -56,6 +56,17 @@ pub trait Source: Send + Sync {
     /// Those of these providers of one service whose content still has the tag that the asker knows it by. A source that
     /// gives no tags can say it of none.
     async fn unchanged(&self, _service_id: &ServiceId, _known: Vec<Known>) -> Result<Vec<ProviderId>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// What the fields of its documents are called.
+    async fn names(&self) -> Result<Arc<Mapping>, Error> {
+        Ok(Arc::default())
+    }
+
+    /// The sound bundles below a provider whose subtree is rejected as a whole, with their sound fields: what can be saved
+    /// of it by hand, and never what is copied. A source whose documents have no faults has none.
+    async fn sound_bundles(&self, _service_id: &ServiceId, _provider_id: &ProviderId) -> Result<Vec<Bundle>, Error> {
         Ok(Vec::new())
     }
 

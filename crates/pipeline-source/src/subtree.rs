@@ -40,6 +40,8 @@ pub struct Builder<'i, P> {
 /// A bundle whose later fields are separate ones, each with its place.
 #[derive(Debug)]
 struct Slot<P> {
+    /// Its id, or that of one of its fields, stands for something else too.
+    is_ambiguous: bool,
     bundle: Bundle,
     place: P,
     separate: Vec<P>,
@@ -60,12 +62,13 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
             Ok(bundle) => bundle,
             Err(violations) => return violations.into_iter().for_each(|violation| self.fault(violation, place)),
         };
-        if let Some(first) = self.index_of(&bundle.id).and_then(|index| self.bundles.get(index)) {
+        if let Some(first) = self.index_of(&bundle.id).and_then(|index| self.bundles.get_mut(index)) {
+            first.is_ambiguous = true;
             let reason = format!("the bundle {} of this provider stands in {} too", quoted(&bundle.id), first.place);
             let (level, code) = (Level::Bundle, FaultCode::DuplicateId);
             return self.fault(Violation { level, document_id: Some(bundle.id.into()), code, reason }, place);
         }
-        self.bundles.push(Slot { bundle, place, separate: Vec::new() });
+        self.bundles.push(Slot { is_ambiguous: false, bundle, place, separate: Vec::new() });
     }
 
     /// Adds a field of a collection of its own. All bundles come before the first such field.
@@ -96,8 +99,8 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
 
     /// The bundles in byte order of their ids with their fields in order of (position, id), or the faults.
     pub fn finish(mut self) -> SubtreeContent {
-        let slots = std::mem::take(&mut self.bundles);
-        slots.iter().for_each(|slot| self.repeated_fields(slot));
+        let mut slots = std::mem::take(&mut self.bundles);
+        slots.iter_mut().for_each(|slot| self.repeated_fields(slot));
         if self.faults_untold > 0
             && let Some(last) = self.faults.last_mut()
         {
@@ -106,12 +109,15 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
         if !self.faults.is_empty() {
             return SubtreeContent::Rejected(self.faults);
         }
-        let mut bundles: Vec<Bundle> = slots.into_iter().map(|slot| slot.bundle).collect();
-        bundles.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        for bundle in &mut bundles {
-            bundle.fields.sort_unstable_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
-        }
-        SubtreeContent::Complete(bundles)
+        SubtreeContent::Complete(ordered(slots))
+    }
+
+    /// The bundles without a fault, in the same order.
+    pub fn sound(mut self) -> Vec<Bundle> {
+        let mut slots = std::mem::take(&mut self.bundles);
+        slots.iter_mut().for_each(|slot| self.repeated_fields(slot));
+        slots.retain(|slot| !slot.is_ambiguous);
+        ordered(slots)
     }
 
     fn index_of(&mut self, id: &str) -> Option<usize> {
@@ -124,10 +130,11 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
         self.by_id.get(id).copied()
     }
 
-    fn repeated_fields(&mut self, slot: &Slot<P>) {
+    fn repeated_fields(&mut self, slot: &mut Slot<P>) {
         let fields = &slot.bundle.fields;
         let nested = fields.len() - slot.separate.len();
         for index in repeats(fields, |field| &field.id) {
+            slot.is_ambiguous = true;
             let Some(field) = fields.get(index) else { continue };
             let place = index.checked_sub(nested).and_then(|index| slot.separate.get(index)).unwrap_or(&slot.place);
             let (id, bundle) = (quoted(&field.id), quoted(&slot.bundle.id));
@@ -144,4 +151,13 @@ impl<'i, P: Copy + fmt::Display> Builder<'i, P> {
             self.faults_untold += 1;
         }
     }
+}
+
+fn ordered<P>(slots: Vec<Slot<P>>) -> Vec<Bundle> {
+    let mut bundles: Vec<Bundle> = slots.into_iter().map(|slot| slot.bundle).collect();
+    bundles.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    for bundle in &mut bundles {
+        bundle.fields.sort_unstable_by(|a, b| (a.position, &a.id).cmp(&(b.position, &b.id)));
+    }
+    bundles
 }

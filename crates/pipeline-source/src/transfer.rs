@@ -7,8 +7,8 @@ use pipeline_core::settings;
 #[cfg(feature = "couchbase")]
 use crate::files::{Folder, manifest::Manifest};
 use crate::{
-    Error,
-    export::{self, Shape},
+    Counts, Error,
+    export::{self, Exported, Shape},
     files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS},
     url,
 };
@@ -29,17 +29,29 @@ pub struct Transferred {
     pub subscription_fields: u64,
 }
 
-/// Writes a source into a folder, and a manifest when it is complete. Documents of Couchbase are written as they are; of other sources, the sound ones are.
-pub async fn export(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
+/// What an export has moved, and what it could not.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Documents that were moved.
+    pub documents: Transferred,
+    /// What an export of single documents says of itself; nothing is left out of documents that are moved unread.
+    pub exported: Exported,
+}
+
+/// Writes a source into a folder. Documents of Couchbase are written as they are; of other sources, the sound ones are,
+/// and the others told. A manifest is written when the folder is complete.
+pub async fn export(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Moved, Error> {
     if is_couchbase(settings)? {
-        return export_couchbase(settings, folder, progress).await;
+        let documents = export_couchbase(settings, folder, progress).await?;
+        return Ok(Moved { documents, exported: Exported::default() });
     }
     let source = crate::open(settings)?;
-    let counts = export::to_complete_folder(&*source, folder, Shape::Nested).await?;
+    let exported = export::to_complete_folder(&*source, folder, Shape::Nested).await?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
-    let (provider_services, providers, bundles) =
-        (number(counts.services), number(counts.providers), number(counts.bundles));
-    Ok(Transferred { provider_services, providers, bundles, subscription_fields: 0 })
+    let Counts { services, providers, bundles, .. } = exported.written;
+    let (provider_services, providers, bundles) = (number(services), number(providers), number(bundles));
+    let documents = Transferred { provider_services, providers, bundles, subscription_fields: 0 };
+    Ok(Moved { documents, exported })
 }
 
 /// Stores a folder's documents in the Couchbase scope that the settings name; none when the folder has a manifest and is

@@ -1,6 +1,8 @@
 //! Which source a URL names.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf};
+
+use percent_encoding::percent_decode_str;
 
 use crate::Error;
 
@@ -36,10 +38,9 @@ fn folder(rest: &str) -> Result<Location, Error> {
     if !path.starts_with('/') {
         return Err(invalid("the path of a folder is absolute and follows three slashes: `file:///folder`"));
     }
-    match String::from_utf8(percent_decoded(path)) {
-        Ok(path) => Ok(Location::Folder(PathBuf::from(path))),
-        Err(_) => Err(invalid("its percent signs do not spell UTF-8")),
-    }
+    // A percent sign that is not followed by two hexadecimal digits stands for itself.
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
+    Ok(Location::Folder(PathBuf::from(OsString::from_vec(bytes))))
 }
 
 fn generator(rest: &str) -> Result<Location, Error> {
@@ -50,28 +51,6 @@ fn generator(rest: &str) -> Result<Location, Error> {
             None => Err(invalid("the generator's parameters follow a question mark: `generator:?services=40`")),
         },
     }
-}
-
-/// Replaces `%41` by `A`. A percent sign that is not followed by two hexadecimal digits stands for itself, because
-/// people paste plain paths.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        rest = tail;
-        let byte = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => hexadecimal(*high, *low).inspect(|_| rest = after),
-            _ => None,
-        };
-        decoded.push(byte.unwrap_or(first));
-    }
-    decoded
-}
-
-fn hexadecimal(high: u8, low: u8) -> Option<u8> {
-    let high = char::from(high).to_digit(16)?;
-    let low = char::from(low).to_digit(16)?;
-    u8::try_from(high * 16 + low).ok()
 }
 
 fn invalid(reason: &str) -> Error {

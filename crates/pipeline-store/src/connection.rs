@@ -252,7 +252,7 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS)
         .disable_statement_logging();
-    if url.contains(":memory:") || url.contains("mode=memory") {
+    if is_in_memory(url) {
         return Err(invalid(url, "each connection would have a database of its own: name a file".to_owned()));
     }
 
@@ -266,6 +266,13 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
     let rows = RowWrites::Insert("a file has no link to load them over");
     Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), rows })
+}
+
+/// Whether a URL asks for a database that is in no file.
+fn is_in_memory(url: &str) -> bool {
+    let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    path == ":memory:" || parameters.split('&').any(|parameter| parameter == "mode=memory")
 }
 
 fn writers(target: &settings::Target) -> Arc<Semaphore> {

@@ -145,7 +145,7 @@ pub struct Statements {
 }
 
 /// Field names of each collection; everything not named here is kept in `attributes`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mapping {
     /// Provider services.
@@ -161,7 +161,7 @@ pub struct Mapping {
 macro_rules! field_names {
     ($(#[$doc:meta])* $type:ident { $($(#[$field_doc:meta])* $field:ident = $default:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct $type {
             $($(#[$field_doc])* #[schemars(length(min = 1))] pub $field: String,)*

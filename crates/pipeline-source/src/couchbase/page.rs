@@ -85,7 +85,12 @@ pub struct Reader {
     pub forgotten: AtomicUsize,
 }
 
-/// As the server sends it. A statement of the settings may select anything, so every value is one to look at.
+/// A row as the server sends it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text(Box<RawValue>);
+
+/// What a row ought to be. A statement of the settings may select anything, so every value is one to look at.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Sent {
@@ -119,13 +124,13 @@ impl Reader {
         let mut options = self.options(&attempt, parameters, after)?;
         options = options.add_named_parameter("limit", limit).map_err(|error| attempt.failed(&error))?;
         let mut bytes = 0;
-        let page_bytes = |row: &Box<RawValue>| {
-            bytes += row.get().len();
+        let page_bytes = |row: &Text| {
+            bytes += row.0.get().len();
             bytes < PAGE_BYTES
         };
-        let (sent, whole) = self.rows::<Box<RawValue>>(&attempt, options.ad_hoc(false), page_bytes).await?;
+        let (sent, whole) = self.rows::<Text>(&attempt, options.ad_hoc(false), page_bytes).await?;
         let is_full = !whole || u32::try_from(sent.len()).is_ok_and(|length| length >= limit);
-        let page = Page { rows: sent.into_iter().map(Row::of).collect(), is_full };
+        let page = Page { rows: sent.iter().map(|text| Row::of(text.0.get())).collect(), is_full };
         page.check_order(after).map_err(|reason| attempt.row(reason))?;
         Ok(page)
     }
@@ -279,9 +284,9 @@ impl Page {
 
 impl Row {
     /// A row that is not what a statement ought to give is a flawed one: its document is rejected, and no other.
-    fn of(row: Box<RawValue>) -> Self {
-        let (sent, flaw) = match serde_json::from_str::<Sent>(row.get()) {
-            Ok(sent) if row.get().trim_start().starts_with('{') => {
+    fn of(row: &str) -> Self {
+        let (sent, flaw) = match serde_json::from_str::<Sent>(row) {
+            Ok(sent) if row.trim_start().starts_with('{') => {
                 let flaw = match (&sent.key, &sent.doc) {
                     (Value::String(_), Some(_)) => None,
                     (Value::String(_), None) => Some("the row has no `doc`"),

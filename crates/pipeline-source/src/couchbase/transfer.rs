@@ -14,10 +14,9 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};
 use crate::{
     Error,
-    export::{Output, write_manifest},
+    export::{File, publish_files, write_files_manifest},
     files::{
-        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank,
-        manifest::Listed, peek::peek,
+        BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
     },
     transfer::{Progress, Transferred},
 };
@@ -39,14 +38,15 @@ struct Part<'a> {
 impl Couchbase {
     /// Writes all documents of the scope into a folder, and a manifest of it.
     pub async fn export(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
-        let (mut moved, mut files) = (Transferred::default(), Vec::new());
+        let (mut moved, mut outputs) = (Transferred::default(), Vec::new());
         for part in self.parts() {
             let everything = statements::everything(part.collection);
-            let written = self.export_part(&part, &everything, folder, progress).await?;
-            moved.add(part.file, written.documents);
-            files.push(written);
+            let (documents, output) = self.export_part(&part, &everything, folder, progress).await?;
+            moved.add(part.file, documents);
+            outputs.push(output);
         }
-        write_manifest(folder, files).await?;
+        let files = publish_files(folder, outputs, &self.mapping).await?;
+        write_files_manifest(folder, files).await?;
         Ok(moved)
     }
 
@@ -87,8 +87,8 @@ impl Couchbase {
         everything: &Statement,
         folder: &Path,
         progress: &Progress<'_>,
-    ) -> Result<Listed, Error> {
-        let mut output = Output::create(folder, part.file).await?;
+    ) -> Result<(u64, File), Error> {
+        let mut output = File::create(folder, part.file).await?;
         let mut rows = self.rows(everything, Parameters::default());
         let mut documents = 0;
         while let Some(row) = rows.try_next().await? {
@@ -96,7 +96,7 @@ impl Couchbase {
             documents += 1;
             progress(part.file, documents);
         }
-        output.finish().await
+        Ok((documents, output))
     }
 
     async fn import_part(&self, part: &Part<'_>, file: Collection, progress: &Progress<'_>) -> Result<u64, Error> {

@@ -233,6 +233,14 @@ pub const ERRORS: &[ErrorPage] = &[
                  The stages hold their messages and go on by themselves.",
     },
     ErrorPage {
+        code: "SLUICE-SOURCE-032",
+        title: "the field names of a folder cannot be used",
+        cause: "The source folder has a `sluice-mapping.json`, as an export of a source with other field names writes \
+                it, and that is no JSON, has an unknown key, or gives one name to two fields.",
+        remedy: "Correct the file, remove it if the fields have the default names, or set `source.mapping`: then the \
+                 file is not looked at. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
         code: "SLUICE-SOURCE-033",
         title: "the manifest of a folder cannot be used",
         cause: "The `manifest.json` of the source folder is not JSON, is of another kind, names a newer version, or \

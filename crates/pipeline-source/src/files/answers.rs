@@ -4,7 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
 use pipeline_core::{
-    documents::{DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent},
+    documents::{
+        Bundle, DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent,
+    },
     ids::{ProviderId, ServiceId},
 };
 
@@ -75,6 +77,19 @@ pub async fn unchanged(
         known.into_iter().filter_map(|known| still(reader, known).transpose()).collect()
     })
     .await
+}
+
+/// The bundles below a provider that have no fault.
+pub async fn sound_bundles(
+    snapshot: Arc<Snapshot>,
+    service_id: ServiceId,
+    provider_id: ProviderId,
+) -> Result<Vec<Bundle>, Error> {
+    let sound = move |reader: &Reader<'_>| match reader.provider(&provider_id) {
+        Some((provider, _)) => Ok(reader.build(provider, &provider_id)?.0.sound()),
+        None => Ok(Vec::new()),
+    };
+    read_below(snapshot, service_id, sound).await
 }
 
 /// Reads below the providers of one service, and makes sure that all of it was of one state of the files.
@@ -166,7 +181,18 @@ impl Reader<'_> {
             let fault = duplicate_provider(self.service_id, &provider_id, first, Place { line, ..first });
             return Ok(Subtree { provider_id, content: SubtreeContent::Rejected(vec![fault]), etag: None });
         }
-        let mut builder = Builder::new(self.service_id, &provider_id);
+        let (builder, tag) = self.build(provider, &provider_id)?;
+        let content = builder.finish();
+        Ok(Subtree { provider_id, content, etag: tag.etag() })
+    }
+
+    /// Everything below a provider as it is read, and its tag.
+    fn build<'i>(
+        &'i self,
+        provider: Group,
+        provider_id: &'i ProviderId,
+    ) -> Result<(Builder<'i, Place>, etag::Lines), Error> {
+        let mut builder = Builder::new(self.service_id, provider_id);
         let mut tag = self.begin_tag(provider);
         self.lines(provider, &mut |line| match line {
             Line::Bundle(place, text) => {
@@ -178,8 +204,7 @@ impl Reader<'_> {
                 builder.field(read::field(self.snapshot, text), place);
             }
         })?;
-        let content = builder.finish();
-        Ok(Subtree { provider_id, content, etag: tag.etag() })
+        Ok((builder, tag))
     }
 
     /// The tag of what is below a provider, without parsing any of it.

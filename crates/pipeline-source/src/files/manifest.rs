@@ -139,15 +139,15 @@ impl Manifest {
 fn difference_of(file: &Collection, listed: &Listed) -> Result<Option<String>, Error> {
     let (name, ought) = (file.name(), listed.documents);
     let is = file.documents()?;
-    let wrong_digest = || Ok::<_, Error>(listed.sha256.as_ref().map(|ought| Ok((ought, file.sha256()?))).transpose()?);
-    let difference = if is != ought {
-        Some(format!("`{name}` has {is} documents, and ought to have {ought}"))
-    } else {
-        let digests = wrong_digest()?.filter(|(ought, is)| !ought.eq_ignore_ascii_case(is));
-        digests.map(|(ought, is)| format!("`{name}` has the SHA-256 digest {is}, and ought to have {ought}"))
-    };
+    if is != ought {
+        file.check_unchanged()?;
+        return Ok(Some(format!("`{name}` has {is} documents, and ought to have {ought}")));
+    }
+    let Some(ought) = &listed.sha256 else { return file.check_unchanged().map(|()| None) };
+    let is = file.sha256()?;
     file.check_unchanged()?;
-    Ok(difference)
+    let differs = !ought.eq_ignore_ascii_case(&is);
+    Ok(differs.then(|| format!("`{name}` has the SHA-256 digest {is}, and ought to have {ought}")))
 }
 
 fn parse(text: &[u8]) -> Result<Manifest, String> {

@@ -10,7 +10,7 @@
 //! reader stop behind that place. No answer depends on it: all that is left unread cannot hold one of the names, so
 //! every line, sound or broken, gives what [`peek`] gives, which reads it to the end.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::LazyLock};
 
 use memchr::memmem::Finder;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -99,7 +99,7 @@ impl<'n, const N: usize> Peek<'n, N> {
 
     /// What [`peek`] or [`peek_below`] gives for the line.
     pub fn look<'a>(&self, line: &'a [u8]) -> [Seen<'a>; N] {
-        let Some((last_key, times)) = self.last_key(line) else {
+        let Some((last_key, times)) = self.last_key(line).filter(|_| !could_be_joined(line)) else {
             return read(line, &self.names, self.owners, line.len()).0;
         };
         let (seen, stopped) = read(line, &self.names, self.owners, last_key);
@@ -147,14 +147,23 @@ fn read<'a, const N: usize>(
     let mut deserializer = serde_json::Deserializer::from_slice(line);
     let members = Members { names, last_address, seen: &mut seen, stopped: &mut stopped };
     // An error means that the line ends here for the index; reading it in full will say why.
-    let read = members.deserialize(&mut deserializer).and_then(|()| deserializer.end());
-    if read.is_err() && !stopped {
+    let object = members.deserialize(&mut deserializer);
+    let has_ended = object.is_ok();
+    if object.and_then(|()| deserializer.end()).is_err() && !stopped {
+        let behind = deserializer.into_iter::<IgnoredAny>().byte_offset();
+        let another = has_ended && could_be_joined(line) && line.get(behind..).is_some_and(|rest| rest.contains(&b'{'));
         let elsewhere = |(name, seen): (&&str, &Seen<'_>)| spelled(line, name, usize::from(*seen != Seen::Absent));
-        if names.iter().zip(&seen).skip(owners).any(elsewhere) {
+        if another || names.iter().zip(&seen).skip(owners).any(elsewhere) {
             return ([Seen::Uncertain; N], false);
         }
     }
     (seen, stopped)
+}
+
+/// Whether a line has what one object alone has not: another end, or an object right behind one. Told without reading it.
+fn could_be_joined(line: &[u8]) -> bool {
+    static BOTH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("}{"));
+    line.trim_ascii_end().last() != Some(&b'}') || BOTH.find(line).is_some()
 }
 
 impl<'a> Seen<'a> {

@@ -15,6 +15,7 @@ use super::{
     etag::Reading,
     index::{Content, Hierarchy},
     manifest::Manifest,
+    names::{self, Names},
     threads::Threads,
 };
 use crate::{Counts, Error, Finding};
@@ -24,6 +25,7 @@ use crate::{Counts, Error, Finding};
 #[derive(Debug)]
 pub struct Snapshot {
     threads: Threads,
+    names: Names,
     /// The names of the documents' fields.
     pub mapping: Arc<Mapping>,
     /// What tags of this folder begin with.
@@ -55,8 +57,11 @@ impl Snapshot {
             let missing = || Error::MissingFile { path: folder.join(name).display().to_string() };
             open(name)?.ok_or_else(missing)
         };
+        let names = names::read(folder, mapping)?;
+        let mapping = Arc::clone(&names.mapping);
         Ok(Self {
             threads,
+            names,
             reading: Reading::with(&mapping),
             mapping,
             services: required(PROVIDER_SERVICES)?,
@@ -73,14 +78,14 @@ impl Snapshot {
     }
 
     /// Whether the folder still has these files, unchanged.
-    pub fn is_current(&self, folder: &Path) -> Result<bool, Error> {
+    pub fn is_current(&self, folder: &Path, mapping: &Mapping) -> Result<bool, Error> {
         let required = [(PROVIDER_SERVICES, &self.services), (PROVIDERS, &self.providers), (BUNDLES, &self.bundles)];
         for (name, collection) in required {
             if find(folder, name)?.as_ref() != Some(collection.found()) {
                 return Ok(false);
             }
         }
-        if !Manifest::is_current(self.manifest.as_ref(), folder)? {
+        if !self.names.are_current(folder, mapping)? || !Manifest::is_current(self.manifest.as_ref(), folder)? {
             return Ok(false);
         }
         let fields = find(folder, SUBSCRIPTION_FIELDS)?;

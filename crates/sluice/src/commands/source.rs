@@ -4,14 +4,19 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use pipeline_core::configuration::redact_url;
-use pipeline_source::transfer::{self, Transferred};
+use pipeline_core::{configuration::redact_url, documents::DocumentFault};
+use pipeline_source::{
+    Counts,
+    export::Exported,
+    transfer::{self, Moved, Transferred},
+};
 use serde::Serialize;
 
 use crate::{
     confirm::ConfirmArgs,
     exit::Exit,
     failure::Failure,
+    local,
     output::{self, OutputArgs, Report},
     session::{self, Session},
     text,
@@ -30,14 +35,19 @@ pub enum SourceVerb {
 #[derive(Debug, Args)]
 #[command(
     after_help = "One file for each level, as `cbexport json -f lines` writes it; `file:///FOLDER` is a source then. Documents
-of Couchbase are written as they are, numbers to the last digit; keys are not kept.
+of Couchbase are written as they are, numbers to the last digit; keys are not kept. Of another source, a
+document that has a fault is left out and listed, and the others below the same provider are written. Fields
+keep their names; where these are not the default ones, `sluice-mapping.json` in the folder says so, and whoever
+reads the folder without a mapping of his own reads it by that.
+
+Exit codes: 0 everything was written, 20 something was left out, 75 the source or the folder cannot be reached.
 
 Examples:
   sluice source export ./catalogue --config sluice.yaml
   sluice source export ./made-up -X 'source.url=generator:?services=4&providers=100'"
 )]
 pub struct ExportArgs {
-    /// The folder; files of an earlier export in it are replaced
+    /// The folder; files of an earlier export in it are replaced, or removed where this one has none
     pub folder: PathBuf,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -69,6 +79,32 @@ struct TransferReport {
     place: String,
     #[serde(flatten)]
     documents: Transferred,
+    /// What an export left out; nothing for an import.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
+}
+
+/// What of the source is not in the folder.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    /// Documents of each level that have their place in the source.
+    left_out: Counts,
+    /// Faults found; documents without a place in the source are among them.
+    faults: u64,
+    /// The first of them.
+    faulty: Vec<Faulty>,
+}
+
+/// A document with a fault.
+#[derive(Debug, Serialize)]
+struct Faulty {
+    place: String,
+    level: &'static str,
+    service_id: Option<String>,
+    provider_id: Option<String>,
+    document_id: Option<String>,
+    code: &'static str,
+    reason: String,
 }
 
 /// Exports or imports.
@@ -84,10 +120,13 @@ async fn export(session: &Session, args: ExportArgs) -> Result<Exit, Failure> {
     let bar = bar();
     let moved = transfer::export(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
     bar.finish_and_clear();
-    let documents = moved.map_err(|error| session::source_failure(&error))?;
-    let report = TransferReport { verb: "wrote", place: args.folder.display().to_string(), documents };
-    output::answer(&report, args.output.output)?;
-    Ok(Exit::Ok)
+    let Moved { documents, exported } = moved.map_err(|error| session::source_failure(&error))?;
+    let exit = if exported.is_complete() { Exit::Ok } else { Exit::Rejects };
+    let left_out = LeftOut::from(exported);
+    left_out.note();
+    let (place, left_out) = (args.folder.display().to_string(), Some(left_out));
+    output::answer(&TransferReport { verb: "wrote", place, documents, left_out }, args.output.output)?;
+    Ok(exit)
 }
 
 async fn import(session: &Session, args: ImportArgs) -> Result<Exit, Failure> {
@@ -105,14 +144,14 @@ async fn import(session: &Session, args: ImportArgs) -> Result<Exit, Failure> {
     let moved = transfer::import(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
     bar.finish_and_clear();
     let documents = moved.map_err(|error| session::source_failure(&error))?;
-    output::answer(&TransferReport { verb: "stored", place, documents }, args.output.output)?;
+    output::answer(&TransferReport { verb: "stored", place, documents, left_out: None }, args.output.output)?;
     Ok(Exit::Ok)
 }
 
 fn settings_of_folder(folder: &std::path::Path) -> Result<pipeline_core::settings::Source, Failure> {
     let folder = std::path::absolute(folder)
         .map_err(|error| Failure::caused(Exit::Failed, format!("could not find `{}`", folder.display()), &error))?;
-    Ok(pipeline_core::settings::Source { url: format!("file://{}", folder.display()), ..Default::default() })
+    Ok(pipeline_core::settings::Source { url: local::file_url("file", &folder), ..Default::default() })
 }
 
 /// On a terminal only; it draws a few times a second, however often it is told.
@@ -131,9 +170,55 @@ fn show(bar: &ProgressBar, file: &str, documents: u64) {
     }
 }
 
+// === the report's parts ===
+
+/// Faults that are listed on standard error.
+const LISTED: usize = 20;
+
+impl LeftOut {
+    /// Says on standard error what was left out, whatever the answer looks like.
+    fn note(&self) {
+        for Faulty { place, code, reason, .. } in self.faulty.iter().take(LISTED) {
+            session::note(format_args!(
+                "left out  {}: {} ({code})",
+                output::printable(place),
+                output::printable(reason)
+            ));
+        }
+        let listed = u64::try_from(self.faulty.len().min(LISTED)).unwrap_or(u64::MAX);
+        if self.faults > listed {
+            session::note(format_args!("left out  and {} more with a fault", self.faults - listed));
+        }
+        if self.left_out != Counts::default() {
+            session::note(format_args!("left out  in all, with what is below it: {}", self.left_out));
+        }
+    }
+}
+
+impl From<Exported> for LeftOut {
+    fn from(exported: Exported) -> Self {
+        let Exported { left_out, faults, listed, .. } = exported;
+        Self { left_out, faults, faulty: listed.into_iter().map(Faulty::from).collect() }
+    }
+}
+
+impl From<DocumentFault> for Faulty {
+    fn from(fault: DocumentFault) -> Self {
+        Self {
+            place: fault.place,
+            level: fault.level.as_str(),
+            service_id: fault.service_id.map(|id| id.0),
+            provider_id: fault.provider_id.map(|id| id.0),
+            document_id: fault.document_id,
+            code: fault.code.as_str(),
+            reason: fault.reason,
+        }
+    }
+}
+
 impl Report for TransferReport {
     fn text(&self) -> String {
-        let Self { verb, place, documents } = self;
+        let Self { verb, place, documents, .. } = self;
         let plural = |count: u64, noun| text::plural(i64::try_from(count).unwrap_or(i64::MAX), noun);
         let mut line = format!(
             "{verb} {}, {}, {}",

@@ -5,10 +5,12 @@
 
 use std::{
     env, fs,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use pipeline_core::{
     configuration::{Loaded, Origin, redact_url},
     settings::Settings,
@@ -76,9 +78,9 @@ pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, F
     Ok(store)
 }
 
-/// A path becomes a URL; a URL stays as it is.
+/// A word without a scheme is a path, taken as it stands, and becomes a URL of this scheme; a URL stays as it is.
 pub fn as_url(text: &str, scheme: &str) -> String {
-    if text.contains("://") || text.starts_with("generator:") || text.starts_with("sqlite:") {
+    if has_scheme(text) {
         return text.to_owned();
     }
     match absolute(Path::new(text)) {
@@ -87,8 +89,30 @@ pub fn as_url(text: &str, scheme: &str) -> String {
     }
 }
 
-fn file_url(scheme: &str, path: &Path) -> String {
-    format!("{scheme}://{}", path.display())
+/// Whether a text begins as a URL does. Colons are fine in paths, so without slashes only schemes that are used so count.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme && (rest.starts_with("//") || ["file", "generator", "sqlite"].contains(&scheme))
+}
+
+/// The URL of an absolute path, which is decoded to that path again: what a URL gives a meaning to is written as `%41`.
+pub fn file_url(scheme: &str, path: &Path) -> String {
+    let mut url = format!("{scheme}://");
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            match character {
+                '%' | '?' | '#' | '\0'..'\x20' | '\x7f' => {
+                    url.extend(utf8_percent_encode(character.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC));
+                }
+                // Spaces and signs of other languages stay readable.
+                _ => url.push(character),
+            }
+        }
+        url.extend(percent_encode(chunk.invalid(), NON_ALPHANUMERIC));
+    }
+    url
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
@@ -125,6 +149,28 @@ mod tests {
         for url in ["mysql://u@h/db", "generator:?services=1", "sqlite:///a.db", "file:///a"] {
             assert_eq!(as_url(url, "sqlite"), url);
         }
+    }
+
+    #[test]
+    fn a_word_without_a_scheme_is_a_path_as_it_stands() {
+        let here = env::current_dir().unwrap();
+        for (word, expected) in [
+            ("q%20r", "q%2520r"),
+            ("what?.db", "what%3F.db"),
+            ("a#b+c d", "a%23b+c d"),
+            ("./sqlite:x", "sqlite:x"),
+            ("a:b", "a:b"),
+            ("./s3://bucket", "s3:/bucket"),
+            ("1a://b", "1a:/b"),
+            ("dätä\t", "dätä%09"),
+        ] {
+            assert_eq!(as_url(word, "file"), format!("file://{}/{expected}", here.display()), "{word}");
+        }
+        for url in ["s3://bucket", "file:/data", "HTTP://x", "git+ssh://x"] {
+            assert_eq!(as_url(url, "file"), url);
+        }
+        let odd = Path::new(std::ffi::OsStr::from_bytes(b"/\xff%"));
+        assert_eq!(file_url("file", odd), "file:///%FF%25");
     }
 
     #[test]

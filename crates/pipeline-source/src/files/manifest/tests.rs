@@ -59,7 +59,8 @@ async fn a_file_that_is_not_what_is_listed_stops_every_answer_until_it_is() {
     let cut = |text: String| text.chars().take(text.len() / 2).collect();
     let last_line_lost = |text: String| text.lines().skip(1).map(|line| format!("{line}\n")).collect();
     let changed = |text: String| text.replacen("bundle-", "bundlf-", 1);
-    let damages: [(&str, fn(String) -> String, &str); 5] = [
+    type Damage = (&'static str, fn(String) -> String, &'static str);
+    let damages: [Damage; 5] = [
         (BUNDLES, cut, "bytes"),
         (BUNDLES, |_| String::new(), "has 0 bytes"),
         (PROVIDERS, last_line_lost, "bytes"),

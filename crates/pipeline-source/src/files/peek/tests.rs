@@ -102,6 +102,9 @@ fn a_broken_line_that_could_be_two_documents_names_nobody() {
         // A line end was lost, or is not one.
         r#"{"id":"b","provider_id":"p"}{"id":"c","provider_id":"q"}"#,
         "{\"id\":\"b\",\"provider_id\":\"p\"}\r{\"id\":\"c\",\"provider_id\":\"q\"}\r",
+        r#"{"id":"b","provider_id":"p"}{"#,
+        r#"{"id":"b","provider_id":"p"} {"id""#,
+        r#"{"id":"b","provider_id":"p"}{"id":"c"}"#,
         // The first of two files was cut.
         r#"{"id":"b","provider_id":"p","na{"id":"c","provider_id":"q"}"#,
         r#"{"id":"b","provider_id":"p","fields":[{"provider_id":"q","id":"c"}"#,

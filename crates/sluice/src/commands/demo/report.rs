@@ -1,8 +1,9 @@
 //! What `sluice demo` answers: what is in the copy now, beside what is in the source.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use comfy_table::CellAlignment;
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use crate::{
@@ -168,7 +169,7 @@ impl DemoReport {
     fn looking(&self) -> String {
         let query = "select service_id, provider_id, bundle_id, name from bundles limit 5";
         match sqlite_path(&self.target) {
-            Some(path) => format!("  sqlite3 -header -column {} '{query}'", text::quoted(path)),
+            Some(path) => format!("  sqlite3 -header -column {} '{query}'", text::quoted(&path)),
             None => format!("  in `{}`: {query};", self.target),
         }
     }
@@ -231,9 +232,10 @@ impl RejectLine {
 }
 
 /// The path in a `sqlite:` URL.
-pub fn sqlite_path(url: &str) -> Option<&str> {
+pub fn sqlite_path(url: &str) -> Option<Cow<'_, str>> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
-    Some(path.split_once('?').map_or(path, |(path, _)| path))
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    percent_decode_str(path).decode_utf8().ok()
 }
 
 #[cfg(test)]
@@ -369,7 +371,8 @@ mod tests {
 
     #[test]
     fn the_path_is_one_word_for_the_shell() {
-        assert_eq!(sqlite_path("sqlite:///a/b.db?mode=rwc"), Some("/a/b.db"));
+        assert_eq!(sqlite_path("sqlite:///a/b.db?mode=rwc").as_deref(), Some("/a/b.db"));
+        assert_eq!(sqlite_path("sqlite:///pct%2541.db").as_deref(), Some("/pct%41.db"));
         assert_eq!(sqlite_path("mysql://u@h/db"), None);
     }
 }
