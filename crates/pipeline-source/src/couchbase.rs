@@ -31,7 +31,7 @@ use self::{
     limits::Limits,
     page::{Parameters, Reader, Row},
     statements::{Statement, Statements},
-    subtrees::{Place, whole, with_id},
+    subtrees::with_id,
 };
 use crate::{Counts, Error, Source, mapping};
 
@@ -83,8 +83,10 @@ impl Couchbase {
         let step = move |from: Option<(String, u32)>| async move {
             let Some((after, limit)) = from else { return Ok(None) };
             let page = self.reader.page(statement, parameters, &after, limit).await?;
-            let next = match page.rows.last() {
-                Some(row) => Some((row.key.clone(), page_size)),
+            let next = match page.last_key() {
+                Some(key) => Some((key.to_owned(), page_size)),
+                // Rows without a key are all that there is.
+                None if !page.rows.is_empty() => None,
                 None => self.beyond(statement, parameters, &after, limit).await?.map(|limit| (after, limit)),
             };
             Ok(Some((stream::iter(page.rows.into_iter().map(Ok)), next)))
@@ -112,14 +114,14 @@ impl Couchbase {
 
     fn service(&self, row: &Row) -> Found<Service> {
         let names = &self.mapping.provider_services;
-        let document = row.document.get().as_bytes();
-        let read = whole(Level::Service, document).and_then(|whole| mapping::service(whole, names));
+        let document = row.bytes();
+        let read = row.whole(Level::Service).and_then(|whole| mapping::service(whole, names));
         match read {
             Ok(service) => Found::Document(Service { source_cas: row.cas, ..service }),
             Err(violation) => {
                 let violation = with_id(violation, Level::Service, document, &names.id);
                 let service_id = violation.document_id.clone().map(ServiceId);
-                let place = Place { collection: &self.settings().collections.provider_services, key: &row.key };
+                let place = row.place(&self.settings().collections.provider_services);
                 Found::Fault(violation.at(place.to_string(), service_id.as_ref(), None))
             }
         }
@@ -127,14 +129,14 @@ impl Couchbase {
 
     fn provider(&self, service_id: &ServiceId, row: &Row) -> Found<Provider> {
         let names = &self.mapping.providers;
-        let document = row.document.get().as_bytes();
-        let read = whole(Level::Provider, document).and_then(|whole| mapping::provider(whole, names));
+        let document = row.bytes();
+        let read = row.whole(Level::Provider).and_then(|whole| mapping::provider(whole, names));
         match read {
             Ok(provider) => Found::Document(Provider { source_cas: row.cas, ..provider }),
             Err(violation) => {
                 let violation = with_id(violation, Level::Provider, document, &names.id);
                 let provider_id = violation.document_id.clone().map(ProviderId);
-                let place = Place { collection: &self.settings().collections.providers, key: &row.key };
+                let place = row.place(&self.settings().collections.providers);
                 Found::Fault(violation.at(place.to_string(), Some(service_id), provider_id.as_ref()))
             }
         }

@@ -210,8 +210,8 @@ pub enum Error {
         /// The server's words.
         reason: String,
     },
-    /// A row that is not what the statement should give.
-    #[error("cannot {operation}: a row of the answer cannot be used: {reason}")]
+    /// Rows that the next page cannot go on behind.
+    #[error("cannot {operation}: the answer cannot be used: {reason}")]
     Row {
         /// What was tried.
         operation: String,
@@ -278,6 +278,38 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The manifest of a folder says nothing that can be understood.
+    #[error("could not use the manifest `{path}`: {reason}")]
+    Manifest {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A folder is not what its manifest says.
+    #[error("could not use the folder `{folder}`, which is not what its manifest says: {reason}")]
+    NotComplete {
+        /// The folder.
+        folder: String,
+        /// The first difference.
+        reason: String,
+    },
+    /// A folder has no manifest where one is required.
+    #[error("could not use the folder `{folder}`: it has no `manifest.json`, which `source.require_manifest` asks for")]
+    NoManifest {
+        /// The folder.
+        folder: String,
+    },
+    /// Fewer documents came than there are.
+    #[error("could not {operation} completely: {read} documents came of {counted}")]
+    Fewer {
+        /// What was tried.
+        operation: String,
+        /// Documents that came.
+        read: i64,
+        /// Documents that there are.
+        counted: i64,
+    },
 }
 
 impl Error {
@@ -305,7 +337,10 @@ impl Classify for Error {
             | Self::TwoFiles { .. }
             | Self::Packed { .. }
             | Self::Spool { .. }
-            | Self::FolderNames { .. } => Disposition::Unavailable,
+            | Self::FolderNames { .. }
+            | Self::Manifest { .. }
+            | Self::NotComplete { .. }
+            | Self::NoManifest { .. } => Disposition::Unavailable,
             // The cluster is away, busy, or lacks what a person can give it while the messages wait.
             Self::Unreachable { .. }
             | Self::TimedOut { .. }
@@ -316,7 +351,7 @@ impl Classify for Error {
             | Self::Busy { .. }
             | Self::Clock { .. } => Disposition::Unavailable,
             // It may be this one statement: the others must not wait for it for ever.
-            Self::Incomplete { .. } | Self::Server { .. } => Disposition::Retry,
+            Self::Incomplete { .. } | Self::Server { .. } | Self::Row { .. } | Self::Fewer { .. } => Disposition::Retry,
             // Only a person can change the settings or the files' size.
             Self::MissingFolder { .. }
             | Self::Url { .. }
@@ -328,7 +363,6 @@ impl Classify for Error {
             | Self::TooBig { .. }
             | Self::Setting { .. }
             | Self::Statement { .. }
-            | Self::Row { .. }
             | Self::Stopped { .. } => Disposition::Halt,
         }
     }
@@ -367,6 +401,10 @@ impl Classify for Error {
             Self::Packed { .. } => "SLUICE-SOURCE-030",
             Self::Spool { .. } => "SLUICE-SOURCE-031",
             Self::FolderNames { .. } => "SLUICE-SOURCE-032",
+            Self::Manifest { .. } => "SLUICE-SOURCE-033",
+            Self::NotComplete { .. } => "SLUICE-SOURCE-034",
+            Self::NoManifest { .. } => "SLUICE-SOURCE-035",
+            Self::Fewer { .. } => "SLUICE-SOURCE-036",
         }
     }
 }
@@ -381,7 +419,7 @@ mod tests {
             assert_eq!(page.code, format!("SLUICE-SOURCE-{:03}", index + 1));
             assert!(page.cause.ends_with('.') && page.remedy.ends_with('.'), "{}", page.code);
         }
-        let last = Error::FolderNames { path: String::new(), reason: String::new() };
+        let last = Error::Fewer { operation: String::new(), read: 0, counted: 0 };
         assert_eq!(ERRORS.last().map(|page| page.code), Some(last.code()));
     }
 }

@@ -24,11 +24,11 @@ use tokio::fs;
 
 use self::{
     line::Line,
-    output::{Output, publish},
+    output::{Output, publish, write_manifest},
 };
 use crate::{
     Counts, Error, Source,
-    files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS},
+    files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, manifest::Listed},
     mapping::MAX_DOCUMENT,
 };
 
@@ -38,7 +38,7 @@ mod output;
 mod tests;
 
 #[cfg(feature = "couchbase")]
-pub(crate) use output::{Output as File, publish as publish_files};
+pub(crate) use output::{Output as File, publish as publish_files, write_manifest as write_files_manifest};
 
 /// Where the subscription fields are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Exported {
     pub faults: u64,
     /// The first of them.
     pub listed: Vec<DocumentFault>,
+    /// The files, for a manifest.
+    pub(crate) files: Vec<Listed>,
 }
 
 /// Providers whose subtrees are read at once.
@@ -71,6 +73,13 @@ const LISTED: usize = 1_000;
 /// Writes all sound documents of a source into a folder, and says how many there were.
 pub async fn to_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {
     Ok(write(source, folder, shape).await?.written)
+}
+
+/// The same with a manifest, which is written when everything else is there.
+pub async fn to_complete_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Exported, Error> {
+    let mut exported = write(source, folder, shape).await?;
+    write_manifest(folder, std::mem::take(&mut exported.files)).await?;
+    Ok(exported)
 }
 
 /// Writes all sound documents of a source into a folder, in the place of an earlier export.
@@ -106,7 +115,8 @@ pub async fn write(source: &dyn Source, folder: &Path, shape: Shape) -> Result<E
     }
     let Export { services, providers, bundles, fields, mut exported, .. } = export;
     exported.left_out = missing(source.counts().await?, exported.written);
-    publish(folder, [services, providers, bundles].into_iter().chain(fields).collect(), names).await?;
+    let outputs = [services, providers, bundles].into_iter().chain(fields).collect();
+    exported.files = publish(folder, outputs, names).await?;
     Ok(exported)
 }
 

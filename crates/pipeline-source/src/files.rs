@@ -28,15 +28,17 @@ use pipeline_core::{
 use tokio::sync::Mutex;
 
 use self::{snapshot::Snapshot, threads::Threads};
-use crate::{Counts, Error, Source};
+use crate::{Counts, Error, Finding, Source};
 
 mod answers;
 pub(crate) mod collection;
 mod count;
+pub(crate) mod digest;
 mod etag;
 mod index;
 mod input;
 pub(crate) mod lines;
+pub(crate) mod manifest;
 mod names;
 mod packed;
 pub(crate) mod peek;
@@ -72,6 +74,8 @@ pub const COLLECTIONS: [[&str; 3]; 4] = [
 pub struct Folder {
     path: PathBuf,
     mapping: Arc<Mapping>,
+    /// A folder without a manifest is refused.
+    require_manifest: bool,
     /// Where compressed files are unpacked to.
     spool: Arc<Path>,
     threads: Threads,
@@ -98,7 +102,8 @@ impl Folder {
             return Err(Error::MissingFolder { path: path.display().to_string() });
         }
         let spool = settings.spool_dir.clone().unwrap_or_else(std::env::temp_dir).into();
-        Ok(Self { path, mapping: Arc::new(settings.mapping.clone()), spool, threads, current: Mutex::default() })
+        let (mapping, require_manifest) = (Arc::new(settings.mapping.clone()), settings.require_manifest);
+        Ok(Self { path, mapping, require_manifest, spool, threads, current: Mutex::default() })
     }
 
     /// The folder.
@@ -119,8 +124,31 @@ impl Folder {
             _ => Snapshot::open(&path, mapping, &spool, threads).map(Arc::new),
         };
         let snapshot = self.threads.run(asked, look).await?;
+        if self.require_manifest && !snapshot.has_manifest() {
+            return Err(Error::NoManifest { folder: self.path.display().to_string() });
+        }
         *current = Some(Seen { snapshot: Arc::clone(&snapshot), in_vain });
         Ok(snapshot)
+    }
+}
+
+impl Folder {
+    /// Fails when the folder has a manifest and is not what that says.
+    pub(crate) async fn check_manifest(&self) -> Result<(), Error> {
+        self.snapshot().await?.check_complete().await
+    }
+
+    /// Looks at everything, for an operator.
+    pub(crate) async fn examine(&self) -> Vec<Finding> {
+        let checked = self.check().await;
+        let mut findings = vec![Finding::new("source", checked)];
+        if findings.iter().all(|finding| finding.result.is_ok()) {
+            findings.push(match self.snapshot().await {
+                Ok(snapshot) => snapshot.describe_manifest(),
+                Err(error) => Finding::new("manifest", Err(error)),
+            });
+        }
+        findings
     }
 }
 
@@ -162,9 +190,9 @@ impl Source for Folder {
         stream::once(answer).try_flatten().boxed()
     }
 
-    /// Looks at the files' names and times only.
+    /// Looks at the files' names and times only; what they were found to lack is still missing until one changes.
     async fn ready(&self) -> Result<(), Error> {
-        self.snapshot().await.map(drop)
+        self.snapshot().await?.known_difference()
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

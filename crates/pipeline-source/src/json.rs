@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 pub use self::value::Value;
 
+mod encoding;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -100,18 +101,20 @@ pub(crate) fn repeats<T>(list: &[T], text: impl Fn(&T) -> &str) -> Vec<usize> {
 impl<'a> Object<'a> {
     /// Reads one object, and nothing behind it, from the bytes of a document. White space around it is fine.
     pub fn parse(document: &'a [u8]) -> Result<Self, Broken> {
-        let text = utf8(document)?;
-        let spelling = Spelling::of(text);
-        let object = Self::parse_spelled(text, spelling)?;
-        spelling.check(text)?;
-        Ok(object)
+        let parsed = utf8(document).and_then(|text| {
+            let spelling = Spelling::of(text);
+            let object = Self::parse_spelled(text, spelling)?;
+            spelling.check(text)?;
+            Ok(object)
+        });
+        parsed.map_err(|broken| broken.explained(document))
     }
 
     /// Like [`Object::parse`], and reads the array of objects under `key` in the same pass, because it may be most of
     /// the document; it counts as taken then, and all of its elements are sound. `None` when no such array was found,
     /// or not everything in it is a sound object: [`Object::take`] then gives what there is.
     pub fn parse_with_list(document: &'a [u8], key: &str) -> Result<(Self, Option<Objects<'a>>), Broken> {
-        let text = utf8(document)?;
+        let text = utf8(document).map_err(|broken| broken.explained(document))?;
         let spelling = Spelling::of(text);
         // Whatever breaks a rule is read once more, one thing after the other, for the exact reason.
         let Some((object, list)) = read::object_with_list(text, key, spelling) else {
@@ -194,6 +197,16 @@ impl Member<'_> {
 impl Broken {
     pub(crate) fn not_json(reason: String) -> Self {
         Self { code: FaultCode::NotJson, reason }
+    }
+
+    /// With what a person can do about it, where the whole file is written in another way.
+    fn explained(self, document: &[u8]) -> Self {
+        match encoding::other_than_utf8_lines(document) {
+            Some(advice) if self.code == FaultCode::NotJson => {
+                Self { reason: format!("{advice} ({})", self.reason), ..self }
+            }
+            Some(_) | None => self,
+        }
     }
 
     fn syntax(error: &serde_json::Error) -> Self {

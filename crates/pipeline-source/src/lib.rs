@@ -101,6 +101,8 @@ pub struct Finding {
     pub name: &'static str,
     /// What was found, or what is wrong.
     pub result: Result<String, Error>,
+    /// What would be better still, where nothing is wrong.
+    pub advice: Option<String>,
 }
 
 /// Documents per level.
@@ -135,14 +137,29 @@ pub async fn examine(settings: &settings::Source) -> Vec<Finding> {
     if let Ok(url::Location::Couchbase) = url::parse(&settings.url) {
         return match couchbase::Couchbase::open(settings) {
             Ok(source) => source.examine().await,
-            Err(error) => vec![Finding { name: "source", result: Err(error) }],
+            Err(error) => vec![Finding::new("source", Err(error))],
         };
     }
-    let result = match open(settings) {
-        Ok(source) => source.check().await,
+    let result = match url::parse(&settings.url) {
+        Ok(url::Location::Folder(path)) => match files::Folder::open(path, settings) {
+            Ok(folder) => return folder.examine().await,
+            Err(error) => Err(error),
+        },
+        Ok(_) => match open(settings) {
+            Ok(source) => source.check().await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
-    vec![Finding { name: "source", result }]
+    vec![Finding::new("source", result)]
+}
+
+// === impl Finding ===
+
+impl Finding {
+    fn new(name: &'static str, result: Result<String, Error>) -> Self {
+        Self { name, result, advice: None }
+    }
 }
 
 // === impl Counts ===

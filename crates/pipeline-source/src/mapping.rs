@@ -4,6 +4,8 @@
 //! it belongs, is the caller's to add ([`Violation::at`]). All sources that read JSON share this module, so the same
 //! document gets the same verdict wherever it comes from.
 
+use std::borrow::Cow;
+
 use pipeline_core::{
     documents::{Bundle, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField, Text},
     ids::{ProviderId, ServiceId},
@@ -38,6 +40,17 @@ pub struct Violation {
     pub code: FaultCode,
     /// One sentence that says what was found and what was expected.
     pub reason: String,
+}
+
+/// What a document says of its owner, whether that exists or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The service.
+    pub service_id: Option<ServiceId>,
+    /// The provider; of a provider, itself.
+    pub provider_id: Option<ProviderId>,
+    /// The bundle, of a subscription field that names no provider.
+    pub bundle_id: Option<String>,
 }
 
 /// A subscription field of a collection of its own, with the ids of its parents.
@@ -167,16 +180,34 @@ fn nested_field(
     reader.field(id.into(), position, names)
 }
 
+// === impl Owner ===
+
+impl Owner {
+    /// Of what was read of a document; a bundle that is named beside a provider says nothing more.
+    pub fn of(service: Option<Cow<'_, str>>, provider: Option<Cow<'_, str>>, bundle: Option<Cow<'_, str>>) -> Self {
+        let bundle_id = bundle.filter(|_| provider.is_none()).map(Cow::into_owned);
+        let service_id = service.map(|id| ServiceId(id.into_owned()));
+        Self { service_id, provider_id: provider.map(|id| ProviderId(id.into_owned())), bundle_id }
+    }
+}
+
 // === impl Violation ===
 
 impl Violation {
     /// The fault of the document that stands at a place, below these parents as far as they are known.
     pub fn at(self, place: String, service_id: Option<&ServiceId>, provider_id: Option<&ProviderId>) -> DocumentFault {
+        let (service_id, provider_id) = (service_id.cloned(), provider_id.cloned());
+        self.of(place, Owner { service_id, provider_id, bundle_id: None })
+    }
+
+    /// The fault of a document that no parent asks for, with all that it says of its owner.
+    pub fn of(self, place: String, owner: Owner) -> DocumentFault {
+        let Owner { service_id, provider_id, bundle_id } = owner;
         DocumentFault {
             level: self.level,
-            service_id: service_id.cloned(),
-            provider_id: provider_id.cloned(),
-            bundle_id: None,
+            service_id,
+            provider_id,
+            bundle_id,
             document_id: self.document_id.map(clipped),
             place,
             code: self.code,

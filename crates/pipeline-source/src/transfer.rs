@@ -4,6 +4,8 @@ use std::path::Path;
 
 use pipeline_core::settings;
 
+#[cfg(feature = "couchbase")]
+use crate::files::{Folder, manifest::Manifest};
 use crate::{
     Counts, Error,
     export::{self, Exported, Shape},
@@ -37,14 +39,14 @@ pub struct Moved {
 }
 
 /// Writes a source into a folder. Documents of Couchbase are written as they are; of other sources, the sound ones are,
-/// and the others told.
+/// and the others told. A manifest is written when the folder is complete.
 pub async fn export(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Moved, Error> {
     if is_couchbase(settings)? {
         let documents = export_couchbase(settings, folder, progress).await?;
         return Ok(Moved { documents, exported: Exported::default() });
     }
     let source = crate::open(settings)?;
-    let exported = export::write(&*source, folder, Shape::Nested).await?;
+    let exported = export::to_complete_folder(&*source, folder, Shape::Nested).await?;
     let number = |count: i64| u64::try_from(count).unwrap_or_default();
     let Counts { services, providers, bundles, .. } = exported.written;
     let (provider_services, providers, bundles) = (number(services), number(providers), number(bundles));
@@ -52,7 +54,8 @@ pub async fn export(settings: &settings::Source, folder: &Path, progress: &Progr
     Ok(Moved { documents, exported })
 }
 
-/// Stores a folder's documents in the Couchbase scope that the settings name.
+/// Stores a folder's documents in the Couchbase scope that the settings name; none when the folder has a manifest and is
+/// not what that says.
 pub async fn import(settings: &settings::Source, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
     if !is_couchbase(settings)? {
         let reason = "only a Couchbase scope can be written; name it as `couchbase://host/bucket.scope`".to_owned();
@@ -81,7 +84,11 @@ async fn import_couchbase(
     folder: &Path,
     progress: &Progress<'_>,
 ) -> Result<Transferred, Error> {
-    crate::couchbase::Couchbase::open(settings)?.import(folder, progress).await
+    let couchbase = crate::couchbase::Couchbase::open(settings)?;
+    if Manifest::read(folder)?.is_some() {
+        Folder::open(folder.to_owned(), settings)?.check_manifest().await?;
+    }
+    couchbase.import(folder, progress).await
 }
 
 #[cfg(not(feature = "couchbase"))]

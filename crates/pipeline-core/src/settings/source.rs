@@ -20,6 +20,9 @@ pub struct Source {
     /// Folder for what compressed files of the source hold: each process unpacks those that it reads, once for each
     /// change, into files that are gone when it ends. Not set: the system's temporary folder.
     pub spool_dir: Option<PathBuf>,
+    /// Refuse a folder without a `manifest.json`, which says what a complete export holds. One that is there is always
+    /// compared.
+    pub require_manifest: bool,
     /// Field names of each collection.
     pub mapping: Mapping,
     /// How to read a Couchbase bucket.
@@ -237,6 +240,7 @@ impl Default for Source {
             url: String::new(),
             read_timeout_ms: 30_000,
             spool_dir: None,
+            require_manifest: false,
             mapping: Mapping::default(),
             couchbase: Couchbase::default(),
         }

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pipeline_core::settings::Children;
+use pipeline_core::settings::{self, Children};
 
 use super::{
     Couchbase,
@@ -21,7 +21,7 @@ impl Couchbase {
     /// Looks at everything; what cannot be judged because something before it is missing is left out.
     pub async fn examine(&self) -> Vec<Finding> {
         if let Err(error) = self.reader.connection.get().await {
-            return vec![Finding { name: "source", result: Err(error) }];
+            return vec![Finding::new("source", Err(error))];
         }
         let mut findings = vec![self.query_service().await];
         if findings.iter().any(|finding| finding.result.is_err()) {
@@ -34,18 +34,36 @@ impl Couchbase {
             if let Err(error) = self.try_statement(statement).await
                 && !findings.iter().any(|finding| says_the_same(finding, &error))
             {
-                findings.push(Finding { name: "documents", result: Err(error) });
+                findings.push(Finding::new("documents", Err(error)));
             }
         }
         if findings.len() == before {
             let statements = asked.len();
             let detail = format!("collections are there, {statements} statements have their indexes");
-            findings.push(Finding { name: "documents", result: Ok(detail) });
+            findings.push(Finding::new("documents", Ok(detail)));
+        }
+        if findings.iter().all(|finding| finding.result.is_ok()) {
+            findings.push(self.counted().await);
         }
         if self.settings().children == Children::Keys {
             findings.push(self.reading_by_key().await);
         }
         findings
+    }
+
+    /// What the collections hold by their indexes, without reading a document.
+    async fn counted(&self) -> Finding {
+        let settings::Collections { provider_services, providers, bundles, subscription_fields } =
+            &self.settings().collections;
+        let collections = [provider_services, providers, bundles, subscription_fields];
+        let mut said = Vec::new();
+        for collection in collections.into_iter().filter(|name| !name.is_empty()) {
+            match self.count_all(collection).await {
+                Ok(count) => said.push(format!("{count} in `{collection}`")),
+                Err(error) => return Finding::new("counts", Err(error)),
+            }
+        }
+        Finding::new("counts", Ok(said.join(", ")))
     }
 
     async fn query_service(&self) -> Finding {
@@ -60,7 +78,7 @@ impl Couchbase {
             let (hosts, user) = (&address.hosts, self.reader.connection.user());
             Ok(format!("{hosts}: `{}.{}` as {user}, {tls}, clocks agree", address.bucket, address.scope))
         });
-        Finding { name: "source", result }
+        Finding::new("source", result)
     }
 
     async fn try_statement(&self, statement: &Statement) -> Result<(), Error> {
@@ -71,7 +89,7 @@ impl Couchbase {
     async fn reading_by_key(&self) -> Finding {
         let collection = &self.settings().collections.bundles;
         let read = self.reader.by_keys(collection, vec![NOBODYS_KEY.to_owned()]).await;
-        Finding { name: "keys", result: read.map(|_| format!("`{collection}` can be read by key")) }
+        Finding::new("keys", read.map(|_| format!("`{collection}` can be read by key")))
     }
 }
 

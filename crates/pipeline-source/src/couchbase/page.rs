@@ -15,13 +15,23 @@ use couchbase::{
     results::query_results::{QueryResult, QueryStatus},
 };
 use futures::StreamExt;
-use pipeline_core::{ids::ProviderId, settings};
+use pipeline_core::{
+    documents::{FaultCode, Level},
+    ids::ProviderId,
+    settings,
+};
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};
 
-use super::{connection::Connection, fault::Attempt, limits::Limits, statements::Statement};
-use crate::Error;
+use super::{
+    connection::Connection,
+    fault::Attempt,
+    limits::Limits,
+    statements::Statement,
+    subtrees::{Place, whole},
+};
+use crate::{Error, mapping::Violation};
 
 /// What the server's own time-out has in hand over ours: its answer says more than silence does. The client sends a
 /// prepared statement that failed a second time, so the wait is for two of them.
@@ -35,12 +45,14 @@ const PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// A document as it was read.
 #[derive(Debug)]
 pub struct Row {
-    /// Its key.
-    pub key: String,
+    /// Its key, if the row has one.
+    pub key: Option<String>,
     /// Its version.
     pub cas: Option<i64>,
-    /// Its text.
+    /// Its text; `null` when the row has none.
     pub document: Box<RawValue>,
+    /// Why the row cannot be used, whatever its document is.
+    pub flaw: Option<&'static str>,
 }
 
 /// Rows in the order of their keys.
@@ -73,13 +85,19 @@ pub struct Reader {
     pub forgotten: AtomicUsize,
 }
 
-/// As the server sends it.
+/// A row as the server sends it.
 #[derive(Deserialize)]
+#[serde(transparent)]
+struct Text(Box<RawValue>);
+
+/// What a row ought to be. A statement of the settings may select anything, so every value is one to look at.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Sent {
     #[serde(rename = "_id")]
-    key: String,
-    #[serde(rename = "_cas", default)]
-    cas: Option<u64>,
+    key: Value,
+    #[serde(rename = "_cas")]
+    cas: Value,
     doc: Option<Box<RawValue>>,
 }
 
@@ -106,17 +124,15 @@ impl Reader {
         let mut options = self.options(&attempt, parameters, after)?;
         options = options.add_named_parameter("limit", limit).map_err(|error| attempt.failed(&error))?;
         let mut bytes = 0;
-        let page_bytes = |row: &Sent| {
-            bytes += row.doc.as_ref().map_or(0, |document| document.get().len());
+        let page_bytes = |row: &Text| {
+            bytes += row.0.get().len();
             bytes < PAGE_BYTES
         };
-        let (sent, whole) = self.rows::<Sent>(&attempt, options.ad_hoc(false), page_bytes).await?;
+        let (sent, whole) = self.rows::<Text>(&attempt, options.ad_hoc(false), page_bytes).await?;
         let is_full = !whole || u32::try_from(sent.len()).is_ok_and(|length| length >= limit);
-        let rows = sent.into_iter().map(|sent| Row::of(sent, &attempt)).collect::<Result<Vec<_>, _>>()?;
-        if rows.windows(2).any(|pair| matches!(pair, [one, next] if one.key >= next.key)) {
-            return Err(attempt.row("the rows are not in the order of their keys"));
-        }
-        Ok(Page { rows, is_full })
+        let page = Page { rows: sent.iter().map(|text| Row::of(text.0.get())).collect(), is_full };
+        page.check_order(after).map_err(|reason| attempt.row(reason))?;
+        Ok(page)
     }
 
     /// The one number that a counting statement gives; nothing counts as 0.
@@ -243,12 +259,68 @@ impl Reader {
     }
 }
 
+impl Page {
+    /// The key behind which the next page begins.
+    pub fn last_key(&self) -> Option<&str> {
+        self.rows.iter().rev().find_map(|row| row.key.as_deref())
+    }
+
+    /// Refuses an answer that the next page could not go on behind: reading it would never end, or lose documents.
+    fn check_order(&self, after: &str) -> Result<(), &'static str> {
+        let mut last = after;
+        for key in self.rows.iter().filter_map(|row| row.key.as_deref()) {
+            // The first page begins behind the empty key, which no document has.
+            if key <= last {
+                return Err("the rows are not in the order of their keys, or do not begin behind `$after`");
+            }
+            last = key;
+        }
+        if self.is_full && self.last_key().is_none() {
+            return Err("a whole page has no row with a key, so nothing says where the next one begins");
+        }
+        Ok(())
+    }
+}
+
 impl Row {
-    fn of(sent: Sent, attempt: &Attempt<'_>) -> Result<Self, Error> {
-        let document = sent.doc.ok_or_else(|| attempt.row(format!("`{}` has no `doc`", sent.key)))?;
+    /// A row that is not what a statement ought to give is a flawed one: its document is rejected, and no other.
+    fn of(row: &str) -> Self {
+        let (sent, flaw) = match serde_json::from_str::<Sent>(row) {
+            Ok(sent) if row.trim_start().starts_with('{') => {
+                let flaw = match (&sent.key, &sent.doc) {
+                    (Value::String(_), Some(_)) => None,
+                    (Value::String(_), None) => Some("the row has no `doc`"),
+                    (Value::Null, _) => Some("the row has no `_id`"),
+                    (_, _) => Some("the `_id` of the row is not a text"),
+                };
+                (sent, flaw)
+            }
+            Ok(_) | Err(_) => (Sent::default(), Some("the row is not an object with `_id`, `_cas` and `doc`")),
+        };
+        let key = if let Value::String(key) = sent.key { Some(key) } else { None };
         // A version is a time in nanoseconds; one beyond the year 2262 is not worth a column twice as wide.
-        let cas = sent.cas.and_then(|cas| i64::try_from(cas).ok());
-        Ok(Self { key: sent.key, cas, document })
+        Self { key, cas: sent.cas.as_i64(), document: sent.doc.unwrap_or_else(|| RawValue::NULL.to_owned()), flaw }
+    }
+
+    /// Its document for who looks for ids only.
+    pub fn bytes(&self) -> &[u8] {
+        self.document.get().as_bytes()
+    }
+
+    /// Its document, to be read in full.
+    pub fn whole(&self, level: Level) -> Result<&[u8], Violation> {
+        match self.flaw {
+            Some(flaw) => {
+                let (code, reason) = (FaultCode::NotAnObject, flaw.to_owned());
+                Err(Violation { level, document_id: None, code, reason })
+            }
+            None => whole(level, self.bytes()),
+        }
+    }
+
+    /// Where it stands.
+    pub fn place<'a>(&'a self, collection: &'a str) -> Place<'a> {
+        Place { collection, key: self.key.as_deref().unwrap_or("?") }
     }
 }
 

@@ -135,6 +135,13 @@ pub fn count(collection: &str) -> Statement {
     Statement { text, collection: collection.to_owned(), index: Vec::new() }
 }
 
+/// The same of documents that are there, which are all read for it: an index may list others for some time that were
+/// deleted or have expired.
+pub fn count_exactly(collection: &str) -> Statement {
+    let text = format!("SELECT COUNT(META(d).cas) AS n FROM {} AS d WHERE META(d).id > $after", quoted(collection));
+    Statement { text, collection: collection.to_owned(), index: Vec::new() }
+}
+
 /// How many providers of a service stand behind a key; `None` for a statement of the settings, whose condition is not
 /// known.
 pub fn count_like(page: &Statement) -> Option<Statement> {

@@ -37,6 +37,14 @@ pub struct Place<'a> {
     pub key: &'a str,
 }
 
+/// The providers of a batch that are there.
+#[derive(Default)]
+struct Present {
+    by_id: HashMap<String, Row>,
+    /// A row that does not say which of them it is.
+    unknown: Option<Row>,
+}
+
 /// The children of the providers of a batch.
 #[derive(Default)]
 struct Below {
@@ -69,8 +77,8 @@ impl Couchbase {
                 let providers = self.present(parameters).await?;
                 let mut subtrees = Vec::with_capacity(provider_ids.len());
                 for provider_id in provider_ids {
-                    let content = match providers.get(provider_id.as_str()) {
-                        None => SubtreeContent::Vanished,
+                    let content = match providers.by_id.get(provider_id.as_str()) {
+                        None => self.absent(service_id, provider_id, &providers),
                         Some(row) => self.by_listed_keys(service_id, provider_id, row).await?,
                     };
                     subtrees.push(Subtree { provider_id: provider_id.clone(), content, etag: None });
@@ -80,23 +88,34 @@ impl Couchbase {
         }
     }
 
-    /// The documents of those providers that are there, by id.
-    async fn present(&self, parameters: Parameters<'_>) -> Result<HashMap<String, Row>, Error> {
-        let rows = self.all_rows(&self.statements.providers_by_id, parameters).await?;
-        let name = &self.mapping.providers.id;
-        let by_id = rows.into_iter().filter_map(|row| {
-            let [id] = peek(row.document.get().as_bytes(), [name.as_str()]);
-            let id = id.id()?.into_owned();
-            Some((id, row))
-        });
-        Ok(by_id.collect())
+    /// The documents of those providers that are there.
+    async fn present(&self, parameters: Parameters<'_>) -> Result<Present, Error> {
+        let mut present = Present::default();
+        for row in self.all_rows(&self.statements.providers_by_id, parameters).await? {
+            let [id] = peek(row.bytes(), [self.mapping.providers.id.as_str()]);
+            match id.id().map(Cow::into_owned) {
+                Some(id) => drop(present.by_id.insert(id, row)),
+                None => present.unknown = Some(row),
+            }
+        }
+        Ok(present)
+    }
+
+    /// What a provider without a document is: gone, unless a document came that could be its own.
+    fn absent(&self, service_id: &ServiceId, provider_id: &ProviderId, present: &Present) -> SubtreeContent {
+        let Some(row) = &present.unknown else { return SubtreeContent::Vanished };
+        let reason = row.flaw.unwrap_or("the row came for a batch of providers and its `doc` has no readable id");
+        let (level, code) = (Level::Provider, FaultCode::MissingId);
+        let violation = Violation { level, document_id: None, code, reason: reason.to_owned() };
+        let place = row.place(&self.settings().collections.providers);
+        SubtreeContent::Rejected(vec![violation.at(place.to_string(), Some(service_id), Some(provider_id))])
     }
 
     /// All pages of a statement whose answer is bounded by a batch.
     async fn all_rows(&self, statement: &Statement, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
         let mut rows: Vec<Row> = Vec::new();
         loop {
-            let after = rows.last().map_or("", |row| row.key.as_str());
+            let after = rows.iter().rev().find_map(|row| row.key.as_deref()).unwrap_or_default();
             let page = self.reader.page(statement, parameters, after, self.settings().page_size).await?;
             let is_full = page.is_full;
             rows.extend(page.rows);
@@ -111,32 +130,48 @@ impl Couchbase {
         service_id: &ServiceId,
         provider_ids: &[ProviderId],
         below: &Below,
-        providers: &HashMap<String, Row>,
+        providers: &Present,
     ) -> Vec<Subtree> {
         let mut builders: HashMap<&str, Builder<'_, Place<'_>>> = provider_ids
             .iter()
-            .filter(|id| providers.contains_key(id.as_str()))
+            .filter(|id| providers.by_id.contains_key(id.as_str()))
             .map(|id| (id.as_str(), Builder::new(service_id, id)))
             .collect();
+        let collections = &self.settings().collections;
         for row in &below.bundles {
             let names = &self.mapping.bundles;
-            let owner = owner(row, service_id, [&names.provider_id, &names.service_id]);
-            if let Some(builder) = owner.as_deref().and_then(|id| builders.get_mut(id)) {
-                let place = Place { collection: &self.settings().collections.bundles, key: &row.key };
-                builder.bundle(self.bundle(row.document.get().as_bytes(), row.cas), place);
+            let place = row.place(&collections.bundles);
+            match owner(row, service_id, [&names.provider_id, &names.service_id]) {
+                Whose::Of(id) => {
+                    let Some(builder) = builders.get_mut(&*id) else { continue };
+                    builder.bundle(
+                        row.whole(Level::Bundle).map_err(|v| vec![v]).and_then(|d| self.bundle(d, row.cas)),
+                        place,
+                    );
+                }
+                Whose::Elsewhere => {}
+                Whose::Unknown => builders.values_mut().for_each(|builder| {
+                    builder.bundle(Err(vec![nobodys(row, Level::Bundle)]), place);
+                }),
             }
         }
         for row in &below.fields {
             let names = &self.mapping.subscription_fields;
-            let owner = owner(row, service_id, [&names.provider_id, &names.service_id]);
-            if let Some(builder) = owner.as_deref().and_then(|id| builders.get_mut(id)) {
-                let place = Place { collection: &self.settings().collections.subscription_fields, key: &row.key };
-                builder.field(self.field(row.document.get().as_bytes()), place);
+            let place = row.place(&collections.subscription_fields);
+            match owner(row, service_id, [&names.provider_id, &names.service_id]) {
+                Whose::Of(id) => {
+                    let Some(builder) = builders.get_mut(&*id) else { continue };
+                    builder.field(row.whole(Level::SubscriptionField).and_then(|document| self.field(document)), place);
+                }
+                Whose::Elsewhere => {}
+                Whose::Unknown => builders.values_mut().for_each(|builder| {
+                    builder.field(Err(nobodys(row, Level::SubscriptionField)), place);
+                }),
             }
         }
         let mut subtree = |provider_id: &ProviderId| {
             let builder = builders.remove(provider_id.as_str());
-            let content = builder.map_or(SubtreeContent::Vanished, Builder::finish);
+            let content = builder.map_or_else(|| self.absent(service_id, provider_id, providers), Builder::finish);
             Subtree { provider_id: provider_id.clone(), content, etag: None }
         };
         provider_ids.iter().map(&mut subtree).collect()
@@ -150,7 +185,7 @@ impl Couchbase {
     ) -> Result<SubtreeContent, Error> {
         let settings = self.settings();
         let mut builder = Builder::new(service_id, provider_id);
-        let provider_place = Place { collection: &settings.collections.providers, key: &provider.key };
+        let provider_place = provider.place(&settings.collections.providers);
         let document = provider.document.get().as_bytes();
         let listed = match keys::listed(document, &settings.bundle_keys, Level::Provider) {
             Ok(listed) => listed,
@@ -202,14 +237,30 @@ impl Couchbase {
     }
 }
 
-/// The provider that a child names; `None` when it names another service. A child without a service belongs to every
-/// provider with the id.
-fn owner<'r>(row: &'r Row, service_id: &ServiceId, [provider, service]: [&str; 2]) -> Option<Cow<'r, str>> {
-    let [provider, service] = peek(row.document.get().as_bytes(), [provider, service]);
-    if service.id().is_some_and(|service| service != service_id.as_str()) {
-        return None;
+/// Whose a child is that came for the providers of a batch.
+enum Whose<'r> {
+    /// The provider with this id.
+    Of(Cow<'r, str>),
+    /// Of another service.
+    Elsewhere,
+    /// It does not say, so it could be any provider's that was asked for.
+    Unknown,
+}
+
+/// The provider that a child names. A child without a service belongs to every provider with the id.
+fn owner<'r>(row: &'r Row, service_id: &ServiceId, [provider, service]: [&str; 2]) -> Whose<'r> {
+    let [provider, service] = peek(row.bytes(), [provider, service]);
+    match (service.id(), provider.id()) {
+        (Some(service), _) if service != service_id.as_str() => Whose::Elsewhere,
+        (_, Some(provider)) => Whose::Of(provider),
+        (_, None) => Whose::Unknown,
     }
-    provider.id()
+}
+
+/// A child that does not say whose it is: only a statement of the settings gives such a row.
+fn nobodys(row: &Row, level: Level) -> Violation {
+    let reason = row.flaw.unwrap_or("the row came for a batch and its `doc` does not say which provider it belongs to");
+    Violation { level, document_id: None, code: FaultCode::MissingId, reason: reason.to_owned() }
 }
 
 /// A child that its parent lists must be there: with a part of its bundles a provider would not be complete.

@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};
 use crate::{
     Error,
-    export::{File, publish_files},
+    export::{File, publish_files, write_files_manifest},
     files::{
         BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, collection::Collection, lines::is_blank, peek::peek,
     },
@@ -36,7 +36,7 @@ struct Part<'a> {
 }
 
 impl Couchbase {
-    /// Writes all documents of the scope into a folder.
+    /// Writes all documents of the scope into a folder, and a manifest of it.
     pub async fn export(&self, folder: &Path, progress: &Progress<'_>) -> Result<Transferred, Error> {
         let (mut moved, mut outputs) = (Transferred::default(), Vec::new());
         for part in self.parts() {
@@ -45,7 +45,8 @@ impl Couchbase {
             moved.add(part.file, documents);
             outputs.push(output);
         }
-        publish_files(folder, outputs, &self.mapping).await?;
+        let files = publish_files(folder, outputs, &self.mapping).await?;
+        write_files_manifest(folder, files).await?;
         Ok(moved)
     }
 

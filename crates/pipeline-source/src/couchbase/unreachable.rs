@@ -2,27 +2,36 @@
 //!
 //! What a statement asks by must be in a document, or it is never read: a bundle without the id of its provider, or of
 //! a provider that does not exist, would be lost without a word. Only ids are kept, of services and providers.
+//!
+//! It is also where a collection is held against its own count: fewer documents than there are mean that every other
+//! answer may lack some too.
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future, stream, stream::BoxStream};
 use pipeline_core::{
     documents::{DocumentFault, FaultCode, Level},
-    ids::ServiceId,
     settings::Children,
 };
 
 use super::{
     Couchbase,
     page::{Parameters, Row},
-    statements::Statement,
-    subtrees::Place,
+    statements::{self, Statement},
 };
-use crate::{Error, files::peek::peek, json::quoted, mapping::Violation};
+use crate::{
+    Error,
+    files::peek::peek,
+    json::quoted,
+    mapping::{Owner, Violation},
+};
 
 /// Services, each with its providers.
 type Known = Arc<Mutex<HashMap<String, HashSet<String>>>>;
@@ -34,6 +43,8 @@ struct Links<'a> {
     id: &'a str,
     service: &'a str,
     provider: &'a str,
+    /// `None` for bundles.
+    bundle: Option<&'a str>,
     /// The statement asks by the service too.
     by_service: bool,
 }
@@ -56,6 +67,7 @@ impl Couchbase {
                 id: &bundle.id,
                 service: &bundle.service_id,
                 provider: &bundle.provider_id,
+                bundle: None,
                 by_service: self.statements.bundles.uses("$service"),
             };
             parts.push(self.lost_children(&self.statements.everything.bundles, links, Arc::clone(&known)));
@@ -66,6 +78,7 @@ impl Couchbase {
                     id: &field.id,
                     service: &field.service_id,
                     provider: &field.provider_id,
+                    bundle: Some(&field.bundle_id),
                     by_service: asked.uses("$service"),
                 };
                 parts.push(self.lost_children(all, links, known));
@@ -78,7 +91,7 @@ impl Couchbase {
         let name = &self.mapping.provider_services.id;
         let mut rows = self.rows(&self.statements.services, Parameters::default());
         while let Some(row) = rows.try_next().await? {
-            let [id] = peek(row.document.get().as_bytes(), [name.as_str()]);
+            let [id] = peek(row.bytes(), [name.as_str()]);
             if let Some(id) = id.id() {
                 locked(&known).entry(id.into_owned()).or_default();
             }
@@ -90,23 +103,57 @@ impl Couchbase {
         let names = &self.mapping.providers;
         let collection = self.settings().collections.providers.as_str();
         let look = move |row: Row| {
-            let [id, service] = peek(row.document.get().as_bytes(), [names.id.as_str(), names.service_id.as_str()]);
-            let Some(service) = service.id() else {
-                let reason = format!("the provider has no readable `{}`", names.service_id);
-                let violation = violation(Level::Provider, id.id(), FaultCode::MissingId, reason);
-                return Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None));
+            let [id, service] = peek(row.bytes(), [names.id.as_str(), names.service_id.as_str()]);
+            let (code, reason) = match service.id() {
+                None => (FaultCode::MissingId, format!("the provider has no readable `{}`", names.service_id)),
+                Some(service) => {
+                    if let Some(providers) = locked(&known).get_mut(&*service) {
+                        providers.extend(id.id().map(Cow::into_owned));
+                        return None;
+                    }
+                    let service = quoted(&service);
+                    let reason = format!("the provider belongs to the service {service}, which does not exist");
+                    (FaultCode::Orphan, reason)
+                }
             };
-            if let Some(providers) = locked(&known).get_mut(&*service) {
-                providers.extend(id.id().map(Cow::into_owned));
-                return None;
-            }
-            let reason = format!("the provider belongs to the service {}, which does not exist", quoted(&service));
-            let violation = violation(Level::Provider, id.id(), FaultCode::Orphan, reason);
-            Some(violation.at(Place { collection, key: &row.key }.to_string(), None, None))
+            let owner = Owner::of(service.id(), id.id(), None);
+            let place = row.place(collection);
+            Some(violation(Level::Provider, id.id(), code, reason).of(place.to_string(), owner))
         };
-        self.rows(&self.statements.everything.providers, Parameters::default())
-            .try_filter_map(move |row| futures::future::ready(Ok(look(row))))
+        self.everything(&self.statements.everything.providers)
+            .try_filter_map(move |row| future::ready(Ok(look(row))))
             .boxed()
+    }
+
+    /// All documents of a collection, as many as there were at the beginning and are still.
+    fn everything<'a>(&'a self, all: &'a Statement) -> BoxStream<'a, Result<Row, Error>> {
+        let counts = Arc::new((AtomicI64::new(0), AtomicI64::new(0)));
+        let [before, each, behind] = std::array::from_fn(|_| Arc::clone(&counts));
+        let count = async move {
+            before.0.store(self.count_all(&all.collection).await?, Ordering::Relaxed);
+            Ok(())
+        };
+        let compare = async move {
+            let (counted, read) = (behind.0.load(Ordering::Relaxed), behind.1.load(Ordering::Relaxed));
+            if read >= counted { Ok(()) } else { self.check_read(&all.collection, read).await }
+        };
+        let nothing = |()| future::ready(Ok(None));
+        let rows = self.rows(all, Parameters::default()).inspect_ok(move |_| {
+            each.1.fetch_add(1, Ordering::Relaxed);
+        });
+        let (count, compare) =
+            (stream::once(count).try_filter_map(nothing), stream::once(compare).try_filter_map(nothing));
+        count.chain(rows).chain(compare).boxed()
+    }
+
+    /// Documents may have been deleted meanwhile, so those are counted that are there.
+    pub(super) async fn check_read(&self, collection: &str, read: i64) -> Result<(), Error> {
+        let exactly = statements::count_exactly(collection);
+        let counted = self.reader.count(&exactly, Parameters::default(), "").await?;
+        if read >= counted {
+            return Ok(());
+        }
+        Err(Error::Fewer { operation: format!("read the collection `{collection}`"), read, counted })
     }
 
     fn lost_children<'a>(
@@ -115,15 +162,13 @@ impl Couchbase {
         links: Links<'a>,
         known: Known,
     ) -> BoxStream<'a, Result<DocumentFault, Error>> {
-        self.rows(all, Parameters::default())
-            .try_filter_map(move |row| futures::future::ready(Ok(links.lost(&row, &locked(&known)))))
-            .boxed()
+        self.everything(all).try_filter_map(move |row| future::ready(Ok(links.lost(&row, &locked(&known))))).boxed()
     }
 }
 
 impl Links<'_> {
     fn lost(&self, row: &Row, known: &HashMap<String, HashSet<String>>) -> Option<DocumentFault> {
-        let [id, service, provider] = peek(row.document.get().as_bytes(), [self.id, self.service, self.provider]);
+        let [id, service, provider] = peek(row.bytes(), [self.id, self.service, self.provider]);
         let what = self.level.as_str().replace('_', " ");
         let missing = |name: &str| format!("the {what} has no readable `{name}`, which it is asked for by");
         let (code, reason) = match (service.id(), provider.id()) {
@@ -144,10 +189,10 @@ impl Links<'_> {
                 (FaultCode::Orphan, reason)
             }
         };
-        let service = service.id().filter(|service| known.contains_key(&**service));
-        let service = service.map(|service| ServiceId(service.into_owned()));
-        let place = Place { collection: self.collection, key: &row.key };
-        Some(violation(self.level, id.id(), code, reason).at(place.to_string(), service.as_ref(), None))
+        let bundle = self.bundle.and_then(|name| peek(row.bytes(), [name])[0].id());
+        let owner = Owner::of(service.id(), provider.id(), bundle);
+        let place = row.place(self.collection);
+        Some(violation(self.level, id.id(), code, reason).of(place.to_string(), owner))
     }
 }
 

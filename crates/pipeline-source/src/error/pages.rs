@@ -177,11 +177,13 @@ pub const ERRORS: &[ErrorPage] = &[
     },
     ErrorPage {
         code: "SLUICE-SOURCE-025",
-        title: "a row from Couchbase cannot be used",
-        cause: "A row lacks `_id` or `doc`, or `_id` is not text: a statement of `source.couchbase.statements` selects \
-                something else.",
-        remedy: "Let the statement begin with `SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc`, and start the \
-                 stage again. Its messages wait.",
+        title: "rows from Couchbase cannot be used",
+        cause: "A statement of `source.couchbase.statements` gives rows that cannot be read page by page: not in the \
+                order of `_id`, not behind `$after`, or a whole page of them without an `_id`. A single row of an \
+                unexpected shape is not the cause: it rejects its document.",
+        remedy: "Let the statement begin with `SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc`, hold \
+                 `META(d).id > $after` and end with `ORDER BY META(d).id LIMIT $limit`. The stage tries again a few \
+                 times; then the message is a dead letter, which can be replayed.",
     },
     ErrorPage {
         code: "SLUICE-SOURCE-026",
@@ -237,5 +239,41 @@ pub const ERRORS: &[ErrorPage] = &[
                 it, and that is no JSON, has an unknown key, or gives one name to two fields.",
         remedy: "Correct the file, remove it if the fields have the default names, or set `source.mapping`: then the \
                  file is not looked at. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-033",
+        title: "the manifest of a folder cannot be used",
+        cause: "The `manifest.json` of the source folder is not JSON, is of another kind, names a newer version, or \
+                lists what no folder has. Nothing of the folder is used: it may be in the middle of being written.",
+        remedy: "Nothing, if its writer finishes: the stages hold their messages and go on by themselves. Otherwise let \
+                 the export write it as docs/folders.md says, last and renamed into its place; remove it if another \
+                 tool left it there; or bring Sluice up to date for a newer version.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-034",
+        title: "a folder is not what its manifest says",
+        cause: "A file of the source folder is missing or not listed in its `manifest.json`, or has other documents, \
+                bytes or another digest than listed there. The export is still being written, was cut off, or was \
+                changed by hand. The copy stays as it is.",
+        remedy: "Nothing, if the writer finishes: the stages hold their messages, look again when a file changes, and \
+                 go on by themselves. Otherwise export again. Who changed a file on purpose writes the manifest anew \
+                 or removes it. A run that shall not wait is ended by `sluice run abort`.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-035",
+        title: "a folder has no manifest",
+        cause: "`source.require_manifest` is on and the source folder has no `manifest.json`: the export is not \
+                complete, or its writer writes none.",
+        remedy: "Let the export write one when everything else is there (docs/folders.md; `sluice source export` \
+                 does), or turn `source.require_manifest` off. The stages hold their messages and go on by themselves.",
+    },
+    ErrorPage {
+        code: "SLUICE-SOURCE-036",
+        title: "fewer documents came than there are",
+        cause: "Couchbase gave fewer documents of a collection than it counts in it, although every page was called a \
+                success: an index lacks documents, or many were deleted and others written meanwhile.",
+        remedy: "The stage tries again a few times; then the message is a dead letter, which can be replayed. If it \
+                 lasts, compare `SELECT COUNT(*)` of the collection with the items that the cluster shows, and build \
+                 its indexes anew.",
     },
 ];

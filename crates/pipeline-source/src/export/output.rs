@@ -10,13 +10,18 @@ use tokio::{
 
 use crate::{
     Error,
-    files::{COLLECTIONS, NAMES},
+    files::{
+        COLLECTIONS, NAMES,
+        manifest::{Listed, MANIFEST, Manifest, Tally},
+    },
 };
 
 /// A file that gets its name when it is complete, so that nobody reads half of it. Gone when dropped before.
 pub(crate) struct Output {
     path: PathBuf,
     partial: PathBuf,
+    name: String,
+    tally: Tally,
     writer: BufWriter<File>,
     is_published: bool,
 }
@@ -26,7 +31,8 @@ impl Output {
         let partial = folder.join(format!(".{name}.partial"));
         let file = File::create(&partial).await.map_err(Error::write(&partial))?;
         let writer = BufWriter::with_capacity(256 * 1024, file);
-        Ok(Self { path: folder.join(name), partial, writer, is_published: false })
+        let (path, name) = (folder.join(name), name.to_owned());
+        Ok(Self { path, partial, name, tally: Tally::default(), writer, is_published: false })
     }
 
     pub(crate) async fn line(&mut self, text: &str) -> Result<(), Error> {
@@ -34,7 +40,9 @@ impl Output {
             self.writer.write_all(text.as_bytes()).await?;
             self.writer.write_all(b"\n").await
         };
-        write.await.map_err(Error::write(&self.partial))
+        write.await.map_err(Error::write(&self.partial))?;
+        self.tally.line(text);
+        Ok(())
     }
 
     /// Sees to it that everything is on the disk.
@@ -64,8 +72,10 @@ impl Drop for Output {
 }
 
 /// Puts complete files into their places, says beside them what their fields are called if that is not what they are
-/// called otherwise, and removes what an earlier export left of the same collections. Nothing else is touched.
-pub(crate) async fn publish(folder: &Path, mut outputs: Vec<Output>, names: &Mapping) -> Result<(), Error> {
+/// called otherwise, and removes what an earlier export left of the same collections. Nothing else is touched: a manifest
+/// of the earlier one keeps readers away until another takes its place. Gives what a manifest lists.
+pub(crate) async fn publish(folder: &Path, mut outputs: Vec<Output>, names: &Mapping) -> Result<Vec<Listed>, Error> {
+    let listed = outputs.iter().map(|output| output.tally.clone().listed(&output.name)).collect();
     if *names != Mapping::default() {
         let mut output = Output::create(folder, NAMES).await?;
         let text = serde_json::to_string_pretty(names).map_err(|error| Error::write(&output.path)(error.into()))?;
@@ -86,7 +96,17 @@ pub(crate) async fn publish(folder: &Path, mut outputs: Vec<Output>, names: &Map
             remove(&path).await?;
         }
     }
-    Ok(())
+    Ok(listed)
+}
+
+/// Writes the manifest of a folder with these files, when everything else is there.
+pub(crate) async fn write_manifest(folder: &Path, files: Vec<Listed>) -> Result<(), Error> {
+    let mut output = Output::create(folder, MANIFEST).await?;
+    let text = serde_json::to_string_pretty(&Manifest::of(files));
+    let text = text.map_err(|error| Error::write(&output.path)(error.into()))?;
+    output.line(&text).await?;
+    output.flush().await?;
+    output.publish().await
 }
 
 async fn remove(path: &Path) -> Result<(), Error> {

@@ -116,7 +116,7 @@ fn service(snapshot: &Snapshot, hierarchy: &Hierarchy, place: Place, text: Text<
     let read = read::service(snapshot, text);
     let id = match &read {
         Ok(service) => Some(service.id.0.clone()),
-        Err(_) => read::id(text, &snapshot.mapping.provider_services.id).map(Cow::into_owned),
+        Err(_) => read::service_id(text, &snapshot.mapping.provider_services.id).map(Cow::into_owned),
     };
     let number = id.as_deref().and_then(|id| hierarchy.service(id));
     let entry = number.and_then(|number| hierarchy.service_entry(number));

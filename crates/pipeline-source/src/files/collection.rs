@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    digest::Digest,
     input::{self, Input},
     lines::{self, Lines},
     packed::{self, Packing},
@@ -46,6 +47,8 @@ pub struct Found {
     fingerprint: Fingerprint,
 }
 
+/// Bytes that a digest takes at once.
+const AT_ONCE: usize = 256 * 1024;
 /// Bytes that may be kept for the next read: as many as a range of several lines has at most.
 const SPARE: usize = 2 * 1024 * 1024;
 
@@ -128,6 +131,33 @@ impl Collection {
         }
     }
 
+    /// Bytes of the file as it is stored, when it was opened.
+    pub fn stored_bytes(&self) -> u64 {
+        self.found.fingerprint.length
+    }
+
+    /// The SHA-256 digest of these bytes, in hexadecimal digits.
+    pub fn sha256(&self) -> Result<String, Error> {
+        let (mut digest, mut buffer, mut offset) = (Digest::default(), vec![0; AT_ONCE], 0);
+        loop {
+            let read = self.file.read_at(&mut buffer, offset).map_err(Error::read(self.path()))?;
+            if read == 0 {
+                return Ok(digest.finish());
+            }
+            digest.update(buffer.get(..read).unwrap_or_default());
+            offset += u64::try_from(read).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// How many lines hold something.
+    pub fn documents(&self) -> Result<u64, Error> {
+        let (mut documents, mut lines) = (0, self.lines_within(0..u64::MAX)?);
+        while let Some(line) = lines.next().map_err(Error::read(self.path()))? {
+            documents += u64::from(line.too_long || !lines::is_blank(line.text));
+        }
+        Ok(documents)
+    }
+
     /// The lines that begin within a part that [`Collection::parts`] gave.
     pub fn lines_within(&self, part: Range<u64>) -> Result<Lines<'_>, Error> {
         Ok(Lines::within(self.text()?, part))
@@ -160,7 +190,7 @@ impl Collection {
         let bytes = self.bytes(range.offset(), range.length().unwrap_or(lines::BEGINNING), &mut buffer)?;
         let mut place = Place { file: self.name(), line: range.first_line() };
         if range.length().is_none() {
-            each(place, Text::TooLong(bytes));
+            each(place, Text::TooLong(lines::without_mark(bytes)));
         } else {
             for line in lines::split(bytes) {
                 each(place, Text::Whole(line));

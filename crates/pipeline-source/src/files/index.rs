@@ -18,7 +18,7 @@ use self::{
 use super::{
     collection::{Collection, Text},
     count::elements,
-    peek::{Peek, Seen},
+    peek::{Named, Peek, Seen},
     ranges::{Group, LAST, ORPHAN, Ranges, UNREADABLE},
 };
 use crate::{Counts, Error};
@@ -79,7 +79,7 @@ impl Hierarchy {
             (lines, ids.finish())
         };
         let (names, mut ids) =
-            (Peek::new([&mapping.providers.id, &mapping.providers.service_id]), IdsBuilder::default());
+            (Peek::below([&mapping.providers.id, &mapping.providers.service_id]), IdsBuilder::default());
         let provider_lines = scan::in_order(providers, |line, text| {
             let [id, service_id] = names.look(text);
             let Some(service_id) = service_id.id() else { return Ok(UNREADABLE) };
@@ -116,14 +116,23 @@ impl Hierarchy {
     }
 
     /// The provider that a document names: by its id alone where only one service has such a provider, otherwise by
-    /// the service that the document names too. A service that is named must be the right one in any case.
+    /// the service that the document names too. A service that is named must be the right one in any case, and one that
+    /// cannot be read could be any.
     fn provider_named(&self, provider_id: Seen<'_>, service_id: Seen<'_>) -> Group {
         let Some(provider_id) = provider_id.id() else { return UNREADABLE };
-        if let Some(service_id) = service_id.id() {
-            let service = self.service(&service_id);
-            return service.and_then(|service| self.provider(service, &provider_id)).unwrap_or(ORPHAN);
+        match service_id.named() {
+            Named::As(service_id) => {
+                let service = self.service(&service_id);
+                service.and_then(|service| self.provider(service, &provider_id)).unwrap_or(ORPHAN)
+            }
+            Named::Not => self.providers.find_alone(&provider_id),
+            Named::Unreadable => UNREADABLE,
         }
-        self.providers.find_alone(&provider_id)
+    }
+
+    /// The service of a provider.
+    fn service_of(&self, provider: Group) -> Option<Group> {
+        self.providers.parent(provider)
     }
 
     fn logged(self) -> Self {
@@ -179,7 +188,7 @@ impl Content {
         let mut counts = hierarchy.counts();
         let mut owners = Owners::default();
         let names = &mapping.bundles;
-        let ids = Peek::new([&names.id, &names.provider_id, &names.service_id]);
+        let ids = Peek::below([&names.id, &names.provider_id, &names.service_id]);
         // Nested fields tend to have a key of the same name: searching for it costs most.
         let ids = if fields.is_some() { ids } else { ids.without(&names.id) };
         let part = || (Last::default(), 0, owners.part());
@@ -203,13 +212,12 @@ impl Content {
         };
         owners.sort();
         let names = &mapping.subscription_fields;
-        let ids = Peek::new([&names.bundle_id, &names.provider_id]);
+        let ids = Peek::new([&names.bundle_id, &names.provider_id, &names.service_id]);
         let (field_lines, parts) = scan::side_by_side(
             fields,
             || 0,
             |count, text| {
-                let [bundle_id, provider_id] = ids.look(text);
-                let provider = owners.owner(hierarchy, bundle_id, provider_id);
+                let provider = owners.owner(hierarchy, ids.look(text));
                 *count += i64::from(provider <= LAST);
                 provider
             },

@@ -38,17 +38,25 @@ pub struct Line<'b> {
     pub offset: u64,
     /// In bytes, with its line end.
     pub length: u64,
-    /// Without its line end; only the beginning when the line is too long.
+    /// Without its line end and the byte order marks before it; only the beginning when the line is too long.
     pub text: &'b [u8],
     /// Whether it has more than [`MAX_DOCUMENT`] bytes.
     pub too_long: bool,
 }
 
-/// Splits what a range holds into lines without their ends; the last may lack its end.
+/// Splits what a range holds into lines without their ends and marks; the last may lack its end.
 pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
-    ends.scan(0, |start, end| bytes.get(std::mem::replace(start, end + 1)..end))
+    ends.scan(0, |start, end| bytes.get(std::mem::replace(start, end + 1)..end)).map(without_mark)
+}
+
+/// A line without the byte order marks that it begins with: those of files that were joined stand before any line.
+pub fn without_mark(mut text: &[u8]) -> &[u8] {
+    while let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) {
+        text = rest;
+    }
+    text
 }
 
 /// Whether a line holds nothing but white space.
@@ -57,8 +65,7 @@ pub fn is_blank(text: &[u8]) -> bool {
 }
 
 impl<'f> Lines<'f> {
-    /// The lines that begin within this part of a file. It must begin where a line does; a byte order mark before the
-    /// first line of the file is passed over.
+    /// The lines that begin within this part of a file. It must begin where a line does.
     pub fn within(file: &'f Input, part: Range<u64>) -> Self {
         let (buffer, beginning) = (Vec::with_capacity(CHUNK), Vec::new());
         let Range { start: offset, end } = part;
@@ -100,7 +107,7 @@ impl<'f> Lines<'f> {
         self.number += 1;
         let too_long = length > MAX_DOCUMENT;
         let kept = if too_long { BEGINNING } else { length };
-        let text = self.buffer.get(start..start + kept).unwrap_or_default();
+        let text = without_mark(self.buffer.get(start..start + kept).unwrap_or_default());
         Line { number: self.number, offset, length: widened(length + line_end), text, too_long }
     }
 
@@ -122,7 +129,8 @@ impl<'f> Lines<'f> {
         }
         self.number += 1;
         let length = self.offset - offset;
-        Ok(Line { number: self.number, offset, length, text: &self.beginning, too_long: true })
+        let text = without_mark(&self.beginning);
+        Ok(Line { number: self.number, offset, length, text, too_long: true })
     }
 
     fn pass(&mut self, bytes: usize) {
@@ -139,9 +147,6 @@ impl<'f> Lines<'f> {
         let read = self.file.read_at(self.buffer.get_mut(filled..).unwrap_or_default(), self.read_at)?;
         self.buffer.truncate(filled + read);
         self.ended = read == 0;
-        if self.read_at == 0 && self.buffer.starts_with(BYTE_ORDER_MARK) {
-            self.pass(BYTE_ORDER_MARK.len());
-        }
         self.read_at += widened(read);
         Ok(())
     }

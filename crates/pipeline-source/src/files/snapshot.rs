@@ -1,6 +1,10 @@
 //! The files of a folder as they were at one moment, with the index of what is in them.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use pipeline_core::settings::Mapping;
 use tokio::sync::OnceCell;
@@ -10,10 +14,11 @@ use super::{
     collection::{Collection, find},
     etag::Reading,
     index::{Content, Hierarchy},
+    manifest::Manifest,
     names::{self, Names},
     threads::Threads,
 };
-use crate::{Counts, Error};
+use crate::{Counts, Error, Finding};
 
 /// Open files, and what is known of them. Each part of the index is built by the first call that needs it; calls that
 /// come meanwhile wait for that one.
@@ -33,6 +38,10 @@ pub struct Snapshot {
     pub bundles: Collection,
     /// The subscription fields that are not nested.
     pub fields: Option<Collection>,
+    folder: PathBuf,
+    manifest: Option<Manifest>,
+    /// In what the files are not what the manifest says; `None` when they are.
+    difference: OnceCell<Option<String>>,
     hierarchy: OnceCell<Arc<Hierarchy>>,
     content: OnceCell<Arc<Content>>,
     counts: OnceCell<Counts>,
@@ -59,6 +68,9 @@ impl Snapshot {
             providers: required(PROVIDERS)?,
             bundles: required(BUNDLES)?,
             fields: open(SUBSCRIPTION_FIELDS)?,
+            folder: folder.to_owned(),
+            manifest: Manifest::read(folder)?,
+            difference: OnceCell::new(),
             hierarchy: OnceCell::new(),
             content: OnceCell::new(),
             counts: OnceCell::new(),
@@ -73,7 +85,7 @@ impl Snapshot {
                 return Ok(false);
             }
         }
-        if !self.names.are_current(folder, mapping)? {
+        if !self.names.are_current(folder, mapping)? || !Manifest::is_current(self.manifest.as_ref(), folder)? {
             return Ok(false);
         }
         let fields = find(folder, SUBSCRIPTION_FIELDS)?;
@@ -88,8 +100,50 @@ impl Snapshot {
         self.threads.run(Instant::now(), work).await
     }
 
+    /// Whether the folder says of itself what belongs to it.
+    pub fn has_manifest(&self) -> bool {
+        self.manifest.is_some()
+    }
+
+    /// Fails when the files are not what the manifest says, if there is one. The first call reads them.
+    pub async fn check_complete(self: &Arc<Self>) -> Result<(), Error> {
+        let asked = Instant::now();
+        let compare = || {
+            let this = Arc::clone(self);
+            self.threads.run(asked, move || {
+                let files = [&this.services, &this.providers, &this.bundles].into_iter().chain(&this.fields);
+                this.manifest.as_ref().map_or(Ok(None), |manifest| manifest.difference(&files.collect::<Vec<_>>()))
+            })
+        };
+        self.difference.get_or_try_init(compare).await?;
+        self.known_difference()
+    }
+
+    /// Fails when the files are known not to be what the manifest says. Reads nothing.
+    pub fn known_difference(&self) -> Result<(), Error> {
+        match self.difference.get() {
+            Some(Some(reason)) => {
+                Err(Error::NotComplete { folder: self.folder.display().to_string(), reason: reason.clone() })
+            }
+            Some(None) | None => Ok(()),
+        }
+    }
+
+    /// What the manifest gives, for an operator; the files have been compared with it.
+    pub fn describe_manifest(&self) -> Finding {
+        let Some(manifest) = &self.manifest else {
+            let found = "none, so an export that was cut off looks like one with fewer documents".to_owned();
+            let advice = "let the export write a `manifest.json` when it is complete (docs/folders.md), then set \
+                          `source.require_manifest`";
+            return Finding { advice: Some(advice.to_owned()), ..Finding::new("manifest", Ok(found)) };
+        };
+        let compared = if manifest.has_digests() { "documents and digests" } else { "documents" };
+        Finding::new("manifest", Ok(format!("complete: the {compared} of {} files were compared", manifest.files())))
+    }
+
     /// The services and providers.
     pub async fn hierarchy(self: &Arc<Self>) -> Result<Arc<Hierarchy>, Error> {
+        self.check_complete().await?;
         let asked = Instant::now();
         let build = || {
             let this = Arc::clone(self);

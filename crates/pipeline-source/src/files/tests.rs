@@ -18,6 +18,8 @@ use crate::{
 mod changes;
 mod faults;
 mod hostile;
+mod mapped;
+mod owners;
 mod places;
 
 /// A folder with two services, which have one provider each, and these bundles and fields.
@@ -154,11 +156,11 @@ async fn where_provider_ids_repeat_in_several_services_the_service_of_the_bundle
     assert_eq!(
         all.faults(),
         [
-            "unreachable bundles.jsonl:3 MissingId bundle ?/?/b3",
-            "unreachable bundles.jsonl:5 Orphan bundle s1/?/b5",
-            "unreachable subscription_fields.jsonl:4 MissingId subscription_field ?/?/f4",
-            "unreachable subscription_fields.jsonl:5 MissingId subscription_field ?/?/f5",
-            "unreachable subscription_fields.jsonl:6 Orphan subscription_field ?/?/f6",
+            "unreachable bundles.jsonl:3 MissingId bundle ?/p/b3",
+            "unreachable bundles.jsonl:5 Orphan bundle s1/q/b5",
+            "unreachable subscription_fields.jsonl:4 MissingId subscription_field ?/p/f4",
+            "unreachable subscription_fields.jsonl:5 MissingId subscription_field ?/?/same/f5",
+            "unreachable subscription_fields.jsonl:6 Orphan subscription_field ?/p/f6",
         ]
     );
 }

@@ -93,7 +93,7 @@ async fn check_source(settings: &Settings) -> Vec<Check> {
     }
     let name = pipeline_core::configuration::redact_url(&settings.source.url);
     let check = |finding: pipeline_source::Finding| match finding.result {
-        Ok(found) => Check::new(finding.name, State::Ok, format!("{name}: {found}")),
+        Ok(found) => Check { hint: finding.advice, ..Check::new(finding.name, State::Ok, format!("{name}: {found}")) },
         Err(error) => Check::failed(finding.name, &session::source_failure(&error)),
     };
     pipeline_source::examine(&settings.source).await.into_iter().map(check).collect()

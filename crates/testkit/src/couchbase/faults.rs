@@ -67,6 +67,8 @@ pub enum Misbehaviour {
     MissingIndex,
     /// The planned index is gone when it is scanned: error 12016. Queries only.
     DroppedIndex,
+    /// Lists have no row and counts are right, as where an index lacks documents. Queries only.
+    Blind,
     /// This collection is not there: error 12003, or status 0x88.
     MissingCollection(String),
 }

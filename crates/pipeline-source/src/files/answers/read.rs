@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use pipeline_core::documents::{Bundle, FaultCode, Level, Provider, Service};
 
 use crate::{
-    files::{collection::Text, peek::peek, snapshot::Snapshot},
+    files::{
+        collection::Text,
+        peek::{Seen, peek, peek_below},
+        snapshot::Snapshot,
+    },
     mapping::{self, FieldDocument, MAX_DOCUMENT, Violation},
 };
 
@@ -13,7 +17,8 @@ use crate::{
 pub fn service(snapshot: &Snapshot, text: Text<'_>) -> Result<Service, Violation> {
     let names = &snapshot.mapping.provider_services;
     let read = whole(Level::Service, text).and_then(|text| mapping::service(text, names));
-    read.map_err(|violation| with_id(violation, text, &names.id))
+    let own_id = || service_id(text, &names.id).map(Cow::into_owned);
+    read.map_err(|violation| Violation { document_id: violation.document_id.clone().or_else(own_id), ..violation })
 }
 
 /// Reads a line of the providers' file.
@@ -44,11 +49,31 @@ pub fn field(snapshot: &Snapshot, text: Text<'_>) -> Result<FieldDocument, Viola
     read.map_err(|violation| with_id(violation, text, &names.id))
 }
 
-/// The id under a name, without a look at the rest.
+/// The own id of a document with owners, without a look at the rest.
 pub fn id<'b>(text: Text<'b>, name: &str) -> Option<Cow<'b, str>> {
-    let (Text::Whole(text) | Text::TooLong(text)) = text;
-    let [id] = peek(text, [name]);
+    let [id] = peek_below(beginning(text), [name]);
     id.id()
+}
+
+/// The own id of a service, of which a line that could be two documents has none.
+pub fn service_id<'b>(text: Text<'b>, name: &str) -> Option<Cow<'b, str>> {
+    let [id] = peek(beginning(text), [name]);
+    id.id()
+}
+
+/// What a document says of its owners, as the index sees it.
+pub fn owners<'b, const N: usize>(text: Text<'b>, names: [&str; N]) -> [Seen<'b>; N] {
+    peek(beginning(text), names)
+}
+
+/// What a document says of itself and its owners, as the index sees it.
+pub fn below<'b, const N: usize>(text: Text<'b>, names: [&str; N]) -> [Seen<'b>; N] {
+    peek_below(beginning(text), names)
+}
+
+fn beginning(text: Text<'_>) -> &[u8] {
+    let (Text::Whole(text) | Text::TooLong(text)) = text;
+    text
 }
 
 /// A document's bytes, unless there are too many of them.

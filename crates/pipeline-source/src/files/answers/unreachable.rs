@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use pipeline_core::{
     documents::{Bundle, DocumentFault, FaultCode, Level, Provider},
-    ids::ServiceId,
-    settings::BundleFields,
+    ids::{ProviderId, ServiceId},
+    settings::SubscriptionFieldFields,
 };
 
 use super::{Answer, documents, read};
@@ -14,12 +14,11 @@ use crate::{
     Error,
     files::{
         collection::{Place, Text},
-        index::Hierarchy,
         ranges::{AMBIGUOUS, Group},
         snapshot::Snapshot,
     },
     json::quoted,
-    mapping::{FieldDocument, Violation},
+    mapping::{FieldDocument, Owner, Violation},
 };
 
 /// The lines of all files whose parent cannot be read, does not exist, or could be several.
@@ -30,12 +29,7 @@ pub async fn unreachable(snapshot: Arc<Snapshot>) -> Result<Answer<DocumentFault
         (hierarchy.provider_lines.without_parent(), content.bundle_lines.without_parent());
     let field_lines = content.field_lines.without_parent();
     let providers = documents(Arc::clone(&snapshot), provider_lines.into(), |s| Some(&s.providers), provider);
-    let bundles = documents(Arc::clone(&snapshot), bundle_lines.into(), |s| Some(&s.bundles), {
-        let hierarchy = Arc::clone(&hierarchy);
-        move |snapshot: &Snapshot, group, place, text: Text<'_>, faults: &mut Vec<_>| {
-            bundle(snapshot, &hierarchy, group, place, text, faults);
-        }
-    });
+    let bundles = documents(Arc::clone(&snapshot), bundle_lines.into(), |s| Some(&s.bundles), bundle);
     let fields = documents(snapshot, field_lines.into(), |s| s.fields.as_ref(), field);
     Ok(chained(providers, chained(bundles, fields)).boxed())
 }
@@ -48,31 +42,36 @@ fn chained<T>(
 }
 
 fn provider(snapshot: &Snapshot, _: Group, place: Place, text: Text<'_>, faults: &mut Vec<DocumentFault>) {
+    let names = &snapshot.mapping.providers;
+    let [id, service] = read::below(text, [&names.id, &names.service_id]);
+    let owner = Owner::of(service.id(), id.id(), None);
     let violation = read::provider(snapshot, text).map_or_else(|violation| violation, lost_provider);
-    faults.push(violation.at(place.to_string(), None, None));
+    faults.push(fault(violation, place, text, &owner));
 }
 
-fn bundle(
-    snapshot: &Snapshot,
-    hierarchy: &Hierarchy,
-    group: Group,
-    place: Place,
-    text: Text<'_>,
-    faults: &mut Vec<DocumentFault>,
-) {
+fn bundle(snapshot: &Snapshot, group: Group, place: Place, text: Text<'_>, faults: &mut Vec<DocumentFault>) {
     let names = &snapshot.mapping.bundles;
-    let lost = |bundle| vec![lost_bundle(bundle, group, names, text)];
+    let [_, provider, service] = read::below(text, [&names.id, &names.provider_id, &names.service_id]);
+    let owner = Owner::of(service.id(), provider.id(), None);
+    let lost = |bundle| vec![lost_bundle(bundle, group, &owner, &names.service_id)];
     let violations = read::bundle(snapshot, text).map_or_else(|violations| violations, lost);
-    let service_id = read::id(text, &names.service_id).filter(|id| hierarchy.service(id).is_some());
-    let service_id = service_id.map(|id| ServiceId(id.into_owned()));
-    let at = |violation: Violation| violation.at(place.to_string(), service_id.as_ref(), None);
-    faults.extend(violations.into_iter().map(at));
+    faults.extend(violations.into_iter().map(|violation| fault(violation, place, text, &owner)));
 }
 
 fn field(snapshot: &Snapshot, group: Group, place: Place, text: Text<'_>, faults: &mut Vec<DocumentFault>) {
-    let lost = |document| lost_field(document, group, &snapshot.mapping.subscription_fields.provider_id);
+    let names = &snapshot.mapping.subscription_fields;
+    let [bundle, provider, service] = read::owners(text, [&names.bundle_id, &names.provider_id, &names.service_id]);
+    let owner = Owner::of(service.id(), provider.id(), bundle.id());
+    let lost = |document| lost_field(document, group, names);
     let violation = read::field(snapshot, text).map_or_else(|violation| violation, lost);
-    faults.push(violation.at(place.to_string(), None, None));
+    faults.push(fault(violation, place, text, &owner));
+}
+
+/// With all that the document says of its owner. A line that is no document, or not read to its end, says nothing: where
+/// another line was joined to it, an id may be of two halves, and somebody else's document may follow.
+fn fault(violation: Violation, place: Place, text: Text<'_>, owner: &Owner) -> DocumentFault {
+    let is_whole = matches!(text, Text::Whole(_)) && violation.code != FaultCode::NotJson;
+    violation.of(place.to_string(), if is_whole { owner.clone() } else { Owner::default() })
 }
 
 fn lost_provider(provider: Provider) -> Violation {
@@ -81,39 +80,45 @@ fn lost_provider(provider: Provider) -> Violation {
     orphan(Level::Provider, provider.id.0, reason)
 }
 
-/// The ids that such a bundle names are those on its line.
-fn lost_bundle(bundle: Bundle, group: Group, names: &BundleFields, text: Text<'_>) -> Violation {
-    let named = |name: &str| read::id(text, name).as_deref().map(quoted);
-    let (id, provider) = (quoted(&bundle.id), named(&names.provider_id).unwrap_or_default());
+fn lost_bundle(bundle: Bundle, group: Group, owner: &Owner, service_name: &str) -> Violation {
+    let (id, provider) = (quoted(&bundle.id), owner.provider_id.as_ref().map_or("", ProviderId::as_str));
+    let provider = quoted(provider);
     if group == AMBIGUOUS {
-        let service_name = &names.service_id;
         let reason = format!("several services have the provider {provider}, and bundle {id} has no `{service_name}`");
         return Violation { code: FaultCode::MissingId, ..orphan(Level::Bundle, bundle.id.into(), reason) };
     }
-    let place = named(&names.service_id).map_or(String::new(), |service| format!(" of the service {service}"));
+    let place = of_service(owner.service_id.as_ref().map(ServiceId::as_str));
     let reason = format!("the bundle {id} belongs to the provider {provider}{place}, which does not exist");
     orphan(Level::Bundle, bundle.id.into(), reason)
 }
 
-fn lost_field(document: FieldDocument, group: Group, provider_name: &str) -> Violation {
-    let FieldDocument { field, bundle_id, provider_id, .. } = document;
-    let (id, bundle) = (quoted(&field.id), quoted(&bundle_id));
+fn lost_field(document: FieldDocument, group: Group, names: &SubscriptionFieldFields) -> Violation {
+    let FieldDocument { field, bundle_id, provider_id, service_id, .. } = document;
+    let (id, bundle, service) = (quoted(&field.id), quoted(&bundle_id), of_service(service_id.as_deref()));
     let code = if group == AMBIGUOUS { FaultCode::MissingId } else { FaultCode::Orphan };
+    let (provider_name, service_name) = (&names.provider_id, &names.service_id);
     let reason = match (group, provider_id) {
         (AMBIGUOUS, None) => {
-            format!("several providers have the bundle {bundle}, and field {id} has no `{provider_name}`")
+            format!("several providers{service} have the bundle {bundle}, and field {id} has no `{provider_name}`")
         }
         (AMBIGUOUS, Some(provider)) => {
             let provider = quoted(&provider);
-            format!("several services have the provider {provider} with the bundle {bundle} of field {id}")
+            format!(
+                "several services have the provider {provider} with the bundle {bundle}, and field {id} has no \
+                 `{service_name}`"
+            )
         }
-        (_, None) => format!("the field {id} belongs to the bundle {bundle}, which does not exist"),
+        (_, None) => format!("the field {id} belongs to the bundle {bundle}{service}, which does not exist"),
         (_, Some(provider)) => {
-            let provider = quoted(&provider);
+            let provider = format!("{}{service}", quoted(&provider));
             format!("the field {id} belongs to the bundle {bundle} of the provider {provider}, which does not exist")
         }
     };
     Violation { code, ..orphan(Level::SubscriptionField, field.id.into(), reason) }
+}
+
+fn of_service(service: Option<&str>) -> String {
+    service.map_or(String::new(), |service| format!(" of the service {}", quoted(service)))
 }
 
 fn orphan(level: Level, id: String, reason: String) -> Violation {

@@ -115,6 +115,11 @@ impl Ids {
         id.is_some() && [index.checked_sub(1), index.checked_add(1)].into_iter().flatten().any(|i| self.bytes(i) == id)
     }
 
+    /// The number of a document's parent.
+    pub fn parent(&self, number: Group) -> Option<Group> {
+        self.sorted.get(index(number)).map(|spot| spot.parent)
+    }
+
     /// What is known of a document.
     pub fn entry(&self, number: Group) -> Option<Entry<'_>> {
         let spot = self.sorted.get(index(number))?;

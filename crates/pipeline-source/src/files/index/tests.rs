@@ -7,7 +7,7 @@ use crate::{
 };
 
 const PROVIDER_IDS: [&str; 6] = [r#""p""#, r#""\u0070""#, r#""q""#, r#""r""#, "7", "\"\""];
-const SERVICE_IDS: [&str; 4] = [r#""s1""#, r#""s2""#, r#""s3""#, "null"];
+const SERVICE_IDS: [&str; 5] = [r#""s1""#, r#""s2""#, r#""s3""#, "null", "7"];
 
 /// Two services which both have `p`; `q` is of one of them, `r` of none.
 fn hierarchy() -> Hierarchy {
@@ -23,7 +23,7 @@ fn seen(texts: &'static [&'static str]) -> impl Strategy<Value = Seen<'static>> 
     prop_oneof![
         4 => prop::sample::select(texts).prop_map(Seen::Once),
         1 => Just(Seen::Absent),
-        1 => Just(Seen::Repeated),
+        1 => Just(Seen::Uncertain),
     ]
 }
 

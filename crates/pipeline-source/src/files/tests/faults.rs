@@ -65,10 +65,10 @@ async fn providers_that_break_a_rule_are_told_below_their_service_or_as_unreacha
         "providers.jsonl:5 WrongType provider s/c/c",
         "providers.jsonl:7 DuplicateId provider s/d/d",
         "providers.jsonl:10 NotJson provider s/g/g",
-        "unreachable providers.jsonl:4 Orphan provider ?/?/b",
-        "unreachable providers.jsonl:2 MissingId provider ?/?/a",
-        "unreachable providers.jsonl:8 WrongType provider ?/?/e",
-        "unreachable providers.jsonl:9 NotAnObject provider ?/?/f",
+        "unreachable providers.jsonl:4 Orphan provider nowhere/b/b",
+        "unreachable providers.jsonl:2 MissingId provider ?/a/a",
+        "unreachable providers.jsonl:8 WrongType provider ?/e/e",
+        "unreachable providers.jsonl:9 NotAnObject provider ?/f/f",
         "unreachable providers.jsonl:11 NotJson provider ?/?/h",
     ];
     assert_eq!(told, expected);
@@ -80,7 +80,6 @@ async fn one_bad_bundle_rejects_its_provider_and_no_other() {
         (r#"{"id":"x","provider_id":"p1","name":1}"#, "bundles.jsonl:2 WrongType bundle s1/p1/x"),
         (r#"{"provider_id":"p1"}"#, "bundles.jsonl:2 MissingId bundle s1/p1/?"),
         (r#"{"id":"b","provider_id":"p1"}"#, "bundles.jsonl:2 DuplicateId bundle s1/p1/b"),
-        (r#"{"id":"x","provider_id":"p1","service_id":1}"#, "bundles.jsonl:2 WrongType bundle s1/p1/x"),
         (r#"{"id":"x","provider_id":"p1","a":1,"a":1}"#, "bundles.jsonl:2 NotAnObject bundle s1/p1/x"),
         (r#"{"id":"x","provider_id":"p1","a":"#, "bundles.jsonl:2 NotJson bundle s1/p1/x"),
         (
@@ -110,8 +109,8 @@ garbage
 {"id":"e","provider_id":"p1","provider_id":"p2"}"#;
     let all = read(&small(bundles, None)).await;
     let expected = [
-        "unreachable bundles.jsonl:1 Orphan bundle ?/?/a",
-        "unreachable bundles.jsonl:5 Orphan bundle s2/?/d",
+        "unreachable bundles.jsonl:1 Orphan bundle ?/nobody/a",
+        "unreachable bundles.jsonl:5 Orphan bundle s2/p1/d",
         "unreachable bundles.jsonl:2 MissingId bundle ?/?/b",
         "unreachable bundles.jsonl:3 MissingId bundle ?/?/c",
         "unreachable bundles.jsonl:4 NotJson bundle ?/?/?",
@@ -145,10 +144,10 @@ async fn one_bad_separate_field_rejects_its_provider_and_no_other() {
         assert_eq!(copied, ["p2"], "{line}");
     }
     for (line, expected) in [
-        (r#"{"id":"x","bundle_id":"b3"}"#, "Orphan subscription_field ?/?/x"),
-        (r#"{"id":"x","bundle_id":"b1","provider_id":"p3"}"#, "Orphan subscription_field ?/?/x"),
+        (r#"{"id":"x","bundle_id":"b3"}"#, "Orphan subscription_field ?/?/b3/x"),
+        (r#"{"id":"x","bundle_id":"b1","provider_id":"p3"}"#, "Orphan subscription_field ?/p3/x"),
         (r#"{"id":"x"}"#, "MissingId subscription_field ?/?/x"),
-        (r#"{"id":"x","bundle_id":"b1","provider_id":3}"#, "WrongType subscription_field ?/?/x"),
+        (r#"{"id":"x","bundle_id":"b1","provider_id":3}"#, "WrongType subscription_field ?/?/b1/x"),
     ] {
         let all = read(&small(bundles, Some(line))).await;
         assert_eq!(all.faults(), [format!("unreachable subscription_fields.jsonl:1 {expected}")], "{line}");

@@ -6,7 +6,7 @@
 //! PREPARE [name AS|FROM] SELECT …        EXECUTE name
 //! ```
 //!
-//! Expressions are `META(d).id`, `META(d).cas`, `d`, `d.field`, `d.*`, `COUNT(*)`, `SUM(ARRAY_LENGTH(d.field))`,
+//! Expressions are `META(d).id`, `META(d).cas`, `d`, `d.field`, `d.*`, `COUNT(*)`, `COUNT(META(d).cas)`, `SUM(ARRAY_LENGTH(d.field))`,
 //! `NOW_MILLIS()`, a literal or a parameter; conditions are `META(d).id > x`, `e = x`, `e IN x`, `e IS NOT MISSING` and `e IS MISSING`. What is asked of
 //! `system:indexes` may use `OR` and parentheses too, as the official client does.
 
@@ -237,8 +237,12 @@ impl Parser<'_> {
             }
             Kind::Word(word, false) if word.eq_ignore_ascii_case("META") => self.meta(),
             Kind::Word(word, false) if word.eq_ignore_ascii_case("COUNT") => {
-                self.call(&['(', '*', ')'])?;
-                Ok(Expression::Count)
+                self.call(&['('])?;
+                // Every document has a CAS, so counting it is counting documents.
+                if !self.sign('*') && self.expression()? != Expression::Cas {
+                    return Err(self.error());
+                }
+                if self.sign(')') { Ok(Expression::Count) } else { Err(self.error()) }
             }
             Kind::Word(word, false) if word.eq_ignore_ascii_case("SUM") => self.sum_of_lengths(),
             Kind::Word(word, false) if word.eq_ignore_ascii_case("NOW_MILLIS") => {
