@@ -145,8 +145,8 @@ pub struct Target {
     #[schemars(range(min = 1_000, max = 3_600_000))]
     pub statement_timeout_ms: u32,
     /// A MySQL or MariaDB server ends a session that has been silent for so long, and with it the locks of a worker
-    /// that froze or was cut off inside a transaction. Keep it above the longest pause that the source makes while the
-    /// providers of a service are read. Rounded up to whole seconds. Milliseconds.
+    /// that froze or was cut off inside a transaction. No session waits for the source, however slow it is. Rounded up to
+    /// whole seconds. Milliseconds.
     #[schemars(range(min = 1_000, max = 3_600_000))]
     pub session_timeout_ms: u32,
 }

@@ -38,7 +38,10 @@ const SLOW: Fault = Fault::Latency(Duration::from_millis(30));
 fn a_source_that_goes_away_or_is_written_to_in_mid_run_heals_by_itself() {
     let source = Folder::new("source-faults", WIDTH);
     let folder = PathBuf::from(source.url().trim_start_matches("file://"));
-    let world = World::start(Plan::of(&source.url()));
+    let mut world = World::start(Plan::of(&source.url()));
+    // Whatever is taken for removed holds a run.
+    world.set("SLUICE__RUN__MAX_REMOVED__PERCENT", "0");
+    world.set("SLUICE__RUN__MAX_REMOVED__BUNDLES", "0");
     let workers = world.one_each(&STAGES);
     let [_, _, bundles, _] = workers.as_slice() else { panic!("four workers") };
 
@@ -132,8 +135,8 @@ fn a_worker_whose_source_never_answers_says_so_loses_nothing_and_ends_when_it_is
 }
 
 /// A file that was cut off in place is no outage: it can be read, and says less. The document at the cut rejects its
-/// provider, which keeps what it has, and holds its service up; the retry mends that. What is missing altogether cannot
-/// be known to be missing: the next run brings it back.
+/// provider, which keeps what it has. What is missing altogether looks as if it were removed, and holds the run: nothing
+/// leaves the views, and the run after it is whole.
 fn cut_off(world: &World, folder: &Path) {
     let path = folder.join(BUNDLES);
     let whole = fs::read(&path).expect("a file of this folder");
@@ -156,10 +159,14 @@ fn cut_off(world: &World, folder: &Path) {
     });
     assert_eq!(world.number(&rejected), 1, "the cut is in one document");
     world.sluice(&["run", "retry", &run_id, "--yes"]);
-    world.wait_for_state(&run_id, "activated");
+    wait::until_blocking("the guard holds the run", RUN_DEADLINE, || {
+        let held = format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{run_id}' AND held_at_ms IS NOT NULL");
+        (world.number(&held) > 0).then_some(())
+    });
+    Rows::of_views(&world.database).assert_equals(&world.expected);
+    world.sluice(&["run", "abort", &run_id, "--yes"]);
     let run_id = world.messenger.request_run(10);
     world.wait_for_state(&run_id, "activated");
-    // The tables hold the poorer generation too, as they should: whole are the views.
     Rows::of_views(&world.database).assert_equals(&world.expected);
     checker::assert_ledger_closes(world, &run_id);
     assert_eq!(world.messenger.count(DEAD_LETTERS), 0);
