@@ -124,10 +124,12 @@ async fn fields_may_have_a_collection_and_statements_may_be_ones_own() {
     }
 
     // These fields do not say which service they belong to: asked for by it they would never be read. Each is told of.
-    settings.couchbase.statements.subscription_fields = by_service("subscription_fields");
+    settings.mapping.subscription_fields.service_id = "owner".to_owned();
+    let by_owner = by_service("subscription_fields").replace("service_id", "owner");
+    settings.couchbase.statements.subscription_fields = by_owner;
     let lost: Vec<_> = open(&settings).unreachable().try_collect().await.unwrap();
     assert_eq!(lost.len(), 200);
-    assert!(lost[0].to_string().contains("no readable `service_id`, which it is asked for by"), "{}", lost[0]);
+    assert!(lost[0].to_string().contains("no readable `owner`, which it is asked for by"), "{}", lost[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
