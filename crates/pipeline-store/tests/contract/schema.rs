@@ -90,7 +90,7 @@ async fn targets_that_cannot_be_used_say_why() {
     let error = try_connect(&format!("mysql://u@127.0.0.1:{closed}/d")).await;
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     let error = try_connect("sqlite:///no/such/folder/file.db").await;
-    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(matches!(error, Error::FileNotOpened { .. }), "{error:?}");
 
     let unreadable = settings::Target {
         url: "mysql://u@127.0.0.1/d".to_owned(),
