@@ -160,6 +160,14 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     // Both may be waiting for a dependency that is away; nothing depends on them.
     ticking.abort();
     probing.abort();
+    // The producer goes with the last of them: whoever ends the broker next must not be missed by it.
+    for task in [ticking, probing] {
+        if let Err(error) = task.await
+            && error.is_panic()
+        {
+            tracing::error!(stage = S::NAME, "a task of the stage ended: {error}");
+        }
+    }
     outcome
 }
 

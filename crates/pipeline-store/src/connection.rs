@@ -3,7 +3,7 @@
 //! Connecting changes nothing in the database and fails fast: it opens one connection outside the pool, so that the
 //! caller sees the driver's own answer instead of the pool's time-out. Later, the pool opens connections as needed.
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use mysql_async::{Opts, OptsBuilder};
 use pipeline_core::settings;
@@ -30,6 +30,8 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 const DOUBTFUL: Duration = Duration::from_secs(1);
 /// How long a SQLite connection waits for a writer in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for the connection that finds out whether the file can be used.
+const FIRST_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite's share of `packet_limit`; its own limit is a thousand million bytes.
 const SQLITE_PACKET: usize = 64 * 1024 * 1024;
 
@@ -86,6 +88,14 @@ impl Store {
     /// The target's URL without its password.
     pub fn describe(&self) -> String {
         self.target.to_string()
+    }
+
+    /// Fails when the target cannot be written to, as who only reads does not find out. Changes nothing; the target must
+    /// have its tables.
+    pub async fn check_writable(&self) -> Result<(), Error> {
+        let mut transaction = self.database.begin(Context::new("write to", self.describe())).await?;
+        // A file that may only be read lets a transaction begin, and fails the first statement that could write.
+        transaction.execute("DELETE FROM sync_run WHERE 1 = 0", &[]).await.map(drop)
     }
 
     /// Closes all connections, after the transactions under way have ended.
@@ -256,8 +266,10 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         return Err(invalid(url, "each connection would have a database of its own: name a file".to_owned()));
     }
 
-    let first = within_timeout(async { options.connect().await?.close().await });
-    first.await.map_err(|source| Error::statement(&context, source))?;
+    // Shorter than the time that the whole may take, so that it is SQLite who says that somebody holds the file.
+    let first = options.clone().busy_timeout(FIRST_BUSY_TIMEOUT);
+    let first = within_timeout(async { first.connect().await?.close().await });
+    first.await.map_err(|source| not_opened(Error::statement(&context, source), options.get_filename()))?;
 
     let pool = SqlitePoolOptions::new()
         .max_connections(target.max_connections.max(2))
@@ -266,6 +278,23 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
     let rows = RowWrites::Insert("a file has no link to load them over");
     Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), rows })
+}
+
+/// Says what is in the way of a file that cannot be opened; SQLite does not.
+fn not_opened(error: Error, path: &Path) -> Error {
+    let Error::FileNotOpened { operation, subject, source, .. } = error else { return error };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reason = match (std::fs::metadata(path), std::fs::metadata(folder)) {
+        (Ok(found), _) if found.is_dir() => "it is a directory and not a file".to_owned(),
+        (Ok(_), _) => "the file is there, and this user may not open it".to_owned(),
+        (Err(_), Ok(folder)) if !folder.is_dir() => format!("`{}` is a file and not a folder", path.display()),
+        (Err(_), Ok(_)) => format!("no file can be made in the folder `{}`", folder.display()),
+        (Err(_), Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("the folder `{}` does not exist", folder.display())
+        }
+        (Err(_), Err(error)) => format!("the folder `{}` cannot be used: {error}", folder.display()),
+    };
+    Error::FileNotOpened { operation, subject, reason, source }
 }
 
 /// Whether a URL asks for a database that is in no file.

@@ -146,6 +146,63 @@ pub enum Error {
         /// What was found and what was promised.
         broken: String,
     },
+    /// A SQLite file has no space to grow.
+    #[error("could not {operation} `{subject}`: there is no space left for the database file")]
+    FileFull {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// A SQLite file, or the folder that it is in, may not be written to.
+    #[error("could not {operation} `{subject}`: the database file, or its folder, cannot be written to")]
+    FileReadOnly {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// A SQLite file cannot be opened or made.
+    #[error("could not {operation} `{subject}`: {reason}")]
+    FileNotOpened {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What is in the way.
+        reason: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// A file holds something else than a SQLite database.
+    #[error("cannot {operation} `{subject}`: the file is not a SQLite database")]
+    NotADatabase {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// A SQLite file contradicts itself.
+    #[error("cannot {operation} `{subject}`: the database file is damaged")]
+    FileDamaged {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
 }
 
 impl Classify for Error {
@@ -155,6 +212,8 @@ impl Classify for Error {
             // An unknown commit is a link that broke at a bad moment, and so an outage like the others: the message
             // has no part in it. Handling again begins by reading the ledger.
             Self::Unavailable { .. } | Self::Denied { .. } | Self::CommitUnknown { .. } => Disposition::Unavailable,
+            // Somebody makes room, or mounts the folder, while the message waits.
+            Self::FileFull { .. } | Self::FileReadOnly { .. } | Self::FileNotOpened { .. } => Disposition::Unavailable,
             Self::Contended { .. } => Disposition::Retry,
             Self::ValueRefused { .. } | Self::NotInLedger { .. } | Self::InvalidRequest { .. } => Disposition::Reject,
             Self::Disagreement { .. }
@@ -162,6 +221,8 @@ impl Classify for Error {
             | Self::PasswordFile { .. }
             | Self::NotMigrated { .. }
             | Self::NoCollation { .. }
+            | Self::NotADatabase { .. }
+            | Self::FileDamaged { .. }
             | Self::Broken { .. } => Disposition::Halt,
         }
     }
@@ -181,6 +242,11 @@ impl Classify for Error {
             Self::NotInLedger { .. } => "SLUICE-STORE-011",
             Self::InvalidRequest { .. } => "SLUICE-STORE-012",
             Self::Broken { .. } => "SLUICE-STORE-013",
+            Self::FileFull { .. } => "SLUICE-STORE-014",
+            Self::FileReadOnly { .. } => "SLUICE-STORE-015",
+            Self::FileNotOpened { .. } => "SLUICE-STORE-016",
+            Self::NotADatabase { .. } => "SLUICE-STORE-017",
+            Self::FileDamaged { .. } => "SLUICE-STORE-018",
         }
     }
 }

@@ -110,6 +110,8 @@ pub fn store_failure(error: &pipeline_store::Error) -> Failure {
     use pipeline_store::Error;
     let failure = Failure::classified(error);
     match error {
+        // A file has no server, user or password.
+        Error::Unavailable { source, .. } if source.is_of_file() => failure,
         Error::Unavailable { .. } => {
             failure.hint("start the database, or correct `target.url`, user and password; then try again")
         }
@@ -117,7 +119,13 @@ pub fn store_failure(error: &pipeline_store::Error) -> Failure {
             Failure { exit: Exit::NotReady, ..failure }.hint("create or update the tables: sluice migrate")
         }
         Error::NotMigrated { .. } => Failure { exit: Exit::NotReady, ..failure },
-        Error::InvalidTarget { .. } | Error::PasswordFile { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::InvalidTarget { .. }
+        | Error::PasswordFile { .. }
+        | Error::FileReadOnly { .. }
+        | Error::FileNotOpened { .. }
+        | Error::NotADatabase { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::Contended { .. } => Failure { exit: Exit::Unreachable, ..failure }
+            .hint("another program, or another call of this one, holds the target: end it or wait; then try again"),
         _ => failure,
     }
 }

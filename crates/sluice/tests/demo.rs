@@ -21,6 +21,12 @@ fn demo(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Lines of the log that are more than information.
+fn warnings(output: &Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).map(str::to_owned).collect()
+}
+
 fn answer(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
@@ -32,6 +38,7 @@ fn the_sample_is_copied_once_and_found_unchanged_the_second_time() {
 
     let first = demo(folder.path(), &[]);
     assert_eq!(first.status.code(), Some(0), "{first:?}");
+    assert_eq!(warnings(&first), Vec::<String>::new());
     let first = answer(&first);
     for level in ["services", "providers", "bundles", "subscription_fields"] {
         assert_eq!(first[level], sample[level], "{level}");
@@ -43,6 +50,7 @@ fn the_sample_is_copied_once_and_found_unchanged_the_second_time() {
 
     let second = demo(folder.path(), &["--mode", "whole-run"]);
     assert_eq!(second.status.code(), Some(0), "{second:?}");
+    assert_eq!(warnings(&second), Vec::<String>::new());
     let second = answer(&second);
     assert_eq!((&second["generation"], &second["unchanged_providers"]), (&json!(2), &json!(284)));
     assert_eq!((&second["bundles_written"], &second["subscription_fields_written"]), (&json!(0), &json!(0)));

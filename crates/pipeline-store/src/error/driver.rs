@@ -10,6 +10,13 @@ pub enum DriverError {
     Loader(Box<mysql_async::Error>),
 }
 
+impl DriverError {
+    /// Whether SQLite says so.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self, Self::Sqlx(sqlx::Error::Database(error)) if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some())
+    }
+}
+
 impl From<mysql_async::Error> for DriverError {
     fn from(error: mysql_async::Error) -> Self {
         Self::Loader(Box::new(error))

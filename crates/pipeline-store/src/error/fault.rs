@@ -13,6 +13,11 @@ pub(super) enum Fault {
     ValueRefused,
     Denied,
     Disagreement,
+    FileFull,
+    FileReadOnly,
+    FileNotOpened,
+    NotADatabase,
+    FileDamaged,
 }
 
 impl Error {
@@ -27,6 +32,14 @@ impl Error {
             Fault::ValueRefused => Self::ValueRefused { operation, subject, source },
             Fault::Denied => Self::Denied { operation, subject, source },
             Fault::Disagreement => Self::Disagreement { operation, subject, source },
+            Fault::FileFull => Self::FileFull { operation, subject, source },
+            Fault::FileReadOnly => Self::FileReadOnly { operation, subject, source },
+            Fault::FileNotOpened => {
+                let reason = "the database file cannot be opened".to_owned();
+                Self::FileNotOpened { operation, subject, reason, source }
+            }
+            Fault::NotADatabase => Self::NotADatabase { operation, subject, source },
+            Fault::FileDamaged => Self::FileDamaged { operation, subject, source },
         }
     }
 
@@ -168,8 +181,13 @@ pub(super) fn sqlite_fault(code: i32) -> Fault {
     match code & 0xff {
         // BUSY, LOCKED, INTERRUPT
         5 | 6 | 9 => Fault::Contended,
-        // NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL
-        7 | 8 | 10 | 13 | 14 | 15 => Fault::Unavailable,
+        // NOMEM, IOERR, PROTOCOL
+        7 | 10 | 15 => Fault::Unavailable,
+        8 => Fault::FileReadOnly,
+        11 => Fault::FileDamaged,
+        13 => Fault::FileFull,
+        14 => Fault::FileNotOpened,
+        26 => Fault::NotADatabase,
         // PERM, AUTH
         3 | 23 => Fault::Denied,
         // TOOBIG, CONSTRAINT, MISMATCH

@@ -106,4 +106,44 @@ pub const ERRORS: &[ErrorPage] = &[
         remedy: "The process has stopped and has committed nothing past the failure; readers still see the last \
                  activated generation. Abort the run and start a new one; report the error with its log lines.",
     },
+    ErrorPage {
+        code: "SLUICE-STORE-014",
+        title: "no space for the database file",
+        cause: "The disk of the SQLite file, or a quota on it, is full. Nothing was half written: the transaction was \
+                rolled back.",
+        remedy: "Free some space, or let `target.url` name a file on another disk; then try again. Stages hold their \
+                 messages and go on by themselves. `sluice prune` deletes old generations.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-015",
+        title: "the database file cannot be written to",
+        cause: "The SQLite file or the folder that it is in may only be read, the disk is mounted read-only, or \
+                `target.url` says `mode=ro`. SQLite writes files beside its own, so the folder counts too.",
+        remedy: "Give the user who runs Sluice the right to write to file and folder, or let `target.url` name a file \
+                 that may be written to.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-016",
+        title: "the database file cannot be opened",
+        cause: "The folder that the SQLite file should be in does not exist, a directory has its name, or the user who \
+                runs Sluice may not open it. The message says which. Sluice makes a file that is not there, and no \
+                folder.",
+        remedy: "Make the folder, or correct `target.url`; it needs the absolute path of a file: \
+                 `sqlite:///var/lib/sluice/copy.db`.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-017",
+        title: "the file is not a database",
+        cause: "`target.url` names a file that is there and holds something else than a SQLite database, or one that \
+                is encrypted.",
+        remedy: "Let `target.url` name another file; one that does not exist is made. Sluice has not changed this one.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-018",
+        title: "the database file is damaged",
+        cause: "SQLite found pages in its file that contradict each other: something else wrote to it, or it was copied \
+                while it was in use, or the disk failed.",
+        remedy: "Do not go on with this file. Restore it from a copy, or let `target.url` name a new one and start a \
+                 run: everything in it comes from the source. `sqlite3 FILE '.recover'` saves what can be read.",
+    },
 ];

@@ -27,10 +27,25 @@ fn server_numbers_are_judged_before_sqlstates() {
 fn sqlite_extended_codes_are_judged_by_their_primary_code() {
     assert_eq!(sqlite_fault(5), Fault::Contended);
     assert_eq!(sqlite_fault(517), Fault::Contended);
-    assert_eq!(sqlite_fault(13), Fault::Unavailable);
+    assert_eq!(sqlite_fault(10), Fault::Unavailable);
+    assert_eq!(sqlite_fault(13), Fault::FileFull);
+    assert_eq!(sqlite_fault(1032), Fault::FileReadOnly);
+    assert_eq!(sqlite_fault(779), Fault::FileDamaged);
     assert_eq!(sqlite_fault(1555), Fault::Disagreement);
     assert_eq!(sqlite_fault(1299), Fault::ValueRefused);
     assert_eq!(sqlite_fault(1), Fault::Disagreement);
+}
+
+#[tokio::test]
+async fn a_file_without_space_to_grow_is_an_outage_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", folder.path().join("copy.db").display());
+    let mut file = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE t (a); PRAGMA max_page_count = 4").execute(&mut file).await.unwrap();
+    let full = sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut file).await.unwrap_err();
+    let error = Error::statement(&Context::new("store batch", "r/s/0"), full);
+    assert_eq!((error.disposition(), error.code()), (Disposition::Unavailable, "SLUICE-STORE-014"));
+    assert!(error.to_string().contains("no space left"), "{error}");
 }
 
 #[test]
@@ -59,6 +74,8 @@ fn every_page_has_a_code_of_its_own_in_order() {
     assert_eq!(codes, sorted.into_iter().collect::<Vec<_>>());
     let numbered: Vec<_> = (1..=ERRORS.len()).map(|number| format!("SLUICE-STORE-{number:03}")).collect();
     assert_eq!(codes, numbered);
-    let last = Error::broken(&Context::new("test", ""), "");
+    let context = Context::new("test", "");
+    let (operation, subject, source) = (context.operation, context.subject, sqlx::Error::PoolClosed.into());
+    let last = Error::FileDamaged { operation, subject, source };
     assert_eq!(codes.last(), Some(&last.code()), "the last variant has the last code");
 }

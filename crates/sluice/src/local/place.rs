@@ -75,6 +75,7 @@ impl Place {
 pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, Failure> {
     let store = session.store(settings).await?;
     store.migrate().await.map_err(|error| session::store_failure(&error))?;
+    store.check_writable().await.map_err(|error| session::store_failure(&error))?;
     Ok(store)
 }
 
