@@ -15,7 +15,10 @@
 //! holds no document longer than an answer takes. No wait is without end, no answer is taken for complete that the
 //! server does not call so, and every failure says what it was about and what to do.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -57,6 +60,7 @@ pub struct Couchbase {
     reader: Reader,
     statements: Statements,
     mapping: Mapping,
+    spool_dir: PathBuf,
 }
 
 // === impl Couchbase ===
@@ -70,7 +74,8 @@ impl Couchbase {
         let limits = Limits::new(&settings.couchbase);
         let reader =
             Reader { connection, limits, settings: settings.couchbase.clone(), forgotten: AtomicUsize::new(0) };
-        Ok(Self { reader, statements, mapping: settings.mapping.clone() })
+        let spool_dir = settings.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+        Ok(Self { reader, statements, mapping: settings.mapping.clone(), spool_dir })
     }
 
     fn settings(&self) -> &settings::Couchbase {
@@ -186,6 +191,10 @@ impl Source for Couchbase {
     }
 
     /// One question to the query service that touches no document.
+    fn spool_dir(&self) -> PathBuf {
+        self.spool_dir.clone()
+    }
+
     async fn ready(&self) -> Result<(), Error> {
         self.reader.now(statements::CLOCK).await.map(drop)
     }

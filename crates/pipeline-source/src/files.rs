@@ -192,6 +192,10 @@ impl Source for Folder {
     }
 
     /// Looks at the files' names and times only; what they were found to lack is still missing until one changes.
+    fn spool_dir(&self) -> PathBuf {
+        self.spool.to_path_buf()
+    }
+
     async fn ready(&self) -> Result<(), Error> {
         self.snapshot().await?.known_difference()
     }

@@ -15,7 +15,7 @@
 //! | [`spool`] | what was read and waits to be written |
 //! | [`json`], [`mapping`], [`subtree`] | bytes to documents; shared by all sources that read JSON |
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -82,6 +82,11 @@ pub trait Source: Send + Sync {
     /// How many documents have their place in the hierarchy, sound or not; what a complete copy of a source without
     /// faults holds.
     async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Where what was read and waits to be written may be kept when it is much.
+    fn spool_dir(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
 
     /// Whether the source is there, without reading it: asked every few seconds by stages that have nothing to do.
     async fn ready(&self) -> Result<(), Error> {

@@ -5,8 +5,9 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Seek, Write},
+    io::{self, BufRead, BufReader, BufWriter, IntoInnerError, Seek, Write},
     marker::PhantomData,
+    path::{Path, PathBuf},
     vec,
 };
 
@@ -23,6 +24,7 @@ pub struct Spool<T> {
     held: Vec<T>,
     bytes: usize,
     limit: usize,
+    folder: PathBuf,
     file: Option<BufWriter<File>>,
 }
 
@@ -32,32 +34,31 @@ pub enum Items<T> {
     /// From memory.
     Held(vec::IntoIter<T>),
     /// From the file, a line for each.
-    Filed(BufReader<File>, PhantomData<T>),
+    Filed(BufReader<File>, PathBuf, PhantomData<T>),
 }
 
 // === impl Spool ===
 
-impl<T: Serialize + DeserializeOwned> Default for Spool<T> {
-    fn default() -> Self {
-        Self::with_limit(IN_MEMORY)
-    }
-}
-
 impl<T: Serialize + DeserializeOwned> Spool<T> {
-    fn with_limit(limit: usize) -> Self {
-        Self { held: Vec::new(), bytes: 0, limit, file: None }
+    /// An empty one, whose file would be in this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self::with_limit(folder, IN_MEMORY)
+    }
+
+    fn with_limit(folder: PathBuf, limit: usize) -> Self {
+        Self { held: Vec::new(), bytes: 0, limit, folder, file: None }
     }
 
     /// Adds an item of about so many bytes.
     pub fn push(&mut self, item: T, bytes: usize) -> Result<(), Error> {
         self.bytes = self.bytes.saturating_add(bytes);
         if let Some(file) = &mut self.file {
-            return write(file, &item);
+            return write(file, &item).map_err(failed_in(&self.folder));
         }
         self.held.push(item);
         if self.bytes > self.limit {
-            let mut file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
-            self.held.drain(..).try_for_each(|item| write(&mut file, &item))?;
+            let mut file = BufWriter::new(tempfile::tempfile_in(&self.folder).map_err(failed_in(&self.folder))?);
+            self.held.drain(..).try_for_each(|item| write(&mut file, &item)).map_err(failed_in(&self.folder))?;
             self.held.shrink_to_fit();
             self.file = Some(file);
         }
@@ -67,9 +68,10 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// Everything that was added.
     pub fn into_items(self) -> Result<Items<T>, Error> {
         let Some(file) = self.file else { return Ok(Items::Held(self.held.into_iter())) };
-        let mut file = file.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.rewind().map_err(failed)?;
-        Ok(Items::Filed(BufReader::new(file), PhantomData))
+        let written = file.into_inner().map_err(IntoInnerError::into_error);
+        let rewound = written.and_then(|mut file| file.rewind().map(|()| file));
+        let file = rewound.map_err(failed_in(&self.folder))?;
+        Ok(Items::Filed(BufReader::new(file), self.folder, PhantomData))
     }
 }
 
@@ -81,26 +83,26 @@ impl<T: DeserializeOwned> Iterator for Items<T> {
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Held(items) => items.next().map(Ok),
-            Self::Filed(file, _) => {
+            Self::Filed(file, folder, _) => {
                 let mut line = Vec::new();
-                match file.read_until(b'\n', &mut line) {
-                    Ok(0) => None,
-                    Ok(_) => Some(serde_json::from_slice(&line).map_err(|error| failed(error.into()))),
-                    Err(error) => Some(Err(failed(error))),
-                }
+                let item = match file.read_until(b'\n', &mut line) {
+                    Ok(0) => return None,
+                    Ok(_) => serde_json::from_slice(&line).map_err(io::Error::from),
+                    Err(error) => Err(error),
+                };
+                Some(item.map_err(failed_in(folder)))
             }
         }
     }
 }
 
-fn write<T: Serialize>(file: &mut BufWriter<File>, item: &T) -> Result<(), Error> {
-    serde_json::to_writer(&mut *file, item).map_err(|error| failed(error.into()))?;
-    file.write_all(b"\n").map_err(failed)
+fn write<T: Serialize>(file: &mut BufWriter<File>, item: &T) -> io::Result<()> {
+    serde_json::to_writer(&mut *file, item)?;
+    file.write_all(b"\n")
 }
 
-fn failed(source: std::io::Error) -> Error {
-    let folder = std::env::temp_dir();
-    Error::Write { path: format!("{}, the folder for temporary files", folder.display()), source }
+fn failed_in(folder: &Path) -> impl FnOnce(io::Error) -> Error {
+    |source| Error::Write { path: format!("{}, the folder for temporary files", folder.display()), source }
 }
 
 #[cfg(test)]
@@ -108,9 +110,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_folder_that_cannot_be_written_to_is_named() {
+        let mut spool = Spool::with_limit(PathBuf::from("/nowhere/at/all"), 0);
+        let error = spool.push("item".to_owned(), 4).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    }
+
+    #[test]
     fn items_come_back_in_order_from_memory_and_from_a_file() {
         for limit in [0, 10, 1_000] {
-            let mut spool = Spool::with_limit(limit);
+            let mut spool = Spool::with_limit(std::env::temp_dir(), limit);
             let items: Vec<String> = (0..20).map(|number| format!("item {number}\nof\u{0}20")).collect();
             for item in &items {
                 spool.push(item.clone(), item.len()).unwrap();

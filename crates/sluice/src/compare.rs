@@ -27,8 +27,11 @@ use crate::{exit::Exit, failure::Failure, session};
 pub use cursor::Cursor;
 pub use difference::{Difference, Kind};
 
+use excused::Excused;
+
 mod cursor;
 mod difference;
+mod excused;
 pub mod preview;
 
 /// Providers compared at a time.
@@ -91,16 +94,6 @@ pub struct Comparison<'a> {
     excused: Excused,
 }
 
-/// What rejected documents keep from being removed from the copy.
-#[derive(Debug, Default)]
-struct Excused {
-    services: HashSet<ServiceId>,
-    all_services: bool,
-    /// Of whichever service.
-    providers: HashSet<ProviderId>,
-    all_providers: bool,
-}
-
 // === impl Tally ===
 
 impl Tally {
@@ -148,7 +141,7 @@ impl<'a> Comparison<'a> {
                     self.compare_providers(&id, copied.generation, &mut progress).await?;
                 }
                 (Some(_), None) => self.note([Difference::of_service(Kind::Missing, &id)]),
-                (None, Some(_)) if self.excused.all_services || self.excused.services.contains(&id) => {}
+                (None, Some(_)) if self.excused.keeps_service(&id) => {}
                 (None, Some(_)) => self.note([Difference::of_service(Kind::Extra, &id)]),
                 (None, None) => {}
             }
@@ -166,7 +159,8 @@ impl<'a> Comparison<'a> {
         while let Some(fault) = faults.next().await {
             let fault = fault.map_err(|error| session::source_failure(&error))?;
             if fault.service_id.as_ref().is_none_or(|id| self.part.contains(id)) {
-                self.reject(&fault, None);
+                self.excused.add_unreachable(&fault);
+                self.tally_one(Difference::rejected(&fault, None));
             }
         }
         Ok(())
@@ -174,17 +168,20 @@ impl<'a> Comparison<'a> {
 
     async fn read_services(&mut self) -> Result<BTreeMap<ServiceId, Service>, Failure> {
         let source = self.source;
-        let mut documents = BTreeMap::new();
+        let (mut documents, mut broken) = (BTreeMap::new(), HashSet::new());
         let mut services = source.services();
         while let Some(found) = services.next().await {
             match found.map_err(|error| session::source_failure(&error))? {
                 Found::Document(service) => {
                     documents.entry(service.id.clone()).or_insert(service);
                 }
-                Found::Fault(fault) => self.reject(&fault, None),
+                Found::Fault(fault) => {
+                    broken.extend(fault.service_id.clone());
+                    self.reject(&fault, None);
+                }
             }
         }
-        documents.retain(|id, _| !self.excused.services.contains(id));
+        documents.retain(|id, _| !broken.contains(id));
         Ok(documents)
     }
 
@@ -219,7 +216,7 @@ impl<'a> Comparison<'a> {
                             (None, Level::Provider) => unidentified = true,
                             (None, _) => {}
                         }
-                        self.excuse(&fault, Some(service));
+                        self.excused.add(&fault, Some(service));
                         if last_known.is_none() {
                             self.tally_one(Difference::rejected(&fault, Some(service)));
                         }
@@ -233,7 +230,7 @@ impl<'a> Comparison<'a> {
             let what = format!("service `{service}` of the source has no provider `{last}` to go on behind");
             return Err(Failure::new(Exit::Failed, what).hint("the source has changed: compare from the beginning"));
         }
-        if unidentified || self.excused.all_providers {
+        if unidentified || self.excused.keeps_all_providers(service) {
             // Any provider of the copy may be the one whose document cannot be read.
             return Ok(());
         }
@@ -261,7 +258,14 @@ impl<'a> Comparison<'a> {
                         self.tally.subscription_fields.saturating_add(difference::count(&bundles).1);
                     match copied {
                         None => self.note([Difference::of_provider(Kind::Missing, service, &document.id)]),
-                        Some(copied) => self.note(difference::provider(service, document, &bundles, &copied)),
+                        Some(copied) => {
+                            let differences = difference::provider(service, document, &bundles, &copied);
+                            if self.excused.keeps_content(service, &document.id, &differences) {
+                                self.note(difference::provider_row(service, document, &copied));
+                            } else {
+                                self.note(differences);
+                            }
+                        }
                     }
                 }
                 SubtreeContent::Rejected(faults) => self.rejected(service, document, &faults, copied.as_ref()),
@@ -290,7 +294,7 @@ impl<'a> Comparison<'a> {
                 return Ok(());
             }
             for id in page {
-                if !seen.contains(&id) && !self.excused.providers.contains(&id) {
+                if !seen.contains(&id) && !self.excused.keeps_provider(service, &id) {
                     self.tally_one(Difference::of_provider(Kind::Extra, service, &id));
                 }
             }
@@ -315,18 +319,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn reject(&mut self, fault: &DocumentFault, service: Option<&ServiceId>) {
-        self.excuse(fault, service);
+        self.excused.add(fault, service);
         self.tally_one(Difference::rejected(fault, service));
-    }
-
-    fn excuse(&mut self, fault: &DocumentFault, service: Option<&ServiceId>) {
-        match (fault.level, fault.service_id.as_ref().or(service), &fault.provider_id) {
-            (Level::Service, Some(id), _) => drop(self.excused.services.insert(id.clone())),
-            (Level::Service, None, _) => self.excused.all_services = true,
-            (Level::Provider, None, Some(id)) => drop(self.excused.providers.insert(id.clone())),
-            (Level::Provider, None, None) => self.excused.all_providers = true,
-            _ => {}
-        }
     }
 
     fn note(&mut self, differences: impl IntoIterator<Item = Difference>) {

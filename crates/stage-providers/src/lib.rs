@@ -85,7 +85,7 @@ impl ProvidersStage {
     async fn read(&self, service_id: &ServiceId) -> Result<Spool<Chunk>, Error> {
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
         let read = |source| Error::Read { service_id: service_id.clone(), source };
-        let mut spool = Spool::default();
+        let mut spool = Spool::new(self.source.spool_dir());
         let mut chunks = self.source.providers(service_id).ready_chunks(CHUNK);
         while let Some(found) = chunks.next().await {
             let mut chunk = Chunk::default();
@@ -146,7 +146,7 @@ impl Stage for ProvidersStage {
         let generation = Generation(message.generation);
         let read = match self.store.plan_state(run_id, generation, &service_id).await.map_err(ledger)? {
             // A service that is gone has no providers; its empty plan takes it out of the views.
-            Begin::Work(removed) if removed => Some(Spool::default()),
+            Begin::Work(removed) if removed => Some(Spool::new(self.source.spool_dir())),
             Begin::Work(_) => Some(self.read(&service_id).await?),
             Begin::Done => None,
             Begin::Closed => return Ok(Emit::nothing()),

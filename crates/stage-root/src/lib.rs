@@ -71,7 +71,7 @@ impl RootStage {
 
     /// Reads everything first: nothing waits for the source while the run is locked.
     async fn read(&self) -> Result<Spool<Chunk>, Error> {
-        let mut spool = Spool::default();
+        let mut spool = Spool::new(self.source.spool_dir());
         let mut chunks = self.source.services().ready_chunks(CHUNK);
         while let Some(found) = chunks.next().await {
             let mut chunk = Chunk::default();

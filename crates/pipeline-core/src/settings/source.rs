@@ -17,8 +17,9 @@ pub struct Source {
     /// message waits for another try. Reading a large file may take longer, as long as it goes on. Milliseconds.
     #[schemars(range(min = 100, max = 3_600_000))]
     pub read_timeout_ms: u32,
-    /// Folder for what compressed files of the source hold: each process unpacks those that it reads, once for each
-    /// change, into files that are gone when it ends. Not set: the system's temporary folder.
+    /// Folder for files that are gone when the process ends: what compressed files of the source hold, unpacked once for
+    /// each change, and the documents of a service that has very many, until they are written. Not set: the system's
+    /// temporary folder.
     pub spool_dir: Option<PathBuf>,
     /// Refuse a folder without a `manifest.json`, which says what a complete export holds. One that is there is always
     /// compared.
