@@ -20,18 +20,19 @@ use pipeline_core::{
 
 use crate::{
     Begin, Error, Store,
-    clock::now_ms,
-    database::{Context, Row, Session},
+    database::{Context, Session},
     digest::{self, Digest},
     fence,
     load::Unwritten,
-    plan::{length, not_in_ledger, provider_ids},
+    plan::length,
     rejects,
 };
 
 pub(crate) use compare::{Open, open_contents};
+use ledger::{Locked, read_batch, record};
 
 mod compare;
+mod ledger;
 mod loss;
 mod rows;
 mod waive;
@@ -106,26 +107,6 @@ struct Read {
     rejected: HashSet<ProviderId>,
     faults: Vec<DocumentFault>,
     vanished: Vec<ProviderId>,
-}
-
-/// A batch's row, locked.
-#[derive(Debug)]
-struct Locked {
-    state: String,
-    provider_ids: Vec<ProviderId>,
-    first_ordinal: i64,
-    recorded: StoredBatch,
-    of_service: OfService,
-}
-
-/// What a batch has to know of its service.
-#[derive(Clone, Copy, Debug, Default)]
-struct OfService {
-    first_ordinal: Option<i64>,
-    /// The generation that readers see.
-    visible_at: Option<Generation>,
-    /// A document without a parent could belong to one of its providers.
-    unreachable: bool,
 }
 
 impl Store {
@@ -342,90 +323,4 @@ fn content_numbers(generation: Generation, batch: &Locked) -> HashMap<&ProviderI
 /// `generation × 2³² + ordinal`.
 pub(crate) fn content_id(generation: Generation, ordinal: i64) -> i64 {
     (generation.0 << 32).saturating_add(ordinal)
-}
-
-async fn read_batch(session: &mut Session, key: &BatchKey, lock: &'static str) -> Result<Locked, Error> {
-    // The service's row is read apart: a join would lock it too, and batches of one service would wait for each other.
-    let run_id = key.run_id.to_string();
-    let service = session
-        .fetch_optional(
-            "SELECT first_ordinal, unreachable + (SELECT r.unreachable FROM sync_run r \
-             WHERE r.run_id = sync_service.run_id) AS unreachable, (SELECT a.generation FROM active_generation a \
-             WHERE a.service_id = sync_service.service_id) AS visible_at \
-             FROM sync_service WHERE run_id = ? AND service_id = ?",
-            &[(&run_id).into(), (&key.service_id).into()],
-        )
-        .await?;
-    let of_service = service.map(|row| OfService::from_row(&row)).transpose()?.unwrap_or_default();
-    let row = session
-        .fetch_optional(
-            format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
-            &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
-        )
-        .await?;
-    let batch = row.map(|row| Locked::from_row(&row, of_service)).transpose()?;
-    batch.ok_or_else(|| not_in_ledger(session.context(), "batch"))
-}
-
-impl OfService {
-    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
-        Ok(Self {
-            first_ordinal: row.optional_int("first_ordinal")?,
-            visible_at: row.optional_int("visible_at")?.map(Generation),
-            unreachable: row.int("unreachable")? > 0,
-        })
-    }
-}
-
-impl Locked {
-    fn from_row(row: &Row<'_>, of_service: OfService) -> Result<Self, Error> {
-        let first_of_service =
-            of_service.first_ordinal.ok_or_else(|| row.broken("a service with batches is not planned"))?;
-        Ok(Self {
-            of_service,
-            state: row.text("state")?,
-            provider_ids: provider_ids(row)?,
-            first_ordinal: first_of_service.saturating_add(row.int("first_ordinal")?),
-            recorded: StoredBatch {
-                providers: row.int("providers")?,
-                stored: row.int("stored")?,
-                unchanged: row.int("unchanged")?,
-                rejected: row.int("rejected")?,
-                skipped: row.int("skipped")?,
-                bundles: row.int("bundles")?,
-                fields: row.int("fields")?,
-                bundles_written: row.int("bundles_written")?,
-                fields_written: row.int("fields_written")?,
-                removed_bundles: row.int("removed_bundles")?,
-                removed_fields: row.int("removed_fields")?,
-            },
-        })
-    }
-}
-
-async fn record(session: &mut Session, key: &BatchKey, stored: &StoredBatch) -> Result<(), Error> {
-    session
-        .execute_one(
-            "UPDATE sync_batch SET state = 'stored', stored = ?, unchanged = ?, rejected = ?, skipped = ?, \
-             bundles = ?, fields = ?, bundles_written = ?, fields_written = ?, removed_bundles = ?, removed_fields = ?, \
-             stored_at_ms = ? \
-             WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'planned'",
-            &[
-                stored.stored.into(),
-                stored.unchanged.into(),
-                stored.rejected.into(),
-                stored.skipped.into(),
-                stored.bundles.into(),
-                stored.fields.into(),
-                stored.bundles_written.into(),
-                stored.fields_written.into(),
-                stored.removed_bundles.into(),
-                stored.removed_fields.into(),
-                now_ms().into(),
-                (&key.run_id.to_string()).into(),
-                (&key.service_id).into(),
-                key.batch_no.into(),
-            ],
-        )
-        .await
 }
