@@ -1,5 +1,7 @@
 //! What readers see of a service, and what of it leaves their sight with a provider.
 
+use pipeline_core::ids::Generation;
+
 use super::Plan;
 use crate::{Counts, Error, versions::OPEN};
 
@@ -20,7 +22,7 @@ impl Plan {
         let row = self
             .session
             .fetch_one(
-                "SELECT COUNT(DISTINCT s.service_id) AS services, COUNT(c.provider_id) AS providers, \
+                "SELECT COUNT(c.provider_id) AS providers, \
                  CAST(COALESCE(SUM(c.bundle_count), 0) AS SIGNED) AS bundles, \
                  CAST(COALESCE(SUM(c.field_count), 0) AS SIGNED) AS fields, \
                  CAST(COALESCE(SUM(CASE WHEN o.provider_id IS NULL THEN 1 ELSE 0 END), 0) AS SIGNED) AS gone, \
@@ -47,25 +49,28 @@ impl Plan {
                 ],
             )
             .await?;
-        let mut visible = Counts {
+        let visible = Counts {
             services: 0,
             providers: row.int("providers")?,
             bundles: row.int("bundles")?,
             subscription_fields: row.int("fields")?,
         };
-        let mut removed = Counts {
+        let removed = Counts {
             services: 0,
             providers: row.int("gone")?,
             bundles: row.int("bundles_gone")?,
             subscription_fields: row.int("fields_gone")?,
         };
-        visible.services = self.is_visible(seen).await?;
-        removed.services = if self.removed { visible.services } else { 0 };
-        Ok(Removals { visible, removed })
+        // A service may have no provider, and is seen all the same.
+        let services = self.is_visible(seen).await?;
+        Ok(Removals {
+            visible: Counts { services, ..visible },
+            removed: Counts { services: if self.removed { services } else { 0 }, ..removed },
+        })
     }
 
-    /// 1 when readers see the service itself, which may have no provider.
-    async fn is_visible(&mut self, seen: pipeline_core::ids::Generation) -> Result<i64, Error> {
+    /// 1 when readers see the service itself.
+    async fn is_visible(&mut self, seen: Generation) -> Result<i64, Error> {
         let sql = "SELECT COUNT(*) AS visible FROM provider_service \
                    WHERE service_id = ? AND valid_from <= ? AND valid_to > ?";
         self.session.fetch_one(sql, &[(&self.service_id).into(), seen.into(), seen.into()]).await?.int("visible")
