@@ -73,7 +73,7 @@ fn a_default_target_lies_in_the_current_folder_whatever_that_is_called() {
     expect(0, &here, &["demo", "--source", "generator:?services=1&providers=2"]);
     assert!(here.join("sluice-demo.db").is_file());
     // The sample's folder lies in a place like that too.
-    expect(0, &here, &["demo"]);
+    expect(0, &here, &["demo", "--target", "sample.db"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ Examples:
   sluice demo
   sluice demo -o json | jq .unchanged_providers
   sluice demo --source ./export --target mysql://root@localhost:3306/copy
-  sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'"
+  sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1' --target generated.db"
 )]
 pub struct DemoArgs {
     /// Folder of JSON lines, or a source URL [default: a catalogue that ships with Sluice]

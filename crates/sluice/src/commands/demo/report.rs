@@ -155,6 +155,15 @@ impl DemoReport {
         format!("\n{}\n", lines.join("\n"))
     }
 
+    /// What to do when the run would take too much away.
+    fn held_text(&self) -> &'static str {
+        if self.state == "held" {
+            "\nNothing was removed. If the target holds another data set, choose another with --target.\n"
+        } else {
+            ""
+        }
+    }
+
     fn durations_text(&self) -> String {
         let StageDurations { root, providers, bundles, activator } = self.stage_durations_ms;
         let stages: Vec<String> =
@@ -182,7 +191,7 @@ impl DemoReport {
         format!(
             "  {program} demo{place}    again: nothing changed, so nothing is written
   {program} dev{place}     keep it running, and start runs from another shell
-  {program} demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'"
+  {program} demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1' --target generated.db"
         )
     }
 }
@@ -203,7 +212,7 @@ removed     {} providers, {} bundles, {} subscription fields
 took        {}
 source      {}
 target      {}
-{}
+{}{}
 Look at it:
 {}
 
@@ -223,6 +232,7 @@ Try next:
             self.durations_text(),
             self.source,
             self.target,
+            self.held_text(),
             self.rejects_text(),
             self.looking(),
             self.next(),
@@ -311,7 +321,7 @@ mod tests {
         Try next:
           sluice demo    again: nothing changed, so nothing is written
           sluice dev     keep it running, and start runs from another shell
-          sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1'
+          sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1' --target generated.db
         ");
     }
 
