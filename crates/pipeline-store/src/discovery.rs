@@ -171,9 +171,9 @@ impl Discovery {
             );
             return self.fail(&reason).await;
         }
+        // Only for people: what they stand for is protected by those that are listed.
         let summaries = self.unreachable.summaries();
-        let run_id = self.run.run_id;
-        rejects::record_unreachable(&mut self.session, self.packet_limit, run_id, summaries.iter()).await?;
+        rejects::record(&mut self.session, self.packet_limit, self.run.run_id, None, &summaries).await?;
         let holding = self.unreachable.holding(
             |id| self.seen.contains(id),
             |id| in_scope(&self.scope, id),

@@ -1,14 +1,9 @@
--- What a run takes away, what it may take away, and what it must not: removed rows are counted at each level, and
--- documents whose owner cannot be told protect what they could belong to.
+-- What a run takes away, what it may take away, and what it must not; see the MySQL file for the remarks.
 
--- `max_removed` is the guard of the run as JSON; null for a run without one. `unreachable` counts the documents and
--- missing owners that could belong to any service. `held_at_ms` is when the guard stopped the run first.
 ALTER TABLE sync_run ADD COLUMN max_removed TEXT NULL;
 ALTER TABLE sync_run ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sync_run ADD COLUMN held_at_ms INTEGER NULL;
 
--- `unreachable` is the same within the service. The plan counts what readers see of the service (`visible_`) and what
--- leaves the views with a provider (`removed_`); `accepted_` is what a person accepted.
 ALTER TABLE sync_service ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sync_service ADD COLUMN visible_services INTEGER NULL;
 ALTER TABLE sync_service ADD COLUMN visible_providers INTEGER NULL;
@@ -22,10 +17,8 @@ ALTER TABLE sync_service ADD COLUMN accepted_providers INTEGER NULL;
 ALTER TABLE sync_service ADD COLUMN accepted_bundles INTEGER NULL;
 ALTER TABLE sync_service ADD COLUMN accepted_fields INTEGER NULL;
 
--- What leaves the views below providers that stay.
 ALTER TABLE sync_batch ADD COLUMN removed_bundles INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE sync_batch ADD COLUMN removed_fields INTEGER NOT NULL DEFAULT 0;
 
--- `unreachable` is 1 for a document that no parent asks for. It names what it could belong to.
 ALTER TABLE sync_reject ADD COLUMN bundle_id TEXT NULL;
 ALTER TABLE sync_reject ADD COLUMN unreachable INTEGER NOT NULL DEFAULT 0;

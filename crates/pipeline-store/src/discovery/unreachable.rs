@@ -91,7 +91,8 @@ impl Unreachable {
         told
     }
 
-    /// What stands for the documents that are not listed.
+    /// What stands for the documents that are not listed, to be told to people. Each owner that is named is named by one
+    /// that is listed.
     pub(super) fn summaries(&self) -> Vec<DocumentFault> {
         let summary = |(level, count): &(Level, i64)| DocumentFault {
             level: *level,

@@ -32,8 +32,8 @@ impl Plan {
             .session
             .fetch_all(
                 "SELECT DISTINCT service_id, provider_id, bundle_id, unreachable FROM sync_reject \
-                 WHERE run_id = ? AND (service_id = ? OR service_id IS NULL) AND level <> 'provider_service' \
-                 AND (level = 'provider' OR unreachable = 1)",
+                 WHERE run_id = ? AND ((service_id IS NULL AND unreachable = 1) \
+                 OR (service_id = ? AND (level = 'provider' OR unreachable = 1)))",
                 &[(&self.run_id).into(), (&self.service_id).into()],
             )
             .await?;

@@ -79,8 +79,8 @@ on_both! {
         let mut expected = full.clone();
         expected.services.get_mut("s0").unwrap().providers.remove("p2");
         expected.services.get_mut("s1").unwrap().providers.remove("p2");
-        // Two bundles miss one provider: it counts once.
-        let orphans = vec![fault(Level::Bundle, None, Some("p1")), fault(Level::Bundle, None, Some("p1"))];
+        // Many bundles miss one provider: it counts once, and those that are not listed protect nobody else.
+        let orphans = vec![fault(Level::Bundle, None, Some("p1")); 30];
         let sync = worked(target, &less, request(PerService), orphans.clone()).await;
         let rejects = Waiting::Rejects { rejected: 0, planned: 3, unreachable: 1 };
         assert_eq!(sync.activate(&"s0".into()).await, Outcome::NotYet(rejects));
