@@ -33,8 +33,12 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "model/activation.rs"]
+mod activation;
 #[path = "model/both.rs"]
 mod both;
+#[path = "model/calls.rs"]
+mod calls;
 #[path = "model/conform.rs"]
 mod conform;
 #[path = "model/coverage.rs"]
@@ -45,22 +49,30 @@ mod death;
 mod exhaust;
 #[path = "model/explore.rs"]
 mod explore;
+#[path = "model/histories.rs"]
+mod histories;
+#[path = "model/hold.rs"]
+mod hold;
 #[path = "model/invariants.rs"]
 mod invariants;
 #[path = "model/ledger.rs"]
 mod ledger;
-#[path = "model/look.rs"]
-mod look;
 #[path = "model/message.rs"]
 mod message;
+#[path = "model/mutants.rs"]
+mod mutants;
 #[path = "model/observed.rs"]
 mod observed;
+#[path = "model/people.rs"]
+mod people;
 #[path = "model/race.rs"]
 mod race;
 #[path = "model/real.rs"]
 mod real;
 #[path = "model/rows.rs"]
 mod rows;
+#[path = "model/rules.rs"]
+mod rules;
 #[path = "model/script.rs"]
 mod script;
 #[path = "model/settle.rs"]

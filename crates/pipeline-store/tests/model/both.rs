@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use pipeline_store::{Error, Move, Store};
 
 use crate::{
+    calls::{Back, Call, Next, Outcome, Waive},
     ledger::{Ledger, Request, Run, RunState, ServiceState},
     observed::{Glance, Whole, epochs_of},
     real::Real,
     rows::RUNS,
     script::Script,
     source::{PROVIDERS, SERVICES, Source},
-    transactions::{Back, Call, Next, Outcome},
 };
 
 /// Two targets side by side: the model's and the store's.
@@ -87,11 +87,18 @@ impl Both {
             150..160 => Some(Call::Open { run, request: self.requests[run] }),
             160..168 => Some(Call::Discover { run, documents: self.source.services }),
             168..182 => Some(self.plan(run, generation, service)),
-            182..198 => Some(Call::Store { run, generation, service, batch, reads: self.old.read(service) }),
-            198..212 => Some(Call::Activate { run, service, next: Next::Look }),
-            212..216 => Some(Call::End { run, state: RunState::Aborted }),
-            216..218 => Some(Call::End { run, state: RunState::Failed }),
-            218..240 => {
+            182..192 => Some(self.store(run, generation, service, batch)),
+            192..200 => Some(Call::Activate { run, service, next: Next::Look }),
+            200..206 => Some(Call::Retry { run, seen: None }),
+            206..209 => Some(Call::Tolerate { run, max_providers: [None, Some(1), Some(2)][place % 3] }),
+            209..212 => Some(Call::Accept { run, seen: None }),
+            212..218 => {
+                let batch = (!place.is_multiple_of(5)).then_some(batch);
+                Some(Call::Waive { run, service, batch, next: Waive::Letter })
+            }
+            218..221 => Some(Call::End { run, state: RunState::Aborted }),
+            221 => Some(Call::End { run, state: RunState::Failed }),
+            222..240 => {
                 self.old = self.source;
                 self.source.change(pick, kind.wrapping_mul(41).wrapping_add(pick.wrapping_mul(7)));
                 None
@@ -119,10 +126,19 @@ impl Both {
             }
             let unstored = entry.batches().iter().enumerate().filter(|(_, batch)| !batch.stored);
             let reads = self.source.read(service);
-            calls.extend(unstored.map(|(batch, _)| Call::Store { run, generation, service, batch, reads }));
+            calls.extend(unstored.map(|(batch, _)| Call::Store { run, generation, service, batch, reads, seen: None }));
             calls.push(Call::Activate { run, service, next: Next::Look });
         }
         calls
+    }
+
+    /// A worker's that looked before the last change of the source, at this plan or at another.
+    fn store(&self, run: usize, generation: u8, service: usize, batch: usize) -> Call {
+        let reads = self.old.read(service);
+        let stale = self.ledger().runs[run].services[(service + 1) % SERVICES].batches[batch].providers;
+        let seen = [None, Some(self.ledger().runs[run].services[service].batches[batch].providers), Some(stale)];
+        let seen = seen[(batch + service) % 3].filter(|seen| *seen != 0);
+        Call::Store { run, generation, service, batch, reads, seen }
     }
 
     fn plan(&self, run: usize, generation: u8, service: usize) -> Call {
@@ -133,7 +149,7 @@ impl Both {
     /// One call on both sides, alone; the answers and the states must agree.
     pub async fn call(&mut self, call: Call) -> Result<(), String> {
         self.answer(call).await?;
-        self.glance(run_of(&call)).await
+        self.glance(call.run()).await
     }
 
     /// One call on both sides, alone; the answers must agree.
@@ -239,18 +255,6 @@ pub fn told(call: &Call, outcome: Outcome) -> Outcome {
             Outcome::Ended { kept: 0, undone: 0, deleted: 0 }
         }
         (_, outcome) => outcome,
-    }
-}
-
-pub fn run_of(call: &Call) -> usize {
-    match call {
-        Call::Open { run, .. }
-        | Call::Discover { run, .. }
-        | Call::Plan { run, .. }
-        | Call::Store { run, .. }
-        | Call::Activate { run, .. }
-        | Call::End { run, .. } => *run,
-        Call::RollBack { .. } => 0,
     }
 }
 

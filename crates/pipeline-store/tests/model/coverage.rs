@@ -28,13 +28,31 @@ pub enum Situation {
     RolledBack,
     /// A rollback came too late: a run was open, or a pointer had moved.
     RolledBackLate,
+    /// The switch asked again and found that it must wait.
+    SetBackBeforeSwitch,
+    /// The guard kept a complete service from being switched.
+    HeldByRemovals,
+    /// How much goes in all was not known yet.
+    HeldByTheRest,
+    /// A retry set batches back.
+    StoredAgain,
+    /// A retry took a plan back.
+    PlannedAgain,
+    /// A batch of a plan that was taken back was handled.
+    StalePlan,
+    /// A person accepted removals.
+    Accepted,
+    /// A batch was closed without its content.
+    WaivedBatch,
+    /// A plan was closed without a provider.
+    WaivedPlan,
 }
 
 /// How often each situation came up.
 #[derive(Clone, Copy, Default)]
 pub struct Coverage([u32; SITUATIONS.len()]);
 
-const SITUATIONS: [Situation; 14] = [
+const SITUATIONS: [Situation; 23] = [
     Situation::Activated,
     Situation::ActivatedWholeRun,
     Situation::ActivatedRemoval,
@@ -49,6 +67,15 @@ const SITUATIONS: [Situation; 14] = [
     Situation::Refused,
     Situation::RolledBack,
     Situation::RolledBackLate,
+    Situation::SetBackBeforeSwitch,
+    Situation::HeldByRemovals,
+    Situation::HeldByTheRest,
+    Situation::StoredAgain,
+    Situation::PlannedAgain,
+    Situation::StalePlan,
+    Situation::Accepted,
+    Situation::WaivedBatch,
+    Situation::WaivedPlan,
 ];
 
 impl Coverage {

@@ -11,14 +11,14 @@ use std::{cell::RefCell, pin::pin, task::Poll};
 use pipeline_store::Begin;
 
 use crate::{
-    both::{Answers, Both, run_of, runtime, told},
+    both::{Answers, Both, runtime, told},
+    calls::{Call, Next, Outcome, Step},
     ledger::{Ledger, Request, RunState},
     observed::Glance,
     real::{Files, Real},
     rows::RUNS,
     script::{Script, Scripts, for_each},
     source::{Document, SERVICES, Source},
-    transactions::{Call, Next, Outcome, Step},
 };
 
 /// The states that a death can leave.
@@ -51,7 +51,7 @@ impl Real {
             })
             .await
         };
-        self.wait_for_the_dead(run_of(&call)).await;
+        self.wait_for_the_dead(call.run()).await;
         answer.map(|answer| answer.unwrap())
     }
 
@@ -77,12 +77,12 @@ impl Both {
             None => {
                 self.log.push(format!("{call:?}\n    → dies after {waits} waits"));
                 self.ledgers = self.ledgers.iter().flat_map(|ledger| left_by(ledger, call)).collect();
-                self.glance(run_of(&call)).await?;
+                self.glance(call.run()).await?;
                 let nothing = self.ledgers.iter().any(|ledger| before.contains(ledger));
                 self.answers.count(if nothing { "LeftNothing" } else { "LeftSomething" });
             }
         }
-        self.glance(run_of(&call)).await
+        self.glance(call.run()).await
     }
 
     /// Everything that there is to do, and then every message once more.

@@ -3,9 +3,11 @@
 //! | invariant | says |
 //! |---|---|
 //! | one open run | at most one run is open, and no generation is used twice |
-//! | frozen | a run that is closed does not change, but for the acknowledgement of its announcements; a plan never changes; a stored batch stays as it is |
-//! | exact fan-in | a service is switched once by a run, by a switch and not otherwise, and only when it is complete |
-//! | accounted | of a switched service, planned = stored + unchanged + rejected + skipped |
+//! | frozen | a run that is closed does not change, but for the acknowledgement of its announcements and its dead letters; a switched service neither; a plan and a stored batch change only by a retry |
+//! | exact fan-in | a service is switched once by a run, by a switch and not otherwise, and only when it is complete; a switched service has no batch that is still to be stored |
+//! | accounted | of a stored batch, planned = stored + unchanged + rejected + skipped; no more of it is waived than is rejected |
+//! | tolerated | what a switch shows has no more rejects than the run tolerates at the switch |
+//! | nothing goes unseen | what a switch takes from readers is within the bound, or was accepted by a person: checked against what readers saw, and not against the ledger's counts |
 //! | epochs grow | every move of a pointer counts its epoch by one, and nothing else does |
 //! | newest wins | a switch moves a pointer forward only; only a rollback moves it back, to what it pointed at before |
 //! | one generation | the services of a run in mode whole-run are switched in one step, which also ends the run |
@@ -14,16 +16,17 @@
 //! | fencing | nothing is planned or stored unless the run is open under the worker's generation; a run that ended early left no row in a service that it had not switched |
 //! | ended honestly | a run is activated when all its services are switched or rejected, and not before |
 //!
-//! The tolerance is no fact that stays true: a later batch may bring one more reject. So it is held against what the
-//! activator saw when it looked, and completeness against the moment of the switch.
+//! A rollback may move a pointer between a plan and its switch, or have shown older rows when the plan was made. Then
+//! the plan has counted what other readers see, and *nothing goes unseen* is not asked.
 
-use pipeline_store::proof;
+use pipeline_store::{guard, proof};
 
 use crate::{
-    ledger::{Ledger, Run, RunState, Service, ServiceState, Set},
+    calls::{Call, Outcome, Step, Waive},
+    ledger::{BOUND, Ledger, Levels, Run, RunState, Service, ServiceState, Set},
+    real::service_id,
     rows::{GENERATIONS, RUNS, View},
-    source::{Document, PROVIDERS, Read, SERVICES},
-    transactions::{Call, Next, Outcome, Step},
+    source::{Document, PROVIDERS, Read, SERVICES, shape},
 };
 
 /// A broken invariant.
@@ -42,6 +45,11 @@ pub struct Witness {
     next: [Copied; SERVICES],
     /// Providers of the open run's plans that no batch can store.
     unstorable: [Set; SERVICES],
+    /// What readers saw when the open run planned a service, with the epoch; none where that was not the newest.
+    planned_over: [Option<(View, u8)>; SERVICES],
+    /// What people accepted of the open run, and what its switches have taken away.
+    accepted: [Levels; SERVICES],
+    taken: [Levels; SERVICES],
 }
 
 /// The second account of a service: one state, no versions.
@@ -72,6 +80,9 @@ impl Witness {
             good: [Copied::default(); SERVICES],
             next: [Copied::default(); SERVICES],
             unstorable: [0; SERVICES],
+            planned_over: [None; SERVICES],
+            accepted: [Levels::default(); SERVICES],
+            taken: [Levels::default(); SERVICES],
         }
     }
 
@@ -88,7 +99,7 @@ impl Witness {
         }
         runs(after)?;
         for run in 0..RUNS {
-            self.run(&before.runs[run], &after.runs[run], run)?;
+            self.run(&before.runs[run], &after.runs[run], run, call)?;
             self.ended(before, after, run)?;
         }
         Ok(())
@@ -102,6 +113,9 @@ impl Witness {
             {
                 self.next = self.good;
                 self.unstorable = [0; SERVICES];
+                self.planned_over = [None; SERVICES];
+                self.accepted = [Levels::default(); SERVICES];
+                self.taken = [Levels::default(); SERVICES];
             }
             (Call::Discover { run, documents }, Step::Ends(Outcome::Discovered { services, .. })) => {
                 let request = before.runs[*run].request;
@@ -114,39 +128,65 @@ impl Witness {
                 }
             }
             (Call::Plan { run, service, documents, reads, .. }, Step::Ends(Outcome::Planned { .. })) => {
-                if self.next[*service].service.is_none() {
-                    self.next[*service] = Copied::default();
-                    return;
-                }
-                for (provider, document) in documents.iter().enumerate() {
-                    let next = &mut self.next[*service];
-                    match document {
-                        Document::Sound(says) => next.providers[provider] = Some(*says),
-                        Document::Absent => (next.providers[provider], next.contents[provider]) = (None, None),
-                        Document::Twice => self.unstorable[*service] |= 1 << provider,
-                        Document::Broken => {}
-                    }
-                }
+                self.follow_plan(before, *service, documents);
                 // What was taken for unchanged must be what readers see, and what the source has.
                 let stored = after.runs[*run].services[*service].batches().iter().filter(|batch| batch.stored);
                 let stored = stored.fold(0, |set, batch| set | batch.providers);
-                for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| stored & (1 << provider) != 0) {
-                    if let Read::Complete(content) = read {
-                        self.next[*service].contents[provider] = Some(*content);
-                    }
-                }
+                self.follow_contents(*service, stored, reads);
             }
-            (Call::Store { run, service, batch, reads, .. }, Step::Ends(Outcome::Stored(_))) => {
+            (Call::Waive { service, .. }, Step::Ends(Outcome::WaivedPlan)) => {
+                self.follow_plan(before, *service, &[Document::Broken; PROVIDERS]);
+            }
+            (Call::Store { run, service, batch, reads, seen, .. }, Step::Ends(Outcome::Stored(_))) => {
                 let batch = before.runs[*run].services[*service].batches[*batch];
-                let storable = batch.providers & !self.unstorable[*service];
-                for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| storable & (1 << provider) != 0)
-                {
-                    if let (Read::Complete(content), false) = (read, batch.stored) {
-                        self.next[*service].contents[provider] = Some(*content);
-                    }
+                if !batch.stored && *seen == Some(batch.providers) {
+                    self.follow_contents(*service, batch.providers & !self.unstorable[*service], reads);
                 }
             }
+            (Call::Retry { .. }, Step::Ends(Outcome::Retried { services, .. })) => {
+                for service in (0..SERVICES).filter(|service| services & (1 << service) != 0) {
+                    self.next[service] = Copied { service: self.next[service].service, ..self.good[service] };
+                    self.unstorable[service] = 0;
+                }
+            }
+            (Call::Accept { run, .. }, Step::Ends(Outcome::Accepted { .. })) => self.follow_acceptance(before, *run),
             _ => {}
+        }
+    }
+
+    fn follow_plan(&mut self, before: &Ledger, service: usize, documents: &[Document; PROVIDERS]) {
+        let pointer = before.pointers[service];
+        let newest = before.view(service) == self.good[service].view();
+        self.planned_over[service] = newest.then_some((before.view(service), pointer.epoch));
+        if self.next[service].service.is_none() {
+            self.next[service] = Copied::default();
+            return;
+        }
+        for (provider, document) in documents.iter().enumerate() {
+            let next = &mut self.next[service];
+            match document {
+                Document::Sound(says) => next.providers[provider] = Some(*says),
+                Document::Absent => (next.providers[provider], next.contents[provider]) = (None, None),
+                Document::Twice => self.unstorable[service] |= 1 << provider,
+                Document::Broken => {}
+            }
+        }
+    }
+
+    fn follow_contents(&mut self, service: usize, providers: Set, reads: &[Read; PROVIDERS]) {
+        for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| providers & (1 << provider) != 0) {
+            if let Read::Complete(content) = read {
+                self.next[service].contents[provider] = Some(*content);
+            }
+        }
+    }
+
+    /// A person accepts what would go by now.
+    fn follow_acceptance(&mut self, before: &Ledger, run: usize) {
+        for (service, entry) in before.runs[run].services.iter().enumerate() {
+            if let (ServiceState::Planned, Some((view, _))) = (entry.state, self.planned_over[service]) {
+                self.accepted[service] = self.accepted[service].most(&lost(&view, &self.next[service].view()));
+            }
         }
     }
 
@@ -159,6 +199,9 @@ impl Witness {
                 hold!(new.generation == old.previous, "service {service} was not rolled back to what it showed before");
             } else {
                 hold!(new.generation > old.generation, "service {service} went back to generation {}", new.generation);
+                let seen = self.planned_over[service].filter(|(_, epoch)| *epoch == old.epoch);
+                self.taken[service] =
+                    seen.map_or(Levels::default(), |(view, _)| lost(&view, &self.next[service].view()));
                 self.good[service] = self.next[service];
                 self.seen[service][usize::from(new.generation)] = self.good[service].view();
             }
@@ -174,27 +217,28 @@ impl Witness {
         Ok(())
     }
 
-    fn run(&mut self, before: &Run, after: &Run, number: usize) -> Result<(), Violation> {
+    fn run(&mut self, before: &Run, after: &Run, number: usize, call: &Call) -> Result<(), Violation> {
         if before.state != RunState::Running {
             let same = before.state == RunState::Unknown || same_but_announced(before, after);
             hold!(same, "run {number} changed after it was closed");
         }
         let mut won = 0_u8;
         for (service, (old, new)) in before.services.iter().zip(&after.services).enumerate() {
-            if old.planned() {
-                let same = same_plan(old, new);
-                hold!(same, "the plan or a stored batch of service {service} in run {number} changed");
+            if !same_but_by_a_retry(old, new, call) {
+                let what = "the plan or a stored batch of service";
+                return Err(Violation(format!("{what} {service} in run {number} changed by {call:?}")));
             }
+            adds_up(new, service)?;
             if old.state != new.state && new.state == ServiceState::Activated {
                 won += 1;
                 self.switches[number][service] += 1;
-                let facts = new.facts();
-                hold!(
-                    proof::complete(&facts).is_ok(),
-                    "service {service} was switched by run {number} too early: {facts:?}"
-                );
                 let (told, seen) = (new.rows(), self.good[service].view().sums());
                 hold!(told == seen, "service {service} of run {number} tells of {told:?} and shows {seen:?}");
+                self.allowed(after, service)?;
+            }
+            if new.state == ServiceState::Activated {
+                let proof = proof::complete(&new.facts());
+                hold!(proof.is_ok(), "service {service} is switched by run {number} and not complete: {proof:?}");
             }
             let switches = self.switches[number][service];
             let switched = new.state == ServiceState::Activated;
@@ -207,8 +251,48 @@ impl Witness {
         if after.state == RunState::Activated {
             let all = after.discovered && after.left().next().is_none();
             hold!(all, "run {number} is called activated before it is");
+            if before.state != RunState::Activated {
+                self.allowed_in_all(after)?;
+            }
         }
         Ok(())
+    }
+
+    /// Of a service at its switch: its rejects are tolerated, and what it takes away may go.
+    fn allowed(&self, run: &Run, service: usize) -> Result<(), Violation> {
+        let holds = run.services[service].facts().holding() > 0 || run.request.whole_run;
+        let tolerated = proof::tolerated(&run.request.tolerance(), &run.rejects());
+        hold!(tolerated || !holds, "service {service} was switched although its rejects are not tolerated");
+        let Some(bounds) = run.request.max_removed() else { return Ok(()) };
+        let exceeded = guard::service(&bounds, &service_id(service), &self.facts(service));
+        hold!(exceeded.is_none(), "it was switched unseen that {}", exceeded.unwrap());
+        Ok(())
+    }
+
+    /// Of a run at its end.
+    fn allowed_in_all(&self, run: &Run) -> Result<(), Violation> {
+        if !run.request.guarded || (0..SERVICES).any(|place| run.services[place].planned() && !self.knows(place)) {
+            return Ok(());
+        }
+        let facts: Vec<proof::ServiceFacts> = (0..SERVICES).map(|service| self.facts(service)).collect();
+        let exceeded = guard::in_all(&BOUND, &facts);
+        hold!(exceeded.is_none(), "it was ended unseen that {}", exceeded.unwrap());
+        Ok(())
+    }
+
+    fn knows(&self, service: usize) -> bool {
+        self.planned_over[service].is_some()
+    }
+
+    /// What the guard judges, by what readers saw and see.
+    fn facts(&self, service: usize) -> proof::ServiceFacts {
+        let Some((view, _)) = self.planned_over[service] else { return proof::ServiceFacts::default() };
+        proof::ServiceFacts {
+            visible: Levels::of(&view).counts(),
+            removed: self.taken[service].counts(),
+            accepted: self.accepted[service].counts(),
+            ..proof::ServiceFacts::default()
+        }
     }
 
     fn ended(&self, before: &Ledger, after: &Ledger, number: usize) -> Result<(), Violation> {
@@ -224,23 +308,12 @@ impl Witness {
     }
 }
 
-/// The activator's rule about rejects: it holds at the look.
-pub fn looked_rightly(before: &Ledger, call: &Call, step: &Step) -> Result<(), Violation> {
-    let (Call::Activate { run, service, next: Next::Look }, Step::Goes(Call::Activate { next: Next::Switch, .. })) =
-        (call, step)
-    else {
-        return Ok(());
-    };
-    let run = &before.runs[*run];
-    let own = run.services[*service].facts().all_rejected() > 0;
-    let tolerated = proof::tolerated(&run.request.tolerance(), &run.rejects());
-    hold!(tolerated || !(own || run.request.whole_run), "an activation passed although its rejects are not tolerated");
-    Ok(())
-}
-
 /// Of a call that changed something.
 fn fenced(before: &Ledger, call: &Call) -> Result<(), Violation> {
-    if let Call::Plan { run, generation, .. } | Call::Store { run, generation, .. } = call {
+    if let Call::Plan { run, generation, .. }
+    | Call::Store { run, generation, .. }
+    | Call::Waive { run, next: Waive::Close { generation }, .. } = call
+    {
         let found = &before.runs[*run];
         hold!(found.is_open() && found.generation == *generation, "{call:?} wrote under run {run}, {:?}", found.state);
     }
@@ -261,9 +334,22 @@ fn runs(ledger: &Ledger) -> Result<(), Violation> {
 fn same_but_announced(before: &Run, after: &Run) -> bool {
     let mut after = *after;
     for (service, old) in after.services.iter_mut().zip(&before.services) {
-        service.unannounced = old.unannounced;
+        (service.unannounced, service.letters) = (old.unannounced, old.letters);
     }
     after == *before
+}
+
+/// What is planned stays planned, and what is stored stays as it is; a retry sets both back, but nothing that is active.
+fn same_but_by_a_retry(old: &Service, new: &Service, call: &Call) -> bool {
+    if old.state == ServiceState::Activated {
+        let told = Service { unannounced: old.unannounced, letters: old.letters, ..*new };
+        return told == *old;
+    }
+    if let Call::Retry { .. } = call {
+        let taken_back = new.state == ServiceState::Discovered && old.unstored() == 0;
+        return old.state == new.state || (old.state == ServiceState::Planned && taken_back);
+    }
+    !old.planned() || same_plan(old, new)
 }
 
 fn same_plan(old: &Service, new: &Service) -> bool {
@@ -273,6 +359,27 @@ fn same_plan(old: &Service, new: &Service) -> bool {
         && old.batches().iter().zip(new.batches()).all(|(old, new)| {
             if old.stored { old == new } else { old.providers == new.providers && old.broken == new.broken }
         })
+}
+
+fn adds_up(service: &Service, number: usize) -> Result<(), Violation> {
+    for batch in service.batches() {
+        let planned = if batch.stored { batch.providers.count_ones() as u8 } else { 0 };
+        let found = batch.counts.accounted();
+        hold!(found == planned, "a batch of service {number} accounts for {found} of {planned} providers");
+        hold!(batch.waived <= batch.counts.rejected, "more of a batch of service {number} is waived than is rejected");
+    }
+    Ok(())
+}
+
+/// What one view shows and another does not.
+fn lost(before: &View, after: &View) -> Levels {
+    let mut lost = Levels { services: u8::from(before.service.is_some() && after.service.is_none()), ..Levels::default() };
+    for (old, new) in before.providers.iter().zip(&after.providers) {
+        let Some((_, old)) = old else { continue };
+        lost.providers += u8::from(new.is_none());
+        lost.below.add(shape(*old).without(new.map(|(_, content)| shape(content)).unwrap_or_default()));
+    }
+    lost
 }
 
 // === impl Copied ===

@@ -3,18 +3,24 @@
 //! A small, fixed size makes it cheap to copy and to compare: runs, services and providers have numbers instead of
 //! ids, and sets are bits. How it changes is in `transactions`.
 
+use pipeline_core::settings::MaxRemoved;
 use pipeline_store::{
-    ActivationMode, Tolerance, Waiting,
+    ActivationMode, Tolerance,
     proof::{self, RejectFacts, ServiceFacts},
 };
 
 use crate::{
+    calls::WHOLE_PLAN,
     rows::{RUNS, Rows, View},
+    rules::Rule,
     source::{PROVIDERS, SERVICES, Sums},
 };
 
 /// Services or providers, one bit each.
 pub type Set = u8;
+
+/// What a guarded run may take away by itself: of each service, and in all, one provider with a little below it.
+pub const BOUND: MaxRemoved = MaxRemoved { percent: 0, services: 1, providers: 1, bundles: 2, subscription_fields: 4 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunState {
@@ -47,6 +53,8 @@ pub struct Request {
     pub batch_size: u8,
     pub max_providers: Option<u8>,
     pub max_percent: Option<u8>,
+    /// What it takes away is bounded, by [`BOUND`].
+    pub guarded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +79,15 @@ pub struct Service {
     pub batches: [Batch; PROVIDERS],
     /// Content that stays visible although no batch has its provider.
     pub kept: Sums,
+    /// What readers saw when it was planned, and what of it leaves their sight with a provider.
+    pub visible: Levels,
+    pub gone: Levels,
+    /// What a person accepted.
+    pub accepted: Levels,
+    /// A retry has planned it again once, so that batches of an older plan may still be about.
+    pub set_back: bool,
+    /// Open dead letters: one bit for each batch, and [`WHOLE_PLAN`] for the plan.
+    pub letters: Set,
     /// Which switch of this service it was.
     pub epoch: u8,
     pub unannounced: bool,
@@ -82,6 +99,8 @@ pub struct Batch {
     /// Those that the plan itself found broken after it had put them here.
     pub broken: Set,
     pub stored: bool,
+    /// Providers that a person gave up.
+    pub waived: u8,
     pub counts: Counts,
 }
 
@@ -95,6 +114,16 @@ pub struct Counts {
     /// In the generation, written or kept.
     pub rows: Sums,
     pub written: Sums,
+    /// Rows that leave the views.
+    pub lost: Sums,
+}
+
+/// Rows of each level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Levels {
+    pub services: u8,
+    pub providers: u8,
+    pub below: Sums,
 }
 
 /// What decides what readers see of a service. Without an epoch there is none yet.
@@ -110,12 +139,21 @@ pub struct Ledger {
     pub runs: [Run; RUNS],
     pub pointers: [Pointer; SERVICES],
     pub rows: Rows,
+    /// The rule that is not kept; see `mutants`.
+    pub without: Option<Rule>,
 }
 
 // === impl Request ===
 
 impl Request {
-    pub const PLAIN: Self = Self { whole_run: false, scope: 0, batch_size: 2, max_providers: None, max_percent: None };
+    pub const PLAIN: Self = Self {
+        whole_run: false,
+        scope: 0,
+        batch_size: 2,
+        max_providers: None,
+        max_percent: None,
+        guarded: false,
+    };
 
     pub fn covers(&self, service: usize) -> bool {
         self.scope == 0 || self.scope & (1 << service) != 0
@@ -127,6 +165,10 @@ impl Request {
 
     pub fn tolerance(&self) -> Tolerance {
         Tolerance { max_providers: self.max_providers.map(i64::from), max_percent: self.max_percent.map(f64::from) }
+    }
+
+    pub fn max_removed(&self) -> Option<MaxRemoved> {
+        self.guarded.then_some(BOUND)
     }
 }
 
@@ -156,28 +198,9 @@ impl Run {
         for service in &self.services {
             let facts = service.facts();
             rejects.planned += facts.expected_providers;
-            rejects.rejected += facts.all_rejected() + i64::from(service.state == ServiceState::Rejected);
+            rejects.rejected += facts.holding() + i64::from(service.state == ServiceState::Rejected);
         }
         rejects
-    }
-}
-
-impl Run {
-    /// Why nothing of the run will move by itself: everything that is left of it is complete, and rejects hold it.
-    pub fn blocked(&self) -> Option<String> {
-        let (rejects, tolerance) = (self.rejects(), self.request.tolerance());
-        let proof = |service: &Service| proof::service_closes(&service.facts(), &rejects, &tolerance);
-        let held = |proof: &Result<(), Waiting>| match proof {
-            Ok(()) => self.request.whole_run,
-            Err(waiting) => matches!(waiting, Waiting::Rejects { .. }),
-        };
-        let proofs: Vec<Result<(), Waiting>> = self.left().map(proof).collect();
-        if !self.is_open() || !self.discovered || !proofs.iter().all(held) {
-            return None;
-        }
-        let all = (self.request.whole_run && !proofs.is_empty() && !proof::tolerated(&tolerance, &rejects))
-            .then_some(Waiting::Rejects { rejected: rejects.rejected, planned: rejects.planned, unreachable: 0 });
-        proofs.into_iter().find_map(Result::err).or(all).map(|waiting| waiting.to_string())
     }
 }
 
@@ -190,8 +213,13 @@ impl Service {
         providers: 0,
         plan_rejected: 0,
         batch_count: 0,
-        batches: [Batch { providers: 0, broken: 0, stored: false, counts: Counts::NONE }; PROVIDERS],
-        kept: Sums { bundles: 0, fields: 0 },
+        batches: [Batch::NONE; PROVIDERS],
+        kept: Sums::NONE,
+        visible: Levels::NONE,
+        gone: Levels::NONE,
+        accepted: Levels::NONE,
+        set_back: false,
+        letters: 0,
         epoch: 0,
         unannounced: false,
     };
@@ -220,6 +248,9 @@ impl Service {
             expected_providers: self.providers.into(),
             plan_rejected: self.plan_rejected.into(),
             batches: self.batch_count.into(),
+            visible: self.visible.counts(),
+            removed: self.taken().counts(),
+            accepted: self.accepted.counts(),
             ..ServiceFacts::default()
         };
         for batch in self.batches() {
@@ -228,8 +259,26 @@ impl Service {
             facts.unchanged += i64::from(batch.counts.unchanged);
             facts.rejected += i64::from(batch.counts.rejected);
             facts.skipped += i64::from(batch.counts.skipped);
+            facts.waived += i64::from(batch.waived);
         }
         facts
+    }
+
+    /// What it takes out of the views, as far as it is planned and stored.
+    pub fn taken(&self) -> Levels {
+        let mut taken = self.gone;
+        self.batches().iter().for_each(|batch| taken.below.add(batch.counts.lost));
+        taken
+    }
+
+    /// Its plan waits for a person to decide about a dead letter.
+    pub fn plan_is_given_up(&self) -> bool {
+        self.letters & WHOLE_PLAN != 0
+    }
+
+    /// Some provider of it broke its plan's rules: only another plan mends that.
+    pub fn is_broken_in_plan(&self) -> bool {
+        self.plan_rejected > 0 || self.batches().iter().any(|batch| batch.broken != 0)
     }
 
     /// Rows of the generation, as far as it is stored.
@@ -246,15 +295,78 @@ impl Service {
     }
 }
 
+impl Service {
+    /// As it was before its plan; what a person accepted stays.
+    pub fn unplanned(&self) -> Self {
+        Self {
+            state: ServiceState::Discovered,
+            removed: self.removed,
+            accepted: self.accepted,
+            letters: self.letters,
+            set_back: true,
+            ..Self::ABSENT
+        }
+    }
+}
+
+// === impl Batch ===
+
+impl Batch {
+    const NONE: Self = Self { providers: 0, broken: 0, stored: false, waived: 0, counts: Counts::NONE };
+}
+
+// === impl Counts ===
+
 impl Counts {
-    const NONE: Self = Self {
+    pub const NONE: Self = Self {
         stored: 0,
         unchanged: 0,
         rejected: 0,
         skipped: 0,
-        rows: Sums { bundles: 0, fields: 0 },
-        written: Sums { bundles: 0, fields: 0 },
+        rows: Sums::NONE,
+        written: Sums::NONE,
+        lost: Sums::NONE,
     };
+
+    pub fn accounted(&self) -> u8 {
+        self.stored + self.unchanged + self.rejected + self.skipped
+    }
+}
+
+// === impl Levels ===
+
+impl Levels {
+    const NONE: Self = Self { services: 0, providers: 0, below: Sums::NONE };
+    pub const ALL: Self =
+        Self { services: u8::MAX, providers: u8::MAX, below: Sums { bundles: u8::MAX, fields: u8::MAX } };
+
+    /// What a view shows.
+    pub fn of(view: &View) -> Self {
+        let providers = view.providers.iter().flatten().count() as u8;
+        Self { services: view.service.is_some().into(), providers, below: view.sums() }
+    }
+
+    /// Of each level the more.
+    pub fn most(&self, other: &Self) -> Self {
+        Self {
+            services: self.services.max(other.services),
+            providers: self.providers.max(other.providers),
+            below: Sums {
+                bundles: self.below.bundles.max(other.below.bundles),
+                fields: self.below.fields.max(other.below.fields),
+            },
+        }
+    }
+
+    /// As the store counts.
+    pub fn counts(&self) -> pipeline_store::Counts {
+        pipeline_store::Counts {
+            services: self.services.into(),
+            providers: self.providers.into(),
+            bundles: self.below.bundles.into(),
+            subscription_fields: self.below.fields.into(),
+        }
+    }
 }
 
 // === impl Ledger ===
@@ -262,7 +374,12 @@ impl Counts {
 impl Ledger {
     /// A target into which nothing was copied yet.
     pub fn new() -> Self {
-        Self { runs: [Run::UNKNOWN; RUNS], pointers: [Pointer::default(); SERVICES], rows: Rows::default() }
+        Self { runs: [Run::UNKNOWN; RUNS], pointers: [Pointer::default(); SERVICES], rows: Rows::default(), without: None }
+    }
+
+    /// Whether this rule is in force.
+    pub fn keeps(&self, rule: Rule) -> bool {
+        self.without != Some(rule)
     }
 
     /// The run that is open.

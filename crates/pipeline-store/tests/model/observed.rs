@@ -1,10 +1,11 @@
 //! What can be seen of a target from outside: told by the model, and read from the store and its views.
 
 use pipeline_core::ids::ServiceId;
-use pipeline_store::{Progress, proof};
+use pipeline_store::{Counts, Progress, proof};
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::{
+    hold::without_numbers,
     ledger::{Ledger, Pointer, Run, RunState, ServiceState, Set},
     real::{Reader, Real, bit, number, run_state, service_id, small},
     rows::{RUNS, View},
@@ -49,6 +50,7 @@ struct ObservedRun {
     providers: (u8, u8, u8, u8, u8),
     rows: Sums,
     written: Sums,
+    removed: Counts,
     blocked: Option<String>,
     planning_complete: bool,
 }
@@ -247,12 +249,14 @@ impl ObservedRun {
             ),
             rows: Sums::default(),
             written: Sums::default(),
+            removed: Counts::default(),
             blocked: run.blocked(),
             planning_complete: run.discovered && planned == discovered,
         };
         for service in parts() {
             observed.rows.add(service.rows());
             observed.written.add(service.written());
+            observed.removed = observed.removed.plus(service.taken().counts());
         }
         Some(observed)
     }
@@ -281,7 +285,8 @@ impl ObservedRun {
             ),
             rows: Sums { bundles: small(told.bundles), fields: small(told.subscription_fields) },
             written: Sums { bundles: small(told.bundles_written), fields: small(told.fields_written) },
-            blocked: told.blocked,
+            removed: told.removed,
+            blocked: told.blocked.as_deref().map(without_numbers),
             planning_complete: told.planning_complete,
         })
     }

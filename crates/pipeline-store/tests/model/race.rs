@@ -10,12 +10,12 @@ use std::cell::RefCell;
 use futures::future::join_all;
 
 use crate::{
-    both::{Answers, Both, run_of, runtime, told},
+    both::{Answers, Both, runtime, told},
+    calls::{Call, Next, Outcome, Step, Waive},
     ledger::{Ledger, RunState},
     real::{Files, Real},
     script::{Script, Scripts, for_each},
-    source::SERVICES,
-    transactions::{Call, Next, Outcome, Step},
+    source::{PROVIDERS, SERVICES},
 };
 
 const RACERS: usize = 3;
@@ -42,6 +42,12 @@ fn interleave(
     }
     for place in 0..RACERS {
         let Ok(call) = racers[place] else { continue };
+        if let Call::Activate { run, service, next: Next::Look } = call {
+            // What it looked at was several moments, and the switch alone decides.
+            let mut racers = racers.clone();
+            racers[place] = Ok(Call::Activate { run, service, next: Next::Switch });
+            interleave(ledger, &racers, calls, answers, left);
+        }
         let mut next = *ledger;
         let racer = match next.step(call) {
             Step::Goes(call) => Ok(call),
@@ -79,17 +85,24 @@ impl Both {
         let first = nth(place);
         let second = match (kind % 4, first) {
             (0, Call::Store { run, generation, service, batch, .. }) => {
-                Call::Store { run, generation, service, batch, reads: self.old.read(service) }
+                Call::Store { run, generation, service, batch, reads: self.old.read(service), seen: None }
             }
             (0 | 1, call) => call,
             _ => nth(place / 3),
         };
-        let third = match kind / 4 % 8 {
+        let third = match kind / 4 % 12 {
             0 => Call::End { run, state: RunState::Aborted },
             1 => Call::Open { run: place % 4, request: self.requests[place % 4] },
             2 => first,
             3 => nth(place / 7),
             4 => self.ordered(),
+            5 | 6 => Call::Retry { run, seen: None },
+            7 => Call::Tolerate { run, max_providers: Some(pick % 3) },
+            8 => Call::Accept { run, seen: None },
+            9 => {
+                let batch = (!place.is_multiple_of(4)).then_some(place % PROVIDERS);
+                Call::Waive { run, service: place / 4 % SERVICES, batch, next: Waive::Letter }
+            }
             _ => activate(place / 5),
         };
         [first, second, third]
@@ -109,7 +122,7 @@ impl Both {
         }
         self.ledgers = left;
         for call in &calls {
-            self.glance(run_of(call)).await?;
+            self.glance(call.run()).await?;
         }
         Ok(())
     }

@@ -1,28 +1,38 @@
 //! The store, asked the same as the model: numbers become ids and documents, answers become the model's.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use pipeline_core::{
+    contracts::{BatchPlanned, Message, ServiceDiscovered},
     documents::{
         Attributes, Bundle, DataType, DocumentFault, Etag, FaultCode, Known, Level, Provider, Service,
         SubscriptionField, Subtree, SubtreeContent, format_text,
     },
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
+    kafka::{Partition, Position},
     settings,
+    stage::GivenUp,
 };
 use pipeline_store::{
-    BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store, StoredBatch,
+    BatchKey, BatchState, Begin, DeadLetter, Deed, Error, LetterFilter, LetterState, Move, Outcome as Activation, Plan,
+    RolledBack, RunRequest, Store, StoredBatch, Waived,
 };
 use sqlx::{Connection, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::mariadb::MariaDb;
 use tokio::sync::Mutex;
 
 use crate::{
+    calls::{Call, Outcome},
     ledger::{Counts, Request, RunState, Set},
     rows::RUNS,
-    source::{Document, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, is_tagged, shape},
-    transactions::{Call, Outcome},
+    source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, is_tagged, shape},
 };
+
+const BY: (&str, &str) = ("ada", "a test");
+const DEED: Deed<'static> = Deed { who: "ada", what: "dlq waive", subject: "a letter", why: "a test", result: "" };
 
 /// Empty, migrated SQLite files, each a copy of one that was migrated once.
 pub struct Files {
@@ -118,9 +128,9 @@ impl Real {
             Call::Plan { run, generation, service, documents, reads } => {
                 plan(store, self.runs[run], generation, service, (&documents, &reads)).await
             }
-            Call::Store { run, generation, service, batch, reads } => {
+            Call::Store { run, generation, service, batch, reads, seen } => {
                 let key = self.key(run, generation, service, batch);
-                store_batch(store, &key, &reads).await
+                store_batch(store, &key, &reads, seen).await
             }
             Call::Activate { run, service, .. } => {
                 Ok(match store.activate(self.runs[run], &service_id(service)).await? {
@@ -146,7 +156,58 @@ impl Real {
                 None => Outcome::Closed,
             }),
             Call::RollBack { .. } => panic!("a rollback goes by an order"),
+            Call::Retry { run, .. } => Ok(match store.retry_run(self.runs[run], BY).await? {
+                Some(retried) => Outcome::Retried {
+                    batches: small(retried.batches),
+                    services: retried.services.iter().fold(0, |set, each| set | bit(each)),
+                    left: retried.left.iter().fold(0, |set, each| set | bit(each)),
+                },
+                None => Outcome::Closed,
+            }),
+            Call::Tolerate { run, max_providers } => {
+                let tolerance = Request { max_providers, max_percent: None, ..Request::PLAIN }.tolerance();
+                let tolerated = store.set_tolerance(self.runs[run], &tolerance, BY).await?;
+                Ok(if tolerated { Outcome::Tolerated } else { Outcome::Closed })
+            }
+            Call::Accept { run, .. } => Ok(match store.accept_removals(self.runs[run], BY).await? {
+                Some(accepted) => Outcome::Accepted { services: small(accepted.services), rows: accepted.rows },
+                None => Outcome::Closed,
+            }),
+            Call::Waive { run, service, batch, .. } => self.waive(store, run, service, batch).await,
         }
+    }
+
+    /// The message of a part is given up once more, and so is its letter. Each part has one letter in all.
+    async fn waive(&self, store: &Store, run: usize, service: usize, batch: Option<usize>) -> Result<Outcome, Error> {
+        let (topic, key) = match batch {
+            Some(batch) => (BatchPlanned::TOPIC, format!("{}/{batch}", service_id(service))),
+            None => (ServiceDiscovered::TOPIC, service_id(service).to_string()),
+        };
+        let offset = (run * SERVICES + service) * (PROVIDERS + 1) + batch.map_or(PROVIDERS, |batch| batch);
+        let partition = Partition { topic: topic.to_owned(), number: 0 };
+        let source = Position { partition, offset: offset as i64 };
+        let letter = GivenUp {
+            run_id: Some(&self.runs[run].to_string()),
+            source: &source,
+            dead_letter: &source,
+            key: Some(&key),
+            code: "SLUICE-STORE-004",
+            reason: "a test",
+            attempts: 1,
+            // Later than whatever was decided about it before.
+            first_failed_at: SystemTime::now() + Duration::from_secs(3600),
+        };
+        store.record_dead_letter("test", &letter).await?;
+        let of_run = LetterFilter { run_id: Some(self.runs[run]), ..LetterFilter::default() };
+        let letters = store.dead_letters(&of_run, 100).await?;
+        let found = letters.into_iter().find(|each| each.source.topic == topic && each.source.offset == source.offset);
+        let open = DeadLetter { state: LetterState::Open, ..found.expect("it was recorded") };
+        Ok(match store.waive(&open, &DEED).await? {
+            Waived::Batch { providers } => Outcome::WaivedBatch(small(providers)),
+            Waived::Plan => Outcome::WaivedPlan,
+            Waived::Nothing => Outcome::WaivedNothing,
+            Waived::NotOpen | Waived::Undiscovered => panic!("an open letter of a batch or a plan"),
+        })
     }
 
     /// A rollback as a person has seen and ordered it.
@@ -168,7 +229,7 @@ impl Real {
             scope: covered.map(service_id).collect(),
             batch_size: request.batch_size.into(),
             tolerance: request.tolerance(),
-            max_removed: None,
+            max_removed: request.max_removed(),
         }
     }
 
@@ -255,19 +316,26 @@ async fn put(store: &Store, plan: &mut Plan, providers: &[Provider], reads: &Rea
     plan.put(providers, &known).await
 }
 
-/// As a worker does it: first it looks what the batch has, then it brings the content that it has read.
-async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads) -> Result<Outcome, Error> {
-    let providers = match store.batch_state(key).await {
-        Ok(BatchState::Planned { providers }) => providers,
-        Ok(BatchState::Stored(_) | BatchState::Closed) => Vec::new(),
-        Err(Error::NotInLedger { .. }) => return Ok(Outcome::NotInLedger),
-        Err(error) => return Err(error),
+/// As a worker does it: first it looks what the batch has, then it brings the content that it has read. A worker that
+/// has looked long ago brings what it read for the providers that it saw.
+async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads, seen: Option<Set>) -> Result<Outcome, Error> {
+    let providers = match seen {
+        Some(seen) => (0..PROVIDERS).filter(|provider| seen & (1 << provider) != 0).map(provider_id).collect(),
+        None => match store.batch_state(key).await {
+            Ok(BatchState::Planned { providers }) => providers,
+            Ok(BatchState::Stored(stored)) => return Ok(Outcome::Stored(counts(&stored))),
+            Ok(BatchState::Closed) => return Ok(Outcome::Closed),
+            Err(Error::NotInLedger { .. }) => return Ok(Outcome::NotInLedger),
+            Err(error) => return Err(error),
+        },
     };
     let subtrees = providers.into_iter().map(|id| subtree(key, id, reads)).collect();
-    Ok(match store.store_batch(key, subtrees).await? {
-        Begin::Work(stored) => Outcome::Stored(counts(&stored)),
-        Begin::Done => panic!("a stored batch is given as it was recorded"),
-        Begin::Closed => Outcome::Closed,
+    Ok(match store.store_batch(key, subtrees).await {
+        Ok(Begin::Work(stored)) => Outcome::Stored(counts(&stored)),
+        Ok(Begin::Done) => Outcome::Done,
+        Ok(Begin::Closed) => Outcome::Closed,
+        Err(Error::NotInLedger { .. }) => Outcome::NotInLedger,
+        Err(error) => return Err(error),
     })
 }
 
@@ -335,6 +403,7 @@ fn counts(stored: &StoredBatch) -> Counts {
         skipped: small(stored.skipped),
         rows: sums(stored.bundles, stored.fields),
         written: sums(stored.bundles_written, stored.fields_written),
+        lost: sums(stored.removed_bundles, stored.removed_fields),
     };
     assert_eq!(stored.providers, stored.stored + stored.unchanged + stored.rejected + stored.skipped);
     counts

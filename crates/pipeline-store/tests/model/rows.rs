@@ -95,6 +95,18 @@ impl Versions {
         Some(self.says[from])
     }
 
+    /// What readers at this generation see of a content and would not see of the open one: the rows of a content are the
+    /// first of any other that has as many or more.
+    pub fn lost(&self, seen: u8) -> Sums {
+        let shown = self.at(seen).map(shape).unwrap_or_default();
+        shown.without(self.open().map(shape).unwrap_or_default())
+    }
+
+    /// What this generation says, when it says something of its own.
+    pub fn begun_by(&self, generation: u8) -> Option<u8> {
+        (self.to[usize::from(generation)] != 0).then(|| self.says[usize::from(generation)])
+    }
+
     /// Whether there is no version at all.
     pub fn is_unknown(&self) -> bool {
         self.to == [0; GENERATIONS]
@@ -129,14 +141,28 @@ impl Rows {
         view
     }
 
-    /// Undoes what a generation did to a service; gives the number of rows.
-    pub fn take_back(&mut self, service: usize, generation: u8) -> u8 {
-        let mut rows = self.services[service].take_back(generation);
+    /// The rows that a generation wrote below the providers of a service.
+    pub fn written(&self, service: usize, generation: u8) -> Sums {
+        let mut written = Sums::default();
+        for content in self.contents[service].iter().filter_map(|versions| versions.begun_by(generation)) {
+            written.add(shape(content));
+        }
+        written
+    }
+
+    /// Undoes what a generation did to the providers of a service; gives the number of rows.
+    pub fn take_back_providers(&mut self, service: usize, generation: u8) -> u8 {
+        let mut rows = 0;
         for provider in 0..PROVIDERS {
             rows += self.providers[service][provider].take_back(generation);
             rows += self.contents[service][provider].take_back(generation);
         }
         rows
+    }
+
+    /// Undoes what a generation did to a service; gives the number of rows.
+    pub fn take_back(&mut self, service: usize, generation: u8) -> u8 {
+        self.services[service].take_back(generation) + self.take_back_providers(service, generation)
     }
 
     /// Whether a generation left a row in a service.

@@ -84,6 +84,7 @@ impl Script {
             batch_size: 1 + roll(3) as u8,
             max_providers: (roll(3) == 0).then_some(1),
             max_percent: (roll(4) == 0).then_some(50),
+            guarded: roll(3) == 0,
         })
     }
 }

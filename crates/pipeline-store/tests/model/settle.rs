@@ -5,13 +5,13 @@
 use pipeline_store::Waiting;
 
 use crate::{
+    calls::{Call, Next, Outcome},
     invariants::Violation,
     ledger::{Request, RunState},
     message::Message,
     rows::RUNS,
     source::{Document, PROVIDERS, Read, SERVICES},
     system::{System, WORKERS},
-    transactions::{Call, Next, Outcome},
 };
 
 /// The run that [`System::settle`] keeps for itself.
@@ -32,15 +32,16 @@ impl System {
         Ok(())
     }
 
-    /// Everything that is owed is done at last: then the run has ended, or waits for a person because of its rejects.
+    /// Everything that is owed is done at last: then the run has ended, or waits for a person because of its rejects or removals.
     /// And a run after that, without faults, brings exactly what the source has.
     pub fn settle(&mut self) -> Result<(), Violation> {
         self.quiet()?;
         if let Some(run) = self.ledger.open_run() {
             self.end(run, RunState::Aborted)?;
         }
-        self.requests[LAST_RUN] =
-            Request { max_providers: Some(u8::MAX), max_percent: None, ..self.requests[LAST_RUN] };
+        let tolerant = Request { max_providers: Some(u8::MAX), max_percent: None, guarded: false, ..Request::PLAIN };
+        let Request { whole_run, scope, batch_size, .. } = self.requests[LAST_RUN];
+        self.requests[LAST_RUN] = Request { whole_run, scope, batch_size, ..tolerant };
         self.emit(Message::Requested { run: LAST_RUN });
         self.quiet()?;
         match self.ledger.runs[LAST_RUN].state {
@@ -50,8 +51,15 @@ impl System {
         }
     }
 
-    /// Delivers what is owed and lets the timer look, until nothing changes any more.
+    /// Delivers what is owed and lets the timer look, until nothing changes any more. A person who died after a retry
+    /// has announced nothing: somebody does it for them.
     fn quiet(&mut self) -> Result<(), Violation> {
+        for place in 0..WORKERS {
+            self.finish_worker(place)?;
+        }
+        if let Some(run) = self.ledger.open_run() {
+            self.announce_again(run);
+        }
         for _ in 0..100 {
             for place in 0..WORKERS {
                 self.finish_worker(place)?;
@@ -78,12 +86,18 @@ impl System {
         }
         let Some(open) = self.ledger.open_run() else { return Ok(()) };
         let run = &self.ledger.runs[open];
+        if run.is_in_work() {
+            return Err(Violation(format!("run {open} stays open, and parts of it were never done")));
+        }
         let mut ledger = self.ledger;
         for service in (0..SERVICES).filter(|service| run.services[*service].is_left()) {
             let outcome = ledger.call(Call::Activate { run: open, service, next: Next::Look });
-            if !matches!(outcome, Outcome::NotYet(Waiting::Rejects { .. })) {
+            if !matches!(outcome, Outcome::NotYet(Waiting::Rejects { .. } | Waiting::Removals(_))) {
                 return Err(Violation(format!("run {open} stays open: its service {service} is {outcome:?}")));
             }
+        }
+        if !run.is_held() {
+            return Err(Violation(format!("run {open} stays open and is not called held")));
         }
         if run.left().next().is_none() {
             return Err(Violation(format!("run {open} stays open with nothing left to do")));

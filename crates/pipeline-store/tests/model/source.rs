@@ -114,6 +114,16 @@ impl Source {
 // === impl Sums ===
 
 impl Sums {
+    pub const NONE: Self = Self { bundles: 0, fields: 0 };
+
+    /// What is in these rows and not in the others, which are the first of the same or more.
+    pub fn without(self, other: Self) -> Self {
+        Self {
+            bundles: self.bundles.saturating_sub(other.bundles),
+            fields: self.fields.saturating_sub(other.fields),
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
         self.bundles += other.bundles;
         self.fields += other.fields;

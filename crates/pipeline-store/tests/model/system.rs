@@ -10,14 +10,14 @@
 use pipeline_store::Waiting;
 
 use crate::{
+    calls::{Back, Call, Next, Outcome, Step, Waive},
     coverage::{Coverage, Situation},
-    invariants::{Violation, Witness, looked_rightly},
+    invariants::{Violation, Witness},
     ledger::{Ledger, Request, Run, RunState, Service, ServiceState, Set},
     message::Message,
     rows::RUNS,
     settle::LAST_RUN,
-    source::{SERVICES, Source},
-    transactions::{Back, Call, Next, Outcome, Step},
+    source::{PROVIDERS, SERVICES, Source},
 };
 
 pub const WORKERS: usize = 3;
@@ -42,6 +42,8 @@ pub enum Job {
     Emit,
     /// The same for an activation.
     Announce(Set),
+    /// A person has tried again: announce whatever is not done.
+    AnnounceAgain(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -83,11 +85,12 @@ impl System {
         let [kind, pick] = word.to_le_bytes();
         let place = usize::from(pick);
         match kind {
-            0..90 => self.step_worker(place),
-            90..105 => self.finish_worker(place),
-            105..165 => self.deliver(self.pending, place),
-            165..175 => self.deliver(self.emitted, place),
-            175..185 => {
+            0..82 => self.step_worker(place),
+            82..97 => self.finish_worker(place),
+            97..150 => self.deliver(self.pending, place),
+            150..160 => self.deliver(self.emitted, place),
+            160..178 => self.decide(kind, place),
+            178..185 => {
                 self.emit(Message::Requested { run: place % LAST_RUN });
                 Ok(())
             }
@@ -212,6 +215,38 @@ impl System {
         }
     }
 
+    /// A person decides about the open run: tries again, tolerates, accepts removals, or gives a message up.
+    fn decide(&mut self, kind: u8, place: usize) -> Result<(), Violation> {
+        let Some(run) = self.ledger.open_run() else { return Ok(()) };
+        let (service, batch) = (place % SERVICES, place / SERVICES % PROVIDERS);
+        let call = match kind {
+            ..168 => Call::Retry { run, seen: None },
+            168..172 => Call::Tolerate { run, max_providers: [None, Some(1), Some(2)][place % 3] },
+            172..174 => Call::Accept { run, seen: None },
+            174.. => {
+                let batch = (!place.is_multiple_of(4)).then_some(batch);
+                Call::Waive { run, service, batch, next: Waive::Letter }
+            }
+        };
+        if let Some(job) = self.carry_out(call)? {
+            self.hire(Worker { job, message: None, owed: false });
+        }
+        Ok(())
+    }
+
+    /// Whatever is not done for a run is announced once more.
+    pub fn announce_again(&mut self, run: usize) {
+        for service in 0..SERVICES {
+            let entry = self.ledger.runs[run].services[service];
+            if entry.state == ServiceState::Discovered {
+                self.emit(Message::Discovered { run, service });
+            }
+            for (batch, _) in entry.batches().iter().enumerate().filter(|(_, batch)| !batch.stored) {
+                self.emit(Message::Planned { run, service, batch });
+            }
+        }
+    }
+
     pub fn finish_worker(&mut self, place: usize) -> Result<(), Violation> {
         let Some(place) = self.busy(place) else { return Ok(()) };
         while self.workers[place].is_some() {
@@ -244,6 +279,10 @@ impl System {
                 self.announce(worker, won);
                 None
             }
+            Job::AnnounceAgain(run) => {
+                self.announce_again(run);
+                None
+            }
         };
         self.workers[place] = next.map(|job| Worker { job, ..worker });
         Ok(())
@@ -261,15 +300,8 @@ impl System {
             }
             Some(Message::Planned { run, service, batch }) => {
                 let Run { generation, .. } = self.ledger.runs[run];
-                if !self.ledger.runs[run].is_open() {
-                    return Ok(None);
-                }
-                if self.ledger.runs[run].services[service].batches[batch].stored {
-                    self.coverage.note(Situation::Repeated);
-                    return Ok(Some(Job::Emit));
-                }
                 let reads = self.source.read(service);
-                Ok(Some(Job::Call(Call::Store { run, generation, service, batch, reads })))
+                self.carry_out(Call::Store { run, generation, service, batch, reads, seen: None })
             }
             Some(Message::Confirmed { run, service }) => {
                 self.carry_out(Call::Activate { run, service, next: Next::Look })
@@ -289,6 +321,7 @@ impl System {
             Outcome::Discovered { .. } | Outcome::Planned { .. } | Outcome::Stored(_) => Ok(Some(Job::Emit)),
             Outcome::Done if !matches!(call, Call::Activate { .. }) => Ok(Some(Job::Emit)),
             Outcome::Activated(won) => Ok(Some(Job::Announce(won))),
+            Outcome::Retried { .. } => Ok(Some(Job::AnnounceAgain(call.run()))),
             Outcome::NotInLedger => Err(Violation(format!("{call:?} is about something that the ledger lacks"))),
             _ => Ok(None),
         }
@@ -301,7 +334,6 @@ impl System {
             log.push(format!("{call:?}\n    → {step:?}"));
         }
         self.witness.see(&before, &call, &step, &self.ledger)?;
-        looked_rightly(&before, &call, &step)?;
         Ok(step)
     }
 
@@ -320,7 +352,17 @@ impl System {
             }
             (Call::Activate { next: Next::Finish(0), .. }, Outcome::Done)
             | (Call::Activate { next: Next::Switch, .. }, Outcome::Done | Outcome::Closed) => Situation::LostRace,
+            (Call::Activate { next: Next::Switch, .. }, Outcome::NotYet(_)) => Situation::SetBackBeforeSwitch,
             (_, Outcome::NotYet(Waiting::Rejects { .. })) => Situation::HeldByRejects,
+            (_, Outcome::NotYet(Waiting::Removals(_))) => Situation::HeldByRemovals,
+            (_, Outcome::NotYet(Waiting::Rest)) => Situation::HeldByTheRest,
+            (_, Outcome::Retried { batches: 1.., .. }) => Situation::StoredAgain,
+            (_, Outcome::Retried { services: 1.., .. }) => Situation::PlannedAgain,
+            (_, Outcome::Accepted { services: 1.., .. }) => Situation::Accepted,
+            (_, Outcome::WaivedBatch(_)) => Situation::WaivedBatch,
+            (_, Outcome::WaivedPlan) => Situation::WaivedPlan,
+            (Call::Store { run, .. }, Outcome::Closed) if self.ledger.runs[*run].is_open() => Situation::StalePlan,
+            (Call::Store { seen: None, .. }, Outcome::Stored(_)) => Situation::Repeated,
             (_, Outcome::Moved | Outcome::RunOpen) => Situation::RolledBackLate,
             (_, Outcome::RolledBack(_)) => Situation::RolledBack,
             (_, Outcome::Opened(RunState::Refused)) => Situation::Refused,
@@ -375,7 +417,7 @@ impl System {
     fn mix(&mut self, what: u64, place: usize) {
         let job = self.workers.iter().flatten().fold(what, |sum, worker| {
             let message = worker.message.map_or(0, |message| u64::from(message.bit().trailing_zeros()));
-            sum.wrapping_mul(131).wrapping_add(message * 8 + worker.job.number())
+            sum.wrapping_mul(131).wrapping_add(message * 16 + worker.job.number())
         });
         self.path = (self.path ^ (job + place as u64)).wrapping_mul(0x0100_0000_01b3);
     }
@@ -400,6 +442,7 @@ impl Job {
             Self::Call(_) => 4,
             Self::Emit => 5,
             Self::Announce(_) => 6,
+            Self::AnnounceAgain(_) => 7,
         }
     }
 }

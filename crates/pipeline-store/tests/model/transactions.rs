@@ -1,122 +1,20 @@
 //! What changes the ledger: each function here is one transaction, or one look, of the store; nothing is smaller.
 //!
-//! A worker's call is a chain of them (`Call`), and between two of them anything may happen: other workers' calls,
-//! and the worker's death. All but the activation are one transaction and can only happen or not. An activation looks,
-//! switches by what it has seen, and ends the run; what it has seen may be old by the time it switches.
-
-use pipeline_store::Waiting;
+//! A call is a chain of them, and between two of them anything may happen: other workers' calls, and the worker's
+//! death. What a call has looked at may be old by the time it writes:
+//! - a **worker of a batch** looks which providers the batch has, reads them, and stores them;
+//! - an **activation** looks, switches if it still may, and ends the run (`activation`);
+//! - who **gives a dead letter up** looks whether its run is open, and closes what waits for it (`people`).
+//!
+//! All others are one transaction, and can only happen or not. A rule that is not kept (`rules`) splits some of them.
 
 use crate::{
-    ledger::{Batch, Counts, Ledger, Pointer, Request, Run, RunState, ServiceState, Set},
+    calls::{Back, Call, Outcome, Step},
+    ledger::{Batch, Ledger, Levels, Pointer, Request, Run, RunState, ServiceState, Set},
     rows::RUNS,
+    rules::Rule,
     source::{Document, PROVIDERS, ProviderDocuments, Read, Reads, SERVICES, ServiceDocuments, Sums, is_tagged, shape},
 };
-
-/// What a worker asks of the ledger. It carries what the worker knows, which may be old: the generation from its
-/// message, and the documents that it has read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Call {
-    Open {
-        run: usize,
-        request: Request,
-    },
-    Discover {
-        run: usize,
-        documents: ServiceDocuments,
-    },
-    Plan {
-        run: usize,
-        generation: u8,
-        service: usize,
-        documents: ProviderDocuments,
-        reads: Reads,
-    },
-    Store {
-        run: usize,
-        generation: u8,
-        service: usize,
-        batch: usize,
-        reads: Reads,
-    },
-    Activate {
-        run: usize,
-        service: usize,
-        next: Next,
-    },
-    /// Ends a run as aborted or failed.
-    End {
-        run: usize,
-        state: RunState,
-    },
-    /// Moves pointers back, unless one of them has moved since a person saw these epochs. Where the epoch is 0, the
-    /// pointer stays.
-    RollBack {
-        epochs: [u8; SERVICES],
-        next: Back,
-    },
-}
-
-/// Where an activation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Next {
-    Look,
-    /// The proof was seen to close.
-    Switch,
-    /// The switch is done, by this call or another: end the run when nothing is left, and answer.
-    Finish(Set),
-}
-
-/// Where a rollback stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Back {
-    Look,
-    /// No run was open. One may be by now.
-    Move,
-}
-
-/// What a call came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Opened(RunState),
-    Discovered {
-        services: u8,
-        removed: u8,
-    },
-    /// The discovery found nothing and ended the run.
-    Failed,
-    Planned {
-        batches: u8,
-        providers: u8,
-        removed: u8,
-    },
-    Stored(Counts),
-    /// It was done before.
-    Done,
-    /// The run is not open under this generation, or does not have the service.
-    Closed,
-    /// The run has no such service or batch.
-    NotInLedger,
-    /// This call switched these services.
-    Activated(Set),
-    NotYet(Waiting),
-    Ended {
-        kept: u8,
-        undone: u8,
-        deleted: u8,
-    },
-    RolledBack(Set),
-    /// A run is open: no rollback.
-    RunOpen,
-    /// A pointer has moved since: no rollback.
-    Moved,
-}
-
-/// A call after one step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    Goes(Call),
-    Ends(Outcome),
-}
 
 impl Ledger {
     /// One step of a call.
@@ -127,8 +25,13 @@ impl Ledger {
             Call::Plan { run, generation, service, documents, reads } => {
                 self.plan(run, generation, service, &documents, &reads)
             }
-            Call::Store { run, generation, service, batch, reads } => {
-                self.store(run, generation, service, batch, &reads)
+            Call::Store { run, generation, service, batch, reads, seen } => {
+                match self.store((run, generation, service, batch), &reads, seen) {
+                    Ok(seen) => {
+                        return Step::Goes(Call::Store { run, generation, service, batch, reads, seen: Some(seen) });
+                    }
+                    Err(outcome) => outcome,
+                }
             }
             Call::End { run, state } => self.end(run, state),
             Call::RollBack { next: Back::Look, .. } if self.open_run().is_some() => Outcome::RunOpen,
@@ -138,6 +41,19 @@ impl Ledger {
             Call::RollBack { epochs, next: Back::Move } => self.roll_back(&epochs),
             Call::Activate { run, service, next } => match self.activate(run, service, next) {
                 Ok(next) => return Step::Goes(Call::Activate { run, service, next }),
+                Err(outcome) => outcome,
+            },
+            Call::Retry { run, seen } => match self.retry(run, seen) {
+                Ok(seen) => return Step::Goes(Call::Retry { run, seen: Some(seen) }),
+                Err(outcome) => outcome,
+            },
+            Call::Tolerate { run, max_providers } => self.tolerate(run, max_providers),
+            Call::Accept { run, seen } => match self.accept(run, seen) {
+                Ok(seen) => return Step::Goes(Call::Accept { run, seen: Some(seen) }),
+                Err(outcome) => outcome,
+            },
+            Call::Waive { run, service, batch, next } => match self.waive(run, service, batch, next) {
+                Ok(next) => return Step::Goes(Call::Waive { run, service, batch, next }),
                 Err(outcome) => outcome,
             },
         })
@@ -220,7 +136,7 @@ impl Ledger {
         Outcome::Discovered { services: sound, removed }
     }
 
-    /// A plan is made once and never changes. Providers of which the source says that they have not changed are stored
+    /// A plan is made once, and changes only when a retry takes it back. Providers of which the source says that they have not changed are stored
     /// by it, in batches behind the others.
     fn plan(
         &mut self,
@@ -230,16 +146,10 @@ impl Ledger {
         documents: &ProviderDocuments,
         reads: &Reads,
     ) -> Outcome {
-        if !self.passes(run, generation) {
-            return Outcome::Closed;
+        if let Err(outcome) = self.begin_plan(run, generation, service) {
+            return outcome;
         }
         let entry = &mut self.runs[run].services[service];
-        match entry.state {
-            ServiceState::Absent => return Outcome::NotInLedger,
-            ServiceState::Rejected => return Outcome::Closed,
-            ServiceState::Planned | ServiceState::Activated => return Outcome::Done,
-            ServiceState::Discovered => entry.state = ServiceState::Planned,
-        }
         let gone = [Document::Absent; PROVIDERS];
         let documents = if entry.removed { &gone } else { documents };
         let mut removed = 0;
@@ -291,23 +201,78 @@ impl Ledger {
             }
         }
         entry.providers = (to_read.len() + unchanged.len()) as u8 + entry.plan_rejected;
-        Outcome::Planned { batches: entry.batch_count, providers: entry.providers, removed }
+        let (batches, providers) = (entry.batch_count, entry.providers);
+        self.count_removals(run, service);
+        Outcome::Planned { batches, providers, removed }
     }
 
-    /// A batch is stored once; a worker that comes later gets what was recorded.
-    fn store(&mut self, run: usize, generation: u8, service: usize, batch: usize, reads: &Reads) -> Outcome {
+    /// Passes the fence, and takes the service if it is still to be planned.
+    pub fn begin_plan(&mut self, run: usize, generation: u8, service: usize) -> Result<(), Outcome> {
         if !self.passes(run, generation) {
-            return Outcome::Closed;
+            return Err(Outcome::Closed);
         }
         let entry = &mut self.runs[run].services[service];
+        match entry.state {
+            ServiceState::Absent => return Err(Outcome::NotInLedger),
+            ServiceState::Rejected => return Err(Outcome::Closed),
+            ServiceState::Planned | ServiceState::Activated => return Err(Outcome::Done),
+            ServiceState::Discovered => entry.state = ServiceState::Planned,
+        }
+        Ok(())
+    }
+
+    /// By what readers see when the plan is complete: a provider without an open row is gone then.
+    pub fn count_removals(&mut self, run: usize, service: usize) {
+        let view = self.rows.view(service, self.pointers[service].generation);
+        let mut gone = Levels::default();
+        for (provider, shown) in view.providers.iter().enumerate() {
+            if let (Some((_, content)), None) = (shown, self.rows.providers[service][provider].open()) {
+                gone.providers += 1;
+                gone.below.add(shape(*content));
+            }
+        }
+        let entry = &mut self.runs[run].services[service];
+        gone.services = u8::from(entry.removed && view.service.is_some());
+        entry.visible = Levels::of(&view);
+        entry.gone = gone;
+    }
+
+    /// A batch is stored once; a worker that comes later gets what was recorded, and one that has read for another plan
+    /// does nothing.
+    fn store(
+        &mut self,
+        (run, generation, service, batch): (usize, u8, usize, usize),
+        reads: &Reads,
+        seen: Option<Set>,
+    ) -> Result<Set, Outcome> {
+        if !self.passes(run, generation) {
+            return Err(Outcome::Closed);
+        }
+        let entry = &self.runs[run].services[service];
         if batch >= usize::from(entry.batch_count) {
-            return Outcome::NotInLedger;
+            // Of a plan that was taken back, perhaps.
+            return Err(if entry.set_back { Outcome::Closed } else { Outcome::NotInLedger });
         }
-        let Batch { providers, broken, stored, counts } = &mut entry.batches[batch];
-        if *stored {
-            return Outcome::Stored(*counts);
+        let Batch { providers, stored, counts, .. } = entry.batches[batch];
+        if stored && self.keeps(Rule::StoredOnce) {
+            return Err(Outcome::Stored(counts));
         }
-        for provider in (0..PROVIDERS).filter(|provider| *providers & (1 << provider) != 0) {
+        let Some(seen) = seen else { return Ok(providers) };
+        if seen != providers && self.keeps(Rule::StoreKnowsItsPlan) {
+            return Err(Outcome::Closed);
+        }
+        Err(self.store_providers((run, generation, service, batch), reads, seen))
+    }
+
+    fn store_providers(
+        &mut self,
+        (run, generation, service, batch): (usize, u8, usize, usize),
+        reads: &Reads,
+        providers: Set,
+    ) -> Outcome {
+        let (kept_are_compared, seen) = (self.keeps(Rule::KeptAreCompared), self.pointers[service].generation);
+        let Batch { broken, stored, counts, .. } = &mut self.runs[run].services[service].batches[batch];
+        for provider in (0..PROVIDERS).filter(|provider| providers & (1 << provider) != 0) {
             let rows = &mut self.rows.contents[service][provider];
             let read = if *broken & (1 << provider) != 0 { Read::Rejected } else { reads[provider] };
             match read {
@@ -319,71 +284,13 @@ impl Ledger {
                 Read::Rejected => counts.rejected += 1,
                 Read::Vanished => counts.skipped += 1,
             }
+            if kept_are_compared || matches!(read, Read::Complete(_)) {
+                counts.lost.add(rows.lost(seen));
+            }
             counts.rows.add(rows.open().map(shape).unwrap_or_default());
         }
         *stored = true;
         Outcome::Stored(*counts)
-    }
-
-    /// The next step of an activation, or what it came to.
-    fn activate(&mut self, run: usize, service: usize, next: Next) -> Result<Next, Outcome> {
-        let whole_run = self.runs[run].request.whole_run;
-        match next {
-            Next::Look if whole_run => self.runs[run].proof_of_run(service),
-            Next::Look => self.runs[run].proof_of_service(service),
-            Next::Switch => {
-                let won = if whole_run { self.switch_run(run)? } else { self.switch_service(run, service)? };
-                Ok(Next::Finish(won))
-            }
-            Next::Finish(won) => {
-                let entry = &mut self.runs[run];
-                if entry.is_open() && entry.discovered && entry.left().next().is_none() {
-                    entry.state = RunState::Activated;
-                }
-                Err(if won == 0 { Outcome::Done } else { Outcome::Activated(won) })
-            }
-        }
-    }
-
-    /// Gives the services that this call switched: one or none.
-    fn switch_service(&mut self, run: usize, service: usize) -> Result<Set, Outcome> {
-        let entry = &mut self.runs[run];
-        match entry.state {
-            RunState::Running if entry.services[service].state == ServiceState::Planned => {}
-            // Another activator was faster; whoever sees this looks whether the run is to be ended.
-            RunState::Running | RunState::Activated => return Ok(0),
-            _ => return Err(Outcome::Closed),
-        }
-        self.switch(run, service);
-        Ok(1 << service)
-    }
-
-    /// Switches what is left of the run and ends it.
-    fn switch_run(&mut self, run: usize) -> Result<Set, Outcome> {
-        match self.runs[run].state {
-            RunState::Running => {}
-            RunState::Activated => return Err(Outcome::Done),
-            _ => return Err(Outcome::Closed),
-        }
-        let mut won = 0;
-        for service in 0..SERVICES {
-            if self.runs[run].services[service].state == ServiceState::Planned {
-                self.switch(run, service);
-                won |= 1 << service;
-            }
-        }
-        self.runs[run].state = RunState::Activated;
-        Err(Outcome::Activated(won))
-    }
-
-    fn switch(&mut self, run: usize, service: usize) {
-        let pointer = &mut self.pointers[service];
-        *pointer =
-            Pointer { generation: self.runs[run].generation, previous: pointer.generation, epoch: pointer.epoch + 1 };
-        let entry = &mut self.runs[run].services[service];
-        entry.state = ServiceState::Activated;
-        entry.epoch = pointer.epoch;
-        entry.unannounced = true;
     }
 
     /// Undoes what readers do not see yet.
@@ -401,8 +308,9 @@ impl Ledger {
                 ServiceState::Absent => {}
                 ServiceState::Activated => kept += 1,
                 ServiceState::Discovered | ServiceState::Planned | ServiceState::Rejected => {
+                    // What the batches count is what they wrote last; a retry may have let them write twice.
+                    deleted.add(self.rows.written(number, entry.generation));
                     undone += self.rows.take_back(number, entry.generation);
-                    deleted.add(service.written());
                 }
             }
         }
@@ -427,7 +335,8 @@ impl Ledger {
     }
 
     /// The fence.
-    fn passes(&self, run: usize, generation: u8) -> bool {
-        run < RUNS && self.runs[run].is_open() && self.runs[run].generation == generation
+    pub fn passes(&self, run: usize, generation: u8) -> bool {
+        let passes = run < RUNS && self.runs[run].is_open() && self.runs[run].generation == generation;
+        passes || !self.keeps(Rule::Fence)
     }
 }
