@@ -5,12 +5,14 @@
 //! ```
 //!
 //! **Who may switch.** Anyone, at any time, any number at once; messages are hints. An activator first reads the proof
-//! from the ledger, without locks: what is complete stays complete while the run is open (see [`crate::proof`]), so reading
-//! them again under locks would add nothing. Then one short transaction
-//! 1. passes the fence: the run is open under this generation, and stays so until the commit;
-//! 2. moves the service from *planned* to *activated*. The number of rows changed decides who wins: the others wait
+//! from the ledger, without locks, and goes away while it does not close. Then one short transaction
+//! 1. passes the fence: the run is open under this generation, and nobody sets anything of it back, or changes what it
+//!    tolerates, until the commit;
+//! 2. asks again, with the same questions ([`verdict`]): what was complete at the first look may have been set back by a
+//!    retry before the fence was passed;
+//! 3. moves the service from *planned* to *activated*. The number of rows changed decides who wins: the others wait
 //!    for the row, then change nothing, and report [`Outcome::AlreadyDone`];
-//! 3. moves the pointer to the run's generation, on the condition that it points to an older one, and counts `epoch`.
+//! 4. moves the pointer to the run's generation, on the condition that it points to an older one, and counts `epoch`.
 //!
 //! The transaction writes one small row per service and touches no data: its length does not depend on how much was
 //! loaded. Mode *whole-run* does the same for all services at once, under the exclusive lock on the run's row, and
@@ -20,29 +22,27 @@
 //! the run's row; only the one that finds no service left changes the row. Two last activators cannot miss each other:
 //! each looks after its own commit, so that the later one sees both. Should it die in between, the timer looks again.
 
-use pipeline_core::{
-    contracts::{BatchPlanned, Message, ServiceDiscovered},
-    ids::{Generation, RunId, ServiceId},
-};
+use pipeline_core::ids::{Generation, RunId, ServiceId};
 use serde::Serialize;
 
 use crate::{
     ActivationMode, Counts, Error, Exceeded, Hold, Run, RunState, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Session, Value},
+    database::{Context, Session},
     facts::{self, Service, State},
-    fence, guard,
+    fence,
     held::{self, Letters},
     proof::{self, Waiting},
     run,
 };
 
+use switch::Switched;
+use verdict::Verdict;
+
 mod announcement;
 mod switch;
-
-/// Waiting batches that are counted at most: whether there are any decides, and how many is for people.
-const COUNTED: i64 = 100;
+mod verdict;
 
 /// What an attempt to activate came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,77 +179,40 @@ impl Store {
         run: &Run,
         service_id: &ServiceId,
     ) -> Result<Outcome, Error> {
-        // Most calls come while batches are missing, and cost one look into an index.
-        if let Some(waiting) = unstored(&mut session, run.run_id, Some(service_id)).await? {
-            return Ok(Outcome::NotYet(waiting));
-        }
-        let services = facts::read(&mut session, run.run_id, Some(service_id)).await?;
-        let Some(service) = services.first() else {
-            return Ok(Outcome::Closed);
-        };
-        match service.state {
-            State::Rejected => return Ok(Outcome::Closed),
-            State::Activated => {
+        match verdict::of_service(&mut session, run, service_id).await? {
+            Verdict::Switch => {}
+            Verdict::Done => {
                 drop(session);
                 self.finish_run(run).await?;
                 return Ok(Outcome::AlreadyDone);
             }
-            State::Discovered | State::Planned => {}
-        }
-        // The rejects of the whole run matter only to a service that has some of its own, or may have.
-        let own = facts::rejects(run, &services);
-        let rejects = if service.facts.all_rejected() > 0 || own.unreachable > 0 {
-            facts::rejects(run, &facts::read(&mut session, run.run_id, None).await?)
-        } else {
-            own
-        };
-        if let Err(waiting) = proof::service_closes(&service.facts, &rejects, &run.tolerance) {
-            return not_yet(session.context(), waiting);
-        }
-        if let Some(waiting) = held_by_guard(&mut session, run, service).await? {
-            return Ok(Outcome::NotYet(waiting));
+            Verdict::NotYet(waiting) => return Ok(Outcome::NotYet(waiting)),
+            Verdict::Closed => return Ok(Outcome::Closed),
         }
         let context = session.context().clone();
         drop(session);
 
-        let switched = self.switch_service(run, service_id, context).await?;
+        let switched = self.switch_service(run.run_id, service_id, context).await?;
         self.finish_run(run).await?;
         match switched {
-            switch::Switched::ByUs => self.activations(run.run_id, Some(service_id)).await.map(Outcome::Activated),
-            switch::Switched::Before => Ok(Outcome::AlreadyDone),
-            switch::Switched::Closed => Ok(Outcome::Closed),
+            Switched::ByUs => self.activations(run.run_id, Some(service_id)).await.map(Outcome::Activated),
+            not => Ok(not.into_outcome()),
         }
     }
 
     async fn activate_run(&self, mut session: Session, run: &Run, service_id: &ServiceId) -> Result<Outcome, Error> {
-        if !run.discovered {
-            return Ok(Outcome::NotYet(Waiting::Discovery));
-        }
-        if let Some(waiting) = unstored(&mut session, run.run_id, None).await? {
-            return Ok(Outcome::NotYet(waiting));
-        }
-        let services = facts::read(&mut session, run.run_id, None).await?;
-        if !services.iter().any(|service| service.service_id == *service_id) {
-            return Ok(Outcome::Closed);
-        }
-        let rejects = facts::rejects(run, &services);
-        let open: Vec<proof::ServiceFacts> = services
-            .iter()
-            .filter(|service| matches!(service.state, State::Discovered | State::Planned))
-            .map(|service| service.facts)
-            .collect();
-        if let Err(waiting) = proof::run_closes(run.discovered, &open, &rejects, &run.tolerance) {
-            return not_yet(session.context(), waiting);
-        }
-        if let Some(exceeded) = run.max_removed.and_then(|bounds| guard::of_whole_run(&bounds, &services)) {
-            return Ok(Outcome::NotYet(Waiting::Removals(exceeded)));
+        match verdict::of_run(&mut session, run, service_id).await? {
+            Verdict::Switch => {}
+            Verdict::Done => return Ok(Outcome::AlreadyDone),
+            Verdict::NotYet(waiting) => return Ok(Outcome::NotYet(waiting)),
+            Verdict::Closed => return Ok(Outcome::Closed),
         }
         drop(session);
 
-        match self.switch_run(run, Context::new("activate run", run.run_id.to_string())).await? {
-            switch::Switched::ByUs => self.activations(run.run_id, None).await.map(Outcome::Activated),
-            switch::Switched::Before => Ok(Outcome::AlreadyDone),
-            switch::Switched::Closed => Ok(Outcome::Closed),
+        let context = Context::new("activate run", run.run_id.to_string());
+        match self.switch_run(run.run_id, service_id, context).await? {
+            Switched::ByUs => self.activations(run.run_id, None).await.map(Outcome::Activated),
+            not => Ok(not.into_outcome()),
         }
     }
 
@@ -275,53 +238,6 @@ impl Store {
     }
 }
 
-/// Why the guard lets a complete service wait that takes rows away; see [`guard`].
-async fn held_by_guard(session: &mut Session, run: &Run, service: &Service) -> Result<Option<Waiting>, Error> {
-    let Some(bounds) = run.max_removed.filter(|bounds| !bounds.is_off()) else { return Ok(None) };
-    if service.facts.unaccepted().is_zero() {
-        return Ok(None);
-    }
-    if let Some(exceeded) = guard::service(&bounds, &service.service_id, &service.facts) {
-        return Ok(Some(Waiting::Removals(exceeded)));
-    }
-    if !run.discovered || moving(session, run.run_id).await? {
-        return Ok(Some(Waiting::Rest));
-    }
-    let services = facts::read(session, run.run_id, None).await?;
-    let in_all = guard::in_all(&bounds, services.iter().map(|service| &service.facts));
-    Ok(in_all.map(Waiting::Removals))
-}
-
-/// Whether a part of the run is still to be planned or stored and waits for nobody. What open dead letters hold does
-/// not count: it may never move, and must not stop the others.
-async fn moving(session: &mut Session, run: RunId) -> Result<bool, Error> {
-    let run_id = run.to_string();
-    let letter = "SELECT 1 FROM sync_dead_letter d WHERE d.run_id = p.run_id AND d.service_id = p.service_id \
-                  AND d.state = 'open' AND d.source_topic = ?";
-    let parts = [
-        (
-            format!(
-                "SELECT 1 AS found FROM sync_service p WHERE p.run_id = ? AND p.state = 'discovered' \
-                 AND NOT EXISTS ({letter}) LIMIT 1"
-            ),
-            ServiceDiscovered::TOPIC,
-        ),
-        (
-            format!(
-                "SELECT 1 AS found FROM sync_batch p WHERE p.run_id = ? AND p.state = 'planned' \
-                 AND NOT EXISTS ({letter} AND d.batch_no = p.batch_no) LIMIT 1"
-            ),
-            BatchPlanned::TOPIC,
-        ),
-    ];
-    for (sql, topic) in parts {
-        if session.fetch_optional(sql, &[(&run_id).into(), topic.into()]).await?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Whether a service of the run is still to be switched.
 async fn left(session: &mut Session, run_id: &str) -> Result<bool, Error> {
     let row = session
@@ -331,32 +247,4 @@ async fn left(session: &mut Session, run_id: &str) -> Result<bool, Error> {
         )
         .await?;
     Ok(row.is_some())
-}
-
-/// The batches that are still to be stored, when there are any; counted no further than [`COUNTED`]. This is asked once
-/// for each batch that is stored, so that counting all that wait would cost the square of their number.
-async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -> Result<Option<Waiting>, Error> {
-    let run_id = run.to_string();
-    let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
-    values.extend(only.map(Value::from));
-    let which = if only.is_some() { " AND service_id = ?" } else { "" };
-    let batches = session
-        .fetch_one(
-            format!(
-                "SELECT COUNT(*) AS batches FROM \
-                 (SELECT 1 FROM sync_batch WHERE run_id = ? AND state = 'planned'{which} LIMIT {COUNTED}) waiting"
-            ),
-            &values,
-        )
-        .await?
-        .int("batches")?;
-    Ok((batches > 0).then_some(Waiting::Batches { batches }))
-}
-
-/// Counts that do not add up although everything is stored will never add up: that is not a reason to wait.
-fn not_yet(context: &Context, waiting: Waiting) -> Result<Outcome, Error> {
-    match waiting {
-        Waiting::Unaccounted { .. } => Err(Error::broken(context, waiting.to_string())),
-        waiting => Ok(Outcome::NotYet(waiting)),
-    }
 }

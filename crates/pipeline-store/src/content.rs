@@ -5,6 +5,9 @@
 //! with the same message wait for each other on the row. A provider's content is written completely or not at all:
 //! one broken document rejects its provider, which keeps its last good content, and no other provider of the batch.
 //!
+//! A retry may set a plan back while a worker sleeps over a batch of it, or while its message is on its way. Whoever
+//! comes with a batch of the old plan then ends quietly: nothing is wrong, and the new plan has messages of its own.
+//!
 //! What readers see of a provider and would not see any more is counted, and kept where a document without a parent could
 //! be what is missing ([`loss`]).
 //!
@@ -60,7 +63,7 @@ pub enum BatchState {
     },
     /// Done.
     Stored(StoredBatch),
-    /// Its run is not open, or not under this generation: do nothing.
+    /// Its run is not open, or not under this generation, or its plan was set back: do nothing.
     Closed,
 }
 
@@ -110,8 +113,8 @@ struct Read {
 }
 
 impl Store {
-    /// Where a batch stands, before anything is read for it. [`Error::NotInLedger`] when the run is open and has no
-    /// such batch.
+    /// Where a batch stands, before anything is read for it. [`Error::NotInLedger`] when the run is open and never had
+    /// such a batch.
     pub async fn batch_state(&self, key: &BatchKey) -> Result<BatchState, Error> {
         let mut session = self.database.session(key.context("read the state of batch")).await?;
         // Without a lock: this only spares a reading of the source; `store_batch` decides.
@@ -126,11 +129,11 @@ impl Store {
         if !open {
             return Ok(BatchState::Closed);
         }
-        let batch = read_batch(&mut session, key, "").await?;
-        match batch.state.as_str() {
-            "stored" => Ok(BatchState::Stored(batch.recorded)),
-            _ => Ok(BatchState::Planned { providers: batch.provider_ids }),
-        }
+        Ok(match read_batch(&mut session, key, "").await? {
+            None => BatchState::Closed,
+            Some(batch) if batch.state == "stored" => BatchState::Stored(batch.recorded),
+            Some(batch) => BatchState::Planned { providers: batch.provider_ids },
+        })
     }
 
     /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `subtrees` has
@@ -175,11 +178,18 @@ impl Store {
             return Ok(Begin::Closed);
         }
         let lock = session.dialect().exclusive_lock();
-        let batch = read_batch(&mut session, key, lock).await?;
+        let Some(batch) = read_batch(&mut session, key, lock).await? else {
+            return Ok(Begin::Closed);
+        };
         if batch.state == "stored" {
             return Ok(Begin::Work(batch.recorded));
         }
-        read.check_complete(session.context(), &batch.provider_ids)?;
+        match read.check_complete(session.context(), &batch.provider_ids) {
+            Ok(()) => {}
+            // They were read for a plan that a retry has replaced. The new one has a message of its own.
+            Err(_) if batch.of_service.set_back => return Ok(Begin::Closed),
+            Err(error) => return Err(error.into()),
+        }
 
         let stored = self.write_batch(&mut session, key, &batch, read).await?;
         record(&mut session, key, &stored).await?;

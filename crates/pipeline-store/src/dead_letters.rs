@@ -19,8 +19,8 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Row, Session, Value},
-    insert::placeholders,
+    database::{Context, Row, Value},
+    insert::{IN_LIST, placeholders},
 };
 
 mod record;
@@ -144,17 +144,26 @@ impl Store {
         session.commit().await?;
         Ok(true)
     }
-}
 
-/// Notes that everything of the run that is not done is announced again, and with it the messages of its open letters.
-pub(crate) async fn announced_again(session: &mut Session, run_id: &str) -> Result<u64, Error> {
-    session
-        .execute(
-            "UPDATE sync_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
-             WHERE run_id = ? AND state = 'open'",
-            &[now_ms().into(), run_id.into()],
-        )
-        .await
+    /// Notes that a retry of the run has produced the messages of these letters again. Called when they are
+    /// acknowledged: a letter whose message was never sent must not look as if it were on its way. Gives how many of
+    /// the letters were open.
+    pub async fn announced_again(&self, run: RunId, letters: &[i64]) -> Result<u64, Error> {
+        let mut session = self.database.begin(Context::new("mark dead letters of run", run.to_string())).await?;
+        let mut marked = 0_u64;
+        for ids in letters.chunks(IN_LIST) {
+            let sql = format!(
+                "UPDATE sync_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
+                 WHERE state = 'open' AND letter_id IN ({})",
+                placeholders(ids.len())
+            );
+            let values: Vec<Value<'_>> =
+                [now_ms().into()].into_iter().chain(ids.iter().map(|id| Value::from(*id))).collect();
+            marked = marked.saturating_add(session.execute(sql, &values).await?);
+        }
+        session.commit().await?;
+        Ok(marked)
+    }
 }
 
 // === impl LetterFilter ===

@@ -41,70 +41,60 @@ pub(crate) struct Sums {
     pub(crate) fields_written: i64,
 }
 
+const PLANNED: [&str; 5] =
+    ["expected_batches", "expected_providers", "rejected_providers", "kept_bundles", "kept_fields"];
 const VISIBLE: [&str; 4] = ["visible_services", "visible_providers", "visible_bundles", "visible_fields"];
 const REMOVED: [&str; 4] = ["removed_services", "removed_providers", "removed_bundles", "removed_fields"];
 const ACCEPTED: [&str; 4] = ["accepted_services", "accepted_providers", "accepted_bundles", "accepted_fields"];
 
+/// Sums over the batches of a service, and their names.
+const OF_BATCHES: [(&str, &str); 11] = [
+    ("CASE WHEN batch.state = 'stored' THEN 1 ELSE 0 END", "batches_stored"),
+    ("batch.stored", "stored"),
+    ("batch.unchanged", "unchanged"),
+    ("batch.rejected", "rejected"),
+    ("batch.skipped", "skipped"),
+    ("batch.bundles", "bundles"),
+    ("batch.fields", "fields"),
+    ("batch.bundles_written", "bundles_written"),
+    ("batch.fields_written", "fields_written"),
+    ("batch.removed_bundles", "lost_bundles"),
+    ("batch.removed_fields", "lost_fields"),
+];
+
 /// All services of a run; or only one of them.
 ///
-/// The services are read before the batches. Both only ever advance while the run is open, so that what is read in
-/// this order can be too early but never too late: a closing proof is true.
+/// One statement, so that it sees one moment. A retry sets batches back together with their service: whoever read the
+/// services and the batches apart could find a service with a plan and without the plan's batches.
 pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&ServiceId>) -> Result<Vec<Service>, Error> {
     let run_id = run.to_string();
-    let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
-    values.extend(only.map(Value::from));
-    let which = if only.is_some() { "WHERE run_id = ? AND service_id = ?" } else { "WHERE run_id = ?" };
+    let of_run: Vec<Value<'_>> = [(&run_id).into()].into_iter().chain(only.map(Value::from)).collect();
+    let values = of_run.repeat(2);
+    let which = |table: &str| match only {
+        Some(_) => format!("{table}.run_id = ? AND {table}.service_id = ?"),
+        None => format!("{table}.run_id = ?"),
+    };
+    let (which_batches, which_services) = (which("batch"), which("s"));
     let rows = session
         .fetch_all(
             format!(
-                "SELECT service_id, state, removed, COALESCE(expected_batches, 0) AS expected_batches, \
-                 COALESCE(expected_providers, 0) AS expected_providers, \
-                 COALESCE(rejected_providers, 0) AS rejected_providers, COALESCE(kept_bundles, 0) AS kept_bundles, \
-                 COALESCE(kept_fields, 0) AS kept_fields, unreachable, {}, {}, {} FROM sync_service {which} ORDER BY service_id",
-                or_zero(VISIBLE),
-                or_zero(REMOVED),
-                or_zero(ACCEPTED),
+                "SELECT s.service_id, s.state, s.removed, s.unreachable, {}, {}, {}, {}, {}, \
+                 CASE WHEN b.batches IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM sync_reject w WHERE w.run_id = s.run_id \
+                 AND w.service_id = s.service_id AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') END AS waived \
+                 FROM sync_service s LEFT JOIN (SELECT batch.service_id, COUNT(*) AS batches, {} \
+                 FROM sync_batch batch WHERE {which_batches} GROUP BY batch.service_id) b \
+                 ON b.service_id = s.service_id WHERE {which_services} ORDER BY s.service_id",
+                or_zero(PLANNED, "s"),
+                or_zero(VISIBLE, "s"),
+                or_zero(REMOVED, "s"),
+                or_zero(ACCEPTED, "s"),
+                or_zero(["batches"].into_iter().chain(OF_BATCHES.map(|(_, name)| name)), "b"),
+                OF_BATCHES.map(|(column, name)| sum(column, name)).join(", "),
             ),
             &values,
         )
         .await?;
-    let mut services = rows.into_iter().map(|row| Service::from_row(&row)).collect::<Result<Vec<_>, _>>()?;
-
-    // Waived providers are read by the same statement, so that they are seen with their batch or not at all.
-    let mut values_of_batches: Vec<Value<'_>> = vec![(&run_id).into()];
-    values_of_batches.extend(&values);
-    let rows = session
-        .fetch_all(
-            format!(
-                "SELECT service_id, COUNT(*) AS batches, \
-                 (SELECT COUNT(*) FROM sync_reject w WHERE w.run_id = ? AND w.service_id = sync_batch.service_id \
-                 AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') AS waived, \
-                 {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {} \
-                 FROM sync_batch {which} GROUP BY service_id ORDER BY service_id",
-                sum("CASE WHEN state = 'stored' THEN 1 ELSE 0 END", "batches_stored"),
-                sum("stored", "stored"),
-                sum("unchanged", "unchanged"),
-                sum("rejected", "rejected"),
-                sum("skipped", "skipped"),
-                sum("bundles", "bundles"),
-                sum("fields", "fields"),
-                sum("bundles_written", "bundles_written"),
-                sum("fields_written", "fields_written"),
-                sum("removed_bundles", "removed_bundles"),
-                sum("removed_fields", "removed_fields"),
-            ),
-            &values_of_batches,
-        )
-        .await?;
-    for row in rows.into_iter() {
-        let service_id = ServiceId(row.text("service_id")?);
-        // Both lists are in the database's order of bytes, which is also that of Rust.
-        let found = services.binary_search_by(|service| service.service_id.cmp(&service_id));
-        if let Some(service) = found.ok().and_then(|index| services.get_mut(index)) {
-            service.add_batches(&row)?;
-        }
-    }
-    Ok(services)
+    rows.into_iter().map(|row| Service::from_row(&row)).collect()
 }
 
 /// The rejects that the run's tolerance is held against.
@@ -147,38 +137,38 @@ impl Service {
                 expected_batches: row.int("expected_batches")?,
                 expected_providers: row.int("expected_providers")?,
                 plan_rejected: row.int("rejected_providers")?,
+                batches: row.int("batches")?,
+                batches_stored: row.int("batches_stored")?,
+                stored: row.int("stored")?,
+                unchanged: row.int("unchanged")?,
+                rejected: row.int("rejected")?,
+                skipped: row.int("skipped")?,
+                waived: row.int("waived")?,
                 unreachable: row.int("unreachable")?,
                 visible: counts(row, VISIBLE)?,
-                removed: counts(row, REMOVED)?,
+                // The plan knows what goes with a provider, the batches what goes below those that stay.
+                removed: counts(row, REMOVED)?.plus(Counts {
+                    bundles: row.int("lost_bundles")?,
+                    subscription_fields: row.int("lost_fields")?,
+                    ..Counts::default()
+                }),
                 accepted: counts(row, ACCEPTED)?,
-                ..ServiceFacts::default()
             },
-            sums: Sums { bundles: row.int("kept_bundles")?, fields: row.int("kept_fields")?, ..Sums::default() },
+            sums: Sums {
+                bundles: row.int("kept_bundles")?.saturating_add(row.int("bundles")?),
+                fields: row.int("kept_fields")?.saturating_add(row.int("fields")?),
+                bundles_written: row.int("bundles_written")?,
+                fields_written: row.int("fields_written")?,
+            },
         })
-    }
-
-    fn add_batches(&mut self, row: &Row<'_>) -> Result<(), Error> {
-        self.facts.batches = row.int("batches")?;
-        self.facts.batches_stored = row.int("batches_stored")?;
-        self.facts.stored = row.int("stored")?;
-        self.facts.unchanged = row.int("unchanged")?;
-        self.facts.rejected = row.int("rejected")?;
-        self.facts.skipped = row.int("skipped")?;
-        self.facts.waived = row.int("waived")?;
-        self.facts.removed.bundles = self.facts.removed.bundles.saturating_add(row.int("removed_bundles")?);
-        let removed = &mut self.facts.removed.subscription_fields;
-        *removed = removed.saturating_add(row.int("removed_fields")?);
-        self.sums.bundles = self.sums.bundles.saturating_add(row.int("bundles")?);
-        self.sums.fields = self.sums.fields.saturating_add(row.int("fields")?);
-        self.sums.bundles_written = row.int("bundles_written")?;
-        self.sums.fields_written = row.int("fields_written")?;
-        Ok(())
     }
 }
 
-/// The columns of counts; 0 while nothing is known.
-fn or_zero(columns: [&str; 4]) -> String {
-    columns.map(|column| format!("COALESCE({column}, 0) AS {column}")).join(", ")
+/// Columns of a table that may be null, as integers; 0 while nothing is known.
+fn or_zero<'n>(columns: impl IntoIterator<Item = &'n str>, table: &str) -> String {
+    let columns: Vec<String> =
+        columns.into_iter().map(|column| format!("COALESCE({table}.{column}, 0) AS {column}")).collect();
+    columns.join(", ")
 }
 
 fn counts(row: &Row<'_>, [services, providers, bundles, fields]: [&'static str; 4]) -> Result<Counts, Error> {

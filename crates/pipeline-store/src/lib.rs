@@ -93,6 +93,7 @@ pub enum Begin<T> {
     Work(T),
     /// It was done before: only emit again.
     Done,
-    /// The run is not open, or not under this generation: do nothing.
+    /// The run is not open, or not under this generation, or what the caller holds is of a plan that was set back: do
+    /// nothing.
     Closed,
 }

@@ -1,9 +1,10 @@
 //! When a service may be switched: the fan-in's invariants as pure functions.
 //!
 //! The activation decides by them, tests state them, and a checker can hold the ledger against them afterwards. Facts
-//! only: nothing here reads a database, and no message is counted. Every fact is one that stays true while the run is
-//! open: a plan is never changed, a stored batch never becomes unstored. So a service that is complete stays
-//! complete. Only the tolerance may still be exceeded by a reject of another service between the look and the switch.
+//! only: nothing here reads a database, and no message is counted. While nobody holds the run's row exclusively, facts
+//! only advance: a planned service stays planned, a stored batch stays stored. A retry, which holds it, sets both back, and
+//! a person may change the tolerance. So an activator asks again under its own lock on that row; then only a reject
+//! of another service may still exceed the tolerance before the commit.
 //!
 //! What closes a proof of a service:
 //! - it is planned, and as many batches are in the ledger as the plan says;

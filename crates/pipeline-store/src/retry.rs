@@ -26,7 +26,7 @@ use crate::{
     audit::{self, Deed},
     content::content_id,
     database::{Context, Session},
-    dead_letters, fence,
+    fence,
     insert::{IN_LIST, in_list},
     plan::{length, provider_ids},
     versions::OPEN,
@@ -84,7 +84,8 @@ impl Store {
     }
 
     /// Sets the failed parts of an open run back; `None` when it is not open. The messages are the caller's: what is
-    /// unplanned or unstored then is in [`Store::unplanned_services`] and [`Store::planned_batches`].
+    /// unplanned or unstored then is in [`Store::unplanned_services`] and [`Store::planned_batches`]. Of the dead letters
+    /// that these messages stand for, the caller says so when they are produced: [`Store::announced_again`].
     pub async fn retry_run(&self, run: RunId, by: (&str, &str)) -> Result<Option<Retried>, Error> {
         let mut session = self.database.begin(Context::new("retry run", run.to_string())).await?;
         let Some((open, generation)) = fence::close(&mut session, run).await? else {
@@ -92,8 +93,6 @@ impl Store {
         };
         let run_id = run.to_string();
         let mut retried = Retried { unreachable: open.unreachable, ..Retried::default() };
-        // Whatever is not done is announced again: what dead letters hold too.
-        dead_letters::announced_again(&mut session, &run_id).await?;
         for (service, unreachable) in services_with_rejects(&mut session, &run_id).await? {
             retried.unreachable = retried.unreachable.saturating_add(unreachable);
             if unreachable > 0 {
@@ -217,7 +216,7 @@ async fn plan_again(
              rejected_providers = NULL, kept_bundles = NULL, kept_fields = NULL, visible_services = NULL, \
              visible_providers = NULL, visible_bundles = NULL, visible_fields = NULL, removed_services = NULL, \
              removed_providers = NULL, removed_bundles = NULL, removed_fields = NULL, first_ordinal = NULL, \
-             planned_at_ms = NULL WHERE run_id = ? AND service_id = ? AND state = 'planned'",
+             planned_at_ms = NULL, set_back = set_back + 1 WHERE run_id = ? AND service_id = ? AND state = 'planned'",
             &key,
         )
         .await?;

@@ -73,6 +73,8 @@ mod runs;
 mod schema;
 #[path = "contract/source_versions.rs"]
 mod source_versions;
+#[path = "contract/switch.rs"]
+mod switch;
 #[path = "contract/target.rs"]
 mod target;
 #[path = "contract/unreachable.rs"]

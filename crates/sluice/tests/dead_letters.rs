@@ -112,9 +112,14 @@ impl World {
 
     /// The command's JSON answer, or null, and its exit code.
     async fn sluice(&self, arguments: &[&str]) -> (Value, i32) {
+        self.sluice_at(&self.settings.kafka.bootstrap_servers, arguments).await
+    }
+
+    /// The same with a broker elsewhere.
+    async fn sluice_at(&self, broker: &str, arguments: &[&str]) -> (Value, i32) {
         let mut arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for (key, value) in [
-            ("kafka.bootstrap_servers", &self.settings.kafka.bootstrap_servers),
+            ("kafka.bootstrap_servers", broker),
             ("schema_registry.url", &self.settings.schema_registry.url),
             ("target.url", &self.settings.target.url),
         ] {
@@ -202,6 +207,7 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     world.mended.store(false, SeqCst);
     let (run_id, _, code) = world.run().await;
     assert_eq!(code, 20);
+    retried_letters_are_replayed_when_their_messages_are_out(&world, &run_id).await;
     assert_eq!(world.sluice(&["dlq", "waive", "--run", &run_id]).await.1, 2, "a reason is asked for");
     let waive = ["dlq", "waive", "--run", &run_id, "--reason", "not needed"];
     let (rehearsal, _) = world.sluice(&[&waive[..], &["--dry-run"]].concat()).await;
@@ -215,6 +221,21 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     bytes_that_are_no_record_hold_nothing(&world).await;
     rollbacks_are_announced_and_deeds_can_be_read(&world).await;
     world.stages.abort_all();
+}
+
+/// What the ledger says of a letter is true, whether or not the broker is there.
+async fn retried_letters_are_replayed_when_their_messages_are_out(world: &World, run_id: &str) {
+    let (letters, _) = world.sluice(&["dlq", "ls"]).await;
+    let id = letters[0]["id"].to_string();
+    let retry = ["run", "retry", run_id, "--yes"];
+    let (_, code) = world.sluice_at("127.0.0.1:1", &retry).await;
+    let (letter, _) = world.sluice(&["dlq", "show", &id]).await;
+    assert_eq!((code, &letter["state"]), (75, &json!("open")), "nothing was produced: {letter}");
+    let (retried, code) = world.sluice(&retry).await;
+    let (letter, _) = world.sluice(&["dlq", "show", &id]).await;
+    assert_eq!((code, &retried["batches_announced"], &letter["state"]), (0, &json!(1), &json!("replayed")), "{letter}");
+    let (run, code) = world.wait(run_id).await;
+    assert_eq!((code, &run["state"]), (20, &json!("held")), "it is not mended, and came back: {run}");
 }
 
 /// Somebody else produces to a topic of ours.

@@ -2,41 +2,50 @@
 
 use pipeline_core::ids::{Generation, RunId, ServiceId};
 
+use super::{
+    Outcome,
+    verdict::{self, Verdict},
+};
 use crate::{
-    Error, Run, RunState, Store,
+    Error, RunState, Store,
     clock::now_ms,
     database::{Context, Session},
     fence,
+    proof::Waiting,
 };
 
 /// Who switched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Switched {
     /// This call.
     ByUs,
     /// Another one, earlier.
     Before,
+    /// Nobody: it has to wait after all, since something was set back after the first look.
+    NotYet(Waiting),
     /// Nobody: the run is not open.
     Closed,
 }
 
 impl Store {
-    /// Switches one service. The caller has seen its proof close.
+    /// Switches one service when its proof closes under the lock on the run's row.
     pub(super) async fn switch_service(
         &self,
-        run: &Run,
+        run: RunId,
         service_id: &ServiceId,
         context: Context,
     ) -> Result<Switched, Error> {
-        let Some(generation) = run.generation else {
-            return Ok(Switched::Closed);
-        };
-        let run_id = run.run_id.to_string();
-        let now = now_ms();
         let mut session = self.database.begin(context).await?;
-        if !fence::pass(&mut session, run.run_id, generation).await? {
-            return who_closed(&mut session, run.run_id).await;
+        let Some((open, generation)) = fence::pass_open(&mut session, run).await? else {
+            return who_closed(&mut session, run).await;
+        };
+        // Whoever sets something back takes this lock exclusively, so that the answer stays true until the commit.
+        match verdict::of_service(&mut session, &open, service_id).await? {
+            Verdict::Switch => {}
+            verdict => return Ok(Switched::not(verdict)),
         }
+        let run_id = run.to_string();
+        let now = now_ms();
         let won = session
             .execute(
                 "UPDATE sync_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
@@ -76,14 +85,22 @@ impl Store {
         Ok(Switched::ByUs)
     }
 
-    /// Switches all services of the run and ends it, in one transaction of five statements. The caller has seen the
-    /// proof close.
-    pub(super) async fn switch_run(&self, run: &Run, context: Context) -> Result<Switched, Error> {
+    /// Switches all services of the run and ends it, when the run's proof closes under the exclusive lock on its row.
+    pub(super) async fn switch_run(
+        &self,
+        run: RunId,
+        service_id: &ServiceId,
+        context: Context,
+    ) -> Result<Switched, Error> {
         let mut session = self.database.begin(context).await?;
-        let Some((_, generation)) = fence::close(&mut session, run.run_id).await? else {
-            return who_closed(&mut session, run.run_id).await;
+        let Some((open, generation)) = fence::close(&mut session, run).await? else {
+            return who_closed(&mut session, run).await;
         };
-        let run_id = run.run_id.to_string();
+        match verdict::of_run(&mut session, &open, service_id).await? {
+            Verdict::Switch => {}
+            verdict => return Ok(Switched::not(verdict)),
+        }
+        let run_id = run.to_string();
         let now = now_ms();
         let won = session
             .execute(
@@ -114,6 +131,28 @@ impl Store {
             .await?;
         session.commit().await?;
         Ok(Switched::ByUs)
+    }
+}
+
+// === impl Switched ===
+
+impl Switched {
+    /// Nothing was switched, for the reason that the verdict gives.
+    fn not(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::NotYet(waiting) => Self::NotYet(waiting),
+            Verdict::Switch | Verdict::Done => Self::Before,
+            Verdict::Closed => Self::Closed,
+        }
+    }
+
+    /// What whoever asked for the switch is told when it was not this call that switched.
+    pub(super) fn into_outcome(self) -> Outcome {
+        match self {
+            Self::ByUs | Self::Before => Outcome::AlreadyDone,
+            Self::NotYet(waiting) => Outcome::NotYet(waiting),
+            Self::Closed => Outcome::Closed,
+        }
     }
 }
 

@@ -28,14 +28,21 @@ pub(super) struct OfService {
     pub(super) visible_at: Option<Generation>,
     /// A document without a parent could belong to one of its providers.
     pub(super) unreachable: bool,
+    /// A retry has set it back to before its plan: messages and workers of an older plan may still be about.
+    pub(super) set_back: bool,
 }
 
-pub(super) async fn read_batch(session: &mut Session, key: &BatchKey, lock: &'static str) -> Result<Locked, Error> {
+/// The batch; none when its plan was set back and there is no such batch, or not yet.
+pub(super) async fn read_batch(
+    session: &mut Session,
+    key: &BatchKey,
+    lock: &'static str,
+) -> Result<Option<Locked>, Error> {
     // The service's row is read apart: a join would lock it too, and batches of one service would wait for each other.
     let run_id = key.run_id.to_string();
     let service = session
         .fetch_optional(
-            "SELECT first_ordinal, unreachable + (SELECT r.unreachable FROM sync_run r \
+            "SELECT first_ordinal, set_back, unreachable + (SELECT r.unreachable FROM sync_run r \
              WHERE r.run_id = sync_service.run_id) AS unreachable, (SELECT a.generation FROM active_generation a \
              WHERE a.service_id = sync_service.service_id) AS visible_at \
              FROM sync_service WHERE run_id = ? AND service_id = ?",
@@ -49,8 +56,11 @@ pub(super) async fn read_batch(session: &mut Session, key: &BatchKey, lock: &'st
             &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
         )
         .await?;
-    let batch = row.map(|row| Locked::from_row(&row, of_service)).transpose()?;
-    batch.ok_or_else(|| not_in_ledger(session.context(), "batch"))
+    match row {
+        Some(row) => Locked::from_row(&row, of_service).map(Some),
+        None if of_service.set_back => Ok(None),
+        None => Err(not_in_ledger(session.context(), "batch")),
+    }
 }
 
 impl OfService {
@@ -59,6 +69,7 @@ impl OfService {
             first_ordinal: row.optional_int("first_ordinal")?,
             visible_at: row.optional_int("visible_at")?.map(Generation),
             unreachable: row.int("unreachable")? > 0,
+            set_back: row.int("set_back")? > 0,
         })
     }
 }

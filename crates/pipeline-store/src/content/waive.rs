@@ -24,7 +24,7 @@ impl Store {
         }
         let lock = session.dialect().exclusive_lock();
         let batch = match read_batch(&mut session, key, lock).await {
-            Ok(batch) if batch.state == "planned" => batch,
+            Ok(Some(batch)) if batch.state == "planned" => batch,
             // The letter's key is only a hint.
             Ok(_) | Err(Error::NotInLedger { .. }) => return Ok(None),
             Err(error) => return Err(error),

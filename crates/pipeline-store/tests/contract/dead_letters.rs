@@ -235,8 +235,11 @@ on_both! {
         assert!(run.progress().await.blocked.is_some());
         let retried = target.store.retry_run(run.run.run_id, ("ada@desk", "mended")).await.unwrap().unwrap();
         assert_eq!(retried.batches, 1);
+        let state = async || target.store.dead_letter(open.id).await.unwrap().unwrap().state;
+        assert_eq!(state().await, LetterState::Open, "nothing has been produced yet");
+        assert_eq!(target.store.announced_again(run.run.run_id, &[open.id, waived.id, 999]).await.unwrap(), 1);
         assert_eq!(run.progress().await.blocked, None, "both batches are on their way again");
-        assert_eq!(target.store.dead_letter(open.id).await.unwrap().unwrap().state, LetterState::Replayed);
+        assert_eq!(state().await, LetterState::Replayed);
         run.store_service(&service).await;
         assert!(matches!(run.activate(&service).await, Outcome::Activated(_)));
         let progress = run.progress().await;

@@ -3,7 +3,7 @@
 use pipeline_core::documents::Level;
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
-    Outcome, RunState, Tolerance, Waiting,
+    BatchState, Begin, Outcome, RunState, Tolerance, Waiting,
 };
 
 use crate::{
@@ -112,6 +112,39 @@ on_both! {
         run.activate(&"s1".into()).await;
         assert_eq!(run.progress().await.run.state, RunState::Activated);
         assert_eq!(Views::read(target).await, world.views());
+        assert_eq!(target.store.check_invariants().await.unwrap(), []);
+    }
+
+    async fn a_batch_of_a_plan_that_was_set_back_ends_quietly(target: &Target) {
+        let world = World::new(1, 7, 2, 1);
+        let mut run = Sync::open(&target.store, &world, request(PerService)).await;
+        run.plan_faults.push(fault(Level::Provider, Some("s0"), Some("p1")));
+        run.discover().await;
+        let service = "s0".into();
+        run.plan(&service).await;
+        let old = run.batches(&service).await;
+        run.store_service(&service).await;
+        target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
+
+        // In the gap: there is no plan.
+        for (key, subtrees) in &old {
+            assert_eq!(target.store.batch_state(key).await.unwrap(), BatchState::Closed);
+            assert!(matches!(target.store.store_batch(key, subtrees.clone()).await.unwrap(), Begin::Closed));
+        }
+        // A plan with other providers in its batches, and one batch less: the first and the last provider are gone.
+        let mut smaller = world.clone();
+        for provider in ["p0", "p1", "p6"] {
+            smaller.services.get_mut("s0").unwrap().providers.remove(provider);
+        }
+        let run = Sync { world: &smaller, plan_faults: Vec::new(), ..run };
+        run.plan(&service).await;
+        for (key, subtrees) in old {
+            assert!(matches!(target.store.store_batch(&key, subtrees).await.unwrap(), Begin::Closed), "{key:?}");
+        }
+        run.store_service(&service).await;
+        run.activate(&service).await;
+        assert_eq!(run.progress().await.run.state, RunState::Activated);
+        assert_eq!(Views::read(target).await, smaller.views());
         assert_eq!(target.store.check_invariants().await.unwrap(), []);
     }
 

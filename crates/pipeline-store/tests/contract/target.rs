@@ -5,6 +5,9 @@ use pipeline_store::Store;
 use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::mariadb::MariaDb;
 
+/// The newest version of the tables.
+pub const VERSION: i64 = 6;
+
 /// A database of one kind.
 pub struct Target {
     pub store: Store,

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use pipeline_core::{
-    contracts::{Activation, BatchPlanned, RunRequested, ServiceDiscovered},
-    ids::{Generation, RunId, ServiceId},
+    contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered},
+    ids::{BatchNo, Generation, RunId, ServiceId},
     registry::Registry,
 };
-use pipeline_store::{ActivationMode, Retried, Run, RunState, Store};
+use pipeline_store::{ActivationMode, DeadLetter, LetterFilter, LetterState, Retried, Run, RunState, Store};
 use serde::Serialize;
 
 use super::{RunRef, tolerate};
@@ -96,6 +96,9 @@ pub async fn run(session: &Session, args: RetryArgs) -> Result<Exit, Failure> {
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         let outbox = request::Outbox::prepare(&settings, &registry, None).await?;
         let by = request::who();
+        // Before anything is announced: a letter that is written afterwards may be about what is announced here.
+        let open = LetterFilter { run_id: Some(run.run_id), state: Some(LetterState::Open), ..LetterFilter::default() };
+        let letters = store.dead_letters(&open, u32::MAX).await.map_err(|error| session::store_failure(&error))?;
         let retried = store.retry_run(run.run_id, (&by, &args.reason)).await;
         report.retried = retried.map_err(|error| session::store_failure(&error))?;
         if report.retried.is_none() {
@@ -113,6 +116,9 @@ pub async fn run(session: &Session, args: RetryArgs) -> Result<Exit, Failure> {
             messages.push(outbox.outbound(batch)?);
         }
         outbox.send(messages).await?;
+        let sent: Vec<i64> = letters.iter().filter(|letter| undone.announces(letter)).map(|letter| letter.id).collect();
+        let marked = store.announced_again(run.run_id, &sent).await;
+        marked.map_err(|error| session::store_failure(&error))?;
     } else {
         undone.read_into(&store, &run, generation).await?;
     }
@@ -156,6 +162,21 @@ impl Undone {
             }));
         }
         Ok(())
+    }
+
+    /// Whether the message of a letter is among them.
+    fn announces(&self, letter: &DeadLetter) -> bool {
+        let (topic, service, batch) = (letter.source.topic.as_str(), &letter.service_id, letter.batch_no);
+        let is_of = |id: &str| service.as_ref().is_some_and(|service| service.as_str() == id);
+        match topic {
+            RunRequested::TOPIC => self.request.is_some(),
+            ServiceDiscovered::TOPIC => self.services.iter().any(|message| is_of(&message.service_id)),
+            BatchPlanned::TOPIC => self
+                .batches
+                .iter()
+                .any(|message| is_of(&message.service_id) && batch == Some(BatchNo(message.batch_no))),
+            _ => false,
+        }
     }
 }
 
