@@ -225,10 +225,9 @@ impl Store {
         for id in read.rejected.iter().chain(&read.vanished) {
             stored.keep(open.get(id));
         }
-        for lost in read.contents.iter().filter_map(|content| lost.get(&content.provider_id)) {
-            stored.removed_bundles = stored.removed_bundles.saturating_add(lost.bundles);
-            stored.removed_fields = stored.removed_fields.saturating_add(lost.fields);
-        }
+        read.contents.iter().filter_map(|content| lost.get(&content.provider_id)).for_each(|lost| stored.lose(lost));
+        let kept = read.rejected.iter().chain(&read.vanished);
+        stored.lose(&loss::with_kept(session, key, batch.of_service.visible_at, kept, &open).await?);
         let (unchanged, changed): (Vec<&Content>, Vec<&Content>) =
             read.contents.iter().partition(|content| compare::is_unchanged(content, &open));
         for content in &unchanged {
@@ -265,6 +264,11 @@ impl StoredBatch {
             self.bundles = self.bundles.saturating_add(open.bundles);
             self.fields = self.fields.saturating_add(open.fields);
         }
+    }
+
+    fn lose(&mut self, lost: &loss::Lost) {
+        self.removed_bundles = self.removed_bundles.saturating_add(lost.bundles);
+        self.removed_fields = self.removed_fields.saturating_add(lost.fields);
     }
 }
 

@@ -39,8 +39,17 @@ pub(super) async fn read_batch(
     lock: &'static str,
 ) -> Result<Option<Locked>, Error> {
     // The service's row is read apart: a join would lock it too, and batches of one service would wait for each other.
+    // After the batch: whoever holds no lock and does not find it, since a retry has just taken it away, then sees that
+    // the service was set back.
     let run_id = key.run_id.to_string();
-    let service = session
+    let row = session
+        .fetch_optional(
+            format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
+            &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
+        )
+        .await?;
+    let batch = row.map(|row| Locked::from_row(&row)).transpose()?;
+    let row = session
         .fetch_optional(
             "SELECT first_ordinal, set_back, unreachable + (SELECT r.unreachable FROM sync_run r \
              WHERE r.run_id = sync_service.run_id) AS unreachable, (SELECT a.generation FROM active_generation a \
@@ -49,17 +58,12 @@ pub(super) async fn read_batch(
             &[(&run_id).into(), (&key.service_id).into()],
         )
         .await?;
-    let of_service = service.map(|row| OfService::from_row(&row)).transpose()?.unwrap_or_default();
-    let row = session
-        .fetch_optional(
-            format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
-            &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
-        )
-        .await?;
-    match row {
-        Some(row) => Locked::from_row(&row, of_service).map(Some),
-        None if of_service.set_back => Ok(None),
-        None => Err(not_in_ledger(session.context(), "batch")),
+    let of_service = row.map(|row| OfService::from_row(&row)).transpose()?.unwrap_or_default();
+    match (batch, of_service.first_ordinal) {
+        (Some(batch), Some(first)) => Ok(Some(batch.of(of_service, first))),
+        (_, None) | (None, _) if of_service.set_back => Ok(None),
+        (Some(_), None) => Err(Error::broken(session.context(), "a service with batches is not planned")),
+        (None, _) => Err(not_in_ledger(session.context(), "batch")),
     }
 }
 
@@ -75,14 +79,13 @@ impl OfService {
 }
 
 impl Locked {
-    fn from_row(row: &Row<'_>, of_service: OfService) -> Result<Self, Error> {
-        let first_of_service =
-            of_service.first_ordinal.ok_or_else(|| row.broken("a service with batches is not planned"))?;
+    /// Without its service.
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self {
-            of_service,
+            of_service: OfService::default(),
             state: row.text("state")?,
             provider_ids: provider_ids(row)?,
-            first_ordinal: first_of_service.saturating_add(row.int("first_ordinal")?),
+            first_ordinal: row.int("first_ordinal")?,
             recorded: StoredBatch {
                 providers: row.int("providers")?,
                 stored: row.int("stored")?,
@@ -97,6 +100,11 @@ impl Locked {
                 removed_fields: row.int("removed_fields")?,
             },
         })
+    }
+
+    /// With its service, whose ordinals begin at this one.
+    fn of(self, of_service: OfService, first_ordinal: i64) -> Self {
+        Self { of_service, first_ordinal: first_ordinal.saturating_add(self.first_ordinal), ..self }
     }
 }
 

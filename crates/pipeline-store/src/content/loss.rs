@@ -2,7 +2,8 @@
 //! content does not have.
 //!
 //! They are told by their ids, so that a bundle that takes the place of another counts as one that is gone and one that
-//! is new. What readers see is compared, and not the open content: after a rollback the two differ.
+//! is new. What readers see is compared, and not the open content: after a rollback the two differ, and after an earlier
+//! try of the same run. So a provider that keeps its open content may lose rows too.
 //!
 //! A provider that loses rows while some document without a parent could be one of them keeps its last good content:
 //! the line that is missing may be the one that nobody could read.
@@ -10,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pipeline_core::{
-    documents::{DocumentFault, FaultCode, Level},
+    documents::{Bundle, DocumentFault, FaultCode, Level},
     ids::{Generation, ProviderId},
 };
 
@@ -54,16 +55,48 @@ pub(super) async fn find(
             _ => elsewhere.push(content),
         }
     }
-    let visible = visible_contents(session, key, seen, &elsewhere).await?;
+    let ids: Vec<&ProviderId> = elsewhere.iter().map(|content| &content.provider_id).collect();
+    let visible = visible_contents(session, key, seen, &ids).await?;
     compared.extend(elsewhere.into_iter().filter_map(|each| Some((*visible.get(each.provider_id.as_str())?, each))));
     for compared in compared.chunks(CONTENTS) {
         let numbers: Vec<i64> = compared.iter().map(|(number, _)| *number).collect();
         let mut rows = rows_of(session, &numbers).await?;
         for (number, content) in compared {
-            let lost = rows.remove(number).unwrap_or_default().without(content);
+            let lost = rows.remove(number).unwrap_or_default().without(&ids_of(content));
             if lost.bundles > 0 || lost.fields > 0 {
                 all.insert(content.provider_id.clone(), lost);
             }
+        }
+    }
+    Ok(all)
+}
+
+/// What is lost with providers that keep their open content: nothing where readers see that one. They see another after
+/// a rollback, and when an earlier try of the run has written the open one.
+pub(super) async fn with_kept<'p>(
+    session: &mut Session,
+    key: &BatchKey,
+    visible_at: Option<Generation>,
+    kept: impl Iterator<Item = &'p ProviderId>,
+    open: &HashMap<ProviderId, Open>,
+) -> Result<Lost, Error> {
+    let mut all = Lost::default();
+    let Some(seen) = visible_at else { return Ok(all) };
+    let is_seen = |id: &&ProviderId| open.get(*id).is_some_and(|open| open.valid_from <= seen.0);
+    let elsewhere: Vec<&ProviderId> = kept.filter(|id| !is_seen(id)).collect();
+    let visible = visible_contents(session, key, seen, &elsewhere).await?;
+    let pairs: Vec<(i64, Option<i64>)> = elsewhere
+        .into_iter()
+        .filter_map(|id| Some((*visible.get(id.as_str())?, open.get(id).map(|open| open.content_id))))
+        .collect();
+    for pairs in pairs.chunks(CONTENTS / 2) {
+        let numbers: Vec<i64> = pairs.iter().flat_map(|(visible, open)| [Some(*visible), *open]).flatten().collect();
+        let mut rows = rows_of(session, &numbers).await?;
+        for (visible, open) in pairs {
+            let kept = open.and_then(|open| rows.remove(&open)).unwrap_or_default().ids();
+            let lost = rows.remove(visible).unwrap_or_default().without(&kept);
+            all.bundles = all.bundles.saturating_add(lost.bundles);
+            all.fields = all.fields.saturating_add(lost.fields);
         }
     }
     Ok(all)
@@ -154,9 +187,9 @@ async fn visible_contents(
     session: &mut Session,
     key: &BatchKey,
     seen: Generation,
-    contents: &[&Content],
+    providers: &[&ProviderId],
 ) -> Result<HashMap<String, i64>, Error> {
-    let ids: Vec<&str> = contents.iter().map(|content| content.provider_id.as_str()).collect();
+    let ids: Vec<&str> = providers.iter().map(|id| id.as_str()).collect();
     let mut found = HashMap::new();
     for ids in ids.chunks(IN_LIST) {
         let (condition, mut values) = Table::Contents(&key.service_id).condition(ids);
@@ -180,14 +213,27 @@ struct Rows {
     fields: Vec<(i64, String)>,
 }
 
+/// The ids of bundles, each with those of its fields.
+type Ids = HashMap<String, HashSet<String>>;
+
+fn ids_of(content: &Content) -> Ids {
+    let fields = |bundle: &Bundle| bundle.fields.iter().map(|field| field.id.to_string()).collect();
+    content.bundles.iter().map(|bundle| (bundle.id.to_string(), fields(bundle))).collect()
+}
+
 impl Rows {
+    fn ids(self) -> Ids {
+        let mut ids: Ids = self.bundles.values().map(|bundle| (bundle.clone(), HashSet::new())).collect();
+        for (ordinal, field) in self.fields {
+            if let Some(fields) = self.bundles.get(&ordinal).and_then(|bundle| ids.get_mut(bundle)) {
+                fields.insert(field);
+            }
+        }
+        ids
+    }
+
     /// Those that another content does not have.
-    fn without(self, content: &Content) -> Lost {
-        let ids = |bundle: &'_ pipeline_core::documents::Bundle| -> HashSet<String> {
-            bundle.fields.iter().map(|field| field.id.to_string()).collect()
-        };
-        let new: HashMap<&str, HashSet<String>> =
-            content.bundles.iter().map(|bundle| (bundle.id.as_str(), ids(bundle))).collect();
+    fn without(self, new: &Ids) -> Lost {
         let gone = |id: &&String| !new.contains_key(id.as_str());
         let mut lost = Lost { bundles: length(self.bundles.values().filter(gone).count()), ..Lost::default() };
         lost.of_bundles.extend(self.bundles.values().filter(gone).cloned());

@@ -5,7 +5,7 @@
 
 use pipeline_core::ids::{ProviderId, ServiceId};
 
-use super::{BatchKey, StoredBatch, compare, open_contents, read_batch, record};
+use super::{BatchKey, StoredBatch, compare, loss, open_contents, read_batch, record};
 use crate::{
     Error, Store,
     database::{Session, Value},
@@ -36,9 +36,10 @@ impl Store {
             rejected: length(batch.provider_ids.len()),
             ..StoredBatch::default()
         };
-        for open in open_contents(&mut session, &key.service_id, &batch.provider_ids).await?.values() {
-            stored.keep(Some(open));
-        }
+        let open = open_contents(&mut session, &key.service_id, &batch.provider_ids).await?;
+        open.values().for_each(|open| stored.keep(Some(open)));
+        let (seen, kept) = (batch.of_service.visible_at, batch.provider_ids.iter());
+        stored.lose(&loss::with_kept(&mut session, key, seen, kept, &open).await?);
         let outcome = Waived::Batch { providers: length(waived.len()) };
         reject(&mut session, self.packet_limit, key, &waived, waiver).await?;
         record(&mut session, key, &stored).await?;

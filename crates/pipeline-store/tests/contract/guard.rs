@@ -3,7 +3,7 @@
 use pipeline_core::{ids::ServiceId, settings::MaxRemoved};
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},
-    Counts, Outcome, RunRequest, RunState, Waiting,
+    Counts, Outcome, RunRequest, RunState, Tolerance, Waiting,
 };
 
 use crate::{
@@ -194,6 +194,28 @@ on_both! {
         let progress = sync.progress().await;
         assert_eq!((progress.services.activated, progress.exceeded.is_some()), (1, true));
         assert_eq!(target.count("providers WHERE service_id = 's1'").await, 40);
+    }
+
+    async fn what_an_earlier_try_of_the_run_took_away_counts_although_its_provider_is_kept(target: &Target) {
+        let full = World::new(1, 4, 30, 1);
+        sync(&target.store, &full, PerService).await;
+        let (mut first, mut second) = (full.clone(), full.clone());
+        first.provider("s0", "p0").bundles.clear();
+        second.provider("s0", "p1").bundles.clear();
+        let tolerance = Tolerance { max_providers: Some(1), max_percent: None };
+        let mut run = Sync::open(&target.store, &first, RunRequest { tolerance, ..guarded(PerService) }).await;
+        run.broken.insert("s0/p1".to_owned());
+        run.load().await;
+        assert_eq!(run.progress().await.removed, counts(0, 0, 30, 30));
+
+        // `p0` is broken now, and keeps what the first try has left of it.
+        target.store.retry_run(run.run.run_id, ("ada", "a test")).await.unwrap().unwrap();
+        let run = Sync { world: &second, broken: ["s0/p0".to_owned()].into(), ..run };
+        run.store_service(&"s0".into()).await;
+        assert_eq!(run.progress().await.removed, counts(0, 0, 60, 60));
+        let Outcome::NotYet(Waiting::Removals(exceeded)) = run.activate(&"s0".into()).await else { panic!("it goes") };
+        assert_eq!((exceeded.removed, exceeded.visible, exceeded.allowed), (60, 120, 50));
+        assert_eq!(Views::read(target).await, full.views());
     }
 
     async fn a_service_that_loses_little_waits_until_it_is_known_how_much_goes_in_all(target: &Target) {

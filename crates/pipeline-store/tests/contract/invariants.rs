@@ -44,7 +44,7 @@ on_both! {
 
     async fn every_planted_violation_is_named(target: &Target) {
         let world = World::new(2, 3, 2, 2);
-        sync(&target.store, &world, WholeRun).await;
+        let activated = sync(&target.store, &world, WholeRun).await.run.run_id;
         let aborted = Sync::open(&target.store, &world, request(WholeRun)).await;
         target.store.abort_run(aborted.run.run_id, "to have one").await.unwrap().unwrap();
         let id = aborted.run.run_id;
@@ -52,7 +52,7 @@ on_both! {
         let content = "SELECT content_id FROM provider_content";
 
         // Each: break, what must be named, mend.
-        let cases: [(&str, &str, &str, String); 11] = [
+        let cases: [(&str, &str, &str, String); 13] = [
             (
                 "I6", "pointer of service `s1`",
                 "UPDATE active_generation SET generation = 0 WHERE service_id = 's1'",
@@ -102,6 +102,17 @@ on_both! {
                 "I8", &format!("run `{id}`"),
                 &format!("UPDATE sync_run SET open_slot = 1 WHERE run_id = '{id}'"),
                 format!("UPDATE sync_run SET open_slot = NULL WHERE run_id = '{id}'"),
+            ),
+            // What a switch would leave behind that did not ask again: a batch, or a plan, that a retry had set back.
+            (
+                "I1", &format!("run {activated}, service `s0`"),
+                "UPDATE sync_batch SET state = 'planned' WHERE service_id = 's0'",
+                "UPDATE sync_batch SET state = 'stored' WHERE service_id = 's0'".to_owned(),
+            ),
+            (
+                "I4", &format!("run {activated}, service `s0`"),
+                "UPDATE sync_service SET state = 'discovered' WHERE service_id = 's0'",
+                "UPDATE sync_service SET state = 'activated' WHERE service_id = 's0'".to_owned(),
             ),
             (
                 "I1", "batch of service `s0`/`",

@@ -154,3 +154,31 @@ async fn who_looks_at_a_run_while_plans_are_set_back_sees_one_moment() {
     };
     tokio::join!(look, set_back);
 }
+
+/// The same for a worker whose message comes again: who reads the service before the batch finds, sooner or later, no
+/// batch in a service that was never set back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_looks_at_a_batch_while_its_plan_is_set_back_ends_quietly() {
+    let target = Target::mysql().await;
+    let looking = AtomicBool::new(true);
+    for _ in 0..40 {
+        let world = World::new(1, 4, 1, 1);
+        let mut run = Sync::open(&target.store, &world, request(PerService)).await;
+        run.plan_faults.push(fault(Level::Provider, Some("s0"), Some("p1")));
+        run.load().await;
+        let (key, _) = run.batches(&"s0".into()).await.swap_remove(0);
+        looking.store(true, Ordering::Relaxed);
+        let look = async {
+            while looking.load(Ordering::Relaxed) {
+                target.store.batch_state(&key).await.unwrap();
+            }
+        };
+        let set_back = async {
+            target.store.retry_run(run.run.run_id, ("ada@desk", "a test")).await.unwrap().unwrap();
+            run.plan(&"s0".into()).await;
+            looking.store(false, Ordering::Relaxed);
+        };
+        tokio::join!(look, set_back);
+        target.store.abort_run(run.run.run_id, "seen").await.unwrap();
+    }
+}

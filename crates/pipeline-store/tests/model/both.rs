@@ -132,13 +132,14 @@ impl Both {
         calls
     }
 
-    /// A worker's that looked before the last change of the source, at this plan or at another.
+    /// A worker's that read before the last change of the source, and looked at this plan, or at one that was taken
+    /// back since.
     fn store(&self, run: usize, generation: u8, service: usize, batch: usize) -> Call {
-        let reads = self.old.read(service);
-        let stale = self.ledger().runs[run].services[(service + 1) % SERVICES].batches[batch].providers;
-        let seen = [None, Some(self.ledger().runs[run].services[service].batches[batch].providers), Some(stale)];
-        let seen = seen[(batch + service) % 3].filter(|seen| *seen != 0);
-        Call::Store { run, generation, service, batch, reads, seen }
+        let entry = &self.ledger().runs[run].services[service];
+        let by_now = entry.batches[batch].providers;
+        let stale = if entry.set_back { 1 << batch } else { by_now };
+        let seen = [None, Some(by_now), Some(stale)][(batch + service) % 3].filter(|seen| *seen != 0);
+        Call::Store { run, generation, service, batch, reads: self.old.read(service), seen }
     }
 
     fn plan(&self, run: usize, generation: u8, service: usize) -> Call {

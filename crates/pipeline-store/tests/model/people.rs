@@ -29,7 +29,6 @@ impl Ledger {
         let Run { generation, services, .. } = &mut self.runs[run];
         let (mut batches, mut planned_again) = (0, 0);
         for (place, (service, seen)) in services.iter_mut().zip(seen).enumerate() {
-            service.letters = 0;
             if seen & WHOLE_PLAN != 0 {
                 self.rows.take_back_providers(place, *generation);
                 *service = service.unplanned();

@@ -10,7 +10,7 @@
 use pipeline_store::Waiting;
 
 use crate::{
-    calls::{Back, Call, Next, Outcome, Step, Waive},
+    calls::{Back, Call, Next, Outcome, Step, WHOLE_PLAN, Waive},
     coverage::{Coverage, Situation},
     invariants::{Violation, Witness},
     ledger::{Ledger, Request, Run, RunState, Service, ServiceState, Set},
@@ -234,15 +234,17 @@ impl System {
         Ok(())
     }
 
-    /// Whatever is not done for a run is announced once more.
+    /// Whatever is not done for a run is announced once more, and with it the messages that were given up.
     pub fn announce_again(&mut self, run: usize) {
         for service in 0..SERVICES {
             let entry = self.ledger.runs[run].services[service];
             if entry.state == ServiceState::Discovered {
                 self.emit(Message::Discovered { run, service });
+                self.ledger.runs[run].services[service].letters &= !WHOLE_PLAN;
             }
             for (batch, _) in entry.batches().iter().enumerate().filter(|(_, batch)| !batch.stored) {
                 self.emit(Message::Planned { run, service, batch });
+                self.ledger.runs[run].services[service].letters &= !(1 << batch);
             }
         }
     }
