@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_store::{Error, Move, Store};
+use pipeline_store::{Error, Move, Store, Waiting};
 
 use crate::{
     calls::{Back, Call, Next, Outcome, Waive},
@@ -80,22 +80,17 @@ impl Both {
         let service = place % SERVICES;
         let batch = place / SERVICES % PROVIDERS;
         match kind {
-            0..150 => {
+            0..142 => {
                 let next = self.to_do();
                 next.get(place % next.len().max(1)).copied()
             }
+            142..150 => Some(self.decision(run, place)),
             150..160 => Some(Call::Open { run, request: self.requests[run] }),
             160..168 => Some(Call::Discover { run, documents: self.source.services }),
             168..182 => Some(self.plan(run, generation, service)),
             182..192 => Some(self.store(run, generation, service, batch)),
             192..200 => Some(Call::Activate { run, service, next: Next::Look }),
-            200..206 => Some(Call::Retry { run, seen: None }),
-            206..209 => Some(Call::Tolerate { run, max_providers: [None, Some(1), Some(2)][place % 3] }),
-            209..212 => Some(Call::Accept { run, seen: None }),
-            212..218 => {
-                let batch = (!place.is_multiple_of(5)).then_some(batch);
-                Some(Call::Waive { run, service, batch, next: Waive::Letter })
-            }
+            200..218 => Some(self.decision(run, usize::from(kind) * 7 + place)),
             218..221 => Some(Call::End { run, state: RunState::Aborted }),
             221 => Some(Call::End { run, state: RunState::Failed }),
             222..240 => {
@@ -130,6 +125,21 @@ impl Both {
             calls.push(Call::Activate { run, service, next: Next::Look });
         }
         calls
+    }
+
+    /// What a person does, about something that waits where there is such a thing.
+    pub fn decision(&self, run: usize, place: usize) -> Call {
+        let services = &self.ledger().runs[run].services;
+        let waits = |service: &usize| services[*service].unstored() > 0 || services[*service].batch_count == 0;
+        let service = (0..SERVICES).map(|turn| (place + turn) % SERVICES).find(waits).unwrap_or(place % SERVICES);
+        let unstored = services[service].batches().iter().position(|batch| !batch.stored);
+        let batch = if place.is_multiple_of(5) { None } else { unstored.or(Some(0)) };
+        match place / 3 % 8 {
+            0..4 => Call::Retry { run, seen: None },
+            4 => Call::Tolerate { run, max_providers: [None, Some(1), Some(2)][place % 3] },
+            5 => Call::Accept { run, seen: None },
+            _ => Call::Waive { run, service, batch, next: Waive::Letter },
+        }
     }
 
     /// A worker's that read before the last change of the source, and looked at this plan, or at one that was taken
@@ -213,6 +223,16 @@ impl Both {
     pub fn note(&mut self, call: &Call, found: &Outcome) {
         self.log.push(format!("{call:?}\n    → {found:?}"));
         self.answers.count(&format!("{found:?}"));
+        match (call, found) {
+            (Call::Store { run, .. }, Outcome::Closed) if self.ledger().runs[*run].is_open() => {
+                self.answers.count("StoreClosed");
+            }
+            (_, Outcome::Retried { batches: 1.., .. }) => self.answers.count("StoredAgain"),
+            (_, Outcome::Retried { services: 1.., .. }) => self.answers.count("PlannedAgain"),
+            (_, Outcome::Accepted { services: 1.., .. }) => self.answers.count("AcceptedSome"),
+            (_, Outcome::NotYet(Waiting::Removals(_) | Waiting::Rest)) => self.answers.count("HeldByGuard"),
+            _ => {}
+        }
     }
 
     /// Of the model's states, the first.

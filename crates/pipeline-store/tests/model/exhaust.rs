@@ -17,7 +17,7 @@ use std::{
 use crate::{
     calls::{Back, Call, Next, SetBack, Step, Waive},
     invariants::{Violation, Witness},
-    ledger::{Ledger, Levels, Request, RunState, Set},
+    ledger::{Ledger, Levels, Request, RunState},
     rules::Rule,
     source::{Document, Read, SERVICES, Source},
 };

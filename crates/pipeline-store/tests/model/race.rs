@@ -11,11 +11,12 @@ use futures::future::join_all;
 
 use crate::{
     both::{Answers, Both, runtime, told},
-    calls::{Call, Next, Outcome, Step, Waive},
-    ledger::{Ledger, RunState},
+    calls::{Call, Next, Outcome, Step},
+    ledger::{Ledger, Request, RunState},
     real::{Files, Real},
+    rows::RUNS,
     script::{Script, Scripts, for_each},
-    source::{PROVIDERS, SERVICES},
+    source::{Document, Read, SERVICES, Source},
 };
 
 const RACERS: usize = 3;
@@ -96,13 +97,7 @@ impl Both {
             2 => first,
             3 => nth(place / 7),
             4 => self.ordered(),
-            5 | 6 => Call::Retry { run, seen: None },
-            7 => Call::Tolerate { run, max_providers: Some(pick % 3) },
-            8 => Call::Accept { run, seen: None },
-            9 => {
-                let batch = (!place.is_multiple_of(4)).then_some(place % PROVIDERS);
-                Call::Waive { run, service: place / 4 % SERVICES, batch, next: Waive::Letter }
-            }
+            5..10 => self.decision(run, place),
             _ => activate(place / 5),
         };
         [first, second, third]
@@ -157,6 +152,7 @@ fn racing_calls_leave_what_one_of_their_interleavings_leaves_on_sqlite() {
         answers.borrow_mut().add(runtime.block_on(async { follow(files.open().await, &script).await })?);
         Ok(())
     });
+    if std::env::var_os("SLUICE_MODEL_COUNT").is_some() { println!("{:?}", answers.borrow()); }
     answers.borrow().require(&ANSWERS, 20);
 }
 
@@ -169,4 +165,44 @@ fn racing_calls_leave_what_one_of_their_interleavings_leaves_on_a_server() {
         Ok(())
     });
     answers.borrow().require(&ANSWERS, 5);
+}
+
+/// Runs that are complete, with a reject that they tolerate, so that a retry has something to set back. What an activator
+/// saw before the retry must not be switched after it.
+async fn retried_while_activators_look(real: Real, whole_run: bool) -> Result<Answers, String> {
+    let mut source = Source::sound(2, 2);
+    source.contents[0][0] = Read::Rejected;
+    source.providers[1][0] = Document::Broken;
+    let request = Request { whole_run, max_providers: Some(2), ..Request::PLAIN };
+    let mut both = Both::new(real, source, [request; RUNS]);
+    for run in 0..RUNS {
+        both.call(Call::Open { run, request }).await?;
+        for service in [0, 1, 0, 1] {
+            while let Some(call) = both.to_do().into_iter().find(|call| !matches!(call, Call::Activate { .. })) {
+                if matches!(call, Call::Open { .. }) {
+                    break;
+                }
+                both.call(call).await?;
+            }
+            let activate = Call::Activate { run, service, next: Next::Look };
+            both.race([activate, Call::Retry { run, seen: None }, activate]).await?;
+        }
+        both.call(Call::End { run, state: RunState::Aborted }).await?;
+    }
+    both.compare_whole().await?;
+    both.real.close().await;
+    Ok(both.answers)
+}
+
+#[test]
+fn what_activators_saw_before_a_retry_is_not_switched_after_it_on_a_server() {
+    let runtime = runtime();
+    let mut answers = Answers::default();
+    for round in 0..10 {
+        let followed = runtime
+            .block_on(async { retried_while_activators_look(Real::mysql().await, round % 2 == 0).await });
+        answers.add(followed.unwrap_or_else(|departure| panic!("{departure}")));
+    }
+    if std::env::var_os("SLUICE_MODEL_COUNT").is_some() { println!("{:?}", answers); }
+    answers.require(&["Activated", "NotYet", "StoredAgain", "PlannedAgain"], 3);
 }

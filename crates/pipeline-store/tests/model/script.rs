@@ -11,7 +11,7 @@ use proptest::{
 use crate::{
     ledger::Request,
     rows::RUNS,
-    source::{PROVIDERS, SERVICES, Source},
+    source::{Document, PROVIDERS, Read, SERVICES, Source},
 };
 
 /// A source, three requests, and what happens then, one number for each thing that happens.
@@ -62,6 +62,12 @@ impl Script {
         let mut source = Source::sound(1 + usize::from(services) % SERVICES, usize::from(providers) % (PROVIDERS + 1));
         for change in [first, second, third].into_iter().take(usize::from(changes) % 4) {
             source.change(change, change.wrapping_mul(29));
+        }
+        // Something for people to decide about.
+        match self.world >> 40 & 3 {
+            0 => source.contents[0][1] = Read::Rejected,
+            1 => source.providers[0][0] = Document::Broken,
+            _ => {}
         }
         source
     }
