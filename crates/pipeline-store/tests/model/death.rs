@@ -134,7 +134,6 @@ fn a_caller_that_dies_leaves_a_state_that_the_model_knows_and_others_go_on_from_
         answers.borrow_mut().add(runtime.block_on(async { follow(files.open().await, &script).await })?);
         Ok(())
     });
-    if std::env::var_os("SLUICE_MODEL_COUNT").is_some() { println!("{:?}", answers.borrow()); }
     answers.borrow().require(&["LeftNothing", "LeftSomething", "Activated"], 20);
 }
 

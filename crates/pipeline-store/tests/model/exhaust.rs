@@ -6,8 +6,8 @@
 //! rollback is old, and a worker store what it read for a plan that a retry has taken back. Two services of two batches
 //! each have few enough states to visit all of them, and so all ways through them.
 //!
-//! The search is forty lines of this file, and counts ways while it visits states: a checker of a library would take
-//! them over, and neither the state, nor the calls, nor what is looked at after each.
+//! The search itself is the forty lines of `visit`, which also count the ways; a model checker as a library (stateright)
+//! would replace these and nothing else: not the state, not the calls, and not what is asked after each.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -95,9 +95,6 @@ pub struct Quick(u64);
 impl Visited {
     /// An exploration that went nowhere proves nothing.
     pub fn went_far(&self, ways: u128) {
-        if std::env::var_os("SLUICE_MODEL_COUNT").is_some() {
-            println!("{} states, {} ways", self.states.len(), self.ways);
-        }
         assert!(self.ways >= ways, "only {} ways through {} states", self.ways, self.states.len());
         assert!(self.run_states.contains(&RunState::Activated), "no run came to its end");
     }
@@ -246,7 +243,8 @@ impl History {
     fn having_looked(&self, node: &Node, call: Call) -> Vec<Call> {
         let Call::Store { run, generation, service, batch, reads, .. } = call else { return vec![call] };
         let by_now = node.ledger.runs[run].services[service].batches[batch].providers;
-        let stale = (0..BATCHES).map(|provider| 1 << provider).filter(|stale| self.mended.is_some() && *stale != by_now);
+        let stale =
+            (0..BATCHES).map(|provider| 1 << provider).filter(|stale| self.mended.is_some() && *stale != by_now);
         let plans = std::iter::once(by_now).chain(stale);
         let store = |seen| Call::Store { run, generation, service, batch, reads, seen: Some(seen) };
         plans.map(store).collect()
@@ -266,7 +264,8 @@ impl History {
             ledger.call(Call::Activate { run, service, next: Next::Look });
         }
         let run = &ledger.runs[run];
-        if run.is_open() && !(run.is_held() && !run.is_in_work()) {
+        let waits_for_people = run.is_held() && !run.is_in_work();
+        if run.is_open() && !waits_for_people {
             return Err(Violation(format!("a run stays open for ever: {run:#?}")));
         }
         Ok(())
@@ -386,4 +385,3 @@ impl Hasher for Quick {
         self.0
     }
 }
-

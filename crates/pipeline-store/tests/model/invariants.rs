@@ -22,11 +22,12 @@
 use pipeline_store::{guard, proof};
 
 use crate::{
-    calls::{Call, Outcome, Step, Waive},
+    account::{Copied, lost},
+    calls::{Call, Step, Waive},
     ledger::{BOUND, Ledger, Levels, Run, RunState, Service, ServiceState, Set},
     real::service_id,
     rows::{GENERATIONS, RUNS, View},
-    source::{Document, PROVIDERS, Read, SERVICES, shape},
+    source::SERVICES,
 };
 
 /// A broken invariant.
@@ -36,28 +37,20 @@ pub struct Violation(pub String);
 /// What has happened so far, as far as the ledger itself does not tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Witness {
-    switches: [[u8; SERVICES]; RUNS],
-    moves: [u8; SERVICES],
+    pub switches: [[u8; SERVICES]; RUNS],
+    pub moves: [u8; SERVICES],
     /// What readers saw when a generation was switched to.
-    seen: [[View; GENERATIONS]; SERVICES],
+    pub seen: [[View; GENERATIONS]; SERVICES],
     /// The copy after the newest switch of each service, and what the open run makes of it.
-    good: [Copied; SERVICES],
-    next: [Copied; SERVICES],
+    pub good: [Copied; SERVICES],
+    pub next: [Copied; SERVICES],
     /// Providers of the open run's plans that no batch can store.
-    unstorable: [Set; SERVICES],
+    pub unstorable: [Set; SERVICES],
     /// What readers saw when the open run planned a service, with the epoch; none where that was not the newest.
-    planned_over: [Option<(View, u8)>; SERVICES],
+    pub planned_over: [Option<(View, u8)>; SERVICES],
     /// What people accepted of the open run, and what its switches have taken away.
-    accepted: [Levels; SERVICES],
-    taken: [Levels; SERVICES],
-}
-
-/// The second account of a service: one state, no versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Copied {
-    service: Option<u8>,
-    providers: [Option<u8>; PROVIDERS],
-    contents: [Option<u8>; PROVIDERS],
+    pub accepted: [Levels; SERVICES],
+    pub taken: [Levels; SERVICES],
 }
 
 macro_rules! hold {
@@ -103,91 +96,6 @@ impl Witness {
             self.ended(before, after, run)?;
         }
         Ok(())
-    }
-
-    /// Keeps the second account.
-    fn follow(&mut self, before: &Ledger, call: &Call, step: &Step, after: &Ledger) {
-        match (call, step) {
-            (Call::Open { run, .. }, Step::Ends(Outcome::Opened(RunState::Running)))
-                if before.runs[*run].state == RunState::Unknown =>
-            {
-                self.next = self.good;
-                self.unstorable = [0; SERVICES];
-                self.planned_over = [None; SERVICES];
-                self.accepted = [Levels::default(); SERVICES];
-                self.taken = [Levels::default(); SERVICES];
-            }
-            (Call::Discover { run, documents }, Step::Ends(Outcome::Discovered { services, .. })) => {
-                let request = before.runs[*run].request;
-                for service in (0..SERVICES).filter(|service| request.covers(*service)) {
-                    match documents[service] {
-                        Document::Sound(says) => self.next[service].service = Some(says),
-                        Document::Absent if *services > 0 || request.scope != 0 => self.next[service].service = None,
-                        Document::Absent | Document::Broken | Document::Twice => {}
-                    }
-                }
-            }
-            (Call::Plan { run, service, documents, reads, .. }, Step::Ends(Outcome::Planned { .. })) => {
-                self.follow_plan(before, *service, documents);
-                // What was taken for unchanged must be what readers see, and what the source has.
-                let stored = after.runs[*run].services[*service].batches().iter().filter(|batch| batch.stored);
-                let stored = stored.fold(0, |set, batch| set | batch.providers);
-                self.follow_contents(*service, stored, reads);
-            }
-            (Call::Waive { service, .. }, Step::Ends(Outcome::WaivedPlan)) => {
-                self.follow_plan(before, *service, &[Document::Broken; PROVIDERS]);
-            }
-            (Call::Store { run, service, batch, reads, seen, .. }, Step::Ends(Outcome::Stored(_))) => {
-                let batch = before.runs[*run].services[*service].batches[*batch];
-                if !batch.stored && *seen == Some(batch.providers) {
-                    self.follow_contents(*service, batch.providers & !self.unstorable[*service], reads);
-                }
-            }
-            (Call::Retry { .. }, Step::Ends(Outcome::Retried { services, .. })) => {
-                for service in (0..SERVICES).filter(|service| services & (1 << service) != 0) {
-                    self.next[service] = Copied { service: self.next[service].service, ..self.good[service] };
-                    self.unstorable[service] = 0;
-                }
-            }
-            (Call::Accept { run, .. }, Step::Ends(Outcome::Accepted { .. })) => self.follow_acceptance(before, *run),
-            _ => {}
-        }
-    }
-
-    fn follow_plan(&mut self, before: &Ledger, service: usize, documents: &[Document; PROVIDERS]) {
-        let pointer = before.pointers[service];
-        let newest = before.view(service) == self.good[service].view();
-        self.planned_over[service] = newest.then_some((before.view(service), pointer.epoch));
-        if self.next[service].service.is_none() {
-            self.next[service] = Copied::default();
-            return;
-        }
-        for (provider, document) in documents.iter().enumerate() {
-            let next = &mut self.next[service];
-            match document {
-                Document::Sound(says) => next.providers[provider] = Some(*says),
-                Document::Absent => (next.providers[provider], next.contents[provider]) = (None, None),
-                Document::Twice => self.unstorable[service] |= 1 << provider,
-                Document::Broken => {}
-            }
-        }
-    }
-
-    fn follow_contents(&mut self, service: usize, providers: Set, reads: &[Read; PROVIDERS]) {
-        for (provider, read) in reads.iter().enumerate().filter(|(provider, _)| providers & (1 << provider) != 0) {
-            if let Read::Complete(content) = read {
-                self.next[service].contents[provider] = Some(*content);
-            }
-        }
-    }
-
-    /// A person accepts what would go by now.
-    fn follow_acceptance(&mut self, before: &Ledger, run: usize) {
-        for (service, entry) in before.runs[run].services.iter().enumerate() {
-            if let (ServiceState::Planned, Some((view, _))) = (entry.state, self.planned_over[service]) {
-                self.accepted[service] = self.accepted[service].most(&lost(&view, &self.next[service].view()));
-            }
-        }
     }
 
     fn pointer(&mut self, before: &Ledger, after: &Ledger, service: usize, rolls_back: bool) -> Result<(), Violation> {
@@ -369,28 +277,4 @@ fn adds_up(service: &Service, number: usize) -> Result<(), Violation> {
         hold!(batch.waived <= batch.counts.rejected, "more of a batch of service {number} is waived than is rejected");
     }
     Ok(())
-}
-
-/// What one view shows and another does not.
-fn lost(before: &View, after: &View) -> Levels {
-    let mut lost = Levels { services: u8::from(before.service.is_some() && after.service.is_none()), ..Levels::default() };
-    for (old, new) in before.providers.iter().zip(&after.providers) {
-        let Some((_, old)) = old else { continue };
-        lost.providers += u8::from(new.is_none());
-        lost.below.add(shape(*old).without(new.map(|(_, content)| shape(content)).unwrap_or_default()));
-    }
-    lost
-}
-
-// === impl Copied ===
-
-impl Copied {
-    fn view(&self) -> View {
-        let Some(service) = self.service else { return View::default() };
-        let mut view = View { service: Some(service), ..View::default() };
-        for provider in 0..PROVIDERS {
-            view.providers[provider] = self.providers[provider].zip(self.contents[provider]);
-        }
-        view
-    }
 }

@@ -6,7 +6,9 @@
 
 use crate::{
     exhaust::{Counterexample, History, TRIED_RUNS},
-    histories::{PER_SERVICE, WHOLE_RUN, given_up, given_up_later, lost_at_the_first_try, planned_again, retried, shrinking},
+    histories::{
+        PER_SERVICE, WHOLE_RUN, given_up, given_up_later, lost_at_the_first_try, planned_again, retried, shrinking,
+    },
     ledger::Request,
     rules::Rule,
 };
@@ -16,7 +18,9 @@ type Histories = fn([Request; TRIED_RUNS]) -> History;
 /// What the search finds without a rule.
 fn found_without(rule: Rule, history: History) -> Counterexample {
     let found = History { without: Some(rule), ..history }.explore();
-    found.err().unwrap_or_else(|| panic!("{:?} without {rule:?}: every invariant holds: the search is blind to it", history.requests[0]))
+    found.err().unwrap_or_else(|| {
+        panic!("{:?} without {rule:?}: every invariant holds: the search is blind to it", history.requests[0])
+    })
 }
 
 /// In each mode the search finds a broken invariant that says this.

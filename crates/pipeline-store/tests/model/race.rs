@@ -152,7 +152,6 @@ fn racing_calls_leave_what_one_of_their_interleavings_leaves_on_sqlite() {
         answers.borrow_mut().add(runtime.block_on(async { follow(files.open().await, &script).await })?);
         Ok(())
     });
-    if std::env::var_os("SLUICE_MODEL_COUNT").is_some() { println!("{:?}", answers.borrow()); }
     answers.borrow().require(&ANSWERS, 20);
 }
 
@@ -198,11 +197,10 @@ async fn retried_while_activators_look(real: Real, whole_run: bool) -> Result<An
 fn what_activators_saw_before_a_retry_is_not_switched_after_it_on_a_server() {
     let runtime = runtime();
     let mut answers = Answers::default();
-    for round in 0..10 {
-        let followed = runtime
-            .block_on(async { retried_while_activators_look(Real::mysql().await, round % 2 == 0).await });
+    for round in 0..4 {
+        let followed =
+            runtime.block_on(async { retried_while_activators_look(Real::mysql().await, round % 2 == 0).await });
         answers.add(followed.unwrap_or_else(|departure| panic!("{departure}")));
     }
-    if std::env::var_os("SLUICE_MODEL_COUNT").is_some() { println!("{:?}", answers); }
     answers.require(&["Activated", "NotYet", "StoredAgain", "PlannedAgain"], 3);
 }

@@ -1,24 +1,17 @@
 //! The store, asked the same as the model: numbers become ids and documents, answers become the model's.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::path::{Path, PathBuf};
 
 use pipeline_core::{
-    contracts::{BatchPlanned, Message, ServiceDiscovered},
     documents::{
         Attributes, Bundle, DataType, DocumentFault, Etag, FaultCode, Known, Level, Provider, Service,
         SubscriptionField, Subtree, SubtreeContent, format_text,
     },
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
-    kafka::{Partition, Position},
     settings,
-    stage::GivenUp,
 };
 use pipeline_store::{
-    BatchKey, BatchState, Begin, DeadLetter, Deed, Error, LetterFilter, LetterState, Move, Outcome as Activation, Plan,
-    RolledBack, RunRequest, Store, StoredBatch, Waived,
+    BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store, StoredBatch,
 };
 use sqlx::{Connection, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::mariadb::MariaDb;
@@ -32,7 +25,6 @@ use crate::{
 };
 
 const BY: (&str, &str) = ("ada", "a test");
-const DEED: Deed<'static> = Deed { who: "ada", what: "dlq waive", subject: "a letter", why: "a test", result: "" };
 
 /// Empty, migrated SQLite files, each a copy of one that was migrated once.
 pub struct Files {
@@ -175,39 +167,6 @@ impl Real {
             }),
             Call::Waive { run, service, batch, .. } => self.waive(store, run, service, batch).await,
         }
-    }
-
-    /// The message of a part is given up once more, and so is its letter. Each part has one letter in all.
-    async fn waive(&self, store: &Store, run: usize, service: usize, batch: Option<usize>) -> Result<Outcome, Error> {
-        let (topic, key) = match batch {
-            Some(batch) => (BatchPlanned::TOPIC, format!("{}/{batch}", service_id(service))),
-            None => (ServiceDiscovered::TOPIC, service_id(service).to_string()),
-        };
-        let offset = (run * SERVICES + service) * (PROVIDERS + 1) + batch.map_or(PROVIDERS, |batch| batch);
-        let partition = Partition { topic: topic.to_owned(), number: 0 };
-        let source = Position { partition, offset: offset as i64 };
-        let letter = GivenUp {
-            run_id: Some(&self.runs[run].to_string()),
-            source: &source,
-            dead_letter: &source,
-            key: Some(&key),
-            code: "SLUICE-STORE-004",
-            reason: "a test",
-            attempts: 1,
-            // Later than whatever was decided about it before.
-            first_failed_at: SystemTime::now() + Duration::from_secs(3600),
-        };
-        store.record_dead_letter("test", &letter).await?;
-        let of_run = LetterFilter { run_id: Some(self.runs[run]), ..LetterFilter::default() };
-        let letters = store.dead_letters(&of_run, 100).await?;
-        let found = letters.into_iter().find(|each| each.source.topic == topic && each.source.offset == source.offset);
-        let open = DeadLetter { state: LetterState::Open, ..found.expect("it was recorded") };
-        Ok(match store.waive(&open, &DEED).await? {
-            Waived::Batch { providers } => Outcome::WaivedBatch(small(providers)),
-            Waived::Plan => Outcome::WaivedPlan,
-            Waived::Nothing => Outcome::WaivedNothing,
-            Waived::NotOpen | Waived::Undiscovered => panic!("an open letter of a batch or a plan"),
-        })
     }
 
     /// A rollback as a person has seen and ordered it.

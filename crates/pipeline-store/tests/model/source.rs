@@ -118,10 +118,7 @@ impl Sums {
 
     /// What is in these rows and not in the others, which are the first of the same or more.
     pub fn without(self, other: Self) -> Self {
-        Self {
-            bundles: self.bundles.saturating_sub(other.bundles),
-            fields: self.fields.saturating_sub(other.fields),
-        }
+        Self { bundles: self.bundles.saturating_sub(other.bundles), fields: self.fields.saturating_sub(other.fields) }
     }
 
     pub fn add(&mut self, other: Self) {

@@ -1,0 +1,59 @@
+//! Dead letters of the store: written down, and given up by a person.
+
+use std::time::{Duration, SystemTime};
+
+use pipeline_core::{
+    contracts::{BatchPlanned, Message, ServiceDiscovered},
+    kafka::{Partition, Position},
+    stage::GivenUp,
+};
+use pipeline_store::{DeadLetter, Deed, Error, LetterFilter, LetterState, Store, Waived};
+
+use crate::{
+    calls::Outcome,
+    real::{Real, service_id, small},
+    source::{PROVIDERS, SERVICES},
+};
+
+const DEED: Deed<'static> = Deed { who: "ada", what: "dlq waive", subject: "a letter", why: "a test", result: "" };
+
+impl Real {
+    /// The message of a part is given up once more, and so is its letter. Each part has one letter in all.
+    pub async fn waive(
+        &self,
+        store: &Store,
+        run: usize,
+        service: usize,
+        batch: Option<usize>,
+    ) -> Result<Outcome, Error> {
+        let (topic, key) = match batch {
+            Some(batch) => (BatchPlanned::TOPIC, format!("{}/{batch}", service_id(service))),
+            None => (ServiceDiscovered::TOPIC, service_id(service).to_string()),
+        };
+        let offset = (run * SERVICES + service) * (PROVIDERS + 1) + batch.map_or(PROVIDERS, |batch| batch);
+        let partition = Partition { topic: topic.to_owned(), number: 0 };
+        let source = Position { partition, offset: offset as i64 };
+        let letter = GivenUp {
+            run_id: Some(&self.runs[run].to_string()),
+            source: &source,
+            dead_letter: &source,
+            key: Some(&key),
+            code: "SLUICE-STORE-004",
+            reason: "a test",
+            attempts: 1,
+            // Later than whatever was decided about it before.
+            first_failed_at: SystemTime::now() + Duration::from_secs(3600),
+        };
+        store.record_dead_letter("test", &letter).await?;
+        let of_run = LetterFilter { run_id: Some(self.runs[run]), ..LetterFilter::default() };
+        let letters = store.dead_letters(&of_run, 100).await?;
+        let found = letters.into_iter().find(|each| each.source.topic == topic && each.source.offset == source.offset);
+        let open = DeadLetter { state: LetterState::Open, ..found.expect("it was recorded") };
+        Ok(match store.waive(&open, &DEED).await? {
+            Waived::Batch { providers } => Outcome::WaivedBatch(small(providers)),
+            Waived::Plan => Outcome::WaivedPlan,
+            Waived::Nothing => Outcome::WaivedNothing,
+            Waived::NotOpen | Waived::Undiscovered => panic!("an open letter of a batch or a plan"),
+        })
+    }
+}
