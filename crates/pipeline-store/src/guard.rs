@@ -12,7 +12,9 @@
 //! takes nothing away.
 //!
 //! **What is counted.** Rows that readers see at the moment and would not see afterwards, whatever the open rows say: a
-//! run after a rollback is held to what the rollback shows. A removed provider counts with all that is below it.
+//! run after a rollback is held to what the rollback shows. A removed provider counts with all that is below it. One in a
+//! batch that keeps its content counts too where readers see another: after a rollback, and when an earlier try of the run has
+//! written what is kept.
 //!
 //! **When.** A service that takes nothing away is switched as soon as it is complete. One that does waits until nothing
 //! of the run moves any more, because only then it is known how much goes in all.
