@@ -89,14 +89,17 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-KAFKA-002",
         title: "a message could not be produced",
-        cause: "The brokers are away, have too few in-sync replicas, or the message is larger than the topic takes.",
-        remedy: "Look at the brokers. The stage holds what it has in hand and goes on by itself.",
+        cause: "The brokers are away, the topic is missing or may not be written to, or has too few in-sync replicas.",
+        remedy: "Look at the brokers and at the topic. The stage holds what it has in hand and goes on by itself. While the \
+                 cluster answers and only some messages cannot be produced, those become dead letters after \
+                 `stage.patience_ms`.",
     },
     ErrorPage {
         code: "SLUICE-KAFKA-003",
         title: "offsets could not be committed",
         cause: "The group's coordinator is away, or the group has been rebalanced meanwhile.",
-        remedy: "Nothing: the next commit makes up for it, and what is repeated changes nothing.",
+        remedy: "Nothing: it is sent again until the brokers have it, and what is repeated changes nothing. If it does not \
+                 end, look at the group's rights and at its coordinator.",
     },
     ErrorPage {
         code: "SLUICE-KAFKA-004",
@@ -129,10 +132,42 @@ pub const ERRORS: &[ErrorPage] = &[
         remedy: "Allow it, or use a real cluster.",
     },
     ErrorPage {
+        code: "SLUICE-KAFKA-009",
+        title: "a message is larger than its topic takes",
+        cause: "Key, value and headers together are more than the topic's `max.message.bytes` (the broker's \
+                `message.max.bytes`, about 1 MiB, unless it is set). For a message of a stage: its batches are too large, or \
+                the topic's limit was lowered.",
+        remedy: "Raise `max.message.bytes` of the topic that the reason names, or start runs with a smaller batch size; then \
+                 replay the dead letter. A dead letter that is too large itself goes without its value: \
+                 `sluice dlq show` says where that still is.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-010",
+        title: "a message arrived outside its queue",
+        cause: "A fault in Sluice or in its Kafka client: a message was fetched before its partition was taken over. Handling \
+                it would break the order of the partition, passing it over would lose it, so the stage stops.",
+        remedy: "Restart the stage, which reads it again. Report it with the log.",
+    },
+    ErrorPage {
         code: "SLUICE-RUNTIME-001",
-        title: "a handler panicked",
-        cause: "A fault in Sluice, met by the message that the log names.",
-        remedy: "Report it with the message and the log. The message is repeated after a restart.",
+        title: "a part of a stage panicked",
+        cause: "A fault in Sluice: in the handling of the message that the log names, in the stage's timer, or in another \
+                task of the runtime. Without that part the stage would look well and do half of its work, so it stops.",
+        remedy: "Report it with the message and the log. What was in hand is repeated after a restart.",
+    },
+    ErrorPage {
+        code: "SLUICE-RUNTIME-002",
+        title: "a part of a stage ended that must not",
+        cause: "A fault in Sluice: a task of the runtime returned while the stage was at work.",
+        remedy: "Report it with the log. The stage stops, and what was in hand is repeated after a restart.",
+    },
+    ErrorPage {
+        code: "SLUICE-RUNTIME-003",
+        title: "a dependency does not answer",
+        cause: "The target, the source, the registry or the cluster was asked whether it is there, and said nothing for 10 \
+                seconds.",
+        remedy: "Look at the machine and the network of what `/readyz` and the log name. The stage waits, and goes on by \
+                 itself.",
     },
     ErrorPage {
         code: "SLUICE-STAGE-001",

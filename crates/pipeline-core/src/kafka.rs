@@ -73,9 +73,7 @@ impl Delivery {
 
     /// Bytes that the message takes in a partition, about.
     pub fn size(&self) -> usize {
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
-        self.key.as_ref().map_or(0, Vec::len) + self.payload.as_ref().map_or(0, Vec::len) + headers
+        size(self.key.as_deref(), self.payload.as_deref(), &self.headers)
     }
 }
 
@@ -83,6 +81,12 @@ impl std::fmt::Display for Partition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}[{}]", self.topic, self.number)
     }
+}
+
+/// Bytes of a message, without what a partition puts around it: the same for who sends it and who receives it.
+fn size(key: Option<&[u8]>, payload: Option<&[u8]>, headers: &[Header]) -> usize {
+    let headers: usize = headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
+    key.map_or(0, <[u8]>::len) + payload.map_or(0, <[u8]>::len) + headers
 }
 
 /// What every client has in common: where the brokers are and how to be let in.

@@ -7,64 +7,64 @@
 //! 2. **A partition is given up only when it is drained and committed**, so its next owner repeats nothing; unless the
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
 //!    [`crate::kafka::consumer`].
-//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`]; a stage
-//!    without work learns of it by [`probe`].
-//! 4. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
+//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`] and
+//!    [`probe`].
+//! 4. **One message is not an outage**: what is slow by itself, while its dependencies are there, waits by itself, and
+//!    is a dead letter after `stage.patience_ms`. See [`questions`].
+//! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
 //!
 //! One task per assigned partition takes messages; each message is a task of its own; a semaphore bounds how many are
-//! in hand. The loop here serves the group, commits the heads that moved, and ends it all in order.
+//! in hand. The loop here serves the group, commits the heads that moved, and ends it all in order. [`tasks`] lists what
+//! runs beside it.
 
+mod alone;
 mod dead_letter;
+mod driver;
 mod failure;
+mod heads;
 mod offsets;
 mod outage;
 mod partition;
 mod probe;
 mod process;
+mod questions;
+mod tasks;
 
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinHandle,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Component, Health},
+    admin::Health,
     contracts::Message as _,
     disposition::{Classify, Disposition},
-    kafka::{
-        self, Partition, Position, Producer,
-        consumer::{Event, GroupMember, Reply},
-        local::Budget,
-    },
+    kafka::{self, Producer, consumer::GroupMember, local::Budget},
     registry::{self, Codec, Registry},
     settings::Settings,
     stage::{Outgoing as _, Stage},
     telemetry::events::StageEvents,
 };
 
+use driver::Driver;
 use failure::Failure;
+use heads::Heads;
 use outage::Outage;
-use partition::{Heads, Shared};
+use partition::Shared;
 use process::Processor;
+use questions::{Dependency, Questions};
+use tasks::{Kind, Tasks};
 
-pub use dead_letter::{header, replayed};
-
-/// How often moved heads are committed. What a crash repeats is what settled in this time.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
+pub use dead_letter::{header, is_incomplete, replayed};
 
 /// How often a cluster that gave trouble is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Longest silence of the drive loop before `/livez` calls it stuck.
-const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// What a stage runs with.
 pub struct Context {
@@ -133,9 +133,11 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
             codec,
             producer,
             outage: Outage::new(events.clone(), health.component(&format!("{}: dependencies", S::NAME))),
+            questions: Questions::default(),
             events: events.clone(),
             group,
             settings: settings.stage.clone(),
+            kafka: settings.kafka.clone(),
             succeeded: AtomicU64::default(),
         },
         permits: Arc::new(Semaphore::new(settings.stage.in_flight as usize)),
@@ -143,32 +145,13 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         halts,
         budget: local_budget,
     });
-    let ticking = tokio::spawn(tick(Arc::clone(&shared), shutdown.clone()));
-    let probing = tokio::spawn(probe::watch(Arc::clone(&shared)));
-    let driver = Driver {
-        group: health.component(&format!("{}: consumer group", S::NAME)),
-        cluster: health.component(&format!("{}: kafka", S::NAME)),
-        events,
-        shared,
-        member,
-        partitions: HashMap::new(),
-        settings,
-    };
-    driver.group.down("joining the group");
-    driver.cluster.up();
-    let outcome = driver.drive(halted, &health, &shutdown).await;
-    // Both may be waiting for a dependency that is away; nothing depends on them.
-    ticking.abort();
-    probing.abort();
-    // The producer goes with the last of them: whoever ends the broker next must not be missed by it.
-    for task in [ticking, probing] {
-        if let Err(error) = task.await
-            && error.is_panic()
-        {
-            tracing::error!(stage = S::NAME, "a task of the stage ended: {error}");
-        }
+    let mut tasks = Tasks::default();
+    tasks.start(Kind::Timer, tick(Arc::clone(&shared), shutdown.clone()));
+    for dependency in Dependency::ALL {
+        tasks.start(Kind::Probe, probe::watch(Arc::clone(&shared), dependency));
     }
-    outcome
+    let driver = Driver::new(shared, member, &health, tasks, settings);
+    driver.drive(halted, &health, &shutdown).await
 }
 
 /// Looks up the schemas, waiting for a registry that is away. `None` when told to stop meanwhile.
@@ -211,203 +194,19 @@ async fn tick<S: Stage>(shared: Arc<Shared<S>>, shutdown: CancellationToken) {
     let Some(period) = shared.processor.stage.tick_interval() else { return };
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = None;
     while !shutdown.is_cancelled() {
         timer.tick().await;
-        let Err(failure) = shared.processor.tick().await else {
-            outage = None;
-            continue;
-        };
-        if failure.disposition == Disposition::Unavailable {
-            // A stage without messages learns of an outage only here.
-            outage.get_or_insert_with(|| shared.processor.outage.enter(&failure.text));
-        }
+        let Err(failure) = shared.processor.tick().await else { continue };
         tracing::warn!(stage = S::NAME, code = failure.code, "a tick failed and will be repeated: {failure}");
-        if failure.disposition == Disposition::Halt {
-            shared.halts.send(failure).unwrap_or_default();
-            return;
-        }
-    }
-}
-
-/// Serves the group for one stage.
-struct Driver<S: Stage> {
-    events: StageEvents,
-    shared: Arc<Shared<S>>,
-    member: GroupMember,
-    partitions: HashMap<Partition, Worker>,
-    group: Component,
-    cluster: Component,
-    settings: Settings,
-}
-
-/// The task of one assigned partition.
-struct Worker {
-    stopping: CancellationToken,
-    task: JoinHandle<Option<Position>>,
-}
-
-// === impl Driver ===
-
-impl<S: Stage> Driver<S> {
-    async fn drive(
-        mut self,
-        mut halted: mpsc::UnboundedReceiver<Failure>,
-        health: &Health,
-        shutdown: &CancellationToken,
-    ) -> Result<(), Error> {
-        let beat = health.register_loop(S::NAME, MAX_SILENCE);
-        let mut commit_timer = interval(COMMIT_INTERVAL);
-        commit_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (trouble, mut probed) = mpsc::unbounded_channel();
-        let mut probing = false;
-        let outcome = loop {
-            tokio::select! {
-                Some(failure) = halted.recv() => {
-                    break Err(Error::Halted { stage: S::NAME, code: failure.code, text: failure.text });
-                }
-                () = shutdown.cancelled() => break Ok(()),
-                Some(event) = self.member.next_event() => {
-                    if let Some(error) = self.serve(event) {
-                        if error.disposition() == Disposition::Halt {
-                            break Err(Error::Kafka { stage: S::NAME, source: error });
-                        }
-                        let failure = Failure::from(error);
-                        self.cluster.down(&failure.text);
-                        if !std::mem::replace(&mut probing, true) {
-                            tracing::warn!(stage = S::NAME, code = failure.code, "waiting for Kafka: {failure}");
-                            tokio::spawn(until_back(self.settings.kafka.clone(), trouble.clone()));
-                        }
-                    }
-                }
-                Some(()) = probed.recv() => {
-                    probing = false;
-                    self.cluster.up();
-                    tracing::info!(stage = S::NAME, "Kafka is back");
-                }
-                _ = commit_timer.tick() => {
-                    beat.beat();
-                    self.commit();
-                }
+        match failure.disposition {
+            Disposition::Halt => {
+                shared.halts.send(failure).unwrap_or_default();
+                return;
             }
-        };
-        self.group.down("stopping");
-        self.events.draining(self.settings.stage.in_flight as usize - self.shared.permits.available_permits());
-        let shared = Arc::clone(&self.shared);
-        let events = self.events.clone();
-        self.leave().await;
-        beat.finish();
-        events.stopped(shared.processor.settings.in_flight as usize - shared.permits.available_permits());
-        outcome
-    }
-
-    /// Answers the group; gives an error back that is not the group's.
-    fn serve(&mut self, event: Event) -> Option<kafka::Error> {
-        match event {
-            Event::Assigned { partitions, ready } => {
-                self.assigned(partitions);
-                ready.answer(());
-                self.group.up();
-            }
-            Event::Revoked { partitions, lost, drained } => self.revoked(partitions, lost, drained),
-            Event::Trouble(error) => return Some(error),
-        }
-        None
-    }
-
-    fn assigned(&mut self, partitions: Vec<Partition>) {
-        for partition in partitions {
-            let Some(queue) = self.member.split(&partition) else { continue };
-            let stopping = CancellationToken::new();
-            let work = partition::work(Arc::clone(&self.shared), queue, partition.clone(), stopping.clone());
-            let task = tokio::spawn(work);
-            self.partitions.insert(partition, Worker { stopping, task });
-        }
-        self.events.assigned(self.partitions.len());
-    }
-
-    /// Drains in the background, so that the other partitions and the heartbeat of this loop go on.
-    fn revoked(&mut self, partitions: Vec<Partition>, lost: bool, drained: Reply<Vec<Position>>) {
-        let workers: Vec<(Partition, Worker)> =
-            partitions.into_iter().filter_map(|partition| self.partitions.remove_entry(&partition)).collect();
-        self.events.assigned(self.partitions.len());
-        let shared = Arc::clone(&self.shared);
-        let events = self.events.clone();
-        let deadline = Instant::now() + Duration::from_millis(u64::from(self.settings.stage.drain_timeout_ms));
-        workers.iter().for_each(|(_, worker)| worker.stopping.cancel());
-        tokio::spawn(async move {
-            let mut positions = Vec::new();
-            for (partition, mut worker) in workers {
-                if lost {
-                    worker.task.abort();
-                }
-                let drained = tokio::select! {
-                    drained = &mut worker.task => drained.ok().flatten(),
-                    () = sleep_until(deadline) => None,
-                };
-                // Past the deadline, what is still in hand is repeated by the next owner.
-                worker.task.abort();
-                let messages = shared.heads.forget(&partition);
-                if let Some(position) = drained {
-                    events.committed(&partition.topic, partition.number, position.offset, messages);
-                    positions.push(position);
-                }
-            }
-            drained.answer(positions);
-        });
-    }
-
-    fn commit(&self) {
-        let heads = self.shared.heads.take();
-        if heads.is_empty() {
-            return;
-        }
-        let positions: Vec<Position> = heads
-            .iter()
-            .map(|(partition, head)| Position { partition: partition.clone(), offset: head.offset })
-            .collect();
-        if let Err(error) = self.member.commit(&positions) {
-            // The next commit makes up for it: offsets only grow.
-            tracing::warn!(stage = S::NAME, "{error}");
-            return;
-        }
-        for (Partition { topic, number }, head) in heads {
-            self.events.committed(&topic, number, head.offset, head.messages);
-        }
-    }
-
-    /// Leaves the group in order: every partition comes back as revoked and is drained and committed by that path.
-    async fn leave(mut self) {
-        let grace = Duration::from_secs(2);
-        let deadline = Instant::now() + Duration::from_millis(u64::from(self.settings.stage.drain_timeout_ms)) + grace;
-        let held = !self.partitions.is_empty();
-        self.member.begin_leave();
-        let mut answered = !held;
-        while !answered {
-            tokio::select! {
-                event = self.member.next_event() => match event {
-                    Some(event) => drop(self.serve(event)),
-                    None => break,
-                },
-                () = sleep_until(deadline) => break,
-            }
-            answered = self.partitions.is_empty();
-        }
-        // The revoke callback returns when the drain in the background has answered; closing waits for it.
-        self.member.close().await;
-    }
-}
-
-/// Ends when the cluster answers again.
-async fn until_back(settings: crate::settings::Kafka, back: mpsc::UnboundedSender<()>) {
-    loop {
-        tokio::time::sleep(PROBE_INTERVAL).await;
-        if let Ok(report) = kafka::admin::check(&settings).await
-            && !report.missing_topics.iter().any(|topic| topic != crate::contracts::DEAD_LETTERS)
-        {
-            // The driver is gone only when the stage is ending.
-            back.send(()).unwrap_or_default();
-            return;
+            // A stage without messages learns of an outage here. The probe begins it, and ends it when it is over,
+            // however long the next tick takes.
+            Disposition::Unavailable => drop(shared.processor.questions.to(failure.of).ask().await),
+            Disposition::Retry | Disposition::Reject => {}
         }
     }
 }

@@ -195,9 +195,15 @@ pub struct Stage {
     #[schemars(range(min = 1, max = 1_024))]
     pub in_flight: u32,
     /// Attempts for an error that may pass, before the message becomes a dead letter. A dependency that is away does
-    /// not count: it is waited for without limit.
+    /// not count: it is waited for without limit. Nor does one that fails this message only: `patience_ms` is for that.
     #[schemars(range(min = 1, max = 100))]
     pub max_attempts: u32,
+    /// How long a message may wait by itself, while what it needs does not answer it and yet answers `/readyz`: for a
+    /// lock that somebody holds, or a statement that never ends. Then it becomes a dead letter, so that one message does
+    /// not hold up the others for ever. Keep it above the longest time that somebody may hold locks in the target, and
+    /// above `target.session_timeout_ms`, which ends the locks of a worker that froze. Milliseconds.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub patience_ms: u32,
     /// Longest pause between two attempts. Milliseconds.
     #[schemars(range(min = 1, max = 3_600_000))]
     pub max_backoff_ms: u32,
@@ -324,6 +330,8 @@ impl Default for Stage {
             batch_size: 50,
             in_flight: 8,
             max_attempts: 5,
+            // Twice the time after which the server ends the locks of a worker that froze.
+            patience_ms: 600_000,
             max_backoff_ms: 10_000,
             drain_timeout_ms: 25_000,
             tick_interval_ms: 2_000,

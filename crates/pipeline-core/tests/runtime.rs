@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a condition may take; far more than it does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_is_handled_once_and_what_it_emits_arrives() {
@@ -63,16 +63,45 @@ async fn a_second_worker_starts_where_the_first_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_joins_takes_over_partitions_without_repeating_a_message() {
-    let world = World::new().await;
-    world.send(0..300).await;
-    let slow = |_: &str| Ok(());
-    let first = world.start_slow(Duration::from_millis(20), slow);
+    let mut world = World::new().await;
+    // However busy the machine is, nobody is taken for dead: then messages are repeated, and may be.
+    world.settings.kafka.session_timeout_ms = 20_000;
+    world.send(0..50).await;
+    let pause = Duration::from_millis(20);
+    let first = world.start_slow(pause, |_| Ok(()));
     world.until("the first worker is at work", || world.handled().len() > 20).await;
-    let second = world.start_slow(Duration::from_millis(20), slow);
-    world.until("all are handled", || world.handled().len() == 300).await;
+    world.until("it has committed", || world.committed().iter().any(Option::is_some)).await;
+    let second = world.start_slow(pause, |_| Ok(()));
+    // The first has work in hand at whatever moment the second gets its partitions, and both have some afterwards.
+    let mut sent = 50;
+    while second.handled.load(Ordering::SeqCst) < 20 {
+        assert!(sent < 20_000, "the second worker has got nothing to do");
+        world.send(sent..sent + 20).await;
+        sent += 20;
+        world.until("the workers keep up", || world.handled().len() + 40 > sent as usize).await;
+    }
+    world.until("all are handled", || world.handled().len() == sent as usize).await;
+    assert!(first.handled.load(Ordering::SeqCst) > 0);
     first.stop().await.unwrap();
     second.stop().await.unwrap();
-    assert!(world.handled().values().all(|times| *times == 1), "a drained partition was repeated");
+    let twice: Vec<_> = world.handled().into_iter().filter(|(_, times)| *times != 1).collect();
+    assert!(twice.is_empty(), "a drained partition was repeated: {twice:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_failed_is_sent_again_without_waiting_for_a_message() {
+    let world = World::new().await;
+    world.send(0..10).await;
+    world.broker.refuse_commits(3);
+    let worker = world.start(|_| Ok(()));
+    world.until("all are handled", || world.handled().len() == 10).await;
+    let ends = admin::watermarks(&world.settings.kafka, ServiceDiscovered::TOPIC).unwrap();
+    world
+        .until("nothing lags", || {
+            ends.iter().zip(world.committed()).all(|((_, end), committed)| committed.unwrap_or(0) == *end)
+        })
+        .await;
+    worker.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,23 +139,170 @@ async fn an_error_that_may_pass_is_tried_a_bounded_number_of_times() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_pauses_the_stage_and_makes_no_dead_letter() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    // An outage uses up no patience.
+    world.settings.stage.patience_ms = 1;
     world.send(0..30).await;
-    let away = Arc::new(AtomicBool::new(true));
+    let over = Arc::new(AtomicBool::new(false));
     let worker = world.start({
-        let away = Arc::clone(&away);
-        move |_| if away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+        let (over, dependencies) = (Arc::clone(&over), Arc::clone(&world.dependencies));
+        move |_| {
+            if over.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            // It goes away under the first message: one that was away before would not be given any.
+            dependencies.away.store(true, Ordering::SeqCst);
+            Err(Failure(Disposition::Unavailable))
+        }
     });
     // Many more attempts than a message may use up, on no more messages than may be in hand.
-    world.until("the stage has tried often", || world.handled().values().sum::<usize>() > 20).await;
+    let tries = || world.handled().values().sum::<usize>();
+    world.until("the stage has tried often", || tries() > 40).await;
     assert!(world.handled().len() <= 4, "took {} messages during an outage", world.handled().len());
     assert!(!worker.health.is_ready());
-    away.store(false, Ordering::SeqCst);
+    let asked = world.dependencies.asked.load(Ordering::SeqCst);
+    assert!(asked < tries() / 2, "asked {asked} times for {} tries", tries());
+    over.store(true, Ordering::SeqCst);
+    world.dependencies.away.store(false, Ordering::SeqCst);
     world.until("all are handled", || world.handled().len() == 30).await;
     world.until("the stage is ready again", || worker.health.is_ready()).await;
     worker.stop().await.unwrap();
     assert_eq!(world.read(BatchPlanned::TOPIC, 30).await.len(), 30);
     assert_eq!(world.count(DEAD_LETTERS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_by_itself_holds_up_nobody_and_is_a_dead_letter_when_its_patience_is_over() {
+    let mut world = World::new().await;
+    world.settings.stage.patience_ms = 3_000;
+    world.send(0..200).await;
+    let slow = |service: &str| if service == "s7" { Err(Failure(Disposition::Unavailable)) } else { Ok(()) };
+    let worker = world.start(slow);
+    world.until("the stage is ready", || worker.health.is_ready()).await;
+    let stayed_ready = AtomicBool::new(true);
+    let watch = || stayed_ready.fetch_and(worker.health.is_ready(), Ordering::SeqCst);
+    world.until("the others are handled", || watch() && world.handled().len() == 200).await;
+    world.until("it is given up", || watch() && !world.given_up.lock().unwrap().is_empty()).await;
+    let letters = world.read(DEAD_LETTERS, 1).await;
+    worker.stop().await.unwrap();
+    assert!(stayed_ready.into_inner(), "the stage was not ready meanwhile");
+    assert_eq!((letters.len(), world.count(DEAD_LETTERS)), (1, 1));
+    assert_eq!(letters[0].header(header::CODE), Some("SLUICE-TEST-001"));
+    let tries = world.handled()["s7"];
+    assert!(tries > 3, "given up after {tries} tries, as if it were an error that may pass");
+    assert_eq!(letters[0].header(header::ATTEMPT), Some(tries.to_string().as_str()));
+    assert!(world.handled().iter().all(|(service, times)| *times == 1 || service == "s7"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_fails_by_itself_pauses_nobody_and_one_in_an_outage_until_ready_says_so() {
+    let world = World::new().await;
+    *world.dependencies.tick.lock().unwrap() = Some(Tick { every: Duration::from_millis(100), panics: false });
+    let worker = world.start(|_| Ok(()));
+    world.until("the stage is ready", || worker.health.is_ready()).await;
+    let ticks = || world.dependencies.ticks.load(Ordering::SeqCst);
+    let asked = || world.dependencies.asked.load(Ordering::SeqCst);
+    let (before, asked_before) = (ticks(), asked());
+    world.until("ticks fail", || ticks() > before + 2 && asked() > asked_before).await;
+    assert!(worker.health.is_ready(), "a tick of its own paused the stage: {:?}", worker.health);
+    worker.stop().await.unwrap();
+
+    // One tick, and no other in this test.
+    *world.dependencies.tick.lock().unwrap() = Some(Tick { every: Duration::from_secs(3_600), panics: false });
+    world.dependencies.away.store(true, Ordering::SeqCst);
+    let worker = world.start(|_| Ok(()));
+    world.until("the tick has asked", || ticks() > before && asked() > asked_before).await;
+    world.until("the outage is shown", || !worker.health.is_ready()).await;
+    world.dependencies.away.store(false, Ordering::SeqCst);
+    world.until("the stage is ready again", || worker.health.is_ready()).await;
+    worker.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_timer_stops_the_stage() {
+    let world = World::new().await;
+    *world.dependencies.tick.lock().unwrap() = Some(Tick { every: Duration::from_millis(10), panics: true });
+    let error = world.start(|_| Ok(())).ended().await.unwrap_err();
+    let told = error.to_string();
+    assert!(matches!(error, runtime::Error::Halted { code: "SLUICE-RUNTIME-001", .. }), "{told}");
+    assert!(told.contains("timer"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_probe_stops_the_stage() {
+    let world = World::new().await;
+    world.dependencies.probe_panics.store(true, Ordering::SeqCst);
+    let error = world.start(|_| Ok(())).ended().await.unwrap_err();
+    assert!(matches!(error, runtime::Error::Halted { code: "SLUICE-RUNTIME-001", .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_schema_id_costs_time_when_the_registry_learns_of_it() {
+    let mut world = World::new().await;
+    world.settings.stage.max_attempts = 100;
+    world.settings.stage.max_backoff_ms = 300;
+    let worker = world.start(|_| Ok(()));
+    world.until("the stage is ready", || worker.health.is_ready()).await;
+    // The next id that the registry will give, and a writer that has it already: as after a restore of an older state.
+    let registry = Registry::new(&world.settings.schema_registry).unwrap();
+    let id = registry.register("another-value", "\"string\"").await.unwrap().id.0 + 1;
+    let mut ahead = world.messages(0..1).await.remove(0);
+    let payload = ahead.payload.as_mut().unwrap();
+    payload[1..5].copy_from_slice(&id.to_be_bytes());
+    // The newer field of it: nothing.
+    payload.push(0);
+    world.producer.send_all(vec![ahead]).await.unwrap();
+    // Another test retries twice.
+    let retried = || told(telemetry::metrics::HANDLED, r#"outcome="retry""#);
+    let before = retried();
+    world.until("it was tried", || retried() > before + 2.0).await;
+    let mut newer: serde_json::Value = serde_json::from_str(ServiceDiscovered::SCHEMA).unwrap();
+    let more = serde_json::json!({"name": "more", "type": ["null", "string"], "default": null});
+    newer["fields"].as_array_mut().unwrap().push(more);
+    let given = registry.register(&format!("{}-value", ServiceDiscovered::TOPIC), &newer.to_string()).await.unwrap();
+    assert_eq!(given.id.0, id);
+    world.until("it is handled", || world.handled().len() == 1).await;
+    worker.stop().await.unwrap();
+    assert_eq!(world.count(DEAD_LETTERS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emission_that_no_topic_takes_is_a_dead_letter_and_not_an_outage() {
+    let mut world = World::new().await;
+    world.budgeted = true;
+    world.send(0..10).await;
+    *world.dependencies.emits.lock().unwrap() = Some(("s3".to_owned(), 4 * 1024 * 1024));
+    let worker = world.start(|_| Ok(()));
+    let letters = world.read(DEAD_LETTERS, 1).await;
+    world.until("all are handled", || world.handled().len() == 10).await;
+    worker.stop().await.unwrap();
+    assert_eq!(letters[0].header(header::CODE), Some("SLUICE-KAFKA-009"));
+    assert_eq!(letters[0].key.as_deref(), Some(b"s3".as_slice()));
+    assert!(letters[0].payload.is_some(), "the message itself is small");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_is_too_large_goes_without_its_value_and_says_where_that_is() {
+    let mut world = World::new().await;
+    world.budgeted = true;
+    let sender = Producer::new(&world.settings.kafka, None).unwrap();
+    let message = Outbound {
+        topic: ServiceDiscovered::TOPIC.to_owned(),
+        key: Some(b"large".to_vec()),
+        payload: Some(vec![7; 4 * 1024 * 1024]),
+        headers: vec![("mine".to_owned(), Some(b"kept".to_vec()))],
+    };
+    let place = sender.send_all(vec![message]).await.unwrap().remove(0);
+    let worker = world.start(|_| Ok(()));
+    let letter = world.read(DEAD_LETTERS, 1).await.remove(0);
+    world.until("the stage is told", || !world.given_up.lock().unwrap().is_empty()).await;
+    world.send(0..10).await;
+    world.until("the others are handled", || world.handled().len() == 10).await;
+    worker.stop().await.unwrap();
+    assert_eq!((letter.key.as_deref(), &letter.payload), (Some(b"large".as_slice()), &None));
+    assert_eq!((letter.header("mine"), letter.header(header::LEFT_OUT)), (Some("kept"), Some("value")));
+    assert_eq!(letter.header(header::OFFSET), Some(place.offset.to_string().as_str()));
+    assert_eq!(letter.header(header::PARTITION), Some(place.partition.number.to_string().as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +385,9 @@ async fn a_stage_whose_schema_is_not_registered_refuses_to_start() {
 // === the world of a test ===
 
 struct World {
-    _broker: LocalBroker,
+    broker: LocalBroker,
+    /// Whether stages keep to what the local broker holds.
+    budgeted: bool,
     /// Taken by a test that ends it.
     registry: Option<EmbeddedRegistry>,
     settings: Settings,
@@ -225,12 +403,27 @@ struct World {
 struct Dependencies {
     away: AtomicBool,
     asked: AtomicUsize,
+    probe_panics: AtomicBool,
+    /// What the stage's timer does; none when not set.
+    tick: Mutex<Option<Tick>>,
+    ticks: AtomicUsize,
+    /// The message that much follows from, and how many bytes.
+    emits: Mutex<Option<(String, usize)>>,
+}
+
+/// A timer whose ticks fail.
+#[derive(Clone, Copy)]
+struct Tick {
+    every: Duration,
+    panics: bool,
 }
 
 struct Worker {
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), runtime::Error>>,
     health: Health,
+    /// What this worker alone has begun.
+    handled: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -250,6 +443,7 @@ impl Classify for Failure {
 struct Probe<F> {
     behave: F,
     pause: Duration,
+    by_this_one: Arc<AtomicUsize>,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
     given_up: Arc<Mutex<Vec<String>>>,
     dependencies: Arc<Dependencies>,
@@ -264,14 +458,31 @@ impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe
     async fn handle(&self, record: &Record<ServiceDiscovered>) -> Result<Emit<BatchPlanned>, Failure> {
         let ServiceDiscovered { run_id, generation, service_id } = record.message.clone();
         *self.handled.lock().unwrap().entry(service_id.clone()).or_default() += 1;
+        self.by_this_one.fetch_add(1, Ordering::SeqCst);
         tokio::time::sleep(self.pause).await;
         (self.behave)(&service_id)?;
-        Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids: Vec::new() }))
+        let provider_ids = match &*self.dependencies.emits.lock().unwrap() {
+            Some((service, bytes)) if *service == service_id => vec!["x".repeat(*bytes)],
+            _ => Vec::new(),
+        };
+        Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids }))
     }
 
     async fn ready(&self) -> Result<(), Failure> {
         self.dependencies.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.dependencies.probe_panics.load(Ordering::SeqCst), "planted");
         if self.dependencies.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        self.dependencies.tick.lock().unwrap().map(|tick| tick.every)
+    }
+
+    async fn tick(&self) -> Result<Emit<BatchPlanned>, Failure> {
+        self.dependencies.ticks.fetch_add(1, Ordering::SeqCst);
+        let panics = self.dependencies.tick.lock().unwrap().is_some_and(|tick| tick.panics);
+        assert!(!panics, "planted");
+        Err(Failure(Disposition::Unavailable))
     }
 
     async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
@@ -302,7 +513,8 @@ impl World {
         settings.stage.max_backoff_ms = 50;
         let producer = Producer::new(&settings.kafka, Some(broker.budget())).unwrap();
         Self {
-            _broker: broker,
+            broker,
+            budgeted: false,
             registry: Some(registry),
             settings,
             producer,
@@ -324,9 +536,11 @@ impl World {
     ) -> Worker {
         let shutdown = CancellationToken::new();
         let health = Health::new();
+        let handled = Arc::default();
         let stage = Probe {
             behave,
             pause,
+            by_this_one: Arc::clone(&handled),
             handled: Arc::clone(&self.handled),
             given_up: Arc::clone(&self.given_up),
             dependencies: Arc::clone(&self.dependencies),
@@ -336,9 +550,9 @@ impl World {
             registry: Registry::new(&self.settings.schema_registry).unwrap(),
             health: health.clone(),
             shutdown: shutdown.clone(),
-            local_budget: None,
+            local_budget: self.budgeted.then(|| self.broker.budget()),
         };
-        Worker { shutdown, task: tokio::spawn(runtime::run(stage, context)), health }
+        Worker { shutdown, task: tokio::spawn(runtime::run(stage, context)), health, handled }
     }
 
     async fn send(&self, numbers: std::ops::Range<i32>) {
@@ -424,6 +638,12 @@ impl World {
         deliveries
     }
 
+    /// What the stage's group has committed, by partition.
+    fn committed(&self) -> Vec<Option<i64>> {
+        let group = format!("{}-probe", self.settings.kafka.group_prefix);
+        admin::committed(&self.settings.kafka, &group, ServiceDiscovered::TOPIC).unwrap()
+    }
+
     /// Messages in a topic, by its watermarks.
     fn count(&self, topic: &str) -> usize {
         admin::watermarks(&self.settings.kafka, topic).unwrap().iter().map(|(low, high)| (high - low) as usize).sum()
@@ -439,6 +659,13 @@ impl Worker {
     async fn ended(self) -> Result<(), runtime::Error> {
         tokio::time::timeout(PATIENCE, self.task).await.expect("the stage did not end").unwrap()
     }
+}
+
+/// The sum of a metric's lines with this in them. All tests of this file share the metrics.
+fn told(metric: &str, label: &str) -> f64 {
+    let page = telemetry::metrics::install().render();
+    let lines = page.lines().filter(|line| line.starts_with(metric) && line.contains(label));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// What a worker's `/readyz` answers.

@@ -3,7 +3,7 @@
 use pipeline_core::{
     contracts::{self, Activation, Message, RunRequested},
     ids::RunId,
-    kafka::{Delivery, Partition, Position, Producer, admin, producer::Outbound, reader},
+    kafka::{self, Delivery, Partition, Position, Producer, admin, producer::Outbound, reader},
     registry::{Codec, Registry},
     settings,
 };
@@ -53,18 +53,27 @@ impl Messenger {
 
     /// Sends records where they belong.
     pub fn send<M: Message>(&self, records: &[M]) {
-        let outbound = |record: &M| Outbound {
+        self.send_bytes(records.iter().map(|record| self.outbound(record)).collect());
+    }
+
+    /// A record as it is sent.
+    pub fn outbound<M: Message>(&self, record: &M) -> Outbound {
+        Outbound {
             topic: M::TOPIC.to_owned(),
             key: Some(record.key().into_bytes()),
             payload: Some(self.codec.encode(record).expect("a record of its schema")),
             headers: Vec::new(),
-        };
-        self.send_bytes(records.iter().map(outbound).collect());
+        }
     }
 
     /// Sends whatever bytes.
     pub fn send_bytes(&self, messages: Vec<Outbound>) {
-        self.runtime.block_on(self.producer.send_all(messages)).expect("the broker takes messages");
+        self.try_send_bytes(messages).expect("the broker takes messages");
+    }
+
+    /// Sends whatever bytes, if the broker takes them.
+    pub fn try_send_bytes(&self, messages: Vec<Outbound>) -> Result<(), kafka::Error> {
+        self.runtime.block_on(self.producer.send_all(messages)).map(drop)
     }
 
     /// Number of messages that a topic holds. Asks again while the broker is restarting.

@@ -22,6 +22,28 @@ pub fn wait_not_ready(worker: &Process, cause: &str) {
     assert_alive(worker);
 }
 
+/// Waits until a message of the worker waits by itself for this cause; the worker is ready meanwhile.
+pub fn wait_alone(worker: &Process, cause: &str) {
+    wait::until_blocking(&format!("a message waits by itself because of `{cause}`"), PATIENCE, || {
+        let is_told = worker.stderr().lines().any(|line| line.contains("waits by itself") && line.contains(cause));
+        (is_told && worker.metric("sluice_waiting_messages") > 0.0).then_some(())
+    });
+    assert_ready(worker);
+}
+
+/// Waits until no message of the worker waits by itself.
+pub fn wait_for_none_alone(worker: &Process) {
+    wait::until_blocking("no message waits by itself", PATIENCE, || {
+        (worker.metric("sluice_waiting_messages") == 0.0).then_some(())
+    });
+}
+
+/// Fails unless `/readyz` answers 200.
+pub fn assert_ready(worker: &Process) {
+    let answer = http::get(worker.admin(), "/readyz").expect("a live worker answers");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
 /// Waits until `/readyz` answers 200.
 pub fn wait_ready(worker: &Process) {
     wait::until_blocking("/readyz says 200", PATIENCE, || {

@@ -6,10 +6,12 @@
 #![expect(clippy::print_stdout, reason = "seeds and times are for people: nothing else reads them")]
 
 mod faults {
+    mod alone;
     mod bounded;
     mod collector;
     mod crash_points;
     mod fan_in;
+    mod large_records;
     mod links;
     mod locks;
     mod machine;

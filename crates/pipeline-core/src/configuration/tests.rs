@@ -204,7 +204,7 @@ fn a_wrong_type_is_named() {
     assert_eq!(
         File::new("stage: 5\n").faults(),
         ["sluice.yaml:1:8 `stage`: expected a section, found a single value; its keys are `batch_size`, \
-          `in_flight`, `max_attempts`, `max_backoff_ms`, `drain_timeout_ms`, `tick_interval_ms`, `register_schemas`"]
+          `in_flight`, `max_attempts`, `patience_ms`, `max_backoff_ms`, `drain_timeout_ms`, `tick_interval_ms`, `register_schemas`"]
     );
     assert_eq!(File::new("- kafka\n").faults(), ["sluice.yaml:1:1: expected sections such as `kafka:`, found a list"]);
 }

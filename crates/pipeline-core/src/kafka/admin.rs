@@ -3,10 +3,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use rdkafka::{
+    Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     config::FromClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    topic_partition_list::TopicPartitionListElem,
     types::RDKafkaErrorCode,
 };
 
@@ -47,6 +50,34 @@ pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
         brokers: metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect(),
         missing_topics: topics().into_iter().filter(|topic| !present.contains(topic)).map(str::to_owned).collect(),
     })
+}
+
+/// Asks the cluster whether these topics can be written to: each is there, and each partition has a leader.
+///
+/// # Errors
+/// [`Error::Unreachable`] when no broker answers in time, [`Error::Produce`] for a topic that cannot be written to.
+pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Result<(), Error> {
+    let client = admin_client(settings)?;
+    let bootstrap_servers = settings.bootstrap_servers.clone();
+    // librdkafka's metadata call blocks its thread.
+    let metadata = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
+        .await
+        .unwrap_or(Err(KafkaError::Canceled))
+        .map_err(|source| Error::Unreachable { bootstrap_servers, source })?;
+    for topic in topics {
+        let found = metadata.topics().iter().find(|found| found.name() == *topic);
+        let trouble = match found {
+            None => Some(RDKafkaErrorCode::UnknownTopicOrPartition),
+            Some(found) if found.partitions().iter().any(|partition| partition.leader() < 0) => {
+                Some(RDKafkaErrorCode::LeaderNotAvailable)
+            }
+            Some(_) => None,
+        };
+        if let Some(code) = trouble {
+            return Err(Error::Produce { topic: (*topic).to_owned(), source: KafkaError::MetadataFetch(code) });
+        }
+    }
+    Ok(())
 }
 
 /// Creates the topics that are missing; gives their names.
@@ -96,4 +127,27 @@ pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i
     partitions
         .map(|partition| client.inner().fetch_watermarks(topic, partition, TIMEOUT).map_err(unreachable))
         .collect()
+}
+
+/// The offset of each partition of a topic that a group has committed, in order of the partitions; `None` where it has
+/// committed nothing. Blocks the thread.
+///
+/// # Errors
+/// [`Error::Unreachable`] when the cluster does not answer in time.
+pub fn committed(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Vec<Option<i64>>, Error> {
+    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+    let mut config = client_config(settings, "sluice-admin");
+    // Never joined: only asked about.
+    let consumer: BaseConsumer = config.set("group.id", group).create().map_err(unreachable)?;
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+    let mut wanted = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        wanted.add_partition(topic, partition.id());
+    }
+    let committed = consumer.committed_offsets(wanted, TIMEOUT).map_err(unreachable)?;
+    let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    Ok(committed.elements().into_iter().map(offset).collect())
 }

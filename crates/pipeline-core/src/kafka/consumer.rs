@@ -136,15 +136,20 @@ impl GroupMember {
         Some(PartitionQueue { queue, partition: partition.clone() })
     }
 
-    /// Commits the next offset of each partition without waiting for the answer; a failure is logged and the next
-    /// commit makes up for it.
+    /// Commits the next offset of each partition, and gives the brokers' answer. A commit of the client that nobody
+    /// waits for has no answer at all: when it fails, there is a line in the log and nothing else. So this one waits, on
+    /// a thread of its own. The connection is not closed before it has ended.
     ///
     /// # Errors
-    /// [`Error::Commit`] when the request cannot even be queued.
-    pub fn commit(&self, positions: &[Position]) -> Result<(), Error> {
-        let failed = |source| Error::Commit { group: self.group.clone(), source };
-        let offsets = offsets(positions).map_err(failed)?;
-        self.consumer.commit(&offsets, CommitMode::Async).map_err(failed)
+    /// [`Error::Commit`] when the brokers do not have it.
+    pub fn commit(&self, positions: &[Position]) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        let (consumer, group) = (Arc::clone(&self.consumer), self.group.clone());
+        let offsets = offsets(positions);
+        async move {
+            let committing = tokio::task::spawn_blocking(move || consumer.commit(&offsets?, CommitMode::Sync));
+            let committed = committing.await.unwrap_or(Err(KafkaError::Canceled));
+            committed.map_err(|source| Error::Commit { group, source })
+        }
     }
 
     /// Asks to leave the group; partitions that are still held come back as [`Event::Revoked`].
@@ -179,12 +184,16 @@ async fn poll(
             _ = &mut stopped => return,
             received = consumer.recv() => received,
         };
-        let source = match received {
-            Err(source) => source,
+        let error = match received {
+            Err(source) => Error::Consume { topic: topic.clone(), source },
             // Handling it here would break the order of its partition; losing it would break everything.
-            Ok(message) => KafkaError::Seek(format!("offset {} arrived outside its queue", message.offset())),
+            Ok(message) => Error::OutsideItsQueue {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+            },
         };
-        if events.send(Event::Trouble(Error::Consume { topic: topic.clone(), source })).is_err() {
+        if events.send(Event::Trouble(error)).is_err() {
             return;
         }
     }
@@ -288,13 +297,6 @@ impl ConsumerContext for Context {
             Rebalance::Error(error) => self.trouble(error.clone()),
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        match result {
-            Ok(()) | Err(KafkaError::ConsumerCommit(rdkafka::types::RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => tracing::warn!(group = self.group, "could not commit offsets: {error}"),
-        }
-    }
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
@@ -302,4 +304,62 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
         .iter()
         .map(|element| Partition { topic: element.topic().to_owned(), number: element.partition() })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        disposition::{Classify as _, Disposition},
+        kafka::{Producer, local::LocalBroker, producer::Outbound},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_message_that_arrives_outside_its_queue_is_a_fault_that_must_not_be_passed_over() {
+        let (_broker, settings) = start().await;
+        let mut member = GroupMember::join(&settings, "careless", "t").unwrap();
+        let fault = loop {
+            match member.next_event().await.unwrap() {
+                // As if the message had been fetched before its queue was split off.
+                Event::Assigned { ready, .. } => ready.answer(()),
+                Event::Trouble(error) => break error,
+                Event::Revoked { .. } => {}
+            }
+        };
+        assert_eq!((fault.disposition(), fault.code()), (Disposition::Halt, "SLUICE-KAFKA-010"), "{fault}");
+        member.close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_that_the_broker_refuses_is_told() {
+        let (broker, settings) = start().await;
+        let mut member = GroupMember::join(&settings, "refused", "t").unwrap();
+        broker.refuse_commits(1);
+        let partition = loop {
+            match member.next_event().await.unwrap() {
+                Event::Assigned { partitions, ready } => {
+                    let queues: Vec<_> = partitions.iter().map(|partition| member.split(partition)).collect();
+                    ready.answer(());
+                    drop(queues);
+                    break partitions[0].clone();
+                }
+                Event::Revoked { .. } => {}
+                Event::Trouble(error) => panic!("{error}"),
+            }
+        };
+        let positions = [Position { partition, offset: 0 }];
+        let refused = member.commit(&positions).await.unwrap_err();
+        assert!(matches!(refused, Error::Commit { .. }), "{refused}");
+        member.commit(&positions).await.unwrap();
+        member.close().await;
+    }
+
+    async fn start() -> (LocalBroker, settings::Kafka) {
+        let broker = LocalBroker::start(&["t"]).unwrap();
+        let bootstrap_servers = broker.bootstrap_servers().to_owned();
+        let settings = settings::Kafka { bootstrap_servers, ..settings::Kafka::default() };
+        let message = Outbound { topic: "t".to_owned(), key: Some(b"k".to_vec()), payload: None, headers: Vec::new() };
+        Producer::new(&settings, None).unwrap().send_all(vec![message]).await.unwrap();
+        (broker, settings)
+    }
 }

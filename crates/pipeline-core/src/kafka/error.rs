@@ -43,6 +43,27 @@ pub enum Error {
         #[source]
         source: KafkaError,
     },
+    /// A message is larger than the client or the topic takes.
+    #[error("cannot produce a message of about {bytes} bytes to `{topic}`: it is larger than the topic takes")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// Key, value and headers.
+        bytes: usize,
+        /// What the client or the broker said.
+        #[source]
+        source: KafkaError,
+    },
+    /// A message did not come the way on which its partition keeps its order.
+    #[error("offset {offset} of `{topic}` partition {partition} arrived outside the queue of its partition")]
+    OutsideItsQueue {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The message's offset.
+        offset: i64,
+    },
     /// Metadata of the cluster could not be had.
     #[error("could not reach Kafka at `{bootstrap_servers}`")]
     Unreachable {
@@ -78,6 +99,19 @@ pub enum Error {
     },
 }
 
+// === impl Error ===
+
+impl Error {
+    /// A message that was not produced: for its size, or for another reason.
+    pub(super) fn unproduced(topic: &str, bytes: usize, source: KafkaError) -> Self {
+        let topic = topic.to_owned();
+        match source.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => Self::TooLarge { topic, bytes, source },
+            _ => Self::Produce { topic, source },
+        }
+    }
+}
+
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
@@ -85,7 +119,11 @@ impl Classify for Error {
             Self::Commit { .. } | Self::Consume { .. } | Self::Unreachable { .. } | Self::CreateTopic { .. } => {
                 Disposition::Unavailable
             }
-            Self::Client { .. } | Self::LocalPartitionFull { .. } | Self::Local { .. } => Disposition::Halt,
+            Self::TooLarge { .. } => Disposition::Reject,
+            Self::OutsideItsQueue { .. }
+            | Self::Client { .. }
+            | Self::LocalPartitionFull { .. }
+            | Self::Local { .. } => Disposition::Halt,
         }
     }
 
@@ -99,6 +137,8 @@ impl Classify for Error {
             Self::CreateTopic { .. } => "SLUICE-KAFKA-006",
             Self::LocalPartitionFull { .. } => "SLUICE-KAFKA-007",
             Self::Local { .. } => "SLUICE-KAFKA-008",
+            Self::TooLarge { .. } => "SLUICE-KAFKA-009",
+            Self::OutsideItsQueue { .. } => "SLUICE-KAFKA-010",
         }
     }
 }
@@ -106,7 +146,7 @@ impl Classify for Error {
 /// Only a message that the broker will never take is the message's fault; anything else is the cluster's.
 fn produce_disposition(error: &KafkaError) -> Disposition {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessage) => Disposition::Reject,
+        Some(RDKafkaErrorCode::InvalidMessage) => Disposition::Reject,
         // The idempotent producer lost track of its sequence: only a new process can go on safely.
         Some(RDKafkaErrorCode::Fatal) => Disposition::Halt,
         _ => Disposition::Unavailable,

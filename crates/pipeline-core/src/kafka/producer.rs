@@ -1,6 +1,13 @@
 //! A producer whose every send is acknowledged by all in-sync replicas before it counts.
+//!
+//! How large a message may be is for its topic to say, so the client's own bound is far above what topics take. A broker
+//! judges whole batches, and a batch that is too large is refused with everything in it. What was refused so is sent
+//! once more, alone, before it is believed that the message itself is too large.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientContext,
@@ -11,13 +18,27 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{Error, Header, Partition, Position, client_config, local::Budget, log, partitioner::KeyPartitioner};
+use super::{
+    Error, Header, Partition, Position, client_config,
+    local::{Budget, Reservation},
+    log,
+    partitioner::KeyPartitioner,
+    size,
+};
 use crate::settings;
+
+/// The client's bound of one message: far above what topics take, below what a broker reads of one request, 100 MiB.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+type Client = ThreadedProducer<Context, KeyPartitioner>;
 
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    inner: Arc<ThreadedProducer<Context, KeyPartitioner>>,
+    inner: Arc<Client>,
+    /// Sends one message in a request; made when a batch was too large.
+    lone: Arc<OnceLock<Client>>,
+    settings: Arc<settings::Kafka>,
     budget: Option<Arc<Budget>>,
 }
 
@@ -90,59 +111,51 @@ impl Producer {
     }
 
     fn make(settings: &settings::Kafka, budget: Option<Arc<Budget>>, idempotent: bool) -> Result<Self, Error> {
-        let mut config = client_config(settings, "sluice-producer");
-        config
-            .set("enable.idempotence", idempotent.to_string())
-            // Topic settings, of which there must be one: what they make is what the partitioner is put into.
-            .set("acks", "all")
-            // A stage emits the batches of a whole service at once; a little patience makes one request of them.
-            .set("linger.ms", "5")
-            // Give up on one send well before an operator would; the runtime then says so and tries again.
-            .set("message.timeout.ms", "15000");
-        ThreadedProducer::from_config_and_context(&config, Context { partitioner: KeyPartitioner })
-            .map(|inner| Self { inner: Arc::new(inner), budget })
-            .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+        let inner = client(settings, idempotent, None)?;
+        Ok(Self { inner: Arc::new(inner), lone: Arc::default(), settings: Arc::new(settings.clone()), budget })
     }
 
     /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
     /// key arrive in order. Gives where each of them lies now.
     ///
     /// # Errors
-    /// The first failure; messages after it may or may not have arrived.
+    /// The first failure; messages after it may or may not have arrived. [`Error::TooLarge`] when one of them is larger
+    /// than its topic takes. A local broker that has no room for all of them gets none.
     pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Error> {
+        let mut reserved = self.budget.as_ref().map(|budget| budget.reserve(&messages)).transpose()?;
         let mut deliveries = Vec::with_capacity(messages.len());
-        for message in messages {
-            let size = message.payload.as_ref().map_or(0, Vec::len) + message.key.as_ref().map_or(0, Vec::len);
-            if let Some(budget) = &self.budget {
-                budget.check(&message.topic)?;
-            }
-            let delivery = self.enqueue(&message).await?;
-            deliveries.push((message.topic, size, delivery));
+        for (index, message) in messages.iter().enumerate() {
+            let partition = reserved.as_ref().and_then(|reserved| reserved.partition(index));
+            deliveries.push(enqueue(&self.inner, message, partition).await?);
         }
-        let mut positions = Vec::with_capacity(deliveries.len());
-        for (topic, size, delivery) in deliveries {
-            let acknowledgement = delivery.await.unwrap_or(Err(KafkaError::Canceled));
-            let (number, offset) = acknowledgement.map_err(|source| Error::Produce { topic: topic.clone(), source })?;
-            if let Some(budget) = &self.budget {
-                budget.produced(&topic, number, size);
+        let mut positions = Vec::with_capacity(messages.len());
+        for (index, (message, delivery)) in messages.into_iter().zip(deliveries).enumerate() {
+            let (number, offset) = match acknowledged(&message, delivery).await {
+                Err(Error::TooLarge { .. }) => self.send_alone(&message, reserved.as_ref(), index).await?,
+                acknowledgement => acknowledgement?,
+            };
+            if let Some(reserved) = &mut reserved {
+                reserved.keep(index);
             }
-            positions.push(Position { partition: Partition { topic, number }, offset });
+            positions.push(Position { partition: Partition { topic: message.topic, number }, offset });
         }
         Ok(positions)
     }
 
-    /// Waits for room in the client's queue when it is full.
-    async fn enqueue(&self, message: &Outbound) -> Result<oneshot::Receiver<Acknowledgement>, Error> {
-        loop {
-            let (sender, delivery) = oneshot::channel();
-            match self.inner.send(record(message, sender)) {
-                Ok(()) => return Ok(delivery),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                Err((source, _)) => return Err(Error::Produce { topic: message.topic.clone(), source }),
-            }
+    /// Sends a message that may have been refused for the company it was in.
+    async fn send_alone(
+        &self,
+        message: &Outbound,
+        reserved: Option<&Reservation>,
+        index: usize,
+    ) -> Result<(i32, i64), Error> {
+        if self.lone.get().is_none() {
+            // Somebody else may be faster, whose client is as good.
+            self.lone.set(client(&self.settings, true, Some(1))?).unwrap_or_default();
         }
+        let Some(lone) = self.lone.get() else { return acknowledged(message, oneshot::channel().1).await };
+        let partition = reserved.and_then(|reserved| reserved.partition(index));
+        acknowledged(message, enqueue(lone, message, partition).await?).await
     }
 
     /// Waits until nothing is on its way any more, at most `timeout`. Blocks the thread.
@@ -154,11 +167,65 @@ impl Producer {
     }
 }
 
+/// A client of librdkafka; `batch` bounds the messages that it sends in one request.
+fn client(settings: &settings::Kafka, idempotent: bool, batch: Option<u32>) -> Result<Client, Error> {
+    let mut config = client_config(settings, "sluice-producer");
+    config
+        .set("enable.idempotence", idempotent.to_string())
+        // Topic settings, of which there must be one: what they make is what the partitioner is put into.
+        .set("acks", "all")
+        .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string())
+        // A stage emits the batches of a whole service at once; a little patience makes one request of them.
+        .set("linger.ms", "5")
+        // Give up on one send well before an operator would; the runtime then says so and tries again.
+        .set("message.timeout.ms", "15000");
+    if let Some(batch) = batch {
+        config.set("batch.num.messages", batch.to_string());
+    }
+    ThreadedProducer::from_config_and_context(&config, Context { partitioner: KeyPartitioner })
+        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+}
+
+/// Waits for room in the client's queue when it is full.
+async fn enqueue(
+    client: &Client,
+    message: &Outbound,
+    partition: Option<i32>,
+) -> Result<oneshot::Receiver<Acknowledgement>, Error> {
+    loop {
+        let (sender, delivery) = oneshot::channel();
+        match client.send(record(message, partition, sender)) {
+            Ok(()) => return Ok(delivery),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err((source, _)) => return Err(Error::unproduced(&message.topic, message.size(), source)),
+        }
+    }
+}
+
+/// Waits until a message has arrived, or has not.
+async fn acknowledged(message: &Outbound, delivery: oneshot::Receiver<Acknowledgement>) -> Result<(i32, i64), Error> {
+    let acknowledgement = delivery.await.unwrap_or(Err(KafkaError::Canceled));
+    acknowledgement.map_err(|source| Error::unproduced(&message.topic, message.size(), source))
+}
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// Bytes that the message takes in a partition, about: as many as [`super::Delivery::size`] says when it is read.
+    pub fn size(&self) -> usize {
+        size(self.key.as_deref(), self.payload.as_deref(), &self.headers)
+    }
+}
+
 fn record(
     message: &Outbound,
+    partition: Option<i32>,
     sender: oneshot::Sender<Acknowledgement>,
 ) -> BaseRecord<'_, [u8], [u8], Box<oneshot::Sender<Acknowledgement>>> {
     let mut record = BaseRecord::with_opaque_to(&message.topic, Box::new(sender));
+    record.partition = partition;
     if let Some(key) = &message.key {
         record = record.key(key.as_slice());
     }

@@ -147,6 +147,11 @@ impl Codec {
         }
     }
 
+    /// The registry that schemas are read from.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
     async fn plan<M: Message>(&self, id: SchemaId) -> Result<Arc<Plan>, DecodeError> {
         let writer = match self.inner.registry.by_id(id).await {
             Ok(schema) => schema,

@@ -108,7 +108,9 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-WIRE-004",
         title: "the message names a schema that is not registered",
-        cause: "The producer used another registry, or the schema has been deleted for good.",
+        cause: "The producer used another registry, the registry came back from an older copy, or the schema has been \
+                deleted for good. The message is tried `stage.max_attempts` times, with pauses of 10 seconds unless \
+                `stage.max_backoff_ms` is less, and then is a dead letter.",
         remedy: "Point both to one registry, or register the schema there, and replay the dead letters.",
     },
     ErrorPage {

@@ -2,6 +2,9 @@
 //!
 //! The reason travels in headers, as text, under the names that Kafka Connect uses, so that every Kafka tool shows
 //! it; what Connect has no name for is under `sluice-`.
+//!
+//! A letter carries more headers than its message, so a message that its own topic just took makes a letter that is too
+//! large. It then goes without its value, which still lies where the letter says that the message came from.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,6 +41,9 @@ pub mod header {
     pub const FIRST_FAILED_AT: &str = "sluice-first-failed-at";
     /// W3C trace context.
     pub const TRACEPARENT: &str = "traceparent";
+    /// What of the message the letter lacks, because it would have been too large: `value`, `headers`, `key`, separated
+    /// by commas.
+    pub const LEFT_OUT: &str = "sluice-left-out";
     /// On a message that was produced again: the number of its dead letter in the ledger.
     pub const REPLAY_OF: &str = "sluice-replay-of";
 }
@@ -80,6 +86,46 @@ pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbo
     }
 }
 
+/// Makes a letter that is too large smaller by one step: without its value, then step by step with fewer of the
+/// message's own headers, the key last. Says in a header what is left out. `false` when there is nothing more to take.
+pub(crate) fn leave_out(letter: &mut Outbound) -> bool {
+    let size = |(name, value): &Header| name.len() + value.as_ref().map_or(0, Vec::len);
+    let foreign: usize = letter.headers.iter().filter(|(name, _)| !is_ours(name)).map(size).sum();
+    let what = if letter.payload.take().is_some() {
+        "value"
+    } else if foreign > 0 {
+        // The limit is not known here, so half of it goes each time: those that fit, in their order.
+        let mut room = foreign / 2;
+        letter.headers.retain(|header| {
+            let fits = is_ours(&header.0) || size(header) <= room;
+            if fits && !is_ours(&header.0) {
+                room -= size(header);
+            }
+            fits
+        });
+        "headers"
+    } else if letter.key.take().is_some() {
+        "key"
+    } else {
+        return false;
+    };
+    note_left_out(&mut letter.headers, what);
+    true
+}
+
+fn note_left_out(headers: &mut Vec<Header>, what: &str) {
+    let before = headers.iter().position(|(name, _)| name == header::LEFT_OUT).map(|index| headers.remove(index));
+    let before = before.and_then(|(_, value)| String::from_utf8(value?).ok()).unwrap_or_default();
+    let words = before.split(',').filter(|word| !word.is_empty() && *word != what).chain([what]);
+    let words = words.collect::<Vec<_>>().join(",");
+    headers.push((header::LEFT_OUT.to_owned(), Some(words.into_bytes())));
+}
+
+/// Whether the letter lacks something of its message, which then has to be read where it came from.
+pub fn is_incomplete(letter: &Delivery) -> bool {
+    letter.header(header::LEFT_OUT).is_some()
+}
+
 /// The message of a dead letter, to be produced again where it came from: key, bytes and foreign headers as they were,
 /// run and trace kept, the reason removed.
 pub fn replayed(letter: Delivery, topic: &str, letter_id: i64) -> Outbound {
@@ -98,6 +144,7 @@ fn is_ours(name: &str) -> bool {
             header::FIRST_FAILED_AT,
             header::TRACEPARENT,
             header::REPLAY_OF,
+            header::LEFT_OUT,
         ]
         .contains(&name)
 }
@@ -122,7 +169,7 @@ mod tests {
                 (header::CODE.to_owned(), Some(b"SLUICE-OLD-001".to_vec())),
             ],
         };
-        let failure = Failure { disposition: Disposition::Reject, code: "SLUICE-WIRE-001", text: "no".to_owned() };
+        let failure = Failure { disposition: Disposition::Reject, ..Failure::halt("SLUICE-WIRE-001", "no".to_owned()) };
         let run = RunId::new();
         let letter = dead_letter(
             &delivery,
@@ -146,6 +193,35 @@ mod tests {
         assert_eq!(value(header::CODE), b"SLUICE-WIRE-001");
         assert_eq!(value(header::OFFSET), b"7");
         assert_eq!(value(header::RUN_ID), run.to_string().into_bytes());
+    }
+
+    #[test]
+    fn a_letter_loses_its_value_first_then_headers_that_do_not_fit_and_its_key_last() {
+        let header = |name: &str, size: usize| (name.to_owned(), Some(vec![b'x'; size]));
+        let mut letter = Outbound {
+            topic: "d".to_owned(),
+            key: Some(b"k".to_vec()),
+            payload: Some(vec![1; 100]),
+            headers: vec![header("large", 900), header("small", 40), header(header::TOPIC, 5)],
+        };
+        let mut steps = Vec::new();
+        while leave_out(&mut letter) {
+            let names: Vec<&str> = letter.headers.iter().map(|(name, _)| name.as_str()).collect();
+            let left_out = letter.headers.last().and_then(|(_, value)| value.clone()).unwrap();
+            steps.push((String::from_utf8(left_out).unwrap(), names.len(), letter.key.is_some()));
+            assert!(letter.payload.is_none() && names.contains(&header::TOPIC), "{names:?}");
+            assert_eq!(names.iter().filter(|name| **name == header::LEFT_OUT).count(), 1);
+        }
+        let step = |words: &str, headers, key| (words.to_owned(), headers, key);
+        assert_eq!(
+            steps,
+            [
+                step("value", 4, true),
+                step("value,headers", 3, true),
+                step("value,headers", 2, true),
+                step("value,headers,key", 2, false)
+            ]
+        );
     }
 
     #[test]

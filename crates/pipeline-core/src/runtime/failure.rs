@@ -1,5 +1,8 @@
 //! A failure as the runtime sees it: what to do, the code, and the whole chain of causes as text.
 
+use std::time::Duration;
+
+use super::questions::Dependency;
 use crate::{
     disposition::{Classify, Disposition},
     service::chain,
@@ -15,6 +18,30 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     /// The error and its causes, joined by `: `, at most 1 KiB.
     pub(crate) text: String,
+    /// What the next attempt should wait at least.
+    pub(crate) retry_after: Option<Duration>,
+    /// What did not answer, when it is *unavailable*.
+    pub(crate) of: Dependency,
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// A fault of our own, which ends the process.
+    pub(crate) fn halt(code: &'static str, text: String) -> Self {
+        let text = shortened(text);
+        Self { disposition: Disposition::Halt, code, text, retry_after: None, of: Dependency::Stage }
+    }
+
+    /// The same, of another dependency than those of the stage.
+    pub(crate) fn of(self, of: Dependency) -> Self {
+        Self { of, ..self }
+    }
+
+    /// The same with a few words before it.
+    pub(crate) fn after(&self, words: &str) -> Self {
+        Self { text: shortened(format!("{words}: {}", self.text)), ..self.clone() }
+    }
 }
 
 impl std::error::Error for Failure {}
@@ -29,7 +56,13 @@ impl std::fmt::Display for Failure {
 impl<E: Classify> From<E> for Failure {
     fn from(error: E) -> Self {
         let text = chain(&error);
-        Self { disposition: error.disposition(), code: error.code(), text: shortened(text) }
+        Self {
+            disposition: error.disposition(),
+            code: error.code(),
+            text: shortened(text),
+            retry_after: error.retry_after(),
+            of: Dependency::Stage,
+        }
     }
 }
 

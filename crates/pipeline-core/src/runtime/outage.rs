@@ -1,8 +1,8 @@
 //! A dependency that is away: the stage pauses as a whole and says so.
 //!
 //! An outage is not a message's fault, so no message becomes a dead letter for it. The messages in hand wait and try
-//! again, no new one is taken up, `/readyz` answers 503 with the cause, and all of it ends by itself when one of the
-//! waiting messages gets through, or when the probe of a stage without messages does.
+//! again, no new one is taken up, `/readyz` answers 503 with the cause, and all of it ends by itself when the dependency
+//! answers the probe again, or when one of the waiting messages gets through.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::{admin::Component, telemetry::events::StageEvents};
 
-/// Shared by all messages of a stage.
+/// Shared by the probes and all messages of a stage.
 pub(crate) struct Outage {
     events: StageEvents,
     waiting: Mutex<usize>,
@@ -18,7 +18,7 @@ pub(crate) struct Outage {
     component: Component,
 }
 
-/// Held by a message while a dependency that it needs is away.
+/// Held while a dependency is away.
 pub(crate) struct Waiting {
     outage: Arc<Outage>,
 }
@@ -29,13 +29,14 @@ impl Outage {
         Arc::new(Self { events, waiting: Mutex::new(0), away: watch::Sender::new(false), component })
     }
 
-    /// A message found a dependency away. The outage lasts until every such message has dropped its guard.
+    /// A dependency was found away. The outage lasts until everybody who found one has dropped the guard.
     pub(crate) fn enter(self: &Arc<Self>, cause: &str) -> Waiting {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         *waiting += 1;
         // Held before it is shown: who sees the outage can rely on the pause.
         self.away.send_replace(true);
         self.component.down(cause);
+        self.events.paused();
         Waiting { outage: Arc::clone(self) }
     }
 

@@ -1,10 +1,6 @@
 //! One assigned partition: takes messages up to a bound, lets them settle side by side, moves the head.
 
-use std::{
-    collections::HashMap,
-    ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{ops::ControlFlow, sync::Arc};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -14,28 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     failure::Failure,
+    heads::Heads,
     offsets::OffsetTracker,
     process::{Processor, Settlement},
+    tasks::PANICKED,
 };
 use crate::{
-    disposition::Disposition,
     kafka::{Delivery, Partition, Position, consumer::PartitionQueue, local::Budget},
     stage::Stage,
 };
-
-/// Code of a handler that panicked.
-const HANDLER_PANICKED: &str = "SLUICE-RUNTIME-001";
-
-/// Next offsets that may be committed, of all partitions of the process.
-#[derive(Debug, Default)]
-pub(crate) struct Heads(Mutex<HashMap<Partition, Head>>);
-
-/// The next offset to commit of a partition, and how many messages that settles since the last commit.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Head {
-    pub(crate) offset: i64,
-    pub(crate) messages: u64,
-}
 
 /// What all partitions of a process share.
 pub(crate) struct Shared<S: Stage> {
@@ -130,7 +113,7 @@ fn settle<S: Stage>(
         Ok(returned) => returned,
         Err(error) => {
             let text = format!("a message of {partition} ended the handler: {error}");
-            return halt(shared, Failure { disposition: Disposition::Halt, code: HANDLER_PANICKED, text });
+            return halt(shared, Failure::halt(PANICKED, text));
         }
     };
     match returned.settlement {
@@ -140,7 +123,7 @@ fn settle<S: Stage>(
     }
     let moved = tracker.settled(returned.delivery.position.offset);
     if let Some(budget) = &shared.budget {
-        budget.settled(partition, returned.delivery.size());
+        budget.settled(&returned.delivery);
     }
     if let Some(offset) = tracker.head() {
         shared.heads.moved(partition, offset, moved);
@@ -152,29 +135,4 @@ fn halt<S: Stage>(shared: &Shared<S>, failure: Failure) -> ControlFlow<()> {
     // The driver is gone only when the stage is ending anyway.
     shared.halts.send(failure).unwrap_or_default();
     ControlFlow::Break(())
-}
-
-// === impl Heads ===
-
-impl Heads {
-    fn moved(&self, partition: &Partition, offset: i64, messages: u64) {
-        let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The lookup by reference saves a copy of the topic's name for each message.
-        if let Some(head) = heads.get_mut(partition) {
-            *head = Head { offset, messages: head.messages + messages };
-        } else if messages > 0 {
-            heads.insert(partition.clone(), Head { offset, messages });
-        }
-    }
-
-    /// The heads that have moved since they were taken last.
-    pub(crate) fn take(&self) -> HashMap<Partition, Head> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The partition is being given up: its last head is committed with the rebalance. Gives how many messages that
-    /// settles since the last commit.
-    pub(crate) fn forget(&self, partition: &Partition) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(partition).map_or(0, |head| head.messages)
-    }
 }

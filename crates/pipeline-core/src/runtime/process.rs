@@ -6,23 +6,25 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    dead_letter::{Obituary, dead_letter, header},
+    alone::Alone,
+    dead_letter::{Obituary, dead_letter, header, leave_out},
     failure::Failure,
     outage::Outage,
+    questions::{Dependency, Questions},
 };
 use crate::{
     contracts::Message,
     crash,
     disposition::Disposition,
     ids::RunId,
-    kafka::{Delivery, Producer, producer::Outbound},
+    kafka::{Delivery, Position, Producer, producer::Outbound},
     registry::Codec,
     settings,
     stage::{Emit, GivenUp, Outgoing, Record, Stage, VisitOutgoing},
@@ -42,9 +44,11 @@ pub(crate) struct Processor<S: Stage> {
     pub(crate) codec: Codec,
     pub(crate) producer: Producer,
     pub(crate) outage: Arc<Outage>,
+    pub(crate) questions: Questions,
     pub(crate) events: StageEvents,
     pub(crate) group: String,
     pub(crate) settings: settings::Stage,
+    pub(crate) kafka: settings::Kafka,
     /// Messages that the stage handled: proof, at no cost, that what the stage needs is there.
     pub(crate) succeeded: AtomicU64,
 }
@@ -65,6 +69,45 @@ struct InHand<'a> {
     at: Coordinates<'a>,
     span: &'a MessageSpan,
     stopping: &'a CancellationToken,
+}
+
+/// How a message has fared so far.
+struct Tries {
+    /// The number of this attempt; only failures that may pass count.
+    attempt: u32,
+    /// How often the message has failed, whatever it met.
+    waits: u32,
+    first_failed_at: SystemTime,
+    alone: Alone,
+}
+
+/// What follows from a failure.
+enum Answer {
+    /// Another attempt after this pause.
+    Again(Duration),
+    /// The dead letter, with the failure that it names and the number of tries.
+    GiveUp(Failure, u32),
+    /// The stage is stopping.
+    Stop,
+}
+
+// === impl Tries ===
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { attempt: 1, waits: 0, first_failed_at: UNIX_EPOCH, alone: Alone::default() }
+    }
+}
+
+impl Tries {
+    fn failed(&mut self, message: &InHand<'_>, failure: &Failure) {
+        self.waits = self.waits.saturating_add(1);
+        if self.waits == 1 {
+            self.first_failed_at = SystemTime::now();
+            // Once: what a span is told is kept until its end, and an outage may last for thousands of attempts.
+            message.span.failed(failure.code);
+        }
+    }
 }
 
 // === impl Processor ===
@@ -88,65 +131,82 @@ impl<S: Stage> Processor<S> {
     }
 
     async fn until_settled(&self, message: &InHand<'_>) -> Settlement {
-        let at = &message.at;
-        let mut attempt = 1;
-        let mut waits = 0;
-        let mut first_failed_at = None;
-        let mut outage = None;
+        let mut tries = Tries::default();
         loop {
             let begun = Instant::now();
-            let failure = match self.attempt(message.delivery, attempt, &message.span.context).await {
+            let failure = match self.attempt(message.delivery, tries.attempt, &message.span.context).await {
                 Ok(emitted) => {
-                    self.events.handled(at, begun.elapsed(), emitted);
+                    self.events.handled(&message.at, begun.elapsed(), emitted);
                     return Settlement::Settled;
                 }
                 Err(failure) => failure,
             };
             let elapsed = begun.elapsed();
-            let first_failed_at = *first_failed_at.get_or_insert_with(SystemTime::now);
-            let pause = self.backoff(waits);
-            waits += 1;
-            if waits == 1 {
-                // Once: what a span is told is kept until its end, and an outage may last for thousands of attempts.
-                message.span.failed(failure.code);
-            }
-            match failure.disposition {
+            tries.failed(message, &failure);
+            let answer = match failure.disposition {
                 Disposition::Halt => {
-                    self.events.halted(at, failure.code, &failure, elapsed);
+                    self.events.halted(&message.at, failure.code, &failure, elapsed);
                     return Settlement::Halted(failure);
                 }
-                Disposition::Unavailable => {
-                    // An outage uses up no attempt: the message did nothing wrong.
-                    self.events.unavailable(failure.code, &failure, elapsed, pause);
-                    outage.get_or_insert_with(|| self.outage.enter(&failure.text));
-                    self.outage.still(&failure.text);
-                }
-                Disposition::Retry if attempt < self.settings.max_attempts => {
-                    outage = None;
-                    attempt += 1;
-                    self.events.retrying(at, failure.code, &failure, elapsed, Attempt { number: attempt, pause });
-                }
-                Disposition::Retry => {
-                    drop(outage);
-                    self.events.gave_up(at, failure.code, attempt);
-                    return self.give_up(message, &failure, attempt, first_failed_at).await;
-                }
                 Disposition::Reject => {
-                    drop(outage);
-                    self.events.rejected(at, failure.code, &failure, elapsed);
-                    return self.give_up(message, &failure, attempt, first_failed_at).await;
+                    self.events.rejected(&message.at, failure.code, &failure, elapsed);
+                    Answer::GiveUp(failure, tries.attempt)
                 }
-            }
-            if wait(pause, message.stopping).await.is_break() {
-                return Settlement::Unsettled;
+                Disposition::Retry => self.retry(message, &mut tries, failure, elapsed),
+                Disposition::Unavailable => self.wait(message, &mut tries, failure, elapsed).await,
+            };
+            match answer {
+                Answer::GiveUp(failure, attempts) => {
+                    return self.give_up(message, &failure, attempts, tries.first_failed_at).await;
+                }
+                Answer::Again(pause) if wait(pause, message.stopping).await.is_continue() => {}
+                Answer::Again(_) | Answer::Stop => return Settlement::Unsettled,
             }
         }
+    }
+
+    /// It may pass: again, a bounded number of times.
+    fn retry(&self, message: &InHand<'_>, tries: &mut Tries, failure: Failure, elapsed: Duration) -> Answer {
+        tries.alone.pauses();
+        if tries.attempt >= self.settings.max_attempts {
+            self.events.gave_up(&message.at, failure.code, tries.attempt);
+            return Answer::GiveUp(failure, tries.attempt);
+        }
+        tries.attempt += 1;
+        let most = Duration::from_millis(self.settings.max_backoff_ms.into());
+        let pause = self.backoff(tries.waits).max(failure.retry_after.unwrap_or_default().min(most));
+        let next = Attempt { number: tries.attempt, pause };
+        self.events.retrying(&message.at, failure.code, &failure, elapsed, next);
+        Answer::Again(pause)
+    }
+
+    /// Something did not answer: is it away, or is it this message? An outage uses up no attempt and no patience.
+    async fn wait(&self, message: &InHand<'_>, tries: &mut Tries, failure: Failure, elapsed: Duration) -> Answer {
+        let is_there = tokio::select! {
+            is_there = self.questions.to(failure.of).ask() => is_there,
+            () = message.stopping.cancelled() => return Answer::Stop,
+        };
+        let pause = self.backoff(tries.waits);
+        if is_there.is_err() {
+            tries.alone.pauses();
+            self.events.unavailable(failure.code, &failure, elapsed, pause);
+            return Answer::Again(pause);
+        }
+        let waited = tries.alone.waits(tokio::time::Instant::now(), &self.events);
+        if waited < Duration::from_millis(self.settings.patience_ms.into()) {
+            self.events.waiting(&message.at, failure.code, &failure, elapsed, waited, pause);
+            return Answer::Again(pause);
+        }
+        self.events.lost_patience(&message.at, failure.code, &failure, elapsed);
+        let words = format!("given up after {} s in which nothing else was in its way", waited.as_secs());
+        Answer::GiveUp(failure.after(&words), tries.waits)
     }
 
     /// Decode, handle, emit, acknowledge: once. Gives the number of messages emitted.
     async fn attempt(&self, delivery: &Delivery, attempt: u32, trace: &TraceContext) -> Result<usize, Failure> {
         crash::point(S::NAME, "after-poll");
-        let message = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await?;
+        let decoded = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await;
+        let message = decoded.map_err(|error| Failure::from(error).of(Dependency::Registry))?;
         let record = Record {
             message,
             topic: delivery.position.partition.topic.clone(),
@@ -174,11 +234,15 @@ impl<S: Stage> Processor<S> {
         }
         let encoded: Result<Vec<Outbound>, Failure> =
             emit.messages.iter().map(|message| message.visit(Encode { codec: &self.codec, trace })).collect();
-        self.producer.send_all(encoded?).await?;
+        self.send(encoded?).await?;
         for message in &emit.messages {
             self.events.emitted(message.visit(Topic));
         }
         Ok(self.stage.delivered(emit).await?)
+    }
+
+    async fn send(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Failure> {
+        self.producer.send_all(messages).await.map_err(|error| Failure::from(error).of(Dependency::Cluster))
     }
 
     /// Puts the message where people find it. That must not fail, so it is tried like during an outage.
@@ -201,64 +265,94 @@ impl<S: Stage> Processor<S> {
             trace: &span.context,
         };
         // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
-        let letter = dead_letter(delivery, &obituary);
-        let positions = match self.insist(message, || self.producer.send_all(vec![letter.clone()])).await {
-            Ok(positions) => positions,
+        let place = match self.produce_letter(message, dead_letter(delivery, &obituary)).await {
+            Ok(place) => place,
             Err(settlement) => return settlement,
         };
-        if let Some(position) = positions.first() {
+        if let Some(place) = place {
             let note = GivenUp {
                 run_id: obituary.run_id,
                 source: &delivery.position,
-                dead_letter: position,
+                dead_letter: &place,
                 key: at.key,
                 code: failure.code,
                 reason: &failure.text,
                 attempts,
                 first_failed_at,
             };
-            if let Err(settlement) = self.insist(message, || self.stage.given_up(&note)).await {
-                return settlement;
+            let noted = self.insist(message, || async { Ok(self.stage.given_up(&note).await?) }).await;
+            if let Err(refused) = noted.and_then(|noted| noted.map_err(|failure| self.halted(message, failure))) {
+                return refused;
             }
         }
         self.events.dead_lettered(at, failure.code);
         Settlement::Settled
     }
 
-    /// Tries what must not fail until it does not, as during an outage.
-    async fn insist<T, E, F>(&self, message: &InHand<'_>, operation: impl Fn() -> F) -> Result<T, Settlement>
+    /// Produces the letter, or as much of it as the topic takes.
+    async fn produce_letter(&self, message: &InHand<'_>, mut letter: Outbound) -> Result<Option<Position>, Settlement> {
+        loop {
+            let refusal = match self.insist(message, || self.send(vec![letter.clone()])).await? {
+                Ok(places) => return Ok(places.into_iter().next()),
+                Err(refusal) => refusal,
+            };
+            if !leave_out(&mut letter) {
+                return Err(self.halted(message, refusal));
+            }
+            self.events.shortened(&message.at, refusal.code, &refusal);
+        }
+    }
+
+    fn halted(&self, message: &InHand<'_>, failure: Failure) -> Settlement {
+        self.events.halted(&message.at, failure.code, &failure, Duration::ZERO);
+        Settlement::Halted(failure)
+    }
+
+    /// Tries what must not fail until it does not, or is refused for good: that is the inner error.
+    async fn insist<T, F>(
+        &self,
+        message: &InHand<'_>,
+        operation: impl Fn() -> F,
+    ) -> Result<Result<T, Failure>, Settlement>
     where
-        E: Into<Failure>,
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, Failure>>,
     {
         let mut outage = None;
         let mut waits = 0;
         loop {
             let begun = Instant::now();
             let failure = match operation().await {
-                Ok(done) => return Ok(done),
-                Err(error) => error.into(),
+                Ok(done) => return Ok(Ok(done)),
+                Err(failure) => failure,
             };
             match failure.disposition {
                 Disposition::Unavailable | Disposition::Retry => {}
-                Disposition::Reject | Disposition::Halt => {
-                    self.events.halted(&message.at, failure.code, &failure, begun.elapsed());
-                    return Err(Settlement::Halted(failure));
+                Disposition::Reject => return Ok(Err(failure)),
+                Disposition::Halt => return Err(self.halted(message, failure)),
+            }
+            waits += 1;
+            let pause = self.backoff(waits);
+            self.events.unavailable(failure.code, &failure, begun.elapsed(), pause);
+            if failure.of == Dependency::Cluster {
+                // Without a way to put letters anywhere the stage must not go on: an outage, whatever a probe says.
+                outage.get_or_insert_with(|| self.outage.enter(&failure.text));
+                self.outage.still(&failure.text);
+            } else {
+                tokio::select! {
+                    // The probe begins the outage, or only this message waits.
+                    is_there = self.questions.to(failure.of).ask() => drop(is_there),
+                    () = message.stopping.cancelled() => return Err(Settlement::Unsettled),
                 }
             }
-            let pause = self.backoff(waits);
-            waits += 1;
-            self.events.unavailable(failure.code, &failure, begun.elapsed(), pause);
-            outage.get_or_insert_with(|| self.outage.enter(&failure.text));
             if wait(pause, message.stopping).await.is_break() {
                 return Err(Settlement::Unsettled);
             }
         }
     }
 
-    /// Full jitter: a random time up to a bound that doubles with each wait.
+    /// Full jitter: a random time up to a bound that doubles with each wait, of which this is the `waits`th.
     fn backoff(&self, waits: u32) -> Duration {
-        let bound = FIRST_BACKOFF.saturating_mul(1 << waits.min(16));
+        let bound = FIRST_BACKOFF.saturating_mul(1 << waits.saturating_sub(1).min(16));
         bound.min(Duration::from_millis(u64::from(self.settings.max_backoff_ms))).mul_f64(fastrand::f64())
     }
 }

@@ -37,6 +37,10 @@ pub struct StageEvents {
     metrics: Arc<StageMetrics>,
 }
 
+/// Counts a message as waiting by itself until it is dropped.
+#[must_use = "the message counts as waiting until it is dropped"]
+pub struct WaitingAlone(Gauge);
+
 /// Counts a message as in flight until it is dropped.
 #[must_use = "the message counts as finished when it is dropped"]
 pub struct InFlight(Gauge);
@@ -113,18 +117,61 @@ impl StageEvents {
         message_line!(warn, self, at, code, attempts, "no attempt is left");
     }
 
+    /// A dead letter is larger than its topic takes. It is sent again with less in it.
+    pub fn shortened(&self, at: &Coordinates<'_>, code: &'static str, error: &(dyn Error + 'static)) {
+        message_line!(warn, self, at, code, error = %Chain(error), "the dead letter goes with less of the message in it");
+    }
+
     /// A dead letter was put on its topic and acknowledged.
     pub fn dead_lettered(&self, at: &Coordinates<'_>, code: &'static str) {
         self.metrics.dead_letter(code);
         message_line!(warn, self, at, code, "put on the dead-letter topic");
     }
 
-    /// A dependency is away: the stage holds its messages and looks again after `pause`.
+    /// A dependency is away: the stage holds its messages; the next attempt comes after `pause`.
     pub fn unavailable(&self, code: &'static str, error: &(dyn Error + 'static), elapsed: Duration, pause: Duration) {
         self.answer(Outcome::Unavailable, elapsed);
-        self.metrics.paused.set(1.0);
         let pause_ms = milliseconds(pause);
         warn!(stage = self.stage, code, error = %Chain(error), pause_ms, "a dependency is away; waiting for it");
+    }
+
+    /// A dependency does not answer this message, though it is there. The next attempt comes after `pause`.
+    pub fn waiting(
+        &self,
+        at: &Coordinates<'_>,
+        code: &'static str,
+        error: &(dyn Error + 'static),
+        elapsed: Duration,
+        waited: Duration,
+        pause: Duration,
+    ) {
+        self.answer(Outcome::Unavailable, elapsed);
+        let (waited_ms, pause_ms) = (milliseconds(waited), milliseconds(pause));
+        let error = Chain(error);
+        message_line!(warn, self, at, code, error = %error, waited_ms, pause_ms, "waits by itself; the stage goes on");
+    }
+
+    /// A message begins to wait by itself, until the answer is dropped.
+    pub fn waits_alone(&self) -> WaitingAlone {
+        self.metrics.waiting.increment(1.0);
+        WaitingAlone(self.metrics.waiting.clone())
+    }
+
+    /// A message has waited by itself for as long as it may. The dead letter follows.
+    pub fn lost_patience(
+        &self,
+        at: &Coordinates<'_>,
+        code: &'static str,
+        error: &(dyn Error + 'static),
+        elapsed: Duration,
+    ) {
+        self.answer(Outcome::Unavailable, elapsed);
+        message_line!(warn, self, at, code, error = %Chain(error), "has waited long enough");
+    }
+
+    /// The stage takes up nothing until a dependency is back.
+    pub fn paused(&self) {
+        self.metrics.paused.set(1.0);
     }
 
     /// The dependency is back.
@@ -173,6 +220,14 @@ pub struct Attempt {
     pub number: u32,
     /// How long until then.
     pub pause: Duration,
+}
+
+// === impl WaitingAlone ===
+
+impl Drop for WaitingAlone {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 // === impl InFlight ===

@@ -22,6 +22,8 @@ pub const DEAD_LETTERS: &str = "sluice_dead_letters_total";
 pub const HANDLE_DURATION: &str = "sluice_handle_duration_seconds";
 /// Messages begun and not yet acknowledged.
 pub const IN_FLIGHT: &str = "sluice_in_flight_messages";
+/// Messages that wait by themselves.
+pub const WAITING: &str = "sluice_waiting_messages";
 /// Offsets committed.
 pub const COMMITTED: &str = "sluice_committed_offsets_total";
 /// Partitions held.
@@ -64,7 +66,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 12] = [
+pub const DECLARED: [Declared; 13] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -108,10 +110,18 @@ pub const DECLARED: [Declared; 12] = [
         labels: &[STAGE],
     },
     Declared {
+        name: WAITING,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Messages in flight that a dependency does not answer while the stage is ready: a held lock, a statement that \
+               never ends. After `stage.patience_ms` each becomes a dead letter.",
+        labels: &[STAGE],
+    },
+    Declared {
         name: COMMITTED,
         kind: Kind::Counter,
         unit: Unit::Count,
-        help: "Offsets that the stage committed. Stands still while messages are consumed: something blocks a partition.",
+        help: "Offsets that the stage committed and the broker acknowledged. Stands still while messages are consumed: something blocks a partition.",
         labels: &[STAGE],
     },
     Declared {
@@ -213,6 +223,7 @@ pub(super) struct StageMetrics {
     handled: [Counter; Outcome::ALL.len()],
     pub(super) duration: Histogram,
     pub(super) in_flight: Gauge,
+    pub(super) waiting: Gauge,
     pub(super) committed: Counter,
     pub(super) assigned: Gauge,
     pub(super) paused: Gauge,
@@ -231,6 +242,7 @@ impl StageMetrics {
                 .map(|outcome| metrics::counter!(HANDLED, "stage" => stage, "outcome" => outcome.as_str())),
             duration: metrics::histogram!(HANDLE_DURATION, "stage" => stage),
             in_flight: metrics::gauge!(IN_FLIGHT, "stage" => stage),
+            waiting: metrics::gauge!(WAITING, "stage" => stage),
             committed: metrics::counter!(COMMITTED, "stage" => stage),
             assigned: metrics::gauge!(ASSIGNED, "stage" => stage),
             paused: metrics::gauge!(PAUSED, "stage" => stage),

@@ -210,6 +210,11 @@ fn each_event_moves_its_metric() {
     let in_flight = events.begin();
     drop(events.begin());
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
+    events.paused();
+    let waiting = events.waits_alone();
+    drop(events.waits_alone());
+    events.waiting(&AT, "SLUICE-X-005", &failed("x"), second, second, second);
+    events.lost_patience(&AT, "SLUICE-X-005", &failed("x"), second);
 
     let text = metrics::install().render();
     let expected = [
@@ -217,13 +222,14 @@ fn each_event_moves_its_metric() {
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"ok\"} 1",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"reject\"} 1",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"retry\"} 1",
-        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"unavailable\"} 1",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"unavailable\"} 3",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"halt\"} 1",
         "sluice_messages_emitted_total{stage=\"metric-test\",topic=\"sluice.sync.confirmed.v1\"} 1",
         "sluice_dead_letters_total{stage=\"metric-test\",code=\"SLUICE-X-002\"} 1",
-        "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 5",
-        "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 5",
+        "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 7",
+        "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 7",
         "sluice_in_flight_messages{stage=\"metric-test\"} 1",
+        "sluice_waiting_messages{stage=\"metric-test\"} 1",
         "sluice_committed_offsets_total{stage=\"metric-test\"} 5",
         "sluice_assigned_partitions{stage=\"metric-test\"} 3",
         "sluice_stage_paused{stage=\"metric-test\"} 1",
@@ -235,13 +241,14 @@ fn each_event_moves_its_metric() {
     for line in expected {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
-    drop(in_flight);
+    drop((in_flight, waiting));
     events.available();
     events.stopped(0);
     let text = metrics::install().render();
     for line in [
         "sluice_in_flight_messages{stage=\"metric-test\"} 0",
         "sluice_stage_paused{stage=\"metric-test\"} 0",
+        "sluice_waiting_messages{stage=\"metric-test\"} 0",
         "sluice_assigned_partitions{stage=\"metric-test\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

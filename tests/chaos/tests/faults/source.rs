@@ -88,7 +88,7 @@ fn a_source_that_goes_away_or_is_written_to_in_mid_run_heals_by_itself() {
                 thread::sleep(Duration::from_millis(1));
             }
         });
-        wait_not_ready(bundles, "changed meanwhile");
+        observe::wait_alone(bundles, "changed meanwhile");
         over.store(true, Ordering::SeqCst);
     });
     end(&world, &run_id, &workers);
@@ -118,7 +118,7 @@ fn a_worker_whose_source_never_answers_says_so_loses_nothing_and_ends_when_it_is
     let hangs = format!("source::read {}=pause", folder.join(BUNDLES).display());
     let run_id = world.messenger.request_run(5);
     let says_so = world.failing_worker("stage-bundles", &hangs);
-    wait_not_ready(&says_so, "bundles.jsonl`: it gave no answer");
+    observe::wait_alone(&says_so, "bundles.jsonl`: it gave no answer");
     says_so.stop().expect_code(0);
     world.set("SLUICE__SOURCE__READ_TIMEOUT_MS", "3600000");
     let waits = world.failing_worker("stage-bundles", &hangs);

@@ -1,5 +1,7 @@
 //! Why a message could not be read or written.
 
+use std::time::Duration;
+
 use apache_avro::Error as AvroError;
 
 use crate::{
@@ -10,6 +12,9 @@ use crate::{
         reading::{Unfit, Unread},
     },
 };
+
+/// A schema that a registry lacks comes by people, not in a moment: the pause between two attempts at least.
+const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(10);
 
 /// A message could not be turned into a record.
 #[derive(Debug, thiserror::Error)]
@@ -112,11 +117,16 @@ impl Classify for DecodeError {
             Self::Empty
             | Self::NotWireFormat { .. }
             | Self::Damaged { .. }
-            | Self::UnknownSchema { .. }
             | Self::Unresolvable { .. }
             | Self::Unfit { .. } => Disposition::Reject,
+            // A registry may be behind, or come back from an older copy, and be given what it lacks.
+            Self::UnknownSchema { .. } => Disposition::Retry,
             Self::Registry { source, .. } => source.disposition(),
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::UnknownSchema { .. }).then_some(UNKNOWN_SCHEMA_PAUSE)
     }
 
     fn code(&self) -> &'static str {

@@ -18,7 +18,7 @@ use clap::Args;
 use pipeline_core::{
     contracts::{Confirmed, Message, RunRequested},
     ids::RunId,
-    kafka::{Partition, PlaceReader, Position, Producer},
+    kafka::{self, Delivery, Partition, PlaceReader, Position, Producer},
     registry::Registry,
     runtime,
     settings::Settings,
@@ -213,12 +213,45 @@ async fn produce(
             *route = Route::Skip(format!("{} is gone: abort the run or waive the letter", letter.letter));
             continue;
         };
+        let Some(delivery) = whole(settings, letter, delivery).await? else {
+            *route = Route::Skip(format!(
+                "the letter was too large and goes without its value, and {} is gone: abort the run or waive the letter",
+                letter.source
+            ));
+            continue;
+        };
         let message = runtime::replayed(delivery, topic, letter.id);
-        let positions = producer.send_all(vec![message]).await.map_err(|error| session::kafka_failure(&error))?;
+        let positions = match producer.send_all(vec![message]).await {
+            Ok(positions) => positions,
+            Err(error @ kafka::Error::TooLarge { .. }) => {
+                *route =
+                    Route::Skip(format!("{error}: raise its max.message.bytes, abort the run or waive the letter"));
+                continue;
+            }
+            Err(error) => return Err(session::kafka_failure(&error)),
+        };
         let place = positions.first().map_or_else(String::new, |place| format!("{}@{}", place.partition, place.offset));
         note(store, letter, by, &format!("produced again at {place}")).await?;
     }
     Ok(())
+}
+
+/// The message itself, where its letter lacks something of it; `None` when its topic no longer keeps it.
+async fn whole(settings: &Settings, letter: &DeadLetter, delivery: Delivery) -> Result<Option<Delivery>, Failure> {
+    if !runtime::is_incomplete(&delivery) {
+        return Ok(Some(delivery));
+    }
+    original(settings, letter, &delivery).await.map_err(|error| session::kafka_failure(&error))
+}
+
+/// The message of a letter at the place where it failed. A topic that was deleted and created anew has others there.
+pub(super) async fn original(
+    settings: &Settings,
+    letter: &DeadLetter,
+    delivery: &Delivery,
+) -> Result<Option<Delivery>, kafka::Error> {
+    let found = kafka::read_at(&settings.kafka, &letter.source.position()).await?;
+    Ok(found.filter(|found| delivery.key.is_none() || found.key == delivery.key))
 }
 
 /// Asks for one run over the services of all letters whose runs have ended.

@@ -1,11 +1,15 @@
 //! `sluice dlq show`: everything that a person needs to mend one dead letter.
 
 use clap::Args;
-use pipeline_core::kafka;
+use pipeline_core::{
+    kafka::{self, Delivery},
+    runtime::header,
+    settings::Settings,
+};
 use pipeline_store::{DeadLetter, LetterState, Run, Store};
 use serde::Serialize;
 
-use super::{message::Message, no_such, part};
+use super::{message::Message, no_such, part, replay::original};
 use crate::{
     commands::run::report::word,
     exit::Exit,
@@ -45,6 +49,8 @@ pub struct LetterReport {
     pub remedy: Option<&'static str>,
     /// The message, when its bytes could be had.
     pub message: Option<Message>,
+    /// What the letter lacks of the message, and where that is; nothing when the letter is whole.
+    pub left_out: Option<String>,
     /// Why the bytes could not be had.
     pub unread: Option<String>,
 }
@@ -61,7 +67,7 @@ pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
 
 impl LetterReport {
     /// Reads row and message. A broker that is away costs the message only: the row says where and why.
-    pub async fn read(store: &Store, settings: &pipeline_core::settings::Settings, id: i64) -> Result<Self, Failure> {
+    pub async fn read(store: &Store, settings: &Settings, id: i64) -> Result<Self, Failure> {
         let letter = store.dead_letter(id).await.map_err(|error| session::store_failure(&error))?;
         let letter = letter.ok_or_else(|| no_such(store, id))?;
         let run = run_of(store, &letter).await?;
@@ -71,11 +77,15 @@ impl LetterReport {
             Err(error) => (None, Some(session::kafka_failure(&error).one_line())),
         };
         let of_message = delivery.as_ref().and_then(|delivery| {
-            let traceparent = delivery.header(pipeline_core::runtime::header::TRACEPARENT)?;
+            let traceparent = delivery.header(header::TRACEPARENT)?;
             traceparent.split('-').nth(1).map(str::to_owned)
         });
         let message = match &delivery {
             Some(delivery) => Some(Message::read(settings, &letter.source.topic, delivery).await),
+            None => None,
+        };
+        let left_out = match &delivery {
+            Some(delivery) => left_out(settings, &letter, delivery).await,
             None => None,
         };
         let page = pages::find(&letter.code);
@@ -85,6 +95,7 @@ impl LetterReport {
             title: page.map(|page| page.title),
             remedy: page.map(|page| page.remedy),
             message,
+            left_out,
             unread,
             letter,
         })
@@ -123,6 +134,18 @@ impl LetterReport {
     }
 }
 
+/// What a letter that was too large lacks, and whether it can still be had.
+async fn left_out(settings: &Settings, letter: &DeadLetter, delivery: &Delivery) -> Option<String> {
+    let words = delivery.header(header::LEFT_OUT)?;
+    let place = &letter.source;
+    let still = match original(settings, letter, delivery).await {
+        Ok(Some(_)) => format!("it is still there, at {place}, and replay takes it from there"),
+        Ok(None) => format!("it is gone: {place} is no longer kept"),
+        Err(error) => format!("look for it at {place}: {}", session::kafka_failure(&error).one_line()),
+    };
+    Some(format!("{} (the letter would have been too large); {still}", words.replace(',', ", ")))
+}
+
 /// The run of a letter, as this ledger has it.
 pub async fn run_of(store: &Store, letter: &DeadLetter) -> Result<Option<Run>, Failure> {
     match letter.run_id {
@@ -142,6 +165,7 @@ impl Report for LetterReport {
                 .as_deref()
                 .map_or_else(|| "no key".to_owned(), |key| format!("key `{}`", output::printable(key)));
             lines.push(format!("Message: {key}, {} bytes", message.size));
+            lines.extend(self.left_out.iter().map(|what| format!("  left out: {}", output::printable(what))));
             if let Some(record) = &message.record {
                 lines.push(serde_json::to_string_pretty(record).unwrap_or_default());
             }
@@ -218,6 +242,7 @@ mod tests {
                 undecodable: Some("the first byte is 1".to_owned()),
                 bytes: Some("010203".to_owned()),
             }),
+            left_out: None,
             unread: None,
         };
         insta::assert_snapshot!(render(&report, Format::Table).unwrap(), @r"
