@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::settings::Settings;
+use crate::{redaction::MASK, settings::Settings};
 
 mod checks;
 mod couchbase;
@@ -33,7 +33,7 @@ pub(crate) mod tests;
 
 pub use reference::{json_schema, reference_markdown};
 pub(crate) use view::printable;
-pub use view::{redact_url, view};
+pub use view::view;
 
 use keys::Keys;
 
@@ -254,7 +254,7 @@ impl Layered {
             return Err(Error { faults });
         }
         for (key, path) in read {
-            self.values.insert(key.to_owned(), Value::String(view::MASK.to_owned()));
+            self.values.insert(key.to_owned(), Value::String(MASK.to_owned()));
             self.origin.insert(key.to_owned(), Origin::SecretFile { path });
         }
         Ok(Loaded { settings, origin: self.origin, warnings, values: self.values })

@@ -9,6 +9,7 @@
 //! | [`kafka`] | consumer, producer and local broker; the only place that names `rdkafka` |
 //! | [`runtime`] | the drive loop: decode, handle, emit, acknowledge, commit the contiguous head |
 //! | [`settings`], [`configuration`] | the configuration keys, and how they are layered and checked |
+//! | [`redaction`] | URLs without their secrets, for whatever people read |
 //! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
 
 pub mod admin;
@@ -20,6 +21,7 @@ pub mod documents;
 pub mod error_pages;
 pub mod ids;
 pub mod kafka;
+pub mod redaction;
 pub mod registry;
 pub mod runtime;
 pub mod service;

@@ -127,7 +127,8 @@ pub struct Target {
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
-    /// Connections to the database that one process may hold at most.
+    /// Connections to the database that one process may hold at most. It opens them as it needs them, and closes those
+    /// that it has not used for five seconds.
     #[schemars(range(min = 1, max = 1_000))]
     pub max_connections: u32,
     /// Batches that one process writes at the same time; the others are read meanwhile. About as many as the

@@ -114,7 +114,7 @@ pub fn init(settings: &Telemetry, service_name: &str) -> Result<Guard, Error> {
         if !settings.otlp_endpoint.is_empty() {
             tracing::warn!(
                 service_name,
-                endpoint = crate::configuration::redact_url(&settings.otlp_endpoint),
+                endpoint = crate::redaction::redact_url(&settings.otlp_endpoint),
                 "this build cannot export traces; build with the feature `otlp`"
             );
         }

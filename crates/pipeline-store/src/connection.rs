@@ -6,7 +6,7 @@
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use mysql_async::{Opts, OptsBuilder};
-use pipeline_core::settings;
+use pipeline_core::{redaction::redact_url, settings};
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor,
@@ -17,8 +17,10 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
-    database::{Context, Database, Limits, Loader, Session},
+    database::{Context, Database, Limits, Loader, Server, Session},
 };
+
+mod session;
 
 /// How long to wait for a connection, new or from the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,18 +41,9 @@ const SQLITE_PACKET: usize = 64 * 1024 * 1024;
 /// what `insert.rs` describes. A server allows 16,382 by default, over all connections.
 const STATEMENTS: usize = 256;
 
-/// Settings of a MySQL or MariaDB session.
-///
-/// - Strict mode: a value that does not fit is an error and never a silently shorter value.
-/// - READ COMMITTED: transactions lock the rows that they change and no gaps between them, so that batches of one
-///   service do not block each other. The ledger never relies on reading the same thing twice.
-/// - A lock is waited for 10 s and not the default 50: no transaction of ours is that long, so whoever holds it is
-///   frozen or gone, and the stage should say so.
-const MYSQL_SESSION: [&str; 2] = [
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
-     SESSION time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-];
+/// How long a connection may lie unused. A server that is short of connections gets those of an idle process back, and
+/// another process waits for one no longer than [`ACQUIRE_TIMEOUT`].
+const IDLE: Duration = Duration::from_secs(5);
 
 /// The target: its ledger, its rows and its views. Cheap to clone; clones share one pool of connections.
 #[derive(Clone, Debug)]
@@ -85,17 +78,9 @@ impl Store {
         }
     }
 
-    /// The target's URL without its password.
+    /// The target's URL without its secrets.
     pub fn describe(&self) -> String {
         self.target.to_string()
-    }
-
-    /// Fails when the target cannot be written to, as who only reads does not find out. Changes nothing; the target must
-    /// have its tables.
-    pub async fn check_writable(&self) -> Result<(), Error> {
-        let mut transaction = self.database.begin(Context::new("write to", self.describe())).await?;
-        // A file that may only be read lets a transaction begin, and fails the first statement that could write.
-        transaction.execute("DELETE FROM sync_run WHERE 1 = 0", &[]).await.map(drop)
     }
 
     /// Closes all connections, after the transactions under way have ended.
@@ -103,6 +88,13 @@ impl Store {
         self.database.close().await;
         if let RowWrites::Load(loader) = &self.rows {
             loader.close();
+        }
+    }
+
+    /// Closes connections that have been idle for a while. The pool does so by itself.
+    pub(crate) fn release_idle(&self) {
+        if let RowWrites::Load(loader) = &self.rows {
+            loader.release_idle();
         }
     }
 
@@ -125,12 +117,12 @@ impl Store {
             Ok(session) => Ok(Some(session)),
             // The server answers and has no connection left: the pool's may do, and say better what is wrong.
             Err(Error::Unavailable { source, .. }) if source.is_of_server() => Ok(None),
-            Err(error @ Error::Unavailable { .. }) => Err(error),
             // The other driver has got in with the same account: this one cannot, and will not be able to.
-            Err(error) => {
+            Err(error @ (Error::Denied { .. } | Error::Disagreement { .. })) => {
                 loader.refuse(&error.to_string());
                 Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -144,9 +136,9 @@ impl Store {
 
 async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
-    let described = without_password(url);
+    let described = redact_url(url);
     let context = Context::new("connect to", described.as_str());
-    let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, source.to_string()))?;
+    let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
     if options.get_database().is_none() {
         return Err(invalid(url, "it names no database: expected `mysql://user@host:port/database`".to_owned()));
     }
@@ -167,7 +159,7 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         connection.close().await?;
         Ok((facts, cipher))
     });
-    let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::statement(&context, source))?;
+    let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&context, source))?;
     let rows = match (target.local_infile, local_infile == 1, cipher.is_empty()) {
         (false, ..) => RowWrites::Insert("`target.local_infile` is off"),
         (_, false, _) => RowWrites::Insert("the server has `local_infile` off"),
@@ -177,11 +169,12 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     };
     let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
+    let idle = IDLE.min(silence.div_f32(2.0));
     let pool = MySqlPoolOptions::new()
         .max_connections(target.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // Before the server ends them.
-        .idle_timeout(silence.div_f32(2.0))
+        .idle_timeout(idle)
         // Whoever gives a connection back shows that it is sound, so that only a long silence makes it doubtful again.
         .test_before_acquire(false)
         .before_acquire(|connection, last| Box::pin(has_survived(connection, last.idle_for)))
@@ -193,7 +186,7 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         statement: Duration::from_millis(u64::from(target.statement_timeout_ms)),
         packet: packet_limit,
     };
-    let database = Database::MySql(pool, limits);
+    let database = Database::MySql(Server::new(pool, limits));
     Ok(Store { database, target: described.into(), packet_limit, writers: writers(target), rows })
 }
 
@@ -209,7 +202,7 @@ fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
         return RowWrites::Insert("the driver that loads them does not understand the URL");
     };
     let mut options = OptsBuilder::from_opts(options)
-        .init(mysql_session(silence))
+        .init(session::preparation(silence))
         .stmt_cache_size(STATEMENTS)
         // Updates count the rows that they match, as with the other driver.
         .client_found_rows(true)
@@ -218,21 +211,14 @@ fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
     if password.is_some() {
         options = options.pass(password);
     }
-    RowWrites::Load(Arc::new(Loader::new(options, silence)))
+    RowWrites::Load(Arc::new(Loader::new(options, IDLE.min(silence.div_f32(2.0)))))
 }
 
-/// `silence`: time after which the server ends a session that says nothing, open transaction or not. Its own default
-/// is eight hours, so that a worker that was frozen, or whose link is gone without a word, would keep its locks as long.
 async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: Duration) -> Result<(), sqlx::Error> {
-    for statement in mysql_session(silence) {
+    for statement in session::preparation(silence) {
         connection.execute(AssertSqlSafe(statement)).await?;
     }
     Ok(())
-}
-
-fn mysql_session(silence: Duration) -> Vec<String> {
-    let wait = format!("SET SESSION wait_timeout = {}", silence.as_secs());
-    MYSQL_SESSION.into_iter().map(str::to_owned).chain([wait]).collect()
 }
 
 /// Whether a connection from the pool still is one. The server may have ended it, but not many do within a second; what
@@ -255,7 +241,7 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
     let context = Context::new("open", url);
     let options = SqliteConnectOptions::from_str(url)
-        .map_err(|source| invalid(url, source.to_string()))?
+        .map_err(|source| invalid(url, unusable(&source)))?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
@@ -335,35 +321,13 @@ async fn password(target: &settings::Target) -> Result<Option<String>, Error> {
 }
 
 fn invalid(url: &str, reason: String) -> Error {
-    Error::InvalidTarget { url: without_password(url), reason }
+    Error::InvalidTarget { url: redact_url(url), reason }
 }
 
-/// `mysql://user:secret@host/db` → `mysql://user@host/db`.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    // A password may hold an `@` that should have been encoded: the last one before the path ends the credentials.
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    match authority.rsplit_once('@') {
-        Some((credentials, host)) => {
-            let user = credentials.split_once(':').map_or(credentials, |(user, _)| user);
-            format!("{scheme}://{user}@{host}{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn a_described_target_has_no_password() {
-        assert_eq!(without_password("mysql://u:p@h:1/d"), "mysql://u@h:1/d");
-        assert_eq!(without_password("mysql://u:p@q@h/d"), "mysql://u@h/d");
-        assert_eq!(without_password("mysql://u@h/d"), "mysql://u@h/d");
-        assert_eq!(without_password("sqlite:///a/b@c.db"), "sqlite:///a/b@c.db");
+/// Why a driver cannot read a URL. It knows no secret yet but those in the URL, and repeats none of it.
+fn unusable(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Configuration(reason) => reason.to_string(),
+        _ => "it is not a URL of a database".to_owned(),
     }
 }

@@ -12,7 +12,7 @@
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use sqlx::{AssertSqlSafe, MySql, MySqlPool, Sqlite, SqlitePool, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, MySql, Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use pipeline_core::crash;
@@ -24,15 +24,18 @@ use crate::{
 };
 
 use arguments::{mysql_arguments, sqlite_arguments};
+use server::AtWork;
 
-pub(crate) use arguments::check_size;
+pub(crate) use arguments::{TooLarge, check_size};
 pub(crate) use loader::Loader;
 pub(crate) use row::{Row, Rows};
+pub(crate) use server::{Limits, Server};
 pub(crate) use value::Value;
 
 mod arguments;
 mod loader;
 mod row;
+mod server;
 mod value;
 
 /// How long a writer waits for its turn at a SQLite file. Bounded, so that a task that begins a transaction while it
@@ -46,22 +49,10 @@ const PIECE: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Database {
     /// MySQL or MariaDB.
-    MySql(MySqlPool, Limits),
+    MySql(Server),
     /// SQLite. It has one writer at a time; the mutex is the queue of this process's writers. Without it they would
     /// poll the file's lock, unfairly and up to a time-out.
     Sqlite(SqlitePool, Arc<Mutex<()>>),
-}
-
-/// What a link to a server has to keep.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// How long a connection is waited for, new or from the pool.
-    pub(crate) begin: Duration,
-    /// How long a statement may take.
-    pub(crate) statement: Duration,
-    /// Bytes that the server accepts in one packet. A larger one would not be refused but break the connection, often
-    /// before the server's answer is read, and look like an outage.
-    pub(crate) packet: usize,
 }
 
 /// What is being done to what, for errors.
@@ -80,6 +71,8 @@ pub(crate) struct Session {
     /// How long a statement may take; a local file needs no such bound.
     patience: Option<Duration>,
     packet_limit: usize,
+    // Dropped after the connection.
+    _at_work: Option<AtWork>,
 }
 
 /// Whether the server took loaded rows.
@@ -125,8 +118,8 @@ impl Database {
     /// that stand alone.
     pub(crate) async fn session(&self, context: Context) -> Result<Session, Error> {
         let handle = match self {
-            Self::MySql(pool, _) => pool.acquire().await.map(Handle::MySql),
-            Self::Sqlite(pool, _) => pool.acquire().await.map(Handle::Sqlite),
+            Self::MySql(server) => server.acquire().await.map(|(it, at_work)| (Handle::MySql(it), Some(at_work))),
+            Self::Sqlite(pool, _) => pool.acquire().await.map(|connection| (Handle::Sqlite(connection), None)),
         };
         self.wrap(handle, context)
     }
@@ -135,16 +128,16 @@ impl Database {
     /// can find that its snapshot is stale, and no waiting helps it then.
     pub(crate) async fn begin(&self, context: Context) -> Result<Session, Error> {
         let handle = match self {
-            Self::MySql(pool, limits) => {
-                let patience = limits.begin.saturating_add(limits.statement);
-                within(Some(patience), pool.begin()).await.map(Handle::MySqlTransaction)
+            Self::MySql(server) => {
+                let begun = within(Some(server.limits.patience()), server.begin()).await;
+                begun.map(|(transaction, at_work)| (Handle::MySqlTransaction(transaction), Some(at_work)))
             }
             Self::Sqlite(pool, writers) => {
                 // The turn comes before the connection, so that waiting writers do not starve readers of them.
                 match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(writers).lock_owned()).await {
                     Ok(turn) => {
                         let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
-                        transaction.map(|transaction| Handle::SqliteTransaction(transaction, turn))
+                        transaction.map(|transaction| (Handle::SqliteTransaction(transaction, turn), None))
                     }
                     Err(_) => Err(sqlx::Error::PoolTimedOut),
                 }
@@ -155,20 +148,25 @@ impl Database {
 
     /// A transaction that writes, over a connection that rows can be loaded through.
     pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, context: Context) -> Result<Session, Error> {
-        let patience = match self {
-            Self::MySql(_, limits) => Some(limits.begin.saturating_add(limits.statement)),
-            Self::Sqlite(..) => None,
+        let (patience, at_work) = match self {
+            Self::MySql(server) => (Some(server.limits.patience()), Some(server.at_work())),
+            Self::Sqlite(..) => (None, None),
         };
-        self.wrap(within(patience, loader.begin()).await.map(Handle::Loading), context)
+        let begun = within(patience, loader.begin()).await;
+        self.wrap(begun.map(|transaction| (Handle::Loading(transaction), at_work)), context)
     }
 
-    fn wrap(&self, handle: Result<Handle, impl Into<DriverError>>, context: Context) -> Result<Session, Error> {
+    fn wrap(
+        &self,
+        handle: Result<(Handle, Option<AtWork>), impl Into<DriverError>>,
+        context: Context,
+    ) -> Result<Session, Error> {
         let (patience, packet_limit) = match self {
-            Self::MySql(_, limits) => (Some(limits.statement), limits.packet),
+            Self::MySql(server) => (Some(server.limits.statement), server.limits.packet),
             Self::Sqlite(..) => (None, usize::MAX),
         };
         match handle {
-            Ok(handle) => Ok(Session { handle, context, patience, packet_limit }),
+            Ok((handle, at_work)) => Ok(Session { handle, context, patience, packet_limit, _at_work: at_work }),
             Err(source) => Err(Error::statement(&context, source)),
         }
     }
@@ -176,7 +174,7 @@ impl Database {
     /// Waits for transactions under way, then closes all connections.
     pub(crate) async fn close(&self) {
         match self {
-            Self::MySql(pool, _) => pool.close().await,
+            Self::MySql(server) => server.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
     }

@@ -1,7 +1,8 @@
 //! What can go wrong at the target: each variant says what was being done, to what, and why it failed.
 //!
 //! The variant is chosen from the driver's type, the SQLSTATE and the server's error number, never from a message
-//! text, because texts are translated and reworded. What the runtime does follows from the variant alone.
+//! text, because texts are translated and reworded. What the runtime does follows from the variant alone. What people
+//! are told of a driver's error is in [`DriverError`].
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub(crate) mod fault;
 mod pages;
 #[cfg(test)]
 mod tests;
+pub(crate) mod words;
 
 /// A failed operation on the target.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +65,38 @@ pub enum Error {
         #[source]
         source: DriverError,
     },
-    /// The database account lacks a privilege, or is refused altogether.
+    /// The server ended a statement: its time was over, or somebody interrupted it.
+    #[error("could not {operation} `{subject}`: the database ended the statement before it was done")]
+    Ended {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// The database refuses one statement, for a reason that this program does not know.
+    #[error("could not {operation} `{subject}`: the database refuses the statement")]
+    Refused {
+        /// What was being done.
+        operation: &'static str,
+        /// To what.
+        subject: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// The server does not let the account in, from the first connection on.
+    #[error("cannot connect to `{target}`: the server does not let the account in")]
+    LoginRefused {
+        /// The target, without its password.
+        target: String,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
+    /// The database account lacks a privilege, or is not let in any more.
     #[error("could not {operation} `{subject}`: the database account is not allowed to")]
     Denied {
         /// What was being done.
@@ -212,11 +245,16 @@ impl Classify for Error {
             // An unknown commit is a link that broke at a bad moment, and so an outage like the others: the message
             // has no part in it. Handling again begins by reading the ledger.
             Self::Unavailable { .. } | Self::Denied { .. } | Self::CommitUnknown { .. } => Disposition::Unavailable,
+            // As when our own patience with a statement is over: that it takes long is not the message's fault alone.
+            Self::Ended { .. } => Disposition::Unavailable,
             // Somebody makes room, or mounts the folder, while the message waits.
             Self::FileFull { .. } | Self::FileReadOnly { .. } | Self::FileNotOpened { .. } => Disposition::Unavailable,
-            Self::Contended { .. } => Disposition::Retry,
+            // Whoever refuses one statement may let it pass later, and has nothing to say about other messages.
+            Self::Contended { .. } | Self::Refused { .. } => Disposition::Retry,
             Self::ValueRefused { .. } | Self::NotInLedger { .. } | Self::InvalidRequest { .. } => Disposition::Reject,
+            // Our own promises that do not hold, tables that are not ours, and settings that no waiting mends.
             Self::Disagreement { .. }
+            | Self::LoginRefused { .. }
             | Self::InvalidTarget { .. }
             | Self::PasswordFile { .. }
             | Self::NotMigrated { .. }
@@ -247,6 +285,9 @@ impl Classify for Error {
             Self::FileNotOpened { .. } => "SLUICE-STORE-016",
             Self::NotADatabase { .. } => "SLUICE-STORE-017",
             Self::FileDamaged { .. } => "SLUICE-STORE-018",
+            Self::Refused { .. } => "SLUICE-STORE-019",
+            Self::Ended { .. } => "SLUICE-STORE-020",
+            Self::LoginRefused { .. } => "SLUICE-STORE-021",
         }
     }
 }

@@ -7,6 +7,7 @@
 use crate::{
     Error, Store,
     clock::now_ms,
+    connection::timed_out,
     database::{Context, Session},
     dialect::Dialect,
 };
@@ -154,7 +155,7 @@ async fn lock(session: &mut Session) -> Result<bool, Error> {
         _ => Err(Error::Contended {
             operation: session.context().operation,
             subject: session.context().subject.clone(),
-            source: sqlx::Error::PoolTimedOut.into(),
+            source: timed_out().into(),
         }),
     }
 }

@@ -61,6 +61,8 @@ mod readers;
 mod ready;
 #[path = "contract/redelivery.rs"]
 mod redelivery;
+#[path = "contract/refusals.rs"]
+mod refusals;
 #[path = "contract/rejects.rs"]
 mod rejects;
 #[path = "contract/retry.rs"]
@@ -69,8 +71,12 @@ mod retry;
 mod rollback;
 #[path = "contract/runs.rs"]
 mod runs;
+#[path = "contract/scarcity.rs"]
+mod scarcity;
 #[path = "contract/schema.rs"]
 mod schema;
+#[path = "contract/sessions.rs"]
+mod sessions;
 #[path = "contract/source_versions.rs"]
 mod source_versions;
 #[path = "contract/switch.rs"]

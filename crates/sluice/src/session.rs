@@ -119,7 +119,10 @@ pub fn store_failure(error: &pipeline_store::Error) -> Failure {
             Failure { exit: Exit::NotReady, ..failure }.hint("create or update the tables: sluice migrate")
         }
         Error::NotMigrated { .. } => Failure { exit: Exit::NotReady, ..failure },
-        Error::InvalidTarget { .. }
+        // Who asks again with the same account hears the same.
+        Error::LoginRefused { .. }
+        | Error::Denied { .. }
+        | Error::InvalidTarget { .. }
         | Error::PasswordFile { .. }
         | Error::FileReadOnly { .. }
         | Error::FileNotOpened { .. }

@@ -21,6 +21,7 @@ mod faults {
     mod random;
     mod rebalances;
     mod recovery;
+    mod refusals;
     mod registry;
     mod source;
     mod stopped_worker;

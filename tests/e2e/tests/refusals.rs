@@ -45,6 +45,25 @@ fn a_stage_does_not_start_on_a_target_without_tables() {
 }
 
 #[test]
+fn a_wrong_password_ends_stages_and_commands_as_a_fault_of_the_configuration() {
+    let stack = Stack::shared();
+    let database = migrated_database(stack);
+    let wrong = database.loader_url().replacen(database.loader.password(), "wrong-horse", 1);
+    let calls = STAGES.map(Launch::binary).into_iter().chain([
+        Launch::binary("sluice").args(["run", "ls"]),
+        Launch::binary("sluice").arg("migrate"),
+        Launch::binary("sluice").arg("doctor"),
+    ]);
+    for call in calls {
+        let ended = configured(call, stack, &database).env("SLUICE__TARGET__URL", &wrong).run();
+        let ended = ended.expect_code(78);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains("SLUICE-STORE-021") || told.contains("does not let the account in"), "{told}");
+        assert!(!told.contains("wrong-horse"), "{told}");
+    }
+}
+
+#[test]
 fn the_doctor_finds_each_missing_server_and_says_what_to_do() {
     let stack = Stack::shared();
     let database = migrated_database(stack);

@@ -3,15 +3,13 @@
 use serde_json::Value;
 
 use super::{Loaded, Origin, keys::Keys};
-
-/// What stands for a secret.
-pub(super) const MASK: &str = "***";
+use crate::redaction::{MASK, redact_url};
 
 /// More of a wrong value than this helps nobody.
 const SHOWN: usize = 80;
 
 /// Every known key in the order of the reference, with its value as text (nothing for what is not set) and its origin.
-/// Secrets are `***`, and so are credentials inside URLs.
+/// Secrets are `***`, and so are credentials inside URLs ([`redact_url`]).
 pub fn view(loaded: &Loaded) -> Vec<(String, String, Origin)> {
     let keys = Keys::of_settings();
     let rows = keys.iter().map(|key| {
@@ -26,42 +24,6 @@ pub fn view(loaded: &Loaded) -> Vec<(String, String, Origin)> {
         (key.path.clone(), text, origin)
     });
     rows.collect()
-}
-
-/// The text with `***` for a password in front of `@`, and for parameters that sound like a secret.
-///
-/// Rather too much is hidden than too little: a password may hold `/`, `?` or `@` without being escaped, so everything
-/// from the first colon to the last `@` goes. Text without `://` and paths of files are left alone.
-pub fn redact_url(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    if matches!(scheme, "file" | "sqlite") {
-        return text.to_owned();
-    }
-    let rest = match rest.rsplit_once('@') {
-        Some((credentials, place)) => match credentials.split_once(':') {
-            Some((user, _)) => format!("{user}:{MASK}@{place}"),
-            None => rest.to_owned(),
-        },
-        None => rest.to_owned(),
-    };
-    let rest = match rest.split_once('?') {
-        Some((place, parameters)) => format!("{place}?{}", redact_parameters(parameters)),
-        None => rest,
-    };
-    format!("{scheme}://{rest}")
-}
-
-fn redact_parameters(parameters: &str) -> String {
-    let redacted = parameters.split('&').map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) if sounds_secret(name) => format!("{name}={MASK}"),
-        _ => parameter.to_owned(),
-    });
-    redacted.collect::<Vec<_>>().join("&")
-}
-
-fn sounds_secret(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["password", "passwd", "secret", "token", "key"].iter().any(|word| name.contains(word))
 }
 
 /// A wrong value for a message: no credentials, no control characters, not long.

@@ -2,13 +2,16 @@
 
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
-use crate::disposition::{Classify, Disposition};
+use crate::{
+    disposition::{Classify, Disposition},
+    redaction::redact_url,
+};
 
 /// A failed operation on the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A client could not be made from the configuration.
-    #[error("cannot make a Kafka client for `{bootstrap_servers}`")]
+    #[error("cannot make a Kafka client for `{}`", redact_url(bootstrap_servers))]
     Client {
         /// The configured brokers.
         bootstrap_servers: String,
@@ -65,7 +68,7 @@ pub enum Error {
         offset: i64,
     },
     /// Metadata of the cluster could not be had.
-    #[error("could not reach Kafka at `{bootstrap_servers}`")]
+    #[error("could not reach Kafka at `{}`", redact_url(bootstrap_servers))]
     Unreachable {
         /// The configured brokers.
         bootstrap_servers: String,

@@ -15,7 +15,7 @@ use tracing::{Level, Metadata, Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::{filter::FilterFn, registry::LookupSpan};
 
-use crate::{configuration::redact_url, telemetry::Chain};
+use crate::{redaction::redact_url, telemetry::Chain};
 
 use super::{Error, TraceContext, VERSION, names};
 

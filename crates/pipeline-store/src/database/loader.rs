@@ -24,6 +24,7 @@ use futures::{StreamExt as _, stream};
 use mysql_async::{Conn, Error, Opts, Row, prelude::Queryable};
 
 use super::{Value, arguments::parameters};
+use crate::error::words;
 
 /// How long a kept connection may take to begin a transaction before another one is used.
 const BEGIN: Duration = Duration::from_secs(5);
@@ -31,8 +32,8 @@ const BEGIN: Duration = Duration::from_secs(5);
 /// Connections that rows can be loaded through.
 pub(crate) struct Loader {
     options: Opts,
-    /// How long the server keeps a connection that says nothing.
-    silence: Duration,
+    /// How long a connection may lie unused: less than the server keeps one that says nothing.
+    keep: Duration,
     idle: Mutex<Vec<Idle>>,
     refused: AtomicBool,
 }
@@ -59,8 +60,8 @@ pub(super) struct Taken {
 
 impl Loader {
     /// Opens nothing yet.
-    pub(crate) fn new(options: impl Into<Opts>, silence: Duration) -> Self {
-        Self { options: options.into(), silence, idle: Mutex::default(), refused: AtomicBool::new(false) }
+    pub(crate) fn new(options: impl Into<Opts>, keep: Duration) -> Self {
+        Self { options: options.into(), keep, idle: Mutex::default(), refused: AtomicBool::new(false) }
     }
 
     /// Whether loading was given up.
@@ -93,13 +94,18 @@ impl Loader {
     /// A kept connection that the server should still know.
     fn take(&self) -> Option<Conn> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < self.silence.div_f32(2.0));
+        idle.retain(|idle| idle.since.elapsed() < self.keep);
         idle.pop().map(|idle| idle.connection)
     }
 
     fn keep(&self, connection: Conn) {
         let idle = Idle { connection, since: Instant::now() };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+    }
+
+    /// Closes connections that have lain unused for too long.
+    pub(crate) fn release_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|idle| idle.since.elapsed() < self.keep);
     }
 
     /// Closes the kept connections.
@@ -142,7 +148,7 @@ impl Transaction {
     }
 
     pub(super) fn refused(&self, reason: &Error) {
-        self.loader.refuse(&reason.to_string());
+        self.loader.refuse(&words::of_loader(reason));
     }
 
     pub(super) async fn commit(mut self) -> Result<(), Error> {

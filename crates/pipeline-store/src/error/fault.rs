@@ -10,7 +10,9 @@ use crate::database::Context;
 pub(super) enum Fault {
     Unavailable,
     Contended,
+    Ended,
     ValueRefused,
+    Refused,
     Denied,
     Disagreement,
     FileFull,
@@ -29,6 +31,8 @@ impl Error {
         match fault(&source) {
             Fault::Unavailable => Self::Unavailable { operation, subject, source },
             Fault::Contended => Self::Contended { operation, subject, source },
+            Fault::Ended => Self::Ended { operation, subject, source },
+            Fault::Refused => Self::Refused { operation, subject, source },
             Fault::ValueRefused => Self::ValueRefused { operation, subject, source },
             Fault::Denied => Self::Denied { operation, subject, source },
             Fault::Disagreement => Self::Disagreement { operation, subject, source },
@@ -40,6 +44,15 @@ impl Error {
             }
             Fault::NotADatabase => Self::NotADatabase { operation, subject, source },
             Fault::FileDamaged => Self::FileDamaged { operation, subject, source },
+        }
+    }
+
+    /// The error of a first connection that failed. An account that the server does not let in is then a fault of the
+    /// configuration. Later it is not: the account has been let in before, and somebody has changed it since.
+    pub(crate) fn first_connection(context: &Context, source: impl Into<DriverError>) -> Self {
+        match Self::statement(context, source) {
+            Self::Denied { subject, source, .. } => Self::LoginRefused { target: subject, source },
+            error => error,
         }
     }
 
@@ -77,6 +90,17 @@ pub(crate) fn is_loading_refused(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(error) if [1148, 3948, 4166, 2].contains(&error.code))
 }
 
+/// Whether the server does not let the account in, or not do something.
+pub(crate) fn is_denied(error: &sqlx::Error) -> bool {
+    sqlx_fault(error) == Fault::Denied
+}
+
+/// Whether the server has no connection left: for anybody, or for this account.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.try_downcast_ref::<MySqlDatabaseError>().is_some_and(|error| [1040, 1203, 1226].contains(&error.number()))
+}
+
 impl DriverError {
     /// Whether the database itself says no, and not the line to it.
     pub(crate) fn is_of_server(&self) -> bool {
@@ -104,7 +128,8 @@ fn loader_fault(error: &mysql_async::Error) -> Fault {
         ) => Fault::Disagreement,
         // What else the driver says of itself is about a connection that is of no more use; a new one may be.
         mysql_async::Error::Io(_) | mysql_async::Error::Driver(_) => Fault::Unavailable,
-        mysql_async::Error::Url(_) | mysql_async::Error::Other(_) => Fault::Disagreement,
+        mysql_async::Error::Url(_) => Fault::Disagreement,
+        mysql_async::Error::Other(_) => Fault::Refused,
     }
 }
 
@@ -121,7 +146,8 @@ fn sqlx_fault(error: &sqlx::Error) -> Fault {
         | sqlx::Error::BeginFailed => Fault::Unavailable,
         // A value that the driver cannot send: too large for the server, which it does not have to see for that.
         sqlx::Error::Encode(_) => Fault::ValueRefused,
-        // The enum may grow; what is not known is our fault until looked at.
+        // What the driver says of itself: an answer that this program did not expect, or a call that it should not have
+        // made. Every message would meet it.
         _ => Fault::Disagreement,
     }
 }
@@ -132,41 +158,56 @@ fn database_fault(error: &(dyn DatabaseError + 'static)) -> Fault {
     }
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse().ok());
-        return code.map_or(Fault::Disagreement, sqlite_fault);
+        return code.map_or(Fault::Refused, sqlite_fault);
     }
-    Fault::Disagreement
+    Fault::Refused
 }
 
 /// A unique key has the value already.
 const DUPLICATES: [u16; 4] = [1022, 1062, 1169, 1586];
 
 /// Error numbers of MySQL and MariaDB; where both use a number, they mean the same. What is not listed is judged by
-/// the class of its SQLSTATE.
+/// the class of its SQLSTATE, and what that does not tell is the failure of this statement alone: a trigger's or a
+/// plug-in's refusal, a foreign key that somebody added, an error of a later release. It must not stop a stage, whose
+/// other messages have nothing to do with it.
 pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
     match number {
-        // Lock wait time-out: somebody sits on a row for longer than any of our transactions takes, such as a worker
-        // that was frozen inside one. The message did nothing wrong and must not use up its attempts on it.
+        // Lock wait time-out: somebody sits on a row or a table for longer than any of our transactions takes, such as a
+        // worker that was frozen inside one, or a backup that locks all tables. The message did nothing wrong and must
+        // not use up its attempts on it.
         1205 => Fault::Unavailable,
-        // Deadlock, record changed since read, table definition changed, statement killed, prepared statement to be
-        // made again, NOWAIT refused, statement time-out (both dialects).
-        1213 | 1020 | 1412 | 1317 | 1615 | 3572 | 3024 | 1969 => Fault::Contended,
+        // Deadlock, record changed since read, table definition changed, prepared statement to be made again, NOWAIT
+        // refused.
+        1213 | 1020 | 1412 | 1615 | 3572 => Fault::Contended,
+        // Interrupted, and the time limit of a statement (both dialects). No answer is to come, as when ours is over.
+        1317 | 1969 | 3024 => Fault::Ended,
         // Too many connections (server, user, resource), shutdown, connection killed or aborted, network, host
-        // blocked.
-        1040 | 1203 | 1226 | 1053 | 1927 | 1152 | 1184 | 1158..=1161 | 1129 | 4031 => Fault::Unavailable,
-        // Read-only server or transaction; disk or table full, storage engine error, out of memory; no such database.
-        1290 | 1836 | 1792 | 1021 | 1114 | 1030 | 1037 | 1041 | 1049 => Fault::Unavailable,
-        // Access denied: database, user, table, column, special, routine, password-less, host, insecure transport.
-        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1130 | 3159 | 1820 => Fault::Denied,
+        // blocked, no thread for a connection, offline mode.
+        1040 | 1203 | 1226 | 1053 | 1927 | 1152 | 1184 | 1158..=1161 | 1129 | 4031 | 1135 | 3032 => Fault::Unavailable,
+        // Read-only server, table or transaction; disk or table full, storage engine error, out of memory (three kinds),
+        // no more transactions or prepared statements; no such database.
+        1290 | 1836 | 1792 | 1036 | 1021 | 1114 | 1030 | 1037 | 1038 | 1041 | 1637 | 1461 | 1049 => Fault::Unavailable,
+        // Access denied: database, user, table, column, special, routine, password-less, host, insecure transport,
+        // password to be changed or expired, account locked.
+        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1130 | 3159 | 1820 | 1862 | 3118 | 3955 | 4151 => {
+            Fault::Denied
+        }
         // Too long, out of range, wrong string, wrong value, truncated, null, bad UTF-8, packet too large, CHECK.
         1406 | 1264 | 1366 | 1292 | 1265 | 1048 | 1300 | 1153 | 3819 | 4025 => Fault::ValueRefused,
         // Duplicates: every key is guarded by the ledger, so a duplicate is a broken promise, not a bad value.
         number if DUPLICATES.contains(&number) => Fault::Disagreement,
+        // Columns without a default that we do not know, views that do not fit their tables.
+        1364 | 1356 => Fault::Disagreement,
         _ => match sqlstate.and_then(|state| state.get(..2)) {
             Some("08") => Fault::Unavailable,
             Some("40") => Fault::Contended,
             Some("22") => Fault::ValueRefused,
             Some("28") => Fault::Denied,
-            _ => Fault::Disagreement,
+            // Syntax, and tables and columns that are not there; numbers of columns; what the server cannot do. The tables
+            // are not those that this program was built for, so that no message can succeed, and dead letters of all of
+            // them would only hide it.
+            Some("42" | "21" | "0A") => Fault::Disagreement,
+            _ => Fault::Refused,
         },
     }
 }
@@ -175,10 +216,15 @@ pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
 pub(super) fn sqlite_fault(code: i32) -> Fault {
     const UNIQUE: i32 = 2067;
     const PRIMARY_KEY: i32 = 1555;
-    if code == UNIQUE || code == PRIMARY_KEY {
-        return Fault::Disagreement;
+    const TRIGGER: i32 = 1811;
+    match code {
+        UNIQUE | PRIMARY_KEY => return Fault::Disagreement,
+        TRIGGER => return Fault::Refused,
+        _ => {}
     }
     match code & 0xff {
+        // ERROR: a table or column that is not there, or a statement that SQLite does not understand. MISUSE, RANGE.
+        1 | 21 | 25 => Fault::Disagreement,
         // BUSY, LOCKED, INTERRUPT
         5 | 6 | 9 => Fault::Contended,
         // NOMEM, IOERR, PROTOCOL
@@ -192,6 +238,6 @@ pub(super) fn sqlite_fault(code: i32) -> Fault {
         3 | 23 => Fault::Denied,
         // TOOBIG, CONSTRAINT, MISMATCH
         18..=20 => Fault::ValueRefused,
-        _ => Fault::Disagreement,
+        _ => Fault::Refused,
     }
 }

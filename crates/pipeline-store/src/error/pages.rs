@@ -9,12 +9,13 @@ pub const ERRORS: &[ErrorPage] = &[
         title: "the database is not available",
         cause: "The target could not be reached, is shutting down, is read-only, has no connection left for this \
                 account, has no space left, or does not have the database named in `target.url`; a statement had no \
-                answer within `target.statement_timeout_ms`; or somebody holds rows locked for longer than a \
-                transaction takes, such as a worker that was frozen.",
+                answer within `target.statement_timeout_ms`; or somebody holds rows or tables locked for longer than a \
+                transaction takes, such as a worker that was frozen, or a backup after `FLUSH TABLES WITH READ LOCK`.",
         remedy: "Nothing is lost: the stage holds its messages and tries again by itself. Check that the server runs \
-                 and that `target.url` names it, that the disk is not full, and that `max_connections` of the server \
-                 covers `target.max_connections` of all processes together. The locks of a frozen worker end when it \
-                 goes on, and after `target.session_timeout_ms` at the latest.",
+                 and that `target.url` names it, that the disk is not full, that it may be written to, and that \
+                 `max_connections` of the server covers `target.max_connections` of all processes together: with fewer \
+                 the stages share what there is and are slower. The locks of a frozen worker end when it goes on, and \
+                 after `target.session_timeout_ms` at the latest.",
     },
     ErrorPage {
         code: "SLUICE-STORE-002",
@@ -45,16 +46,18 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-STORE-005",
         title: "the database account is not allowed to",
-        cause: "The password is wrong, or the account lacks a privilege. A loading account needs SELECT, INSERT, \
-                UPDATE and DELETE on the database; only the migration needs CREATE, ALTER, INDEX, DROP and CREATE \
-                VIEW.",
-        remedy: "Grant the privilege or correct the password. The stages go on by themselves.",
+        cause: "The account lacks a privilege, or its password was changed while the process was running. A loading \
+                account needs SELECT, INSERT, UPDATE and DELETE on the database; only the migration needs CREATE, \
+                ALTER, INDEX, DROP and CREATE VIEW.",
+        remedy: "Grant the privilege; the stages go on by themselves. After a change of the password start them again \
+                 with the new one: they read it once. What they were working on is repeated.",
     },
     ErrorPage {
         code: "SLUICE-STORE-006",
         title: "the database and this program disagree",
         cause: "A table, column or type is not what the program expects, or a key that the ledger guards was there \
-                already. Usually the tables were changed by hand, or it is a fault of Sluice.",
+                already. Usually the tables were changed by hand, or it is a fault of Sluice. No message could succeed, \
+                so that the process stops instead of making dead letters of them.",
         remedy: "The process has stopped and has committed nothing past the failure. Compare the tables with those of \
                  a fresh `sluice migrate`; if they are the same, report the error with its log lines.",
     },
@@ -145,5 +148,36 @@ pub const ERRORS: &[ErrorPage] = &[
                 while it was in use, or the disk failed.",
         remedy: "Do not go on with this file. Restore it from a copy, or let `target.url` name a new one and start a \
                  run: everything in it comes from the source. `sqlite3 FILE '.recover'` saves what can be read.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-019",
+        title: "the database refuses a statement",
+        cause: "Something that Sluice did not put there says no to this statement and not to others: a trigger, a \
+                foreign key or another constraint on Sluice's tables, a plug-in of the server, or an error that this \
+                release does not know. The number and SQLSTATE of the error say which; the server's own text stays \
+                out of logs and headers, because it may quote documents.",
+        remedy: "Run `SHOW TRIGGERS` and `SHOW CREATE TABLE` on Sluice's tables and look the number up; the server's \
+                 log, and the same row inserted by hand, show its text. Remove what refuses, then replay the dead \
+                 letter (`sluice dlq replay`) or retry the run (`sluice run retry`).",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-020",
+        title: "the database ended a statement",
+        cause: "A time limit that the account, the server or a proxy before it has for statements was over, or somebody \
+                ended the statement (`KILL QUERY`). Sluice's sessions set `max_statement_time` and \
+                `max_execution_time` to none; its own limit is `target.statement_timeout_ms`.",
+        remedy: "Nothing is lost: the transaction was rolled back, and the message waits for another try. If it happens \
+                 again and again, find who ends statements (`SHOW VARIABLES LIKE 'max_%_time'`, rules of a proxy), or \
+                 why the server is slow, and replay what became a dead letter.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-021",
+        title: "the database does not let the account in",
+        cause: "User or password are wrong, the account may not log in from this host or without TLS, is locked, its \
+                password has expired, or it has no right to the database named in `target.url`. The server is there \
+                and has answered.",
+        remedy: "Correct the user in `target.url` and the password in `target.password_file` or \
+                 `SLUICE__TARGET__PASSWORD`, or the account on the server; then start again. Waiting does not help, so \
+                 that commands and stages end with exit code 78.",
     },
 ];

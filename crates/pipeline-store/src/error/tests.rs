@@ -20,7 +20,40 @@ fn server_numbers_are_judged_before_sqlstates() {
     assert_eq!(mysql_fault(1146, Some("42S02")), Fault::Disagreement);
     assert_eq!(mysql_fault(1062, Some("23000")), Fault::Disagreement);
     assert_eq!(mysql_fault(9999, Some("08S01")), Fault::Unavailable);
-    assert_eq!(mysql_fault(9999, None), Fault::Disagreement);
+    assert_eq!(mysql_fault(1054, Some("42S22")), Fault::Disagreement);
+    assert_eq!(mysql_fault(1064, Some("42000")), Fault::Disagreement);
+    assert_eq!(mysql_fault(1364, Some("HY000")), Fault::Disagreement);
+    assert_eq!(mysql_fault(1461, Some("42000")), Fault::Unavailable);
+    assert_eq!(mysql_fault(4151, Some("HY000")), Fault::Denied);
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_no_lock() {
+    assert_eq!(mysql_fault(1969, Some("70100")), Fault::Ended);
+    assert_eq!(mysql_fault(3024, Some("HY000")), Fault::Ended);
+    assert_eq!(mysql_fault(1317, Some("70100")), Fault::Ended);
+}
+
+#[test]
+fn what_nobody_foresaw_is_the_failure_of_one_message() {
+    let unforeseen = [(1644, Some("45000")), (1452, Some("23000")), (1105, Some("HY000")), (9999, None)];
+    for (number, sqlstate) in unforeseen {
+        assert_eq!(mysql_fault(number, sqlstate), Fault::Refused, "{number}");
+    }
+    let context = Context::new("store batch", "r/s/0");
+    let refusal = mysql_async::Error::Server(mysql_async::ServerError {
+        code: 1644,
+        message: "a secret".to_owned(),
+        state: "45000".to_owned(),
+    });
+    let error = Error::statement(&context, refusal);
+    assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-STORE-019"));
+    assert_eq!(
+        pipeline_core::service::chain(&error),
+        "could not store batch `r/s/0`: the database refuses the \
+        statement: error 1644 (45000): a trigger or procedure refused it (`SIGNAL`)"
+    );
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
 }
 
 #[test]
@@ -34,6 +67,8 @@ fn sqlite_extended_codes_are_judged_by_their_primary_code() {
     assert_eq!(sqlite_fault(1555), Fault::Disagreement);
     assert_eq!(sqlite_fault(1299), Fault::ValueRefused);
     assert_eq!(sqlite_fault(1), Fault::Disagreement);
+    assert_eq!(sqlite_fault(1811), Fault::Refused);
+    assert_eq!(sqlite_fault(12), Fault::Refused);
 }
 
 #[tokio::test]
@@ -75,7 +110,6 @@ fn every_page_has_a_code_of_its_own_in_order() {
     let numbered: Vec<_> = (1..=ERRORS.len()).map(|number| format!("SLUICE-STORE-{number:03}")).collect();
     assert_eq!(codes, numbered);
     let context = Context::new("test", "");
-    let (operation, subject, source) = (context.operation, context.subject, sqlx::Error::PoolClosed.into());
-    let last = Error::FileDamaged { operation, subject, source };
+    let last = Error::LoginRefused { target: context.subject, source: sqlx::Error::PoolClosed.into() };
     assert_eq!(codes.last(), Some(&last.code()), "the last variant has the last code");
 }

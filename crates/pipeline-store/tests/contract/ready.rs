@@ -1,7 +1,13 @@
 //! Whether a store knows that its database is there, also when nobody works with it.
 
-use pipeline_core::disposition::{Classify, Disposition};
-use testkit::proxy::{Fault, Proxy};
+use pipeline_core::{
+    disposition::{Classify, Disposition},
+    service::chain,
+};
+use testkit::{
+    mariadb::MariaDb,
+    proxy::{Fault, Proxy},
+};
 
 use crate::target::{Target, connect};
 
@@ -30,5 +36,24 @@ async fn a_server_that_is_away_is_not_ready_and_is_ready_again_when_it_is_back()
         assert!(error.to_string().contains("could not reach"), "{error}");
         proxy.set(Fault::None);
         store.ready().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_writes_is_not_ready() {
+    let server = tokio::task::block_in_place(MariaDb::start);
+    let target = Target::mysql_on(&server).await;
+    let mut administrator = target.administrator();
+    target.store.ready().await.unwrap();
+    for (lock, unlock, cause) in [
+        ("FLUSH TABLES WITH READ LOCK", "UNLOCK TABLES", "lock wait timeout"),
+        ("SET GLOBAL read_only = 1", "SET GLOBAL read_only = 0", "read-only"),
+    ] {
+        administrator.run(lock);
+        let error = target.store.ready().await.unwrap_err();
+        assert_eq!(error.disposition(), Disposition::Unavailable, "{error}");
+        assert!(chain(&error).contains(cause), "{}", chain(&error));
+        administrator.run(unlock);
+        target.store.ready().await.unwrap();
     }
 }

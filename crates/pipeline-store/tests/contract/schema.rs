@@ -64,8 +64,9 @@ async fn the_loader_may_not_migrate_and_a_wrong_password_is_refused() {
         ..settings::Target::default()
     };
     let error = Store::connect(&wrong).await.unwrap_err();
-    assert!(matches!(error, Error::Denied { .. }), "{error:?}");
-    assert_eq!(error.disposition(), Disposition::Unavailable);
+    assert!(matches!(error, Error::LoginRefused { .. }), "{error:?}");
+    // No waiting mends it.
+    assert_eq!(error.disposition(), Disposition::Halt);
 
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, b"correct-horse\n").unwrap();

@@ -3,7 +3,10 @@
 use pipeline_core::settings;
 use pipeline_store::Store;
 use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection, sqlite::SqliteConnection};
-use testkit::mariadb::MariaDb;
+use testkit::{
+    mariadb::{Database, MariaDb, Session},
+    wait,
+};
 
 /// The newest version of the tables.
 pub const VERSION: i64 = 6;
@@ -18,7 +21,7 @@ pub struct Target {
 
 enum Kind {
     Sqlite(#[expect(dead_code, reason = "removes the file when dropped")] tempfile::TempDir),
-    MySql,
+    MySql(Database),
 }
 
 /// A row, every column as text.
@@ -40,8 +43,39 @@ impl Target {
     pub async fn mysql_on(server: &MariaDb) -> Self {
         let database = tokio::task::block_in_place(|| server.fresh_database());
         connect(&server.url(&database.name)).await.migrate().await.unwrap();
-        let url = database.loader.url_with_password(&database.name);
-        Self { store: connect(&url).await, url, kind: Kind::MySql }
+        Self::mysql_in(database).await
+    }
+
+    /// A database that has its tables.
+    pub async fn mysql_in(database: Database) -> Self {
+        let url = database.loader_url();
+        Self { store: connect(&url).await, url, kind: Kind::MySql(database) }
+    }
+
+    /// A session of the server's administrator.
+    pub fn administrator(&self) -> Session {
+        match &self.kind {
+            Kind::MySql(database) => database.session(),
+            Kind::Sqlite(_) => panic!("a file has no administrator"),
+        }
+    }
+
+    /// Waits until the loader waits for so many locks in this server.
+    pub async fn wait_for_lock_waits(&self, count: i64) {
+        let mut session = self.administrator();
+        wait::until("statements wait for a lock", wait::PATIENCE, || {
+            let waiting = session.number(
+                "SELECT COUNT(*) FROM information_schema.innodb_trx t
+                 JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id
+                 WHERE p.db = database() AND t.trx_state = 'LOCK WAIT'",
+            );
+            async move {
+                // The server renews this table only when nobody has read it for a tenth of a second.
+                tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+                (waiting >= count).then_some(())
+            }
+        })
+        .await;
     }
 
     /// Another process's handle on the same database.
@@ -65,7 +99,7 @@ impl Target {
                 let text = |row: &sqlx::sqlite::SqliteRow| (0..row.len()).map(|i| row.get_unchecked(i)).collect();
                 rows.iter().map(text).collect()
             }
-            Kind::MySql => {
+            Kind::MySql(_) => {
                 let mut connection = MySqlConnection::connect(&self.url).await.unwrap();
                 let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
                 let text = |row: &sqlx::mysql::MySqlRow| (0..row.len()).map(|i| row.get_unchecked(i)).collect();

@@ -91,7 +91,7 @@ async fn check_source(settings: &Settings) -> Vec<Check> {
             ..Check::new("source", State::NotSet, "`source.url` is not set")
         }];
     }
-    let name = pipeline_core::configuration::redact_url(&settings.source.url);
+    let name = pipeline_core::redaction::redact_url(&settings.source.url);
     let check = |finding: pipeline_source::Finding| match finding.result {
         Ok(found) => Check { hint: finding.advice, ..Check::new(finding.name, State::Ok, format!("{name}: {found}")) },
         Err(error) => Check::failed(finding.name, &session::source_failure(&error)),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use pipeline_core::{configuration::redact_url, documents::DocumentFault};
+use pipeline_core::{documents::DocumentFault, redaction::redact_url};
 use pipeline_source::{
     Counts,
     export::Exported,

@@ -12,7 +12,8 @@ use std::{
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use pipeline_core::{
-    configuration::{Loaded, Origin, redact_url},
+    configuration::{Loaded, Origin},
+    redaction::redact_url,
     settings::Settings,
 };
 use pipeline_source::{Source, sample};

@@ -45,7 +45,7 @@ fn deadlocks_held_rows_and_killed_sessions_cost_time_and_not_one_dead_letter() {
 
     let mut holder = hostile(&world);
     holder.run(&format!("SELECT state FROM sync_run WHERE run_id = '{run_id}' FOR UPDATE"));
-    observe::wait_alone(bundles, "Lock wait timeout");
+    observe::wait_alone(bundles, "lock wait timeout");
     holder.run("ROLLBACK");
     observe::wait_for_none_alone(bundles);
 

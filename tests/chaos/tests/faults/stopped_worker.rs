@@ -62,7 +62,7 @@ fn a_worker_that_freezes_with_locks_in_hand_is_waited_for_until_it_goes_on() {
     let successor = world.workers("stage-bundles", 1);
     wait_for_partitions(&successor, PARTITIONS);
     for worker in &successor {
-        observe::wait_alone(worker, "Lock wait timeout");
+        observe::wait_alone(worker, "lock wait timeout");
     }
     let run_id = open_run(&world);
     // Nor does an abort get past the locks; it says so instead of waiting for ever.

@@ -129,7 +129,7 @@ async fn user_name_and_password_are_sent_by_every_kind_of_call_and_never_shown()
     registry.ping().await.unwrap();
     registry.register("x-value", INT).await.unwrap();
     assert!(!format!("{registry:?}").contains("s3cret"));
-    assert_eq!(client("http://ana:s3cret@localhost:8081/").url(), "http://localhost:8081");
+    assert_eq!(client("http://ana:s3cret@localhost:8081/").url(), "http://ana:***@localhost:8081");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::Error;
-use crate::settings;
+use crate::{redaction::redact_url, settings};
 
 mod tls;
 
@@ -68,7 +68,8 @@ impl Transport {
         let unusable = |reason: String| Error::Setting { key: "url", reason };
         let library = library.build_with(client()?).map_err(|error| unusable(error.error))?;
         let http = client()?.build().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { shown: shown(&url), url, library, http, credentials })
+        let shown = redact_url(url.as_str()).trim_end_matches('/').to_owned();
+        Ok(Self { shown, url, library, http, credentials })
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -192,13 +193,4 @@ fn secret(
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn shown(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both fail only for addresses that have no host, and these are refused before.
-    if shown.set_password(None).is_err() || shown.set_username("").is_err() {
-        return url.host_str().unwrap_or_default().to_owned();
-    }
-    shown.as_str().trim_end_matches('/').to_owned()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use pipeline_core::{configuration::redact_url, contracts::RunRequested, ids::RunId, registry::Registry};
+use pipeline_core::{contracts::RunRequested, ids::RunId, redaction::redact_url, registry::Registry};
 use serde::Serialize;
 
 use super::wait;
