@@ -48,7 +48,7 @@ pub enum Ending {
 
 /// What to follow.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct Watched<'a> {
     /// The run.
     pub run_id: RunId,
     /// Its request, when that was sent just now.
@@ -70,10 +70,10 @@ struct Changes {
 /// for too long.
 pub async fn follow(
     store: &Store,
-    wanted: Wanted<'_>,
+    watched: Watched<'_>,
     mut show: impl FnMut(Duration, &View),
 ) -> Result<Followed, Failure> {
-    let Wanted { run_id, timeout, .. } = wanted;
+    let Watched { run_id, timeout, .. } = watched;
     let start = Instant::now();
     let mut model = Model::default();
     let mut last_answer = start;
@@ -101,7 +101,7 @@ pub async fn follow(
                 }
                 if start.elapsed() > NOT_TAKEN && !warned {
                     warned = true;
-                    session::note(format_args!("run {run_id} is not in the ledger yet: {}", wanted.outlook().await));
+                    session::note(format_args!("run {run_id} is not in the ledger yet: {}", watched.outlook().await));
                 }
             }
             Err(error) => {
@@ -113,7 +113,7 @@ pub async fn follow(
         }
         if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
             let still = changes.map(|changes| changes.at.elapsed());
-            return Err(timed_out(wanted, still, start.elapsed()).await);
+            return Err(timed_out(watched, still, start.elapsed()).await);
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -129,12 +129,12 @@ async fn dead_request(store: &Store, run_id: RunId) -> Option<Failure> {
 }
 
 /// `still` is how long the run has been seen without a change; `None` when it was never seen.
-async fn timed_out(wanted: Wanted<'_>, still: Option<Duration>, elapsed: Duration) -> Failure {
-    let run_id = wanted.run_id;
+async fn timed_out(watched: Watched<'_>, still: Option<Duration>, elapsed: Duration) -> Failure {
+    let run_id = watched.run_id;
     let elapsed = text::duration(elapsed);
     let Some(still) = still else {
-        let exit = if wanted.sent.is_some() { Exit::Unreachable } else { Exit::NotReady };
-        let what = format!("run {run_id} is still not in the ledger after {elapsed}: {}", wanted.outlook().await);
+        let exit = if watched.sent.is_some() { Exit::Unreachable } else { Exit::NotReady };
+        let what = format!("run {run_id} is still not in the ledger after {elapsed}: {}", watched.outlook().await);
         let failure = Failure::new(exit, what);
         return failure.hint("check that the root stage runs, on this broker and target (sluice doctor)");
     };
@@ -149,9 +149,9 @@ async fn timed_out(wanted: Wanted<'_>, still: Option<Duration>, elapsed: Duratio
     ))
 }
 
-// === impl Wanted ===
+// === impl Watched ===
 
-impl Wanted<'_> {
+impl Watched<'_> {
     async fn outlook(&self) -> String {
         match self.sent {
             Some(sent) => sent.outlook().await,

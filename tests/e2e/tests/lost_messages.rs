@@ -165,6 +165,7 @@ fn a_run_that_nobody_takes_further_says_so_and_goes_on_when_somebody_does() {
         pipeline.workers.activators.iter().all(|worker| worker.metric(held) > 0.0).then_some(())
     });
     add_bundles(&mut pipeline);
+    pipeline.wait_for_stored_batches(&run, 1);
     pipeline.wait(&run, 0);
     assert_whole(&pipeline);
     pipeline.stop();

@@ -93,8 +93,8 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     }
     session::note(format_args!("run {}", started.run_id));
     let run_id = RunId::parse(&started.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let wanted = follow::Wanted { run_id, sent: sent.as_ref(), timeout: args.timeout };
-    let followed = wait::shown(&store, wanted).await?;
+    let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout };
+    let followed = wait::shown(&store, watched).await?;
     wait::finish(&store, followed, args.output.output).await
 }
 

@@ -9,7 +9,7 @@ use super::{RunRef, report::RunReport};
 use crate::{
     exit::Exit,
     failure::Failure,
-    follow::{self, Followed, Wanted},
+    follow::{self, Followed, Watched},
     output::{self, Format, OutputArgs},
     progress::display::Display,
     session::Session,
@@ -61,10 +61,10 @@ pub struct WaitArgs {
 pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
-    let wanted = Wanted { run_id, sent: None, timeout: None };
+    let watched = Watched { run_id, sent: None, timeout: None };
     let followed = if args.output.output == Format::Jsonl {
         let mut last = String::new();
-        follow::follow(&store, wanted, |_, view| {
+        follow::follow(&store, watched, |_, view| {
             let line = serde_json::to_string(view).unwrap_or_default();
             if line != last {
                 // A reader that cannot be written to is found out by the answer at the end.
@@ -74,7 +74,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
         })
         .await?
     } else {
-        shown(&store, wanted).await?
+        shown(&store, watched).await?
     };
     finish(&store, followed, args.output.output).await
 }
@@ -83,15 +83,15 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
 pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
-    let wanted = Wanted { run_id, sent: None, timeout: args.timeout };
-    let followed = follow::follow(&store, wanted, |_, _| {}).await?;
+    let watched = Watched { run_id, sent: None, timeout: args.timeout };
+    let followed = follow::follow(&store, watched, |_, _| {}).await?;
     finish(&store, followed, args.output.output).await
 }
 
 /// Follows a run with progress on standard error.
-pub async fn shown(store: &Store, wanted: Wanted<'_>) -> Result<Followed, Failure> {
+pub async fn shown(store: &Store, watched: Watched<'_>) -> Result<Followed, Failure> {
     let mut display = Display::to_stderr();
-    let followed = follow::follow(store, wanted, |at, view| display.show(at, view)).await;
+    let followed = follow::follow(store, watched, |at, view| display.show(at, view)).await;
     display.finish();
     followed
 }
