@@ -138,12 +138,7 @@ async fn open_run(session: &mut Session) -> Result<Option<(Run, Generation)>, Er
 }
 
 /// What is remembered of the part, brought up to date when something has moved; `None` when there was nothing yet.
-async fn remember(
-    session: &mut Session,
-    run_id: &str,
-    part: Part,
-    seen: String,
-) -> Result<Option<Remembered>, Error> {
+async fn remember(session: &mut Session, run_id: &str, part: Part, seen: String) -> Result<Option<Remembered>, Error> {
     let now = session.dialect().now_ms();
     let sql = format!("SELECT *, {now} AS now_ms FROM sync_standstill WHERE run_id = ? AND part = ?");
     let row = session.fetch_optional(sql, &[run_id.into(), part.as_str().into()]).await?;

@@ -305,7 +305,8 @@ impl Store {
                 Err(error) if is_duplicate(&error) => continue,
                 inserted => inserted?,
             }
-            let deed = Deed { who: "sluice", what: "run refused", subject: &run_id, why: reason, result: "no run was made" };
+            let deed =
+                Deed { who: "sluice", what: "run refused", subject: &run_id, why: reason, result: "no run was made" };
             audit::record(&mut session, &deed).await?;
             session.commit().await?;
         }

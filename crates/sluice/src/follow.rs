@@ -155,7 +155,9 @@ impl Watched<'_> {
     async fn outlook(&self) -> String {
         match self.sent {
             Some(sent) => sent.outlook().await,
-            None => "is its id right (sluice run ls), and does the root stage run, on this broker and target?".to_owned(),
+            None => {
+                "is its id right (sluice run ls), and does the root stage run, on this broker and target?".to_owned()
+            }
         }
     }
 }

@@ -50,7 +50,8 @@ fn outlook(group: &str, position: &Position, standing: Option<Standing>, max_age
         None => String::new(),
         Some(0) => format!(" (group `{group}` has no member)"),
         Some(members) => {
-            let before = next.map_or(String::new(), |next| format!(", {} before it", text::plural(offset - next, "request")));
+            let before =
+                next.map_or(String::new(), |next| format!(", {} before it", text::plural(offset - next, "request")));
             let members = text::plural(i64::try_from(members).unwrap_or(i64::MAX), "member");
             format!(" (group `{group}` has {members}{before})")
         }

@@ -150,10 +150,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Write { source, .. }
-            | Self::AtWork(source)
-            | Self::DeadLetter(source)
-            | Self::Target(source) => source.disposition(),
+            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
         }
     }
 
@@ -161,10 +160,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Write { source, .. }
-            | Self::AtWork(source)
-            | Self::DeadLetter(source)
-            | Self::Target(source) => source.code(),
+            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
         }
     }
 }

@@ -209,9 +209,10 @@ impl Stage for ProvidersStage {
         };
         // A batch that is stored already has been announced before, and its own message sees to its confirmation; or it
         // is one of unchanged providers, and the plan's confirmation is enough.
-        let waiting = batches.into_iter().filter(|batch| !batch.stored).map(|batch| {
-            Either::Left(announcement(&message.run_id, message.generation, &message.service_id, batch))
-        });
+        let waiting = batches
+            .into_iter()
+            .filter(|batch| !batch.stored)
+            .map(|batch| Either::Left(announcement(&message.run_id, message.generation, &message.service_id, batch)));
         Ok(waiting.chain([Either::Right(confirmed)]).collect())
     }
 
@@ -245,10 +246,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Ledger { source, .. }
-            | Self::Announce(source)
-            | Self::DeadLetter(source)
-            | Self::Target(source) => source.disposition(),
+            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
         }
     }
 
@@ -256,10 +256,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Ledger { source, .. }
-            | Self::Announce(source)
-            | Self::DeadLetter(source)
-            | Self::Target(source) => source.code(),
+            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
         }
     }
 }

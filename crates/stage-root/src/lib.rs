@@ -145,11 +145,7 @@ fn announcement(
     generation: Generation,
     service_id: ServiceId,
 ) -> Either<ServiceDiscovered, RunRequested> {
-    Either::Left(ServiceDiscovered {
-        run_id: run_id.to_string(),
-        generation: generation.0,
-        service_id: service_id.0,
-    })
+    Either::Left(ServiceDiscovered { run_id: run_id.to_string(), generation: generation.0, service_id: service_id.0 })
 }
 
 /// The messages of what the ledger says is to be announced again.

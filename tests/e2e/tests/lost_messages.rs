@@ -117,7 +117,11 @@ fn services_and_confirmations_that_are_lost_hold_nothing_up() {
     pipeline.workers.providers.signal(Signal::SIGSTOP);
     let run = pipeline.start_run(&BATCH);
     let id = &run.id;
-    wait_for(&pipeline, "discovery", &format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{id}' AND discovered = 1"));
+    wait_for(
+        &pipeline,
+        "discovery",
+        &format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{id}' AND discovered = 1"),
+    );
     pipeline.kafka().delete_topic(DISCOVERED);
     pipeline.kafka().delete_topic(CONFIRMED);
     pipeline.create_topics();

@@ -1,7 +1,7 @@
 //! Asks whether the topics are there that the stage reads and writes.
 //!
-//! A topic that is deleted in mid-run shows nowhere by itself: a consumer of it waits as if nothing were written, and
-//! the group is in order. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
+//! A topic that is deleted in mid-run shows late by itself: one that is read when the client looks at the cluster's
+//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
 //! says 503 with its name, no message is taken up, and it ends by itself when the topic is there again. What was lost with
 //! it is announced again by what the ledger knows, see [`crate::announcing`].
 

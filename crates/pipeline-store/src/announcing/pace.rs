@@ -47,7 +47,8 @@ impl Standstill {
     /// What to do now; the first round comes after `after`.
     pub(crate) fn next(&self, now_ms: i64, after: Duration) -> Next {
         let still = now_ms.saturating_sub(self.since_ms) >= millis(after);
-        let rested = self.rounds == 0 || now_ms.saturating_sub(self.announced_at_ms) >= millis(pause(self.rounds, after));
+        let rested =
+            self.rounds == 0 || now_ms.saturating_sub(self.announced_at_ms) >= millis(pause(self.rounds, after));
         match (still && rested, self.round_open) {
             (true, _) => Next::Begin,
             (false, true) => Next::GoOn,

@@ -53,12 +53,7 @@ async fn request(session: &mut Session, run_id: &str) -> Result<Option<Undone>, 
     Ok(letter.is_none().then_some(Undone::Request))
 }
 
-async fn services(
-    session: &mut Session,
-    run_id: &str,
-    after: &Cursor,
-    items: i64,
-) -> Result<Option<Undone>, Error> {
+async fn services(session: &mut Session, run_id: &str, after: &Cursor, items: i64) -> Result<Option<Undone>, Error> {
     let rows = session
         .fetch_all(
             "SELECT p.service_id FROM sync_service p WHERE p.run_id = ? AND p.state = 'discovered' \

@@ -23,7 +23,8 @@ const DEED: Deed<'static> = Deed { who: "ada", what: "dlq replay", subject: "1",
 /// Lets so many times `AFTER` pass, by the database's clock, without anything that moves.
 async fn time_passes(target: &Target, times: i64) {
     let ms = times * i64::try_from(AFTER.as_millis()).unwrap();
-    let sql = format!("UPDATE sync_standstill SET since_ms = since_ms - {ms}, announced_at_ms = announced_at_ms - {ms}");
+    let sql =
+        format!("UPDATE sync_standstill SET since_ms = since_ms - {ms}, announced_at_ms = announced_at_ms - {ms}");
     target.rows(&sql).await;
 }
 
@@ -34,7 +35,9 @@ async fn again(store: &Store, part: Part) -> Option<Again> {
 /// As `again`, of batches, as `service/number`.
 async fn batches(store: &Store) -> Vec<String> {
     match again(store, Part::Batches).await.map(|again| again.undone) {
-        Some(Undone::Batches(batches)) => batches.iter().map(|(id, batch)| format!("{id}/{}", batch.batch_no)).collect(),
+        Some(Undone::Batches(batches)) => {
+            batches.iter().map(|(id, batch)| format!("{id}/{}", batch.batch_no)).collect()
+        }
         Some(other) => panic!("{other:?}"),
         None => Vec::new(),
     }
