@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use pipeline_core::announcing::interval;
+
 /// The longest pause between two rounds, unless the first one is longer.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
 
@@ -37,7 +39,7 @@ pub(crate) enum Next {
     Wait,
     /// Begin a round.
     Begin,
-    /// Go on with the round that is under way.
+    /// Go on with the round that is under way, since nothing has moved for a moment.
     GoOn,
 }
 
@@ -46,10 +48,12 @@ pub(crate) enum Next {
 impl Standstill {
     /// What to do now; the first round comes after `after`.
     pub(crate) fn next(&self, now_ms: i64, after: Duration) -> Next {
-        let still = now_ms.saturating_sub(self.since_ms) >= millis(after);
-        let rested =
-            self.rounds == 0 || now_ms.saturating_sub(self.announced_at_ms) >= millis(pause(self.rounds, after));
-        match (still && rested, self.round_open) {
+        let still_ms = now_ms.saturating_sub(self.since_ms);
+        let rested_ms = now_ms.saturating_sub(self.announced_at_ms);
+        let rested = self.rounds == 0 || rested_ms >= millis(pause(self.rounds, after));
+        // What was announced of the round is taken first, and may have been there all the time.
+        let calm = still_ms >= millis(interval(after));
+        match (still_ms >= millis(after) && rested, self.round_open && calm) {
             (true, _) => Next::Begin,
             (false, true) => Next::GoOn,
             (false, false) => Next::Wait,
@@ -121,9 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn a_round_goes_on_whether_something_moves_or_not() {
+    fn a_round_goes_on_when_what_was_announced_of_it_is_taken() {
         let open = Standstill { rounds: 1, announced_at_ms: 50_000, round_open: true, ..still(55) };
-        assert_eq!(open.next(60_000, MINUTE), Next::GoOn);
+        assert_eq!(open.next(60_000, MINUTE), Next::Wait, "workers are busy");
+        assert_eq!(open.next(65_000, MINUTE), Next::GoOn);
         assert_eq!(open.next(170_000, MINUTE), Next::Begin, "what was announced of it is announced again");
     }
 

@@ -168,6 +168,8 @@ on_both! {
         time_passes(target, 2).await;
         assert_eq!(batches(&target.store).await.len(), 200);
         sync.store_service(&"s0".into()).await;
+        assert_eq!(batches(&target.store).await, [""; 0], "workers are busy");
+        time_passes(target, 1).await;
         assert_eq!(batches(&target.store).await.len(), 100);
     }
 
