@@ -8,7 +8,7 @@
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
 //!    [`crate::kafka::consumer`].
 //! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`] and
-//!    [`probe`].
+//!    [`probe`], and of topics [`topics`].
 //! 4. **One message is not an outage**: what is slow by itself, while its dependencies are there, waits by itself, and
 //!    is a dead letter after `stage.patience_ms`. See [`questions`].
 //! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
@@ -29,6 +29,7 @@ mod probe;
 mod process;
 mod questions;
 mod tasks;
+mod topics;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -150,6 +151,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     for dependency in Dependency::ALL {
         tasks.start(Kind::Probe, probe::watch(Arc::clone(&shared), dependency));
     }
+    tasks.start(Kind::Probe, topics::watch(Arc::clone(&shared)));
     let driver = Driver::new(shared, member, &health, tasks, settings);
     driver.drive(halted, &health, &shutdown).await
 }

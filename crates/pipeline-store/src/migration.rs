@@ -50,10 +50,15 @@ const MIGRATIONS: &[Migration] = &[
         mysql: include_str!("../migrations/mysql/0006_set_back.sql"),
         sqlite: include_str!("../migrations/sqlite/0006_set_back.sql"),
     },
+    Migration {
+        version: 7,
+        mysql: include_str!("../migrations/mysql/0007_announced_again.sql"),
+        sqlite: include_str!("../migrations/sqlite/0007_announced_again.sql"),
+    },
 ];
 
 /// The version that this program was built for.
-const NEEDED: i64 = 6;
+const NEEDED: i64 = 7;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];

@@ -35,7 +35,7 @@ type Client = ThreadedProducer<Context, KeyPartitioner>;
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    inner: Arc<Client>,
+    pub(super) inner: Arc<Client>,
     /// Sends one message in a request; made when a batch was too large.
     lone: Arc<OnceLock<Client>>,
     settings: Arc<settings::Kafka>,
@@ -56,7 +56,7 @@ pub struct Outbound {
 }
 
 /// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
-struct Context {
+pub(super) struct Context {
     partitioner: KeyPartitioner,
 }
 

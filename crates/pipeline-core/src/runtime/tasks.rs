@@ -3,7 +3,7 @@
 //! | task | what it does | when it ends by itself | when it panics |
 //! |---|---|---|---|
 //! | [`Kind::Timer`] | calls the stage's tick | a stage without a timer, a Halt that it has reported, or the stop | Halt |
-//! | [`Kind::Probe`] | asks whether a dependency is there; three of them | only after a Halt that it has reported; else Halt | Halt |
+//! | [`Kind::Probe`] | asks whether a dependency is there; three of them, and one for the topics | only after a Halt that it has reported; else Halt | Halt |
 //! | [`Kind::Partition`] | works through one assigned partition | drained, or after a Halt that it has reported | Halt |
 //! | [`Kind::Drain`] | waits for partitions that are given up | it has answered the group | Halt |
 //! | [`Kind::Commit`] | waits for the answer to one commit | the answer is there; the loop sends again what failed | Halt |
