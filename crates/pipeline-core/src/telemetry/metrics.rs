@@ -68,7 +68,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 13] = [
+pub const DECLARED: [Declared; 14] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
