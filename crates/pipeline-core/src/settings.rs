@@ -234,8 +234,7 @@ pub struct Run {
     pub announce_after_ms: u32,
     /// A request that is older than this when the root stage first sees it makes no run: it is refused with a note, so
     /// that a new consumer group, or one whose offsets were reset, does not repeat what was asked for long ago. Measured
-    /// from the time in the request, by the root stage's clock; a request from the future is taken. Milliseconds; 31 days
-    /// at most.
+    /// from the time in the request, by the root stage's clock; a request from the future is taken. Milliseconds.
     #[schemars(range(min = 1_000, max = 2_678_400_000_u32))]
     pub max_request_age_ms: u32,
 }

@@ -1,6 +1,6 @@
 //! Messages are lost under a run (a topic is deleted, or emptied by retention), or come too late for one: the run goes
 //! on by itself from what the ledger knows, and what does not go on says why.
-#![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
+#![expect(clippy::panic, reason = "test code outside of test functions")]
 
 use e2e::{
     folder::Folder,
