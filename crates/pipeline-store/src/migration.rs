@@ -66,6 +66,11 @@ const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
 /// Seconds that a migration waits for another one to end.
 const LOCK_TIMEOUT: i64 = 60;
 
+/// The statements of all migrations of MySQL and MariaDB, one text for each.
+pub(crate) fn mysql_definitions() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS.iter().map(|migration| migration.mysql)
+}
+
 /// Schema versions before and after a migration; 0 is an empty database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Migrated {

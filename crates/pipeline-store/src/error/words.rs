@@ -7,15 +7,6 @@ use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError};
 
 use crate::database::TooLarge;
 
-/// What defines our tables, for telling a name of ours from anything else.
-const DEFINITIONS: [&str; 5] = [
-    include_str!("../../migrations/mysql/0001_ledger_and_rows.sql"),
-    include_str!("../../migrations/mysql/0002_dead_letters_and_audit.sql"),
-    include_str!("../../migrations/mysql/0003_source_versions.sql"),
-    include_str!("../../migrations/mysql/0004_entity_tags.sql"),
-    include_str!("../../migrations/mysql/0005_removals.sql"),
-];
-
 /// What stands before the name of a column or key in a server's text.
 const BEFORE_NAMES: [&str; 4] = [" for column ", " for key ", "Unknown column ", "Table "];
 
@@ -153,7 +144,7 @@ fn name_of_ours(message: &str) -> Option<&str> {
 
 fn is_ours(name: &str) -> bool {
     let is_name = !name.is_empty() && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
-    is_name && DEFINITIONS.iter().any(|text| code_of(text).any(|word| word == name))
+    is_name && mysql_definitions().any(|text| code_of(text).any(|word| word == name))
 }
 
 /// The words of a file of definitions, without those of its comments.
