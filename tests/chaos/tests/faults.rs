@@ -7,8 +7,11 @@
 
 mod faults {
     mod bounded;
+    mod clock;
+    mod cluster;
     mod collector;
     mod crash_points;
+    mod etags;
     mod fan_in;
     mod links;
     mod locks;
