@@ -1,23 +1,26 @@
-//! A Kafka broker of one node, in KRaft mode, with automatic creation of topics off.
+//! Kafka brokers in KRaft mode, with automatic creation of topics off: one that is its own controller, or a cluster of
+//! three.
 //!
-//! It has two doors. Clients of [`Kafka::bootstrap`] go straight in. Behind [`Kafka::link`] stands a fault proxy: the
-//! broker listens on a second port and tells those who come that way the proxy's address as its own, so that all their
-//! connections pass the proxy.
+//! A broker has two doors. Clients of [`Kafka::bootstrap`] go straight in. Behind [`Kafka::link`] stands a fault proxy:
+//! the broker listens on a second port and tells those who come that way the proxy's address as its own, so that all
+//! their connections pass the proxy.
 
-use std::{fs, path::Path, process::Command, sync::OnceLock};
+use std::sync::OnceLock;
+
+use node::{Node, Roles};
 
 use crate::{
-    janitor, ports,
     proxy::Proxy,
-    server::{Running, START_DEADLINE, start_with_retry},
-    stack,
+    server::{Running, start_with_retry},
 };
 
+mod cluster;
+mod node;
 mod topics;
+mod wire;
 
-const PROPERTIES: &str = include_str!("../servers/kafka.properties");
-/// Any id will do; the node's folder and the start must agree on it.
-const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
+pub use cluster::Cluster;
+pub use wire::{PartitionState, empty, partitions};
 
 static SHARED: OnceLock<Kafka> = OnceLock::new();
 
@@ -61,40 +64,8 @@ impl Kafka {
     }
 
     fn try_start(machine: &[&str]) -> Result<Self, String> {
-        let folder = janitor::new_folder("kafka");
-        let (port, port_behind_link) = (ports::free(), ports::free());
-        let link = Proxy::to(&format!("127.0.0.1:{port_behind_link}"));
-        let properties = PROPERTIES
-            .replace("@PORT@", &port.to_string())
-            .replace("@PORT_BEHIND_LINK@", &port_behind_link.to_string())
-            .replace("@LINK@", &link.address())
-            .replace("@CONTROLLER_PORT@", &ports::free().to_string())
-            .replace("@DATA@", &folder.join("data").display().to_string());
-        let properties_file = folder.join("server.properties");
-        fs::write(&properties_file, properties)
-            .map_err(|error| format!("could not write kafka's settings: {error}"))?;
-        format(&folder, &properties_file)?;
-        let mut command = stack::java(&folder);
-        command.args(machine).arg("-cp").arg(stack::class_path());
-        command.arg("kafka.Kafka").arg(&properties_file);
-        let mut running = Running::start("kafka", &folder, &mut command);
-        let log = folder.join("kafka.out");
-        running.wait_ready(START_DEADLINE, || {
-            fs::read_to_string(&log).is_ok_and(|text| text.contains("Kafka Server started"))
-        })?;
-        Ok(Self { port, link, running })
+        let node = Node::new(1, Roles::Both);
+        let quorum = node.as_quorum();
+        node.start(&quorum, 1, machine)?.into_broker()
     }
-}
-
-/// Makes the node's folder.
-fn format(folder: &Path, properties: &Path) -> Result<(), String> {
-    let mut command: Command = stack::java(folder);
-    command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path());
-    command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID, "-c"]).arg(properties);
-    let output =
-        command.output().map_err(|error| format!("could not start `java`: {error}; run `cargo xtask setup`"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("kafka's storage tool failed: {}", String::from_utf8_lossy(&output.stderr)))
 }

@@ -3,9 +3,10 @@
 //! | module | gives |
 //! |---|---|
 //! | [`mariadb`] | a database server, shared by the tests of one process, with a fresh database for each |
-//! | [`kafka`], [`registry`] | a broker of one node, and a schema registry with the Confluent API |
+//! | [`kafka`], [`registry`] | one broker or three, and a schema registry with the Confluent API |
 //! | [`stack`] | all three, started side by side |
 //! | [`avro`] | Avro's Java library, which judges what schemas can read |
+//! | [`clock`] | a wall clock of one process that jumps |
 //! | [`connect`] | Kafka Connect with a JDBC sink, to be measured against |
 //! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
@@ -27,6 +28,7 @@
 )]
 
 pub mod avro;
+pub mod clock;
 pub mod connect;
 pub mod couchbase;
 pub mod http;

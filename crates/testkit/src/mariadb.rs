@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     janitor, ports,
-    server::{Running, START_DEADLINE, start_with_retry},
+    server::{DATA, Running, START_DEADLINE, start_with_retry},
 };
 
 mod session;
@@ -116,7 +116,7 @@ impl MariaDb {
 
     fn try_start(options: &[&str]) -> Result<Self, String> {
         let folder = janitor::new_folder("mariadb");
-        let data = folder.join("data");
+        let data = folder.join(DATA);
         let user = system_user();
         initialise(&folder, &data, &user);
         let port = ports::free();

@@ -22,7 +22,11 @@ pub(crate) const START_DEADLINE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(25);
 const TAIL_LINES: usize = 40;
 
-/// A running child. Dropping it kills its whole process group.
+/// Where servers keep what they store, in their folder.
+pub(crate) const DATA: &str = "data";
+
+/// A running child. Dropping it kills its whole process group, and removes its data unless the test has failed: the
+/// servers of a long test would fill the disk otherwise.
 pub(crate) struct Running {
     name: String,
     child: Child,
@@ -120,6 +124,10 @@ impl Drop for Running {
         killpg(group, Signal::SIGKILL).unwrap_or_default();
         drop(self.child.wait());
         janitor::release(group.as_raw());
+        if !thread::panicking() {
+            // Most have none, and the janitor gets what is left.
+            drop(fs::remove_dir_all(self.folder.join(DATA)));
+        }
     }
 }
 

@@ -36,15 +36,8 @@ enum Verb {
         #[arg(long)]
         filter: Option<String>,
     },
-    /// Run random faults against the pipeline, seed after seed; print how to repeat each.
-    Chaos {
-        /// Begin no further seed after so many minutes.
-        #[arg(long, default_value_t = 10)]
-        minutes: u64,
-        /// The first seed; without it, one is chosen.
-        #[arg(long)]
-        seed: Option<u64>,
-    },
+    /// Run the long tiers of the fault tests: random faults, seed after seed; three brokers; a clock that jumps.
+    Chaos(chaos::ChaosArgs),
     /// Measure Sluice against its counterparts and write docs/benchmarks.md.
     Bench {
         /// Only this figure, such as `load`; the others keep their last results.
@@ -69,7 +62,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Setup => setup::run(),
         Verb::Test { filter } => suite::run(filter.as_deref()),
-        Verb::Chaos { minutes, seed } => chaos::run(minutes, seed),
+        Verb::Chaos(args) => chaos::run(&args),
         Verb::Bench { figure, size, more } => bench::run(figure.as_deref(), size.as_deref(), &more),
         Verb::Check => check::run(),
         Verb::Generate => generate::run(),

@@ -16,6 +16,7 @@
     reason = "test code: what cannot be set up is a failed test, and a panic is how a test fails"
 )]
 
+mod brokers;
 pub mod checker;
 pub mod fail_points;
 pub mod messenger;

@@ -84,6 +84,15 @@ impl Messenger {
         })
     }
 
+    /// The records of a topic.
+    pub fn records<M: Message>(&self) -> Vec<M> {
+        let decode = |delivery: Delivery| {
+            let payload = delivery.payload.expect("a record is no tombstone");
+            self.runtime.block_on(self.codec.decode(&payload)).expect("a record of its schema")
+        };
+        self.read(M::TOPIC).into_iter().map(decode).collect()
+    }
+
     /// Everything that a topic holds now, in the order of each partition.
     pub fn read(&self, topic: &str) -> Vec<Delivery> {
         let watermarks = admin::watermarks(&self.kafka, topic).expect("the broker tells its offsets");

@@ -15,6 +15,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use testkit::wait;
 
 /// A server process and how to start it again.
 pub struct Server {
@@ -46,7 +47,23 @@ impl Server {
         }
     }
 
-    /// Starts it again after [`Server::kill`]; it may not answer yet.
+    /// Asks it to stop, as for an upgrade, and waits until it has.
+    pub fn stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+        if let Some(mut child) = self.again.take() {
+            child.wait().expect("the server was started here");
+            return;
+        }
+        // The first process has another parent here, which takes notice of its end only later: until then it is a zombie.
+        let what = format!("`{}` stops", self.name);
+        wait::until_blocking(&what, wait::PATIENCE, || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.group)).unwrap_or_default();
+            let state = stat.rsplit(") ").next().unwrap_or_default();
+            (state.is_empty() || state.starts_with('Z')).then_some(())
+        });
+    }
+
+    /// Starts it again after [`Server::kill`] or [`Server::stop`]; it may not answer yet.
     pub fn start(&mut self) {
         let (program, arguments) = self.command.split_first().expect("a command line has a program");
         let log = |extension: &str| {

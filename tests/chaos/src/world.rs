@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use e2e::rows::Rows;
 use testkit::{
+    clock::Clock,
     http,
-    kafka::Kafka,
+    kafka::{self, Kafka, PartitionState},
     mariadb::{Database, MariaDb},
     process::{Ended, Launch, Process},
     proxy::Proxy,
@@ -16,12 +17,12 @@ use testkit::{
     wait,
 };
 
-use crate::{fail_points, messenger::Messenger, server::Server};
+use crate::{brokers::Brokers, fail_points, messenger::Messenger, server::Server};
 
 /// Time for a whole run with faults on a busy machine; only a hanging run takes it.
 pub const RUN_DEADLINE: Duration = Duration::from_secs(300);
 
-const BROKER: &str = "SLUICE__KAFKA__BOOTSTRAP_SERVERS";
+pub(crate) const BROKER: &str = "SLUICE__KAFKA__BOOTSTRAP_SERVERS";
 const REGISTRY: &str = "SLUICE__SCHEMA_REGISTRY__URL";
 const TARGET: &str = "SLUICE__TARGET__URL";
 
@@ -36,6 +37,9 @@ pub struct Plan<'a> {
     pub own_database: bool,
     /// Whether the same holds for the registry.
     pub own_registry: bool,
+    /// Whether there are three brokers instead of one, with three replicas of each partition, of which two must be in
+    /// sync.
+    pub three_brokers: bool,
 }
 
 /// A pipeline and everything around it.
@@ -46,8 +50,10 @@ pub struct World {
     pub database_link: Proxy,
     /// The link from every worker to the registry.
     pub registry_link: Proxy,
-    /// The broker, to be killed and restarted.
+    /// The broker, to be killed and restarted; the first of three.
     pub broker: Server,
+    /// The second and the third of three.
+    pub other_brokers: Vec<Server>,
     /// The database server, to be killed and restarted; only when it is this world's own.
     pub database_server: Option<Server>,
     /// The registry, to be killed and restarted; only when it is this world's own. It keeps its schemas in memory: after
@@ -61,7 +67,7 @@ pub struct World {
     environment: Vec<(&'static str, String)>,
     /// How to get past them.
     straight: Vec<(&'static str, String)>,
-    kafka: Kafka,
+    brokers: Brokers,
     // Kept for their end: dropping them ends the servers.
     _registry: Option<Registry>,
     _mariadb: Option<MariaDb>,
@@ -72,7 +78,7 @@ pub struct World {
 impl<'a> Plan<'a> {
     /// Six partitions, the shared database server and the shared registry.
     pub const fn of(source: &'a str) -> Self {
-        Self { source, partitions: 6, own_database: false, own_registry: false }
+        Self { source, partitions: 6, own_database: false, own_registry: false, three_brokers: false }
     }
 }
 
@@ -81,49 +87,70 @@ impl<'a> Plan<'a> {
 impl World {
     /// Starts and prepares the servers; no worker runs yet.
     pub fn start(plan: Plan<'_>) -> Self {
-        let (kafka, own_registry, own_mariadb) = std::thread::scope(|scope| {
-            let kafka = scope.spawn(Kafka::start);
+        let (brokers, own_registry, own_mariadb) = std::thread::scope(|scope| {
+            let brokers = scope.spawn(|| Brokers::start(plan.three_brokers));
             let registry = scope.spawn(|| plan.own_registry.then(Registry::start));
             // The shared one takes its time too, but only the first time.
             scope.spawn(|| (!plan.own_registry).then(Registry::shared));
             let mariadb = plan.own_database.then(MariaDb::start);
-            (kafka.join().expect("kafka starts"), registry.join().expect("the registry starts"), mariadb)
+            (brokers.join().expect("kafka starts"), registry.join().expect("the registry starts"), mariadb)
         });
         let registry_url = own_registry.as_ref().unwrap_or_else(|| Registry::shared()).url();
         let database = own_mariadb.as_ref().unwrap_or_else(|| MariaDb::shared()).fresh_database();
         let migrate = Launch::binary("sluice").arg("migrate").env("SLUICE__TARGET__URL", &database.url());
         migrate.run().expect_code(0);
-        let messenger = Messenger::prepare(&kafka.bootstrap(), &registry_url, plan.partitions);
+        brokers.create_topics(plan.partitions);
+        let messenger = Messenger::prepare(&brokers.straight(), &registry_url, plan.partitions);
         let target = database.loader.url(&database.name);
         let (database_link, registry_link) = (link(&target), link(&registry_url));
         let environment = vec![
-            (BROKER, kafka.link().address()),
+            (BROKER, brokers.behind_links()),
             (REGISTRY, through(&registry_url, &registry_link)),
             (TARGET, through(&target, &database_link)),
             ("SLUICE__TARGET__PASSWORD", database.loader.password().to_owned()),
             ("SLUICE__SOURCE__URL", plan.source.to_owned()),
         ];
+        let mut broker_servers = brokers.all().iter().map(|kafka| Server::of("kafka", kafka.process_id()));
         let database_process = own_mariadb.as_ref().and_then(MariaDb::process_id);
         Self {
             database,
             database_link,
             registry_link,
-            broker: Server::of("kafka", kafka.process_id()),
+            broker: broker_servers.next().expect("at least one broker"),
+            other_brokers: broker_servers.collect(),
             database_server: database_process.map(|id| Server::of("mariadbd", id)),
             registry_server: own_registry.as_ref().map(|registry| Server::of("registry", registry.process_id())),
             messenger,
             expected: Rows::of_source(plan.source),
             environment,
-            straight: vec![(BROKER, kafka.bootstrap()), (REGISTRY, registry_url), (TARGET, target)],
-            kafka,
+            straight: vec![(BROKER, brokers.straight()), (REGISTRY, registry_url), (TARGET, target)],
+            brokers,
             _registry: own_registry,
             _mariadb: own_mariadb,
         }
     }
 
-    /// The link from every worker to the broker.
+    /// The link from every worker to the broker, or to the first of three.
     pub fn broker_link(&self) -> &Proxy {
-        self.kafka.link()
+        self.brokers.all().first().expect("at least one broker").link()
+    }
+
+    /// The broker with this node id; ids begin with 1.
+    pub fn broker_number(&mut self, node: i32) -> &mut Server {
+        let mut brokers = std::iter::once(&mut self.broker).chain(&mut self.other_brokers);
+        let index = usize::try_from(node - 1).expect("node ids begin with 1");
+        brokers.nth(index).unwrap_or_else(|| panic!("no broker has the node id {node}"))
+    }
+
+    /// Where the partitions of a topic are, as the first broker that answers sees it; `None` when none does.
+    pub fn partitions_of(&self, topic: &str) -> Option<Vec<PartitionState>> {
+        self.brokers.all().iter().find_map(|broker| kafka::partitions(&broker.bootstrap(), topic).ok())
+    }
+
+    /// Deletes every message of a topic, as retention would. Asks again while the broker is restarting.
+    pub fn lose_messages(&self, topic: &str) {
+        let address = self.brokers.all().first().map(Kafka::bootstrap).expect("at least one broker");
+        wait::until_blocking("the broker deletes records", wait::PATIENCE, || kafka::empty(&address, topic).ok());
     }
 
     /// Sets a variable for the workers that are started from now on.
@@ -165,6 +192,11 @@ impl World {
     pub fn failing_worker(&self, stage: &str, fail_point: &str) -> Process {
         let binary = fail_points::STAGES.binary(stage);
         started(|| self.launch(&binary).env("FAILPOINTS", fail_point))
+    }
+
+    /// Starts a worker that lives by this clock.
+    pub fn worker_with_clock(&self, stage: &str, clock: &Clock) -> Process {
+        started(|| self.launch(stage).envs(clock.environment()))
     }
 
     /// Starts so many workers of a stage and waits until they are ready.
@@ -216,8 +248,13 @@ impl World {
 
     /// As [`World::sluice`], whatever it ends with.
     pub fn command(&self, arguments: &[&str]) -> Ended {
+        self.begin_command(arguments).wait(wait::PATIENCE)
+    }
+
+    /// As [`World::command`], without waiting for its end.
+    pub fn begin_command(&self, arguments: &[&str]) -> Process {
         let launch = self.launch("sluice").envs(self.straight.iter().map(|(key, value)| (key, value)));
-        launch.args(arguments.iter().copied()).run()
+        launch.args(arguments.iter().copied()).start()
     }
 
     fn launch(&self, binary: &str) -> Launch {

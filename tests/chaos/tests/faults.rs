@@ -8,8 +8,11 @@
 mod faults {
     mod alone;
     mod bounded;
+    mod clock;
+    mod cluster;
     mod collector;
     mod crash_points;
+    mod etags;
     mod fan_in;
     mod large_records;
     mod links;

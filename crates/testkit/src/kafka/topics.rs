@@ -11,17 +11,6 @@ impl Kafka {
         self.tool("org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", topic]);
     }
 
-    /// Deletes every message of a topic, as retention does after a while.
-    pub fn empty_topic(&self, topic: &str, partitions: i32) {
-        let file = janitor::new_folder("emptied").join("offsets.json");
-        let partition = |number: i32| format!(r#"{{"topic":"{topic}","partition":{number},"offset":-1}}"#);
-        let partitions: Vec<String> = (0..partitions).map(partition).collect();
-        let text = format!(r#"{{"version":1,"partitions":[{}]}}"#, partitions.join(","));
-        std::fs::write(&file, text).unwrap_or_else(|error| panic!("could not write `{}`: {error}", file.display()));
-        let file = file.display().to_string();
-        self.tool("org.apache.kafka.tools.DeleteRecordsCommand", &["--offset-json-file", &file]);
-    }
-
     fn tool(&self, class: &str, arguments: &[&str]) {
         let mut command: Command = stack::java(&janitor::new_folder("tool"));
         command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path()).arg(class);

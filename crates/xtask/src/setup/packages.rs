@@ -1,4 +1,4 @@
-//! The distribution's packages: a database server, Java, Maven, a C compiler.
+//! The distribution's packages: a database server, Java, Maven, a C compiler, a clock that can be wrong.
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,7 +20,7 @@ struct Need {
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 10] = [
     Need { program: "mariadbd", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb-install-db", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb", package: "mariadb-client", purpose: "reading the target in tests" },
@@ -29,6 +29,7 @@ const NEEDS: [Need; 9] = [
     Need { program: "mvn", package: "maven", purpose: "fetching Kafka and the schema registry" },
     Need { program: "cc", package: "build-essential", purpose: "building librdkafka and SQLite" },
     Need { program: "c++", package: "build-essential", purpose: "building librdkafka" },
+    Need { program: "faketime", package: "faketime", purpose: "clocks that jump in tests" },
     Need { program: "make", package: "build-essential", purpose: "building librdkafka" },
 ];
 

@@ -13,13 +13,13 @@ const SOURCE: &str = "generator:?services=40&providers=400&bundles=2&fields=2&se
 const STEPS: [&str; 3] = ["after-poll", "after-handle", "after-emit"];
 
 /// A stage whose workers die.
-struct Doomed {
-    stage: &'static str,
-    deployable: &'static str,
+pub(super) struct Doomed {
+    pub(super) stage: &'static str,
+    pub(super) deployable: &'static str,
     /// What its transaction does: a worker dies when everything is written and nothing committed.
-    transaction: &'static str,
+    pub(super) transaction: &'static str,
     /// How many messages get past the fail point before one does not.
-    passed: u8,
+    pub(super) passed: u8,
 }
 
 /// The discovery is committed once in a run, so that its worker has to come first and alone.
@@ -61,16 +61,16 @@ fn workers_that_die_at_each_step_of_each_stage_lose_nothing_and_double_nothing()
 }
 
 /// A worker, and the place where it dies.
-struct Victim {
+pub(super) struct Victim {
     place: String,
-    worker: Process,
+    pub(super) worker: Process,
 }
 
 // === impl Doomed ===
 
 impl Doomed {
     /// One worker for each step.
-    fn all(&self, world: &World) -> Vec<Victim> {
+    pub(super) fn all(&self, world: &World) -> Vec<Victim> {
         let mut victims = self.between_transactions(world);
         victims.push(self.in_transaction(world));
         victims
@@ -93,7 +93,7 @@ impl Doomed {
 // === impl Victim ===
 
 impl Victim {
-    fn assert_dies(self) {
+    pub(super) fn assert_dies(self) {
         let Self { place, worker } = self;
         let ended = worker.wait(RUN_DEADLINE);
         assert!(ended.stderr.contains(&format!("fail point {place}")), "{place}: {}", ended.stderr);

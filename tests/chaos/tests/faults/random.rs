@@ -1,93 +1,51 @@
 //! The random tier: a seeded storm of faults on everything at once, and the checker after each run.
 //!
-//! `cargo xtask chaos --minutes N --seed S` runs it; the short tier does not. A seed chooses the faults, their victims
-//! and their lengths; how they fall together with the work is up to the machine, so a seed that failed is repeated
-//! several times.
+//! `cargo xtask chaos --seeds N --seed S --jobs J` runs it; the short tier does not. A seed chooses the faults, their
+//! victims and their lengths; how they fall together with the work is up to the machine, so a seed that failed is repeated
+//! several times. Seeds side by side share the registry and nothing else.
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use chaos::{
-    checker,
-    world::{Plan, World},
-};
-use fastrand::Rng;
-use testkit::{
-    process::{Process, Signal},
-    proxy::{Direction, Fault, Proxy},
-};
+use storm::{Prepared, Storm};
 
-const SOURCE: &str = "generator:?services=15&providers=600&bundles=2&fields=2&seed=17";
-const STAGES: [&str; 7] = [
-    "stage-root",
-    "stage-providers",
-    "stage-providers",
-    "stage-bundles",
-    "stage-bundles",
-    "stage-activator",
-    "stage-activator",
-];
+mod faults;
+mod source;
+mod storm;
 
-/// Faults in one run; afterwards everything heals.
-const FAULTS: u32 = 10;
+/// How often each kind of fault was made.
+type Made = BTreeMap<&'static str, u32>;
 
-/// Milliseconds from one fault to the next.
-const BETWEEN: Range<u64> = 50..500;
-
-/// Slows a run down, so that the faults fall into it.
-const SLOW: Fault = Fault::Latency(Duration::from_millis(15));
-
-/// A pipeline in a storm.
-struct Storm {
-    world: World,
-    workers: Vec<Process>,
-    rng: Rng,
-    /// How often each kind of fault was made.
-    made: BTreeMap<&'static str, u32>,
-}
-
-/// A link from every worker to a server.
-#[derive(Clone, Copy)]
-enum Link {
-    Broker,
-    Database,
-    Registry,
+/// The seeds that are still to come, and what was made of those that are over.
+struct Tier {
+    begun: Instant,
+    first: u64,
+    next: AtomicU64,
+    /// So many seeds, or as many as begin within a time.
+    seeds: Option<u64>,
+    length: Duration,
+    failed: AtomicBool,
+    whole: AtomicU64,
+    made: Mutex<Made>,
 }
 
 #[test]
-#[ignore = "the random tier: `cargo xtask chaos --minutes N --seed S`"]
+#[ignore = "the random tier: `cargo xtask chaos --seeds N --seed S --jobs J`"]
 fn a_seeded_storm_of_faults_leaves_every_run_whole() {
-    let begun = Instant::now();
-    let length = Duration::from_secs(60 * variable("SLUICE_CHAOS_MINUTES").unwrap_or(1));
-    let first = variable("SLUICE_CHAOS_SEED").unwrap_or(1);
-    let mut made: BTreeMap<&'static str, u32> = BTreeMap::new();
-    let mut next = prepared();
-    for seed in first.. {
-        let seed_begun = Instant::now();
-        println!("seed {seed}; to repeat it: cargo xtask chaos --minutes 0 --seed {seed}");
-        let world = next.join().expect("the servers start");
-        // Servers take long to start and a storm is mostly waiting, so the next seed's start meanwhile.
-        next = prepared();
-        for (kind, count) in Storm::start(world, seed).run() {
-            *made.entry(kind).or_default() += count;
+    let tier = Tier::of_environment();
+    thread::scope(|scope| {
+        for _ in 0..variable("SLUICE_CHAOS_JOBS").unwrap_or(1) {
+            scope.spawn(|| tier.run());
         }
-        println!("seed {seed}: whole after {} s", seed_begun.elapsed().as_secs());
-        if begun.elapsed() >= length {
-            let seeds = seed - first + 1;
-            println!("{seeds} seeds from {first} to {seed}, all whole, in {} s", begun.elapsed().as_secs());
-            made.iter().for_each(|(kind, count)| println!("  {count:3} times: {kind}"));
-            break;
-        }
-    }
-    drop(next.join());
-}
-
-fn prepared() -> JoinHandle<World> {
-    thread::spawn(|| World::start(Plan { own_database: true, ..Plan::of(SOURCE) }))
+    });
+    tier.sum_up();
 }
 
 fn variable(name: &str) -> Option<u64> {
@@ -95,146 +53,63 @@ fn variable(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|error| panic!("{name}=`{text}` is no number: {error}")))
 }
 
-// === impl Storm ===
+// === impl Tier ===
 
-impl Storm {
-    fn start(world: World, seed: u64) -> Self {
-        let workers = world.one_each(&STAGES);
-        Self { world, workers, rng: Rng::with_seed(seed), made: BTreeMap::new() }
-    }
-
-    /// Gives how often each kind of fault was made.
-    fn run(mut self) -> BTreeMap<&'static str, u32> {
-        self.world.database_link.set(SLOW);
-        let run_id = self.world.messenger.request_run(2);
-        for _ in 0..FAULTS {
-            self.pause(BETWEEN);
-            self.one_fault();
-        }
-        self.world.database_link.set(Fault::None);
-        self.world.wait_for_state(&run_id, "activated");
-        self.workers.iter_mut().for_each(Process::wait_ready);
-        checker::assert_whole(&self.world, &run_id);
-        self.workers.iter().for_each(|worker| worker.signal(Signal::SIGTERM));
-        self.workers.into_iter().for_each(|worker| drop(worker.wait(testkit::wait::PATIENCE).expect_code(0)));
-        self.made
-    }
-
-    /// One fault, from its beginning to its end.
-    fn one_fault(&mut self) {
-        match self.rng.u32(0..24) {
-            0..=4 => self.replace("killed", |worker| drop(worker.kill())),
-            5..=7 => self.replace("asked to stop", |worker| drop(worker.stop().expect_code(0))),
-            8..=10 => self.stop_and_continue(),
-            11..=14 => self.hurt(Link::Database),
-            15..=18 => self.hurt(Link::Broker),
-            19 | 20 => self.hurt(Link::Registry),
-            21 => self.stop_and_continue_broker(),
-            22 => self.restart_broker(),
-            _ => self.restart_database(),
+impl Tier {
+    fn of_environment() -> Self {
+        let first = variable("SLUICE_CHAOS_SEED").unwrap_or(1);
+        Self {
+            begun: Instant::now(),
+            first,
+            next: AtomicU64::new(first),
+            seeds: variable("SLUICE_CHAOS_SEEDS"),
+            length: Duration::from_secs(60 * variable("SLUICE_CHAOS_MINUTES").unwrap_or(1)),
+            failed: AtomicBool::new(false),
+            whole: AtomicU64::new(0),
+            made: Mutex::default(),
         }
     }
 
-    fn replace(&mut self, how: &str, end: impl FnOnce(Process)) {
-        let victim = self.rng.usize(0..self.workers.len());
-        let stage = STAGES.get(victim).expect("a worker for each entry");
-        self.note("worker ended and replaced", &format!("{stage} {victim} {how}"));
-        end(self.workers.remove(victim));
-        self.workers.insert(victim, self.world.worker(stage));
-    }
-
-    /// Sometimes for longer than its session.
-    fn stop_and_continue(&mut self) {
-        let victim = self.rng.usize(0..self.workers.len());
-        self.note("worker stopped and continued", &format!("{} {victim}", STAGES.get(victim).unwrap_or(&"")));
-        let worker = |storm: &Self, signal| storm.workers.get(victim).expect("a worker").signal(signal);
-        worker(self, Signal::SIGSTOP);
-        self.last();
-        worker(self, Signal::SIGCONT);
-    }
-
-    fn stop_and_continue_broker(&mut self) {
-        self.note("broker stopped and continued", "by signal");
-        self.world.broker.signal(Signal::SIGSTOP);
-        self.last();
-        self.world.broker.signal(Signal::SIGCONT);
-    }
-
-    fn restart_broker(&mut self) {
-        self.note("broker killed and restarted", "by signal");
-        self.world.broker.kill();
-        self.pause(0..2_000);
-        self.world.broker.start();
-    }
-
-    fn restart_database(&mut self) {
-        self.note("database killed and restarted", "by signal");
-        self.world.own_database().kill();
-        self.pause(0..4_000);
-        self.world.own_database().start();
-        self.world.wait_for_database();
-    }
-
-    fn hurt(&mut self, link: Link) {
-        let fault = self.fault();
-        self.note(link.kind(), &format!("{fault:?}"));
-        link.of(&self.world).set(fault);
-        if matches!(fault, Fault::Refuse | Fault::Answer(_)) {
-            link.of(&self.world).cut();
+    /// Seed after seed, until there is none any more.
+    fn run(&self) {
+        /// Tells the others when this one panics: they begin nothing new.
+        struct Failing<'a>(&'a AtomicBool);
+        impl Drop for Failing<'_> {
+            fn drop(&mut self) {
+                if thread::panicking() {
+                    self.0.store(true, Ordering::SeqCst);
+                }
+            }
         }
-        self.last();
-        // A registry keeps its connections; to the others, what was held back may never arrive.
-        if !matches!(link, Link::Registry) {
-            link.of(&self.world).cut();
-        }
-        link.of(&self.world).set(if matches!(link, Link::Database) { SLOW } else { Fault::None });
-    }
-
-    fn fault(&mut self) -> Fault {
-        match self.rng.u32(0..7) {
-            0 => Fault::Latency(Duration::from_millis(self.rng.u64(20..300))),
-            1 => Fault::Bandwidth(self.rng.u32(5_000..100_000)),
-            2 => Fault::Refuse,
-            3 => Fault::HalfOpen,
-            4 => Fault::OneWay(Direction::ToServer),
-            5 => Fault::OneWay(Direction::ToClient),
-            _ => Fault::Answer("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>Welcome</html>"),
+        let _failing = Failing(&self.failed);
+        let mut next = self.prepare_next();
+        while let Some((seed, prepared)) = next {
+            let prepared = prepared.join().expect("the servers start");
+            // Servers take long to start and a storm is mostly waiting, so the next seed's start meanwhile.
+            next = self.prepare_next();
+            println!("seed {seed}; to repeat it: cargo xtask chaos --seeds 1 --seed {seed}");
+            let made = Storm::start(seed, prepared).run();
+            self.whole.fetch_add(1, Ordering::SeqCst);
+            let mut sum = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.into_iter().for_each(|(kind, count)| *sum.entry(kind).or_default() += count);
         }
     }
 
-    /// How long a fault lasts: mostly not long, and every fourth time perhaps for longer than a session.
-    fn last(&mut self) {
-        let longest = if self.rng.u32(0..4) == 0 { 9_000 } else { 2_000 };
-        self.pause(300..longest);
+    fn prepare_next(&self) -> Option<(u64, JoinHandle<Prepared>)> {
+        let seed = self.next.fetch_add(1, Ordering::SeqCst);
+        let begins = match self.seeds {
+            Some(seeds) => seed < self.first + seeds,
+            // At least one.
+            None => seed == self.first || self.begun.elapsed() < self.length,
+        };
+        let begins = begins && !self.failed.load(Ordering::SeqCst);
+        begins.then(|| (seed, thread::spawn(move || Prepared::of(seed))))
     }
 
-    /// How long something lasts, or nothing happens: part of the storm.
-    fn pause(&mut self, milliseconds: Range<u64>) {
-        thread::sleep(Duration::from_millis(self.rng.u64(milliseconds)));
-    }
-
-    fn note(&mut self, kind: &'static str, what: &str) {
-        println!("  {kind}: {what}");
-        *self.made.entry(kind).or_default() += 1;
-    }
-}
-
-// === impl Link ===
-
-impl Link {
-    fn of(self, world: &World) -> &Proxy {
-        match self {
-            Self::Broker => world.broker_link(),
-            Self::Database => &world.database_link,
-            Self::Registry => &world.registry_link,
-        }
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Broker => "link to the broker hurt",
-            Self::Database => "link to the database hurt",
-            Self::Registry => "link to the registry hurt",
-        }
+    fn sum_up(&self) {
+        let whole = self.whole.load(Ordering::SeqCst);
+        println!("{whole} seeds from {}, all whole, in {} s", self.first, self.begun.elapsed().as_secs());
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().for_each(|(kind, count)| println!("  {count:3} times: {kind}"));
     }
 }
