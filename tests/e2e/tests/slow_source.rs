@@ -1,5 +1,5 @@
 //! A source that takes longer than every time-out: nothing waits for it under a lock, and no session has to live as long.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     sync::Arc,
