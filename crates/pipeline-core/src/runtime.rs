@@ -20,7 +20,9 @@
 mod alone;
 mod dead_letter;
 mod driver;
+mod encode;
 mod failure;
+mod giving_up;
 mod heads;
 mod offsets;
 mod outage;

@@ -48,7 +48,8 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Whether what the stage needs besides Kafka and the registry answers: its target, its source. Cheap, writes
     /// nothing, and ends by itself. The runtime asks every few seconds while no message proves it, so that a stage
-    /// without work notices an outage too.
+    /// without work notices an outage too; and when a message fails with *unavailable*, to tell an outage from a message
+    /// that is slow by itself. So it should fail whenever no message at all could be handled.
     fn ready(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
     }

@@ -14,20 +14,19 @@ use tracing::Instrument as _;
 
 use super::{
     alone::Alone,
-    dead_letter::{Obituary, dead_letter, header, leave_out},
+    dead_letter::header,
+    encode::{Encode, Topic},
     failure::Failure,
     outage::Outage,
     questions::{Dependency, Questions},
 };
 use crate::{
-    contracts::Message,
     crash,
     disposition::Disposition,
-    ids::RunId,
     kafka::{Delivery, Position, Producer, producer::Outbound},
     registry::Codec,
     settings,
-    stage::{Emit, GivenUp, Outgoing, Record, Stage, VisitOutgoing},
+    stage::{Emit, Outgoing, Record, Stage},
     telemetry::{
         TraceContext,
         events::{Attempt, StageEvents},
@@ -64,11 +63,11 @@ pub(crate) enum Settlement {
 }
 
 /// A message on its way to being settled.
-struct InHand<'a> {
-    delivery: &'a Delivery,
-    at: Coordinates<'a>,
-    span: &'a MessageSpan,
-    stopping: &'a CancellationToken,
+pub(super) struct InHand<'a> {
+    pub(super) delivery: &'a Delivery,
+    pub(super) at: Coordinates<'a>,
+    pub(super) span: &'a MessageSpan,
+    pub(super) stopping: &'a CancellationToken,
 }
 
 /// How a message has fared so far.
@@ -241,163 +240,21 @@ impl<S: Stage> Processor<S> {
         Ok(self.stage.delivered(emit).await?)
     }
 
-    async fn send(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Failure> {
+    pub(super) async fn send(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Failure> {
         self.producer.send_all(messages).await.map_err(|error| Failure::from(error).of(Dependency::Cluster))
     }
 
-    /// Puts the message where people find it. That must not fail, so it is tried like during an outage.
-    async fn give_up(
-        &self,
-        message: &InHand<'_>,
-        failure: &Failure,
-        attempts: u32,
-        first_failed_at: SystemTime,
-    ) -> Settlement {
-        let InHand { delivery, at, span, .. } = message;
-        let record = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await.ok();
-        let obituary = Obituary {
-            stage: S::NAME,
-            group: &self.group,
-            run_id: record.as_ref().map(Message::run_id).or(at.run_id),
-            failure,
-            attempts,
-            first_failed_at,
-            trace: &span.context,
-        };
-        // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
-        let place = match self.produce_letter(message, dead_letter(delivery, &obituary)).await {
-            Ok(place) => place,
-            Err(settlement) => return settlement,
-        };
-        if let Some(place) = place {
-            let note = GivenUp {
-                run_id: obituary.run_id,
-                source: &delivery.position,
-                dead_letter: &place,
-                key: at.key,
-                code: failure.code,
-                reason: &failure.text,
-                attempts,
-                first_failed_at,
-            };
-            let noted = self.insist(message, || async { Ok(self.stage.given_up(&note).await?) }).await;
-            if let Err(refused) = noted.and_then(|noted| noted.map_err(|failure| self.halted(message, failure))) {
-                return refused;
-            }
-        }
-        self.events.dead_lettered(at, failure.code);
-        Settlement::Settled
-    }
-
-    /// Produces the letter, or as much of it as the topic takes.
-    async fn produce_letter(&self, message: &InHand<'_>, mut letter: Outbound) -> Result<Option<Position>, Settlement> {
-        loop {
-            let refusal = match self.insist(message, || self.send(vec![letter.clone()])).await? {
-                Ok(places) => return Ok(places.into_iter().next()),
-                Err(refusal) => refusal,
-            };
-            if !leave_out(&mut letter) {
-                return Err(self.halted(message, refusal));
-            }
-            self.events.shortened(&message.at, refusal.code, &refusal);
-        }
-    }
-
-    fn halted(&self, message: &InHand<'_>, failure: Failure) -> Settlement {
-        self.events.halted(&message.at, failure.code, &failure, Duration::ZERO);
-        Settlement::Halted(failure)
-    }
-
-    /// Tries what must not fail until it does not, or is refused for good: that is the inner error.
-    async fn insist<T, F>(
-        &self,
-        message: &InHand<'_>,
-        operation: impl Fn() -> F,
-    ) -> Result<Result<T, Failure>, Settlement>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let mut outage = None;
-        let mut waits = 0;
-        loop {
-            let begun = Instant::now();
-            let failure = match operation().await {
-                Ok(done) => return Ok(Ok(done)),
-                Err(failure) => failure,
-            };
-            match failure.disposition {
-                Disposition::Unavailable | Disposition::Retry => {}
-                Disposition::Reject => return Ok(Err(failure)),
-                Disposition::Halt => return Err(self.halted(message, failure)),
-            }
-            waits += 1;
-            let pause = self.backoff(waits);
-            self.events.unavailable(failure.code, &failure, begun.elapsed(), pause);
-            if failure.of == Dependency::Cluster {
-                // Without a way to put letters anywhere the stage must not go on: an outage, whatever a probe says.
-                outage.get_or_insert_with(|| self.outage.enter(&failure.text));
-                self.outage.still(&failure.text);
-            } else {
-                tokio::select! {
-                    // The probe begins the outage, or only this message waits.
-                    is_there = self.questions.to(failure.of).ask() => drop(is_there),
-                    () = message.stopping.cancelled() => return Err(Settlement::Unsettled),
-                }
-            }
-            if wait(pause, message.stopping).await.is_break() {
-                return Err(Settlement::Unsettled);
-            }
-        }
-    }
-
     /// Full jitter: a random time up to a bound that doubles with each wait, of which this is the `waits`th.
-    fn backoff(&self, waits: u32) -> Duration {
+    pub(super) fn backoff(&self, waits: u32) -> Duration {
         let bound = FIRST_BACKOFF.saturating_mul(1 << waits.saturating_sub(1).min(16));
         bound.min(Duration::from_millis(u64::from(self.settings.max_backoff_ms))).mul_f64(fastrand::f64())
     }
 }
 
 /// Waits, and breaks off when the stage stops.
-async fn wait(pause: Duration, stopping: &CancellationToken) -> ControlFlow<()> {
+pub(super) async fn wait(pause: Duration, stopping: &CancellationToken) -> ControlFlow<()> {
     tokio::select! {
         () = stopping.cancelled() => ControlFlow::Break(()),
         () = tokio::time::sleep(pause) => ControlFlow::Continue(()),
-    }
-}
-
-/// Makes the bytes and headers of a message.
-struct Encode<'a> {
-    codec: &'a Codec,
-    /// The span that caused the message; without one, the run's own trace.
-    trace: Option<&'a TraceContext>,
-}
-
-impl VisitOutgoing for Encode<'_> {
-    type Output = Result<Outbound, Failure>;
-
-    fn message<M: Message>(self, message: &M) -> Self::Output {
-        let payload = self.codec.encode(message)?;
-        let trace = self.trace.cloned().or_else(|| RunId::parse(message.run_id()).ok().map(TraceContext::for_run));
-        let mut headers = vec![(header::RUN_ID.to_owned(), Some(message.run_id().as_bytes().to_vec()))];
-        if let Some(trace) = trace {
-            headers.push((header::TRACEPARENT.to_owned(), Some(trace.to_string().into_bytes())));
-        }
-        Ok(Outbound {
-            topic: M::TOPIC.to_owned(),
-            key: Some(message.key().into_bytes()),
-            payload: Some(payload),
-            headers,
-        })
-    }
-}
-
-/// The topic of a message.
-struct Topic;
-
-impl VisitOutgoing for Topic {
-    type Output = &'static str;
-
-    fn message<M: Message>(self, _: &M) -> &'static str {
-        M::TOPIC
     }
 }

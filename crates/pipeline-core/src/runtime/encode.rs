@@ -1,0 +1,44 @@
+//! From a record to a message: the bytes of its contract, and the headers that carry run and trace.
+
+use super::{dead_letter::header, failure::Failure};
+use crate::{
+    contracts::Message, ids::RunId, kafka::producer::Outbound, registry::Codec, stage::VisitOutgoing,
+    telemetry::TraceContext,
+};
+
+/// Makes the bytes and headers of a message.
+pub(super) struct Encode<'a> {
+    pub(super) codec: &'a Codec,
+    /// The span that caused the message; without one, the run's own trace.
+    pub(super) trace: Option<&'a TraceContext>,
+}
+
+impl VisitOutgoing for Encode<'_> {
+    type Output = Result<Outbound, Failure>;
+
+    fn message<M: Message>(self, message: &M) -> Self::Output {
+        let payload = self.codec.encode(message)?;
+        let trace = self.trace.cloned().or_else(|| RunId::parse(message.run_id()).ok().map(TraceContext::for_run));
+        let mut headers = vec![(header::RUN_ID.to_owned(), Some(message.run_id().as_bytes().to_vec()))];
+        if let Some(trace) = trace {
+            headers.push((header::TRACEPARENT.to_owned(), Some(trace.to_string().into_bytes())));
+        }
+        Ok(Outbound {
+            topic: M::TOPIC.to_owned(),
+            key: Some(message.key().into_bytes()),
+            payload: Some(payload),
+            headers,
+        })
+    }
+}
+
+/// The topic of a message.
+pub(super) struct Topic;
+
+impl VisitOutgoing for Topic {
+    type Output = &'static str;
+
+    fn message<M: Message>(self, _: &M) -> &'static str {
+        M::TOPIC
+    }
+}

@@ -1,0 +1,123 @@
+//! The end of a message that cannot be handled: its letter, and the ledger's note of it. Neither may fail for good.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{
+    dead_letter::{Obituary, dead_letter, leave_out},
+    failure::Failure,
+    process::{InHand, Processor, Settlement, wait},
+    questions::Dependency,
+};
+use crate::{
+    contracts::Message,
+    disposition::Disposition,
+    kafka::{Position, producer::Outbound},
+    stage::{GivenUp, Stage},
+};
+
+impl<S: Stage> Processor<S> {
+    /// Puts the message where people find it. That must not fail, so it is tried like during an outage.
+    pub(super) async fn give_up(
+        &self,
+        message: &InHand<'_>,
+        failure: &Failure,
+        attempts: u32,
+        first_failed_at: SystemTime,
+    ) -> Settlement {
+        let InHand { delivery, at, span, .. } = message;
+        let record = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await.ok();
+        let obituary = Obituary {
+            stage: S::NAME,
+            group: &self.group,
+            run_id: record.as_ref().map(Message::run_id).or(at.run_id),
+            failure,
+            attempts,
+            first_failed_at,
+            trace: &span.context,
+        };
+        // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
+        let place = match self.produce_letter(message, dead_letter(delivery, &obituary)).await {
+            Ok(place) => place,
+            Err(settlement) => return settlement,
+        };
+        if let Some(place) = place {
+            let note = GivenUp {
+                run_id: obituary.run_id,
+                source: &delivery.position,
+                dead_letter: &place,
+                key: at.key,
+                code: failure.code,
+                reason: &failure.text,
+                attempts,
+                first_failed_at,
+            };
+            let noted = self.insist(message, || async { Ok(self.stage.given_up(&note).await?) }).await;
+            if let Err(refused) = noted.and_then(|noted| noted.map_err(|failure| self.halted(message, failure))) {
+                return refused;
+            }
+        }
+        self.events.dead_lettered(at, failure.code);
+        Settlement::Settled
+    }
+
+    /// Produces the letter, or as much of it as the topic takes.
+    async fn produce_letter(&self, message: &InHand<'_>, mut letter: Outbound) -> Result<Option<Position>, Settlement> {
+        loop {
+            let refusal = match self.insist(message, || self.send(vec![letter.clone()])).await? {
+                Ok(places) => return Ok(places.into_iter().next()),
+                Err(refusal) => refusal,
+            };
+            if !leave_out(&mut letter) {
+                return Err(self.halted(message, refusal));
+            }
+            self.events.shortened(&message.at, refusal.code, &refusal);
+        }
+    }
+
+    fn halted(&self, message: &InHand<'_>, failure: Failure) -> Settlement {
+        self.events.halted(&message.at, failure.code, &failure, Duration::ZERO);
+        Settlement::Halted(failure)
+    }
+
+    /// Tries what must not fail until it does not, or is refused for good: that is the inner error.
+    async fn insist<T, F>(
+        &self,
+        message: &InHand<'_>,
+        operation: impl Fn() -> F,
+    ) -> Result<Result<T, Failure>, Settlement>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut outage = None;
+        let mut waits = 0;
+        loop {
+            let begun = Instant::now();
+            let failure = match operation().await {
+                Ok(done) => return Ok(Ok(done)),
+                Err(failure) => failure,
+            };
+            match failure.disposition {
+                Disposition::Unavailable | Disposition::Retry => {}
+                Disposition::Reject => return Ok(Err(failure)),
+                Disposition::Halt => return Err(self.halted(message, failure)),
+            }
+            waits += 1;
+            let pause = self.backoff(waits);
+            self.events.unavailable(failure.code, &failure, begun.elapsed(), pause);
+            if failure.of == Dependency::Cluster {
+                // Without a way to put letters anywhere the stage must not go on: an outage, whatever a probe says.
+                outage.get_or_insert_with(|| self.outage.enter(&failure.text));
+                self.outage.still(&failure.text);
+            } else {
+                tokio::select! {
+                    // The probe begins the outage, or only this message waits.
+                    is_there = self.questions.to(failure.of).ask() => drop(is_there),
+                    () = message.stopping.cancelled() => return Err(Settlement::Unsettled),
+                }
+            }
+            if wait(pause, message.stopping).await.is_break() {
+                return Err(Settlement::Unsettled);
+            }
+        }
+    }
+}

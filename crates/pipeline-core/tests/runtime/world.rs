@@ -1,0 +1,349 @@
+//! A broker, a registry, and workers of a stage that does what a test says.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pipeline_core::{
+    admin::{self as endpoint, Admin, Health},
+    contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered},
+    disposition::{Classify, Disposition},
+    ids::RunId,
+    kafka::{
+        Delivery, Producer, admin,
+        consumer::{Event, GroupMember},
+        local::LocalBroker,
+        producer::Outbound,
+    },
+    registry::{Codec, Registry, server::EmbeddedRegistry},
+    runtime::{self, Context},
+    settings::Settings,
+    stage::{Emit, GivenUp, Record, Stage},
+    telemetry,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long a condition may take; far more than it does.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub struct World {
+    pub broker: LocalBroker,
+    /// Whether stages keep to what the local broker holds.
+    pub budgeted: bool,
+    /// Taken by a test that ends it.
+    pub registry: Option<EmbeddedRegistry>,
+    pub settings: Settings,
+    pub producer: Producer,
+    pub run: RunId,
+    pub handled: Arc<Mutex<BTreeMap<String, usize>>>,
+    pub given_up: Arc<Mutex<Vec<String>>>,
+    pub dependencies: Arc<Dependencies>,
+}
+
+/// What the stage of a test needs besides its messages.
+#[derive(Default)]
+pub struct Dependencies {
+    pub away: AtomicBool,
+    pub asked: AtomicUsize,
+    pub probe_panics: AtomicBool,
+    /// What the stage's timer does; none when not set.
+    pub tick: Mutex<Option<Tick>>,
+    pub ticks: AtomicUsize,
+    /// The message that much follows from, and how many bytes.
+    pub emits: Mutex<Option<(String, usize)>>,
+}
+
+/// A timer whose ticks fail.
+#[derive(Clone, Copy)]
+pub struct Tick {
+    pub every: Duration,
+    pub panics: bool,
+}
+
+pub struct Worker {
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<Result<(), runtime::Error>>,
+    pub health: Health,
+    /// What this worker alone has begun.
+    pub handled: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("planted failure")]
+pub struct Failure(pub Disposition);
+
+impl Classify for Failure {
+    fn disposition(&self) -> Disposition {
+        self.0
+    }
+
+    fn code(&self) -> &'static str {
+        "SLUICE-TEST-001"
+    }
+}
+
+pub struct Probe<F> {
+    behave: F,
+    pause: Duration,
+    by_this_one: Arc<AtomicUsize>,
+    handled: Arc<Mutex<BTreeMap<String, usize>>>,
+    given_up: Arc<Mutex<Vec<String>>>,
+    dependencies: Arc<Dependencies>,
+}
+
+impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe<F> {
+    const NAME: &'static str = "probe";
+    type Input = ServiceDiscovered;
+    type Output = BatchPlanned;
+    type Error = Failure;
+
+    async fn handle(&self, record: &Record<ServiceDiscovered>) -> Result<Emit<BatchPlanned>, Failure> {
+        let ServiceDiscovered { run_id, generation, service_id } = record.message.clone();
+        *self.handled.lock().unwrap().entry(service_id.clone()).or_default() += 1;
+        self.by_this_one.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.pause).await;
+        (self.behave)(&service_id)?;
+        let provider_ids = match &*self.dependencies.emits.lock().unwrap() {
+            Some((service, bytes)) if *service == service_id => vec!["x".repeat(*bytes)],
+            _ => Vec::new(),
+        };
+        Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids }))
+    }
+
+    async fn ready(&self) -> Result<(), Failure> {
+        self.dependencies.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.dependencies.probe_panics.load(Ordering::SeqCst), "planted");
+        if self.dependencies.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        self.dependencies.tick.lock().unwrap().map(|tick| tick.every)
+    }
+
+    async fn tick(&self) -> Result<Emit<BatchPlanned>, Failure> {
+        self.dependencies.ticks.fetch_add(1, Ordering::SeqCst);
+        let panics = self.dependencies.tick.lock().unwrap().is_some_and(|tick| tick.panics);
+        assert!(!panics, "planted");
+        Err(Failure(Disposition::Unavailable))
+    }
+
+    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
+        assert_eq!(letter.dead_letter.partition.topic, DEAD_LETTERS);
+        self.given_up.lock().unwrap().push(letter.key.unwrap_or_default().to_owned());
+        Ok(())
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let world = Self::unregistered().await;
+        let registry = Registry::new(&world.settings.schema_registry).unwrap();
+        let contracts =
+            [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA), (BatchPlanned::TOPIC, BatchPlanned::SCHEMA)];
+        Codec::prepare(&registry, &contracts, &contracts, true).await.unwrap();
+        world
+    }
+
+    pub async fn unregistered() -> Self {
+        let broker = LocalBroker::start(&admin::topics()).unwrap();
+        let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+        let mut settings = Settings::default();
+        settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
+        settings.schema_registry.url = registry.url().to_owned();
+        settings.stage.in_flight = 4;
+        settings.stage.max_attempts = 3;
+        settings.stage.max_backoff_ms = 50;
+        let producer = Producer::new(&settings.kafka, Some(broker.budget())).unwrap();
+        Self {
+            broker,
+            budgeted: false,
+            registry: Some(registry),
+            settings,
+            producer,
+            run: RunId::new(),
+            handled: Arc::default(),
+            given_up: Arc::default(),
+            dependencies: Arc::default(),
+        }
+    }
+
+    pub fn start(&self, behave: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static) -> Worker {
+        self.start_slow(Duration::ZERO, behave)
+    }
+
+    pub fn start_slow(
+        &self,
+        pause: Duration,
+        behave: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static,
+    ) -> Worker {
+        let shutdown = CancellationToken::new();
+        let health = Health::new();
+        let handled = Arc::default();
+        let stage = Probe {
+            behave,
+            pause,
+            by_this_one: Arc::clone(&handled),
+            handled: Arc::clone(&self.handled),
+            given_up: Arc::clone(&self.given_up),
+            dependencies: Arc::clone(&self.dependencies),
+        };
+        let context = Context {
+            settings: self.settings.clone(),
+            registry: Registry::new(&self.settings.schema_registry).unwrap(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            local_budget: self.budgeted.then(|| self.broker.budget()),
+        };
+        Worker { shutdown, task: tokio::spawn(runtime::run(stage, context)), health, handled }
+    }
+
+    pub async fn send(&self, numbers: std::ops::Range<i32>) {
+        self.producer.send_all(self.messages(numbers).await).await.unwrap();
+    }
+
+    pub async fn messages(&self, numbers: std::ops::Range<i32>) -> Vec<Outbound> {
+        let registry = Registry::new(&self.settings.schema_registry).unwrap();
+        let contracts = [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA)];
+        let codec = Codec::prepare(&registry, &[], &contracts, false).await.unwrap();
+        let messages = numbers.map(|number| {
+            let message =
+                ServiceDiscovered { run_id: self.run.to_string(), generation: 1, service_id: format!("s{number}") };
+            Outbound {
+                topic: ServiceDiscovered::TOPIC.to_owned(),
+                key: Some(message.key().into_bytes()),
+                payload: Some(codec.encode(&message).unwrap()),
+                headers: Vec::new(),
+            }
+        });
+        messages.collect()
+    }
+
+    pub async fn send_bytes(&self, key: &str, bytes: &[u8]) {
+        let message = Outbound {
+            topic: ServiceDiscovered::TOPIC.to_owned(),
+            key: Some(key.as_bytes().to_vec()),
+            payload: Some(bytes.to_vec()),
+            headers: Vec::new(),
+        };
+        self.producer.send_all(vec![message]).await.unwrap();
+    }
+
+    pub fn handled(&self) -> BTreeMap<String, usize> {
+        self.handled.lock().unwrap().clone()
+    }
+
+    pub async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain until {what}; handled: {:?}", self.handled());
+    }
+
+    /// Reads at least `count` messages of a topic as a group of its own.
+    pub async fn read(&self, topic: &str, count: usize) -> Vec<Delivery> {
+        let mut member = GroupMember::join(&self.settings.kafka, &format!("reader-{}", RunId::new()), topic).unwrap();
+        let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
+        let mut deliveries = Vec::new();
+        let mut readers = Vec::new();
+        let reading = async {
+            while deliveries.len() < count {
+                tokio::select! {
+                    Some(event) = member.next_event() => match event {
+                        Event::Assigned { partitions, ready } => {
+                            for partition in partitions {
+                                let queue = member.split(&partition).unwrap();
+                                let sender = sender.clone();
+                                readers.push(tokio::spawn(async move {
+                                    while let Ok(delivery) = queue.recv().await {
+                                        if sender.send(delivery).is_err() { return; }
+                                    }
+                                }));
+                            }
+                            ready.answer(());
+                        }
+                        Event::Revoked { drained, .. } => drained.answer(Vec::new()),
+                        Event::Trouble(error) => panic!("{error}"),
+                    },
+                    Some(delivery) = received.recv() => deliveries.push(delivery),
+                }
+            }
+        };
+        let read = tokio::time::timeout(PATIENCE, reading).await;
+        for reader in readers {
+            reader.abort();
+            reader.await.unwrap_or_default();
+        }
+        member.close().await;
+        assert!(read.is_ok(), "read {} of {count} messages of {topic}", deliveries.len());
+        deliveries
+    }
+
+    /// What the stage's group has committed, by partition.
+    pub fn committed(&self) -> Vec<Option<i64>> {
+        let group = format!("{}-probe", self.settings.kafka.group_prefix);
+        admin::committed(&self.settings.kafka, &group, ServiceDiscovered::TOPIC).unwrap()
+    }
+
+    /// Messages in a topic, by its watermarks.
+    pub fn count(&self, topic: &str) -> usize {
+        admin::watermarks(&self.settings.kafka, topic).unwrap().iter().map(|(low, high)| (high - low) as usize).sum()
+    }
+}
+
+impl Worker {
+    pub async fn stop(self) -> Result<(), runtime::Error> {
+        self.shutdown.cancel();
+        self.ended().await
+    }
+
+    pub async fn ended(self) -> Result<(), runtime::Error> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the stage did not end").unwrap()
+    }
+}
+
+/// The sum of a metric's lines with this in them. All tests of this file share the metrics.
+pub fn told(metric: &str, label: &str) -> f64 {
+    let page = telemetry::metrics::install().render();
+    let lines = page.lines().filter(|line| line.starts_with(metric) && line.contains(label));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// What a worker's `/readyz` answers.
+pub struct Readyz {
+    admin: Admin,
+    stop: CancellationToken,
+}
+
+impl Readyz {
+    pub async fn of(worker: &Worker) -> Self {
+        let stop = CancellationToken::new();
+        let metrics = telemetry::metrics::install();
+        let admin = endpoint::start("127.0.0.1:0", worker.health.clone(), metrics, stop.clone()).await.unwrap();
+        Self { admin, stop }
+    }
+
+    /// Waits for an answer with this status that `fits`.
+    pub async fn until(self, status: u16, fits: impl Fn(&str) -> bool) {
+        let url = format!("http://{}/readyz", self.admin.local_addr);
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let answer = reqwest::get(&url).await.unwrap();
+                if answer.status().as_u16() == status && fits(&answer.text().await.unwrap()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain for {status} with the cause");
+        self.stop.cancel();
+        self.admin.closed().await;
+    }
+}
