@@ -4,12 +4,12 @@
 
 use e2e::{
     folder::Folder,
-    pipeline::{PARTITIONS, Pipeline, StartedRun},
+    pipeline::{Pipeline, StartedRun},
     rows::Rows,
 };
 use serde_json::Value;
 use testkit::{
-    http,
+    http, kafka,
     process::{Process, Signal},
     wait,
 };
