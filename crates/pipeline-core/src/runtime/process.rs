@@ -17,7 +17,7 @@ use super::{
     dead_letter::header,
     encode::{Encode, Topic},
     failure::Failure,
-    outage::Outage,
+    outage::{Outage, Waiting},
     questions::{Dependency, Questions},
 };
 use crate::{
@@ -78,6 +78,8 @@ struct Tries {
     waits: u32,
     first_failed_at: SystemTime,
     alone: Alone,
+    /// Held while the brokers do not take what the message leads to.
+    outage: Option<Waiting>,
 }
 
 /// What follows from a failure.
@@ -94,13 +96,16 @@ enum Answer {
 
 impl Default for Tries {
     fn default() -> Self {
-        Self { attempt: 1, waits: 0, first_failed_at: UNIX_EPOCH, alone: Alone::default() }
+        Self { attempt: 1, waits: 0, first_failed_at: UNIX_EPOCH, alone: Alone::default(), outage: None }
     }
 }
 
 impl Tries {
     fn failed(&mut self, message: &InHand<'_>, failure: &Failure) {
         self.waits = self.waits.saturating_add(1);
+        if failure.of != Dependency::Cluster {
+            self.outage = None;
+        }
         if self.waits == 1 {
             self.first_failed_at = SystemTime::now();
             // Once: what a span is told is kept until its end, and an outage may last for thousands of attempts.
@@ -181,6 +186,16 @@ impl<S: Stage> Processor<S> {
 
     /// Something did not answer: is it away, or is it this message? An outage uses up no attempt and no patience.
     async fn wait(&self, message: &InHand<'_>, tries: &mut Tries, failure: Failure, elapsed: Duration) -> Answer {
+        if failure.of == Dependency::Cluster {
+            // What the brokers do not take for the moment is no one message's fault. They may answer every question well
+            // meanwhile, such as with too few replicas in sync.
+            tries.alone.pauses();
+            tries.outage.get_or_insert_with(|| self.outage.enter(&failure.text));
+            self.outage.still(&failure.text);
+            let pause = self.backoff(tries.waits);
+            self.events.unavailable(failure.code, &failure, elapsed, pause);
+            return Answer::Again(pause);
+        }
         let is_there = tokio::select! {
             is_there = self.questions.to(failure.of).ask() => is_there,
             () = message.stopping.cancelled() => return Answer::Stop,
