@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`consumer`] | a consumer that hands each partition out as a queue of its own, and asks before it lets one go |
 //! | [`reader`] | messages at known places, without joining a group |
+//! | [`standing`] | how a group stands to a message, without joining it |
 //! | [`producer`] | a producer whose every send is acknowledged by all in-sync replicas |
 //! | `partitioner` | which partition a key belongs to; deals the batches of a service out evenly |
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
+//! | `presence` | whether topics are there |
 //! | [`admin`] | topics: create the missing ones, report what is there |
 //!
 //! The transport is at-least-once: idempotent producer, `acks=all`, offsets committed after the effect. Correctness
@@ -17,9 +19,11 @@ pub mod consumer;
 pub mod local;
 pub mod producer;
 pub mod reader;
+pub mod standing;
 
 mod error;
 mod partitioner;
+mod presence;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use secrecy::ExposeSecret;
@@ -92,6 +96,8 @@ fn client_config(settings: &Kafka, client_id: &str) -> ClientConfig {
         .set("bootstrap.servers", &settings.bootstrap_servers)
         .set("client.id", client_id)
         .set("allow.auto.create.topics", "false")
+        // A topic that was deleted and made anew should be found long before the default's five minutes are over.
+        .set("topic.metadata.refresh.interval.ms", "10000")
         // The defaults wait up to ten seconds between attempts; a restarted broker should be found sooner.
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "2000")

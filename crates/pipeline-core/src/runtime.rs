@@ -8,7 +8,7 @@
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
 //!    [`crate::kafka::consumer`].
 //! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`]; a stage
-//!    without work learns of it by [`probe`].
+//!    without work learns of it by [`probe`], and of a topic that is gone by [`topics`].
 //! 4. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
 //!
 //! One task per assigned partition takes messages; each message is a task of its own; a semaphore bounds how many are
@@ -21,6 +21,7 @@ mod outage;
 mod partition;
 mod probe;
 mod process;
+mod topics;
 
 use std::{
     collections::HashMap,
@@ -145,6 +146,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     });
     let ticking = tokio::spawn(tick(Arc::clone(&shared), shutdown.clone()));
     let probing = tokio::spawn(probe::watch(Arc::clone(&shared)));
+    let asking = tokio::spawn(topics::watch(Arc::clone(&shared)));
     let driver = Driver {
         group: health.component(&format!("{}: consumer group", S::NAME)),
         cluster: health.component(&format!("{}: kafka", S::NAME)),
@@ -157,11 +159,12 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     driver.group.down("joining the group");
     driver.cluster.up();
     let outcome = driver.drive(halted, &health, &shutdown).await;
-    // Both may be waiting for a dependency that is away; nothing depends on them.
+    // They may be waiting for a dependency that is away; nothing depends on them.
     ticking.abort();
     probing.abort();
+    asking.abort();
     // The producer goes with the last of them: whoever ends the broker next must not be missed by it.
-    for task in [ticking, probing] {
+    for task in [ticking, probing, asking] {
         if let Err(error) = task.await
             && error.is_panic()
         {

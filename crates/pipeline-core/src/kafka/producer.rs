@@ -17,7 +17,7 @@ use crate::settings;
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    inner: Arc<ThreadedProducer<Context, KeyPartitioner>>,
+    pub(super) inner: Arc<ThreadedProducer<Context, KeyPartitioner>>,
     budget: Option<Arc<Budget>>,
 }
 
@@ -35,7 +35,7 @@ pub struct Outbound {
 }
 
 /// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
-struct Context {
+pub(super) struct Context {
     partitioner: KeyPartitioner,
 }
 

@@ -25,9 +25,13 @@ struct Entry {
 }
 
 impl OffsetTracker {
-    /// A message arrived.
+    /// A message arrived. Offsets of a partition only grow, until its topic is deleted and made anew: then it begins
+    /// again, and what is still in hand of the old one says nothing about the new one.
     pub(crate) fn arrived(&mut self, offset: i64) {
-        debug_assert!(self.open.back().is_none_or(|last| last.offset < offset), "offsets of a partition only grow");
+        let last = self.open.back().map(|last| last.offset).or(self.head.map(|head| head - 1));
+        if last.is_some_and(|last| last >= offset) {
+            *self = Self::default();
+        }
         self.open.push_back(Entry { offset, settled: false });
     }
 
@@ -71,6 +75,24 @@ mod tests {
         assert_eq!(tracker.head(), None);
         tracker.settled(10);
         assert_eq!(tracker.head(), Some(15));
+    }
+
+    #[test]
+    fn a_partition_of_a_topic_that_was_made_anew_begins_again() {
+        let mut tracker = OffsetTracker::default();
+        [57, 58].into_iter().for_each(|offset| tracker.arrived(offset));
+        tracker.settled(57);
+        assert_eq!(tracker.head(), Some(58));
+        tracker.arrived(0);
+        assert_eq!(tracker.settled(58), 0, "it is of the old topic");
+        assert_eq!(tracker.head(), None);
+        tracker.arrived(1);
+        tracker.settled(1);
+        tracker.settled(0);
+        assert_eq!(tracker.head(), Some(2));
+        tracker.arrived(0);
+        tracker.settled(0);
+        assert_eq!(tracker.head(), Some(1), "also when nothing of the old one was in hand");
     }
 
     proptest! {

@@ -1,0 +1,77 @@
+//! How a group stands to a message: whether it has passed it, and whether anybody is there to take it.
+//!
+//! Asked without joining the group, so that asking disturbs nobody.
+
+use std::time::Duration;
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    config::FromClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
+    error::{KafkaError, KafkaResult},
+};
+
+use super::{Error, Position, client_config};
+use crate::settings;
+
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the cluster knows of a group and a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Members of the group; `None` where the broker does not say.
+    pub members: Option<usize>,
+    /// The next offset of the partition that the group reads; `None` when it has committed none.
+    pub next: Option<i64>,
+}
+
+/// Asks how `group` stands to the message at `position`.
+///
+/// # Errors
+/// [`Error::Client`] when librdkafka refuses the configuration, [`Error::Consume`] when the cluster does not answer.
+pub async fn standing(settings: &settings::Kafka, group: &str, position: &Position) -> Result<Standing, Error> {
+    let mut config = client_config(settings, "sluice-standing");
+    config.set("group.id", group).set("enable.auto.commit", "false");
+    let client = BaseConsumer::from_config(&config)
+        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
+    let (group, partition) = (group.to_owned(), position.partition.clone());
+    // Both calls block their thread.
+    let asked = tokio::task::spawn_blocking(move || {
+        let next = committed(&client, &partition.topic, partition.number)?;
+        // The broker of local mode does not know its members.
+        let members = client.fetch_group_list(Some(&group), TIMEOUT).ok();
+        let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
+        Ok(Standing { members, next })
+    });
+    let failed = |source| Error::Consume { topic: position.partition.topic.clone(), source };
+    asked.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)
+}
+
+fn committed(client: &BaseConsumer, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, partition);
+    let committed = client.committed_offsets(list, TIMEOUT)?;
+    let offset = committed.find_partition(topic, partition).map(|found| found.offset());
+    Ok(offset.and_then(|offset| match offset {
+        Offset::Offset(next) => Some(next),
+        _ => None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::{Partition, local::LocalBroker};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_group_that_never_was_has_passed_nothing() {
+        let broker = LocalBroker::start(&["t"]).unwrap();
+        let settings =
+            settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };
+        let position = Position { partition: Partition { topic: "t".to_owned(), number: 0 }, offset: 0 };
+        let standing = standing(&settings, "nobody", &position).await.unwrap();
+        assert_eq!(standing.next, None);
+        assert!(standing.members.is_none_or(|members| members == 0));
+    }
+}

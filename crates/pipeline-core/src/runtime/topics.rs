@@ -1,0 +1,63 @@
+//! Asks whether the topics are there that the stage reads and writes.
+//!
+//! A topic that is deleted in mid-run shows late by itself: one that is read when the client looks at the cluster's
+//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
+//! says 503 with its name, no message is taken up, and it ends by itself when the topic is there again. What was lost with
+//! it is announced again by what the ledger knows, see [`crate::announcing`].
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use super::partition::Shared;
+use crate::{
+    contracts::Message as _,
+    stage::{Outgoing as _, Stage},
+};
+
+/// Pause between two questions: how late a missing topic is noticed, about.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Asks until it is dropped.
+pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
+    let processor = &shared.processor;
+    let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
+    let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let mut outage = None;
+    loop {
+        match processor.producer.missing_topics(&topics).await {
+            Ok(missing) if missing.is_empty() => outage = None,
+            Ok(missing) => {
+                let cause = absent(&missing);
+                if outage.is_none() {
+                    tracing::warn!(stage = S::NAME, "{cause}");
+                }
+                outage.get_or_insert_with(|| processor.outage.enter(&cause));
+                processor.outage.still(&cause);
+            }
+            // The cluster is away, which others notice; what was known of its topics holds.
+            Err(error) => tracing::debug!(stage = S::NAME, "could not ask for the topics: {error}"),
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+fn absent(missing: &[&'static str]) -> String {
+    let names: Vec<String> = missing.iter().map(|topic| format!("`{topic}`")).collect();
+    let (topic, does) = if names.len() == 1 { ("topic", "does") } else { ("topics", "do") };
+    format!("{topic} {} {does} not exist: create what is missing with `sluice topics create`", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_topic_is_named_with_what_to_do() {
+        assert!(absent(&["a"]).starts_with("topic `a` does not exist"));
+        assert!(absent(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
+        assert!(absent(&["a"]).ends_with("`sluice topics create`"));
+    }
+}
