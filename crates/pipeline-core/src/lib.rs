@@ -5,6 +5,7 @@
 //! | [`ids`], [`documents`] | the names of things and the documents of the hierarchy |
 //! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
 //! | [`stage`], [`disposition`] | what a stage is, and what happens when it fails |
+//! | [`announcing`] | what stages need to announce again what was lost |
 //! | [`registry`] | schema ids, the wire format, and a small registry for local mode |
 //! | [`kafka`] | consumer, producer and local broker; the only place that names `rdkafka` |
 //! | [`runtime`] | the drive loop: decode, handle, emit, acknowledge, commit the contiguous head |
@@ -12,6 +13,7 @@
 //! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
 
 pub mod admin;
+pub mod announcing;
 pub mod configuration;
 pub mod contracts;
 pub mod crash;

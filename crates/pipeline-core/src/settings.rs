@@ -5,7 +5,7 @@
 //! reads and say what a number means when running; `range` and `length` are enforced at the start; `writeOnly` marks a
 //! secret, which is never printed. What a URL or an address has to look like is in `configuration/checks.rs`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -214,12 +214,22 @@ pub struct Stage {
 }
 
 /// What a run may do by itself.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Run {
     /// How much a run may take out of the views without acceptance. Read by the root stage, which writes it into the
     /// ledger when it opens a run.
     pub max_removed: MaxRemoved,
+    /// A run that stands still for so long has perhaps lost messages: what the ledger says is not done is announced
+    /// again, a second time after twice as long, and so on. Nothing is announced while anything of the run moves or a
+    /// worker is at work on it. Read by the root stage, the providers stage and the bundles stage. Milliseconds.
+    #[schemars(range(min = 1_000, max = 3_600_000))]
+    pub announce_after_ms: u32,
+    /// A request that is older than this when the root stage first sees it makes no run: it is refused with a note, so
+    /// that a new consumer group, or one whose offsets were reset, does not repeat what was asked for long ago. Measured
+    /// from the time in the request, by the root stage's clock; a request from the future is taken. Milliseconds.
+    #[schemars(range(min = 1_000, max = 2_678_400_000_u32))]
+    pub max_request_age_ms: u32,
 }
 
 /// How much a run may take out of the views without acceptance: of each level, in each service and in all, the share or
@@ -250,7 +260,27 @@ impl MaxRemoved {
     }
 }
 
+// === impl Run ===
+
+impl Run {
+    /// How long a run stands still before its messages count as lost.
+    pub fn announce_after(&self) -> Duration {
+        Duration::from_millis(self.announce_after_ms.into())
+    }
+
+    /// How old a request may be.
+    pub fn max_request_age(&self) -> Duration {
+        Duration::from_millis(self.max_request_age_ms.into())
+    }
+}
+
 // === defaults ===
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { max_removed: MaxRemoved::default(), announce_after_ms: 60_000, max_request_age_ms: 86_400_000 }
+    }
+}
 
 impl Default for MaxRemoved {
     fn default() -> Self {

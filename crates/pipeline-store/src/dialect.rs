@@ -29,6 +29,15 @@ impl Dialect {
         }
     }
 
+    /// The database's own time in milliseconds since 1970-01-01 UTC, as an expression. Where decisions rest on time, they
+    /// rest on one clock. MySQL's is as exact as a second: the one that counts fractions is ambiguous for an hour a year.
+    pub(crate) fn now_ms(self) -> &'static str {
+        match self {
+            Self::MySql => "CAST(UNIX_TIMESTAMP() * 1000 AS SIGNED)",
+            Self::Sqlite => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+        }
+    }
+
     /// Placeholders that one statement may have.
     pub(crate) fn max_placeholders(self) -> usize {
         match self {

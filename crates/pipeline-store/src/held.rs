@@ -1,9 +1,11 @@
 //! Why an open run will not go on by itself: what is left of it waits for people.
 //!
 //! A run is held when nothing of it can move any more without a decision: each service that is not switched yet waits
-//! for open dead letters, or is complete and held by rejects or by the guard on removals. One part that can still move is enough for a run not to
-//! be held. The judgement errs on that side: the letters are read after the facts, so that a part that moved in
-//! between shows as moving.
+//! for open dead letters, or is complete and held by rejects or by the guard on removals, or was announced again and
+//! again and nobody took it. One part that can still move is enough for a run not to be held. The judgement errs on that
+//! side: letters and announcements are read after the facts, so that a part that moved in between shows as moving.
+//!
+//! What was announced in vain goes on by itself as soon as somebody takes it; the others need a decision.
 
 use std::collections::HashMap;
 
@@ -14,14 +16,15 @@ use pipeline_core::{
 };
 
 use crate::{
-    ActivationMode, Error, Exceeded, Run, RunState, Waiting,
+    ActivationMode, Error, Exceeded, Part, Run, RunState, Waiting,
+    announcing::InVain,
     database::{Session, Value},
     facts::{self, Service, State},
     guard,
     proof::{self, RejectFacts},
 };
 
-/// The open dead letters that parts of a run wait for.
+/// What parts of a run wait for: open dead letters, and announcements that nobody takes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Letters {
     /// Of the request, while the services are not discovered.
@@ -30,6 +33,8 @@ pub(crate) struct Letters {
     plans: HashMap<ServiceId, i64>,
     /// For each service, its batches that are not stored and have letters, and one of these.
     batches: HashMap<ServiceId, Batches>,
+    /// What was announced in vain.
+    in_vain: InVain,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +50,8 @@ enum Wait {
     Moving,
     /// For people to decide about so many dead letters.
     Letters { count: i64, example: i64 },
+    /// For somebody to take so many messages, which were announced often enough.
+    Unanswered { part: Part, count: i64 },
     /// It is complete, and rejects hold it.
     Rejects(Waiting),
     /// It is complete, and the guard holds it.
@@ -64,6 +71,8 @@ pub struct Hold {
     pub letters: bool,
     /// Rejects are among it.
     pub rejects: bool,
+    /// Messages that nobody takes are among it: it goes on by itself when somebody does.
+    pub unanswered: bool,
 }
 
 /// Why the run is held; `None` while anything of it moves.
@@ -72,8 +81,7 @@ pub(crate) fn hold(run: &Run, services: &[Service], letters: &Letters) -> Option
         return None;
     }
     if !run.discovered {
-        let example = letters.request?;
-        return Some(Hold { reason: by_letters(1, example), exceeded: None, letters: true, rejects: false });
+        return undiscovered(letters);
     }
     let rejects = facts::rejects(run, services);
     let open = services.iter().filter(|service| matches!(service.state, State::Discovered | State::Planned));
@@ -88,12 +96,34 @@ pub(crate) fn hold(run: &Run, services: &[Service], letters: &Letters) -> Option
     }
     let count: i64 = waits.iter().map(Wait::letters).sum();
     let example = waits.iter().filter_map(Wait::example).min();
+    let unanswered = by_silence(&waits, &letters.in_vain);
     let letters = example.map(|example| by_letters(count, example));
     let rejected = waits.iter().find_map(Wait::rejected).or_else(|| too_many(run, &rejects));
     let removed = exceeded.as_ref().map(|exceeded| by_removals(run.run_id, exceeded));
-    let parts: Vec<&str> = [&letters, &rejected, &removed].into_iter().flatten().map(String::as_str).collect();
-    let (letters, rejects) = (letters.is_some(), rejected.is_some());
-    (!parts.is_empty()).then(|| Hold { reason: parts.join("; and "), exceeded, letters, rejects })
+    let parts = [&unanswered, &letters, &rejected, &removed];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    let (letters, rejects, unanswered) = (letters.is_some(), rejected.is_some(), unanswered.is_some());
+    (!parts.is_empty()).then(|| Hold { reason: parts.join("; and "), exceeded, letters, rejects, unanswered })
+}
+
+/// Why a run without services is held: only its request can help it on.
+fn undiscovered(letters: &Letters) -> Option<Hold> {
+    let held = Hold { reason: String::new(), exceeded: None, letters: false, rejects: false, unanswered: false };
+    if let Some(example) = letters.request {
+        return Some(Hold { reason: by_letters(1, example), letters: true, ..held });
+    }
+    let reason = letters.in_vain.reason(InVain::REQUEST, 1)?;
+    Some(Hold { reason, unanswered: true, ..held })
+}
+
+/// Why nobody seems to take what is left.
+fn by_silence(waits: &[Wait], in_vain: &InVain) -> Option<String> {
+    let count = |wanted: Part| -> i64 { waits.iter().map(|wait| wait.unanswered(wanted)).sum() };
+    let (services, batches) = (count(Part::Services), count(Part::Batches));
+    let services = in_vain.reason(InVain::SERVICES, services).filter(|_| services > 0);
+    let batches = in_vain.reason(InVain::BATCHES, batches).filter(|_| batches > 0);
+    let both: Vec<String> = [services, batches].into_iter().flatten().collect();
+    (!both.is_empty()).then(|| both.join("; and "))
 }
 
 /// Marks the complete services that the guard holds; gives the bound that it is about. To be asked when nothing moves:
@@ -125,13 +155,17 @@ fn wait(run: &Run, service: &Service, rejects: &RejectFacts, letters: &Letters) 
         Err(waiting @ Waiting::Rejects { .. }) => Wait::Rejects(waiting),
         Err(Waiting::Plans { .. }) => {
             let letter = letters.plans.get(&service.service_id);
-            letter.map_or(Wait::Moving, |example| Wait::Letters { count: 1, example: *example })
+            let unlettered = letters.in_vain.or_moving(Part::Services, 1);
+            letter.map_or(unlettered, |example| Wait::Letters { count: 1, example: *example })
         }
         Err(Waiting::Batches { .. }) => match letters.batches.get(&service.service_id) {
             Some(Batches { count, example }) if *count >= unstored => {
                 Wait::Letters { count: *count, example: *example }
             }
-            _ => Wait::Moving,
+            some => {
+                let lettered = some.map_or(0, |batches| batches.count);
+                letters.in_vain.or_moving(Part::Batches, unstored.saturating_sub(lettered))
+            }
         },
         Err(Waiting::Discovery | Waiting::Rest | Waiting::Removals(_) | Waiting::Unaccounted { .. }) => Wait::Moving,
     }
@@ -160,32 +194,48 @@ impl Wait {
     fn letters(&self) -> i64 {
         match self {
             Self::Letters { count, .. } => *count,
-            Self::Moving | Self::Rejects(_) | Self::Removals | Self::Complete => 0,
+            _ => 0,
+        }
+    }
+
+    fn unanswered(&self, wanted: Part) -> i64 {
+        match self {
+            Self::Unanswered { part, count } if *part == wanted => *count,
+            _ => 0,
         }
     }
 
     fn example(&self) -> Option<i64> {
         match self {
             Self::Letters { example, .. } => Some(*example),
-            Self::Moving | Self::Rejects(_) | Self::Removals | Self::Complete => None,
+            _ => None,
         }
     }
 
     fn rejected(&self) -> Option<String> {
         match self {
             Self::Rejects(waiting) => Some(waiting.to_string()),
-            Self::Moving | Self::Letters { .. } | Self::Removals | Self::Complete => None,
+            _ => None,
         }
+    }
+}
+
+// === impl InVain ===
+
+impl InVain {
+    /// What so many items that are not done wait for.
+    fn or_moving(&self, part: Part, count: i64) -> Wait {
+        if self.of(part).is_some() { Wait::Unanswered { part, count } } else { Wait::Moving }
     }
 }
 
 // === impl Letters ===
 
 impl Letters {
-    /// The letters of an open run. To be read after its facts.
+    /// The letters of an open run, and what of it was announced in vain. To be read after its facts.
     pub(crate) async fn read(session: &mut Session, run: RunId) -> Result<Self, Error> {
         let run_id = run.to_string();
-        let mut letters = Self::default();
+        let mut letters = Self { in_vain: InVain::read(session, &run_id).await?, ..Self::default() };
         let which = |topic: &'static str| -> [Value<'_>; 2] { [(&run_id).into(), topic.into()] };
         letters.request = session
             .fetch_one(
@@ -315,6 +365,29 @@ mod tests {
         assert!(reason(&run, &[], &letters).unwrap().contains("dlq show 9"));
         let ended = Run { state: RunState::Aborted, ..run };
         assert_eq!(reason(&ended, &[], &letters), None);
+    }
+
+    #[test]
+    fn what_nobody_takes_holds_a_run_when_nothing_else_moves() {
+        let run = run(ActivationMode::PerService);
+        let announced = |parts: &[Part]| Letters { in_vain: InVain::of_parts(parts, 4, 960_000), ..Letters::default() };
+        let batches = announced(&[Part::Batches]);
+        let held = hold(&run, &[planned("a", 1, 0), planned("b", 0, 0)], &batches).unwrap();
+        assert!(held.unanswered && !held.letters, "{held:?}");
+        assert!(held.reason.starts_with("5 batches were announced 4 times"), "{}", held.reason);
+        for part in ["16 min", "stage `bundles`", "sluice.sync.batch-planned.v1"] {
+            assert!(held.reason.contains(part), "{part}: {}", held.reason);
+        }
+        let new = service("c", State::Discovered, ServiceFacts::default());
+        assert_eq!(reason(&run, &[planned("a", 1, 0), new.clone()], &batches), None, "`c` moves");
+        let both = reason(&run, &[planned("a", 1, 0), new.clone()], &announced(&[Part::Services, Part::Batches]));
+        assert!(both.unwrap().contains("1 service was announced"));
+        let with_letters = Letters { in_vain: batches.in_vain, ..letters(&[("a", 1)]) };
+        let held = hold(&run, &[planned("a", 1, 0)], &with_letters).unwrap();
+        assert!(held.reason.starts_with("1 batch was announced 4 times"), "{}", held.reason);
+        let undiscovered = Run { discovered: false, ..run };
+        let held = hold(&undiscovered, &[], &announced(&[Part::Services])).unwrap();
+        assert!(held.unanswered && held.reason.contains("stage `root`"), "{}", held.reason);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! | `verify`, `invariants` | the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
+//! | `announcing` | what of a run has stood still for too long, to be announced again |
 //! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
 //! | `database`, `dialect` | the thin layer over the drivers; everything in which dialects differ |
@@ -27,6 +28,7 @@
 
 mod acceptance;
 mod activation;
+mod announcing;
 mod audit;
 mod clock;
 mod connection;
@@ -61,6 +63,7 @@ mod versions;
 
 pub use acceptance::Accepted;
 pub use activation::{Activatable, Outcome, ServiceActivation};
+pub use announcing::{Again, Part, Undone};
 pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};

@@ -44,10 +44,15 @@ const MIGRATIONS: &[Migration] = &[
         mysql: include_str!("../migrations/mysql/0005_removals.sql"),
         sqlite: include_str!("../migrations/sqlite/0005_removals.sql"),
     },
+    Migration {
+        version: 6,
+        mysql: include_str!("../migrations/mysql/0006_announced_again.sql"),
+        sqlite: include_str!("../migrations/sqlite/0006_announced_again.sql"),
+    },
 ];
 
 /// The version that this program was built for.
-const NEEDED: i64 = 5;
+const NEEDED: i64 = 6;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];

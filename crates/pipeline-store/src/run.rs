@@ -4,7 +4,7 @@
 //!               ┌──────────── the last service is activated ───────────▶ activated
 //!  request ──▶ running ────── a person ends it ────────────────────────▶ aborted
 //!     │         └──────────── Sluice ends it (an empty source) ────────▶ failed
-//!     └──▶ refused (another run is open)
+//!     └──▶ refused (another run is open, or the request is too old)
 //! ```
 //!
 //! Only a *running* run is written for; the other states are final. `sync_run.open_slot` is 1 in state *running* and
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Store,
+    audit::{self, Deed},
     clock::now_ms,
     database::{Context, Row, Session, Value},
     error::fault::is_duplicate,
@@ -59,7 +60,7 @@ pub enum RunState {
     Aborted,
     /// Ended by Sluice; what was not active yet is undone.
     Failed,
-    /// Never opened, because another run was open.
+    /// Never opened, because another run was open or the request was too old.
     Refused,
 }
 
@@ -197,6 +198,25 @@ impl TryFrom<&contracts::RunRequested> for RunRequest {
 
 // === impl Run ===
 
+impl From<&Run> for contracts::RunRequested {
+    /// The request that opened the run; the root stage finds it open and goes on.
+    fn from(run: &Run) -> Self {
+        Self {
+            run_id: run.run_id.to_string(),
+            requested_by: run.requested_by.clone(),
+            requested_at_ms: run.requested_at_ms,
+            activation: match run.mode {
+                ActivationMode::PerService => contracts::Activation::PerService,
+                ActivationMode::WholeRun => contracts::Activation::WholeRun,
+            },
+            scope: run.scope.iter().map(|id| id.0.clone()).collect(),
+            batch_size: i32::try_from(run.batch_size).unwrap_or(i32::MAX),
+            max_rejected_providers: run.tolerance.max_providers,
+            max_rejected_percent: run.tolerance.max_percent,
+        }
+    }
+}
+
 impl Run {
     /// Columns that [`Run::from_row`] reads.
     pub(crate) const COLUMNS: &'static str = "run_id, generation, state, mode, max_rejected_providers, \
@@ -268,6 +288,30 @@ impl Store {
             }
         }
         Err(Error::broken(&context, "runs are opened and closed faster than this one can be recorded"))
+    }
+
+    /// Refuses a run for a reason of its own, and writes that down. The same request again, and one whose run the ledger
+    /// has, gives that run as it is.
+    pub async fn refuse_run(&self, request: &RunRequest, reason: &str) -> Result<Run, Error> {
+        let run_id = request.run_id.to_string();
+        let context = Context::new("refuse run", run_id.as_str());
+        // A second turn finds what another worker inserted in between.
+        for _ in 0..2 {
+            if let Some(run) = self.run(request.run_id).await? {
+                return Ok(run);
+            }
+            let mut session = self.database.begin(context.clone()).await?;
+            match insert(&mut session, request, RunState::Refused, None, Some(reason)).await {
+                Err(error) if is_duplicate(&error) => continue,
+                inserted => inserted?,
+            }
+            let deed =
+                Deed { who: "sluice", what: "run refused", subject: &run_id, why: reason, result: "no run was made" };
+            audit::record(&mut session, &deed).await?;
+            session.commit().await?;
+        }
+        let run = self.run(request.run_id).await?;
+        run.ok_or_else(|| Error::broken(&context, "a run that was refused is not in the ledger"))
     }
 
     /// One run.

@@ -33,6 +33,8 @@ macro_rules! on_both {
 mod abort;
 #[path = "contract/activation.rs"]
 mod activation;
+#[path = "contract/announcing.rs"]
+mod announcing;
 #[path = "contract/changes.rs"]
 mod changes;
 #[path = "contract/damage.rs"]

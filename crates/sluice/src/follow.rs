@@ -12,6 +12,7 @@ use crate::{
     commands::run::report::word,
     exit::Exit,
     failure::Failure,
+    outlook::Sent,
     progress::{Model, Snapshot, View},
     session, text,
 };
@@ -21,7 +22,9 @@ const INTERVAL: Duration = Duration::from_millis(300);
 /// How long the target may be away in the middle of a wait.
 const OUTAGE: Duration = Duration::from_secs(30);
 /// After so long without a trace of the run in the ledger, a person should hear what may be wrong.
-const NOT_TAKEN: Duration = Duration::from_secs(20);
+const NOT_TAKEN: Duration = Duration::from_secs(5);
+/// A run of which nothing has changed for so long may have nobody who works on it.
+const STILL: Duration = Duration::from_secs(60);
 
 /// A run that has ended, or that only people can help on.
 #[derive(Debug)]
@@ -43,26 +46,48 @@ pub enum Ending {
     NotActivated,
 }
 
+/// What to follow.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched<'a> {
+    /// The run.
+    pub run_id: RunId,
+    /// Its request, when that was sent just now.
+    pub sent: Option<&'a Sent>,
+    /// How long at most.
+    pub timeout: Option<Duration>,
+}
+
+/// When a run was seen to change.
+struct Changes {
+    last: Snapshot,
+    at: Instant,
+}
+
 /// Polls until the run ends or is held, and shows every view on the way.
 ///
 /// # Errors
-/// Exit 10 when the time is up, 75 when the target is away for too long.
+/// Exit 10 when the time is up; 75 when it is up and no root stage has taken the request, and when the target is away
+/// for too long.
 pub async fn follow(
     store: &Store,
-    run_id: RunId,
-    timeout: Option<Duration>,
+    watched: Watched<'_>,
     mut show: impl FnMut(Duration, &View),
 ) -> Result<Followed, Failure> {
+    let Watched { run_id, timeout, .. } = watched;
     let start = Instant::now();
     let mut model = Model::default();
     let mut last_answer = start;
-    let (mut warned, mut known) = (false, false);
+    let mut warned = false;
+    let mut changes: Option<Changes> = None;
     loop {
         match store.progress(run_id).await {
             Ok(Some(progress)) => {
-                known = true;
                 last_answer = Instant::now();
-                show(start.elapsed(), &model.observe(start.elapsed(), &snapshot(&progress)));
+                let seen = snapshot(&progress);
+                show(start.elapsed(), &model.observe(start.elapsed(), &seen));
+                if changes.as_ref().is_none_or(|changes| changes.last != seen) {
+                    changes = Some(Changes { last: seen, at: last_answer });
+                }
                 if Ending::of(progress.run.state, progress.blocked.is_some(), false).is_some() {
                     return Ok(Followed { progress, durations: model.durations() });
                 }
@@ -76,9 +101,7 @@ pub async fn follow(
                 }
                 if start.elapsed() > NOT_TAKEN && !warned {
                     warned = true;
-                    session::note(format_args!(
-                        "run {run_id} is not in the ledger yet: is the root stage running, on this broker and target?"
-                    ));
+                    session::note(format_args!("run {run_id} is not in the ledger yet: {}", watched.outlook().await));
                 }
             }
             Err(error) => {
@@ -89,7 +112,8 @@ pub async fn follow(
             }
         }
         if timeout.is_some_and(|timeout| start.elapsed() >= timeout) {
-            return Err(timed_out(run_id, known, start.elapsed()));
+            let still = changes.map(|changes| changes.at.elapsed());
+            return Err(timed_out(watched, still, start.elapsed()).await);
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -104,14 +128,37 @@ async fn dead_request(store: &Store, run_id: RunId) -> Option<Failure> {
     Some(Failure::new(Exit::Rejects, what).hint(format!("see why: sluice dlq show {}", letter.id)))
 }
 
-fn timed_out(run_id: RunId, known: bool, elapsed: Duration) -> Failure {
+/// `still` is how long the run has been seen without a change; `None` when it was never seen.
+async fn timed_out(watched: Watched<'_>, still: Option<Duration>, elapsed: Duration) -> Failure {
+    let run_id = watched.run_id;
     let elapsed = text::duration(elapsed);
-    if known {
-        Failure::new(Exit::NotReady, format!("run {run_id} has not ended after {elapsed}"))
-            .hint(format!("it goes on; wait again: sluice run wait {run_id}"))
-    } else {
-        Failure::new(Exit::NotReady, format!("run {run_id} is still not in the ledger after {elapsed}"))
-            .hint("check the id (sluice run ls), and that the root stage runs on this broker and target")
+    let Some(still) = still else {
+        let exit = if watched.sent.is_some() { Exit::Unreachable } else { Exit::NotReady };
+        let what = format!("run {run_id} is still not in the ledger after {elapsed}: {}", watched.outlook().await);
+        let failure = Failure::new(exit, what);
+        return failure.hint("check that the root stage runs, on this broker and target (sluice doctor)");
+    };
+    let failure = Failure::new(Exit::NotReady, format!("run {run_id} has not ended after {elapsed}"));
+    if still < STILL {
+        return failure.hint(format!("it goes on; wait again: sluice run wait {run_id}"));
+    }
+    failure.hint(format!(
+        "nothing of it has changed for {}: are all stages running and ready (their /readyz says what they lack)? \
+         wait again: sluice run wait {run_id}",
+        text::duration(still)
+    ))
+}
+
+// === impl Watched ===
+
+impl Watched<'_> {
+    async fn outlook(&self) -> String {
+        match self.sent {
+            Some(sent) => sent.outlook().await,
+            None => {
+                "is its id right (sluice run ls), and does the root stage run, on this broker and target?".to_owned()
+            }
+        }
     }
 }
 

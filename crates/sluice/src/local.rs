@@ -66,17 +66,18 @@ impl Local {
             broker,
             embedded,
         };
-        let max_removed = local.settings.run.max_removed;
-        local.spawn(RootStage::new(Arc::clone(&source), store.clone(), max_removed));
-        local.spawn(ProvidersStage::new(Arc::clone(&source), store.clone()));
-        local.spawn(BundlesStage::new(source, store.clone()));
+        let limits = local.settings.run;
+        let announce_after = limits.announce_after();
+        local.spawn(RootStage::new(Arc::clone(&source), store.clone(), limits));
+        local.spawn(ProvidersStage::new(Arc::clone(&source), store.clone()).announcing_after(announce_after));
+        local.spawn(BundlesStage::new(source, store.clone()).announcing_after(announce_after));
         local.spawn(ActivatorStage::new(store.clone(), tick));
         Ok(local)
     }
 
     /// Asks for a run.
     pub async fn request(&self, message: &RunRequested) -> Result<(), Failure> {
-        request::send(&self.settings, &self.registry, Some(self.broker.budget()), message).await
+        request::send(&self.settings, &self.registry, Some(self.broker.budget()), message).await.map(drop)
     }
 
     /// Comes back when a stage has ended, which none should before [`Local::stop`].

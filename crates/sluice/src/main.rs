@@ -15,6 +15,7 @@ mod exit;
 mod failure;
 mod follow;
 mod local;
+mod outlook;
 mod output;
 mod pages;
 mod progress;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use pipeline_core::{
     contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::RunId,
-    kafka::{Producer, local::Budget, producer::Outbound},
+    kafka::{Position, Producer, local::Budget, producer::Outbound},
     registry::{Codec, Registry},
     runtime::header,
     settings::Settings,
@@ -84,7 +84,7 @@ impl Wanted {
     }
 }
 
-/// Sends the request. `budget` belongs to a broker in this process.
+/// Sends the request; gives where it lies then. `budget` belongs to a broker in this process.
 ///
 /// # Errors
 /// When the registry lacks the schema or is away, and when the broker does not acknowledge.
@@ -93,9 +93,9 @@ pub async fn send(
     registry: &Registry,
     budget: Option<Arc<Budget>>,
     request: &RunRequested,
-) -> Result<(), Failure> {
+) -> Result<Option<Position>, Failure> {
     let outbox = Outbox::prepare(settings, registry, budget).await?;
-    outbox.send(vec![outbox.outbound(request)?]).await
+    outbox.send(vec![outbox.outbound(request)?]).await.map(|mut places| places.pop())
 }
 
 /// What it takes to speak to the stages.
@@ -152,9 +152,9 @@ impl Outbox {
         })
     }
 
-    /// Sends; all messages are acknowledged when it returns without an error.
-    pub async fn send(&self, messages: Vec<Outbound>) -> Result<(), Failure> {
-        self.producer.send_all(messages).await.map(drop).map_err(|error| session::kafka_failure(&error))
+    /// Sends; all messages are acknowledged when it returns without an error. Gives where each of them lies.
+    pub async fn send(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Failure> {
+        self.producer.send_all(messages).await.map_err(|error| session::kafka_failure(&error))
     }
 }
 

@@ -17,7 +17,7 @@ use pipeline_core::{
     kafka::{Producer, admin, local::LocalBroker, producer::Outbound},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
-    settings::{MaxRemoved, Settings},
+    settings::Settings,
     stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_store::Store;
@@ -102,8 +102,7 @@ impl World {
         };
         let tick = std::time::Duration::from_millis(200);
         let mut stages = JoinSet::new();
-        stages
-            .spawn(runtime::run(RootStage::new(Arc::clone(&source), store.clone(), MaxRemoved::default()), context()));
+        stages.spawn(runtime::run(RootStage::new(Arc::clone(&source), store.clone(), settings.run), context()));
         stages.spawn(runtime::run(ProvidersStage::new(source, store.clone()), context()));
         stages.spawn(runtime::run(poisoned, context()));
         stages.spawn(runtime::run(ActivatorStage::new(store, tick), context()));

@@ -84,6 +84,7 @@ impl ActivatorStage {
             removals: hold.exceeded.is_some(),
             rejects: hold.rejects,
             dead_letters: hold.letters,
+            unanswered: hold.unanswered,
         };
         self.events.held(hold.as_ref().map(by).unwrap_or_default());
         if let (Some(run), Some(Hold { exceeded: Some(exceeded), reason, .. })) = (run, hold)

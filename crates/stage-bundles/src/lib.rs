@@ -5,21 +5,25 @@
 //! the batch stored: all or nothing. A bad document rejects its provider, which keeps its last good content; the other
 //! providers of the batch go on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
+    announcing::{self, AtWork},
     contracts::{BatchPlanned, Confirmation, Confirmed},
     disposition::{Classify, Disposition},
     ids::{BatchNo, Generation, InvalidRunId, RunId, ServiceId},
+    settings,
     stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_source::Source;
-use pipeline_store::{BatchKey, BatchState, Begin, Store, StoredBatch};
+use pipeline_store::{BatchKey, BatchState, Begin, Part, Store, StoredBatch};
 
 /// The stage.
 pub struct BundlesStage {
     source: Arc<dyn Source>,
     store: Store,
+    announce_after: Duration,
+    at_work: AtWork,
 }
 
 /// Why a batch could not be stored.
@@ -56,6 +60,9 @@ pub enum Error {
     /// The source is not there.
     #[error("the source cannot be used")]
     Source(#[source] pipeline_source::Error),
+    /// That batches are in hand could not be noted.
+    #[error("could not note that batches are in hand")]
+    AtWork(#[source] pipeline_store::Error),
     /// A message that was given up could not be noted.
     #[error("could not put a dead letter into the ledger")]
     DeadLetter(#[source] pipeline_store::Error),
@@ -66,7 +73,13 @@ pub enum Error {
 impl BundlesStage {
     /// Reads subtrees from `source` and keeps them in `store`.
     pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
-        Self { source, store }
+        let announce_after = settings::Run::default().announce_after();
+        Self { source, store, announce_after, at_work: AtWork::default() }
+    }
+
+    /// The same; a run that stands still for so long has lost its messages, unless this stage says that it is at work.
+    pub fn announcing_after(self, announce_after: Duration) -> Self {
+        Self { announce_after, ..self }
     }
 }
 
@@ -78,6 +91,7 @@ impl Stage for BundlesStage {
 
     async fn handle(&self, record: &Record<BatchPlanned>) -> Result<Emit<Confirmed>, Error> {
         let message = &record.message;
+        let _in_hand = self.at_work.begin(&message.run_id);
         let BatchPlanned { service_id, batch_no, .. } = message;
         let write = |source| Error::Write { service_id: service_id.clone(), batch_no: *batch_no, source };
         let read = |source| Error::Read { service_id: service_id.clone(), batch_no: *batch_no, source };
@@ -97,6 +111,16 @@ impl Stage for BundlesStage {
             Begin::Work(batch) => Ok(Emit::one(confirmation(message, &batch))),
             Begin::Done | Begin::Closed => Ok(Emit::nothing()),
         }
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(announcing::interval(self.announce_after))
+    }
+
+    /// Says which runs are at work, so that a slow batch is not taken for a lost one.
+    async fn tick(&self) -> Result<Emit<Confirmed>, Error> {
+        self.store.at_work(&self.at_work.runs(), Part::Batches).await.map_err(Error::AtWork)?;
+        Ok(Emit::nothing())
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -126,7 +150,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Write { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.disposition(),
+            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
         }
     }
 
@@ -134,7 +160,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Write { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.code(),
+            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
         }
     }
 }

@@ -3,19 +3,23 @@
 //! The source is read first. Provider rows, the closing of vanished ones and the whole plan are then one transaction. The plan is the outbox: what is
 //! announced is read back from it, so a service that is handed over twice announces the same batches, with the same
 //! numbers and the same providers, even when the source has changed in between.
+//!
+//! Messages may be lost: on its timer the stage announces again the batches that have stood still for too long.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use pipeline_core::{
+    announcing::{self, AtWork, Claimed},
     contracts::{BatchPlanned, Confirmation, Confirmed, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Known, Provider},
     ids::{Generation, InvalidRunId, ProviderId, RunId, ServiceId},
+    settings,
     stage::{Either, Emit, GivenUp, Record, Stage},
 };
 use pipeline_source::{Source, spool::Spool};
-use pipeline_store::{Begin, Plan, Store};
+use pipeline_store::{Again, Begin, Part, Plan, PlannedBatch, Store, Undone};
 use serde::{Deserialize, Serialize};
 
 /// Documents that are compared and written together, whatever the size of the batches that they are planned in.
@@ -27,6 +31,9 @@ const DOCUMENT: usize = 200;
 pub struct ProvidersStage {
     source: Arc<dyn Source>,
     store: Store,
+    announce_after: Duration,
+    at_work: AtWork,
+    claimed: Claimed<Either<BatchPlanned, Confirmed>>,
 }
 
 /// Documents that were read together.
@@ -68,6 +75,9 @@ pub enum Error {
     /// The source is not there.
     #[error("the source cannot be used")]
     Source(#[source] pipeline_source::Error),
+    /// What is to be announced again could not be read from the ledger.
+    #[error("could not look for lost messages")]
+    Announce(#[source] pipeline_store::Error),
     /// A message that was given up could not be noted.
     #[error("could not put a dead letter into the ledger")]
     DeadLetter(#[source] pipeline_store::Error),
@@ -78,7 +88,13 @@ pub enum Error {
 impl ProvidersStage {
     /// Reads providers from `source` and plans them in `store`.
     pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
-        Self { source, store }
+        let announce_after = settings::Run::default().announce_after();
+        Self { source, store, announce_after, at_work: AtWork::default(), claimed: Claimed::new(Self::NAME) }
+    }
+
+    /// The same; a run that stands still for so long has lost its messages.
+    pub fn announcing_after(self, announce_after: Duration) -> Self {
+        Self { announce_after, ..self }
     }
 
     /// Reads everything first: nothing waits for the source while the service is locked.
@@ -132,6 +148,27 @@ impl Chunk {
     }
 }
 
+/// The message of a batch.
+fn announcement(run_id: &str, generation: i64, service_id: &str, batch: PlannedBatch) -> BatchPlanned {
+    BatchPlanned {
+        run_id: run_id.to_owned(),
+        generation,
+        service_id: service_id.to_owned(),
+        batch_no: batch.batch_no.0,
+        provider_ids: batch.provider_ids.into_iter().map(|id| id.0).collect(),
+    }
+}
+
+/// The messages of what the ledger says is to be announced again.
+fn messages(Again { run, generation, undone, .. }: Again) -> Vec<Either<BatchPlanned, Confirmed>> {
+    let run_id = run.run_id.to_string();
+    let Undone::Batches(batches) = undone else { return Vec::new() };
+    let message = |(service, batch): (ServiceId, PlannedBatch)| {
+        Either::Left(announcement(&run_id, generation.0, service.as_str(), batch))
+    };
+    batches.into_iter().map(message).collect()
+}
+
 impl Stage for ProvidersStage {
     const NAME: &'static str = "providers";
     type Input = ServiceDiscovered;
@@ -140,6 +177,7 @@ impl Stage for ProvidersStage {
 
     async fn handle(&self, record: &Record<ServiceDiscovered>) -> Result<Emit<Self::Output>, Error> {
         let message = &record.message;
+        let _in_hand = self.at_work.begin(&message.run_id);
         let run_id = RunId::parse(&message.run_id).map_err(Error::RunId)?;
         let service_id = ServiceId(message.service_id.clone());
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
@@ -171,16 +209,26 @@ impl Stage for ProvidersStage {
         };
         // A batch that is stored already has been announced before, and its own message sees to its confirmation; or it
         // is one of unchanged providers, and the plan's confirmation is enough.
-        let waiting = batches.into_iter().filter(|batch| !batch.stored).map(|batch| {
-            Either::Left(BatchPlanned {
-                run_id: message.run_id.clone(),
-                generation: message.generation,
-                service_id: message.service_id.clone(),
-                batch_no: batch.batch_no.0,
-                provider_ids: batch.provider_ids.into_iter().map(|id| id.0).collect(),
-            })
-        });
+        let waiting = batches
+            .into_iter()
+            .filter(|batch| !batch.stored)
+            .map(|batch| Either::Left(announcement(&message.run_id, message.generation, &message.service_id, batch)));
         Ok(waiting.chain([Either::Right(confirmed)]).collect())
+    }
+
+    async fn delivered(&self, emitted: &Emit<Self::Output>) -> Result<(), Error> {
+        self.claimed.delivered(emitted);
+        Ok(())
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(announcing::interval(self.announce_after))
+    }
+
+    async fn tick(&self) -> Result<Emit<Self::Output>, Error> {
+        self.store.at_work(&self.at_work.runs(), Part::Services).await.map_err(Error::Announce)?;
+        let again = self.store.announce_again(Part::Batches, self.announce_after).await;
+        Ok(self.claimed.emit(again.map_err(Error::Announce)?.map(messages)))
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -198,7 +246,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => Disposition::Reject,
             Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Ledger { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.disposition(),
+            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.disposition()
+            }
         }
     }
 
@@ -206,7 +256,9 @@ impl Classify for Error {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
             Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Ledger { source, .. } | Self::DeadLetter(source) | Self::Target(source) => source.code(),
+            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
+                source.code()
+            }
         }
     }
 }

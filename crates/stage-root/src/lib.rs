@@ -4,19 +4,30 @@
 //! the closing of those that are gone.
 //! What is announced is then read back from the ledger, so a request that is handed over twice, by a crash between
 //! the transaction and the offset for instance, announces the same services again and changes nothing.
+//!
+//! Messages may be lost. On its timer the stage announces again what has stood still for too long: services that are not
+//! planned, and the run's own request while its services are not discovered.
+//!
+//! A request that is older than `run.max_request_age_ms` when it is first seen makes no run: it is refused with a note.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use pipeline_core::{
+    announcing::{self, AtWork, Claimed},
     contracts::{RunRequested, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Service},
-    settings::MaxRemoved,
-    stage::{Emit, GivenUp, Record, Stage},
+    ids::{Generation, RunId, ServiceId},
+    settings,
+    stage::{Either, Emit, GivenUp, Record, Stage},
+    telemetry::run_events::RunEvents,
 };
 use pipeline_source::{Source, spool::Spool};
-use pipeline_store::{Begin, Discovery, Run, RunRequest, RunState, Store};
+use pipeline_store::{Again, Begin, Discovery, Part, Run, RunRequest, RunState, Store, Undone};
 use serde::{Deserialize, Serialize};
 
 /// Documents read before they are written together.
@@ -28,7 +39,10 @@ const DOCUMENT: usize = 200;
 pub struct RootStage {
     source: Arc<dyn Source>,
     store: Store,
-    max_removed: MaxRemoved,
+    limits: settings::Run,
+    at_work: AtWork,
+    claimed: Claimed<Either<ServiceDiscovered, RunRequested>>,
+    events: RunEvents,
 }
 
 /// Documents that were read together.
@@ -64,9 +78,22 @@ pub enum Error {
 // === impl RootStage ===
 
 impl RootStage {
-    /// Reads services from `source` and keeps them in `store`; the runs that it opens may take away `max_removed`.
-    pub fn new(source: Arc<dyn Source>, store: Store, max_removed: MaxRemoved) -> Self {
-        Self { source, store, max_removed }
+    /// Reads services from `source` and keeps them in `store`; `limits` are those of the runs that it opens.
+    pub fn new(source: Arc<dyn Source>, store: Store, limits: settings::Run) -> Self {
+        let claimed = Claimed::new(Self::NAME);
+        Self { source, store, limits, at_work: AtWork::default(), claimed, events: RunEvents::new() }
+    }
+
+    /// The run of a request: opened, or refused because the request is too old, or as the ledger has it already.
+    async fn run_of(&self, request: &RunRequest) -> Result<Run, Error> {
+        let Some(reason) = too_old(request.requested_at_ms, now_ms(), self.limits.max_request_age()) else {
+            return self.store.open_run(request).await.map_err(Error::Ledger);
+        };
+        let run = self.store.refuse_run(request, &reason).await.map_err(Error::Ledger)?;
+        if run.state == RunState::Refused {
+            self.events.too_old(run.run_id, &reason);
+        }
+        Ok(run)
     }
 
     /// Reads everything first: nothing waits for the source while the run is locked.
@@ -106,16 +133,47 @@ impl RootStage {
         Ok(())
     }
 
-    async fn announce(&self, run: &Run) -> Result<Emit<ServiceDiscovered>, Error> {
+    async fn announce(&self, run: &Run) -> Result<Emit<<Self as Stage>::Output>, Error> {
         let Some(generation) = run.generation else { return Ok(Emit::nothing()) };
         let services = self.store.discovered_services(run.run_id).await.map_err(Error::Ledger)?;
-        let announcement = |service_id: pipeline_core::ids::ServiceId| ServiceDiscovered {
-            run_id: run.run_id.to_string(),
-            generation: generation.0,
-            service_id: service_id.0,
-        };
-        Ok(services.into_iter().map(announcement).collect())
+        Ok(services.into_iter().map(|service| announcement(run.run_id, generation, service)).collect())
     }
+}
+
+fn announcement(
+    run_id: RunId,
+    generation: Generation,
+    service_id: ServiceId,
+) -> Either<ServiceDiscovered, RunRequested> {
+    Either::Left(ServiceDiscovered { run_id: run_id.to_string(), generation: generation.0, service_id: service_id.0 })
+}
+
+/// The messages of what the ledger says is to be announced again.
+fn messages(Again { run, generation, undone, .. }: Again) -> Vec<Either<ServiceDiscovered, RunRequested>> {
+    match undone {
+        Undone::Request => vec![Either::Right(RunRequested::from(&run))],
+        Undone::Services(services) => {
+            services.into_iter().map(|service| announcement(run.run_id, generation, service)).collect()
+        }
+        Undone::Batches(_) => Vec::new(),
+    }
+}
+
+/// Why a request is too old to become a run, if it is. One from the future is not: clocks differ.
+fn too_old(requested_at_ms: i64, now_ms: i64, max_age: Duration) -> Option<String> {
+    let age = Duration::from_millis(u64::try_from(now_ms.saturating_sub(requested_at_ms)).ok()?);
+    (age > max_age).then(|| {
+        format!(
+            "the request was {} s old when a root stage saw it first, and may be {} s (`run.max_request_age_ms`)",
+            age.as_secs(),
+            max_age.as_secs()
+        )
+    })
+}
+
+fn now_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 
 // === impl Chunk ===
@@ -131,13 +189,14 @@ impl Chunk {
 impl Stage for RootStage {
     const NAME: &'static str = "root";
     type Input = RunRequested;
-    type Output = ServiceDiscovered;
+    type Output = Either<ServiceDiscovered, RunRequested>;
     type Error = Error;
 
-    async fn handle(&self, record: &Record<RunRequested>) -> Result<Emit<ServiceDiscovered>, Error> {
+    async fn handle(&self, record: &Record<RunRequested>) -> Result<Emit<Self::Output>, Error> {
+        let _in_hand = self.at_work.begin(&record.message.run_id);
         let request = RunRequest::try_from(&record.message).map_err(Error::Request)?;
-        let request = RunRequest { max_removed: Some(self.max_removed), ..request };
-        let run = self.store.open_run(&request).await.map_err(Error::Ledger)?;
+        let request = RunRequest { max_removed: Some(self.limits.max_removed), ..request };
+        let run = self.run_of(&request).await?;
         if run.state != RunState::Running {
             tracing::info!(run_id = %run.run_id, state = ?run.state, reason = run.reason, "nothing to do for this run");
             return Ok(Emit::nothing());
@@ -151,6 +210,21 @@ impl Stage for RootStage {
             }
         }
         self.announce(&run).await
+    }
+
+    async fn delivered(&self, emitted: &Emit<Self::Output>) -> Result<(), Error> {
+        self.claimed.delivered(emitted);
+        Ok(())
+    }
+
+    fn tick_interval(&self) -> Option<Duration> {
+        Some(announcing::interval(self.limits.announce_after()))
+    }
+
+    async fn tick(&self) -> Result<Emit<Self::Output>, Error> {
+        self.store.at_work(&self.at_work.runs(), Part::Services).await.map_err(Error::Ledger)?;
+        let again = self.store.announce_again(Part::Services, self.limits.announce_after()).await;
+        Ok(self.claimed.emit(again.map_err(Error::Ledger)?.map(messages)))
     }
 
     async fn ready(&self) -> Result<(), Error> {
@@ -180,5 +254,21 @@ impl Classify for Error {
             }
             Self::Read(source) | Self::Source(source) => source.code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_too_old_beyond_its_bound_and_never_from_the_future() {
+        let day = Duration::from_secs(86_400);
+        let now = 1_000 * 86_400_000;
+        assert_eq!(too_old(now - 86_400_000, now, day), None);
+        assert_eq!(too_old(now + 86_400_000, now, day), None, "clocks differ");
+        let reason = too_old(now - 86_401_000, now, day).unwrap();
+        assert!(reason.contains("86401 s old") && reason.contains("may be 86400 s"), "{reason}");
+        assert!(too_old(i64::MIN, now, day).is_some());
     }
 }

@@ -13,6 +13,8 @@ use crate::{
     stack,
 };
 
+mod topics;
+
 const PROPERTIES: &str = include_str!("../servers/kafka.properties");
 /// Any id will do; the node's folder and the start must agree on it.
 const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";

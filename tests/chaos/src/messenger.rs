@@ -1,5 +1,7 @@
 //! Somebody who can write to every topic and read the dead letters: asks for runs, repeats messages, sends rubbish.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use pipeline_core::{
     contracts::{self, Activation, Message, RunRequested},
     ids::RunId,
@@ -37,10 +39,12 @@ impl Messenger {
 
     /// Asks for a run of all services; gives its id.
     pub fn request_run(&self, batch_size: i32) -> String {
+        // An old request would be refused.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
         let request = RunRequested {
             run_id: RunId::new().to_string(),
             requested_by: "a fault test".to_owned(),
-            requested_at_ms: 0,
+            requested_at_ms: i64::try_from(now).expect("a time in range"),
             activation: Activation::PerService,
             scope: Vec::new(),
             batch_size,

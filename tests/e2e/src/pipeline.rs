@@ -16,7 +16,7 @@ use testkit::{
 const RUN_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Partitions of each topic: more than workers, so that a killed worker's share is split.
-const PARTITIONS: &str = "6";
+pub const PARTITIONS: &str = "6";
 
 static REGISTERED: OnceLock<()> = OnceLock::new();
 
@@ -89,6 +89,21 @@ impl Pipeline {
     /// Starts one more worker of a stage; it may not be ready yet.
     pub fn worker(&self, stage: &str) -> Process {
         self.surroundings.worker(stage)
+    }
+
+    /// This pipeline's broker.
+    pub fn kafka(&self) -> &Kafka {
+        &self.surroundings.kafka
+    }
+
+    /// Creates the topics that are missing, as an operator would.
+    pub fn create_topics(&self) {
+        self.sluice(&["topics", "create", "--partitions", PARTITIONS]).run().expect_code(0);
+    }
+
+    /// Prepares a worker of a stage, or a call of the command, with the loader's rights.
+    pub fn configured(&self, binary: &str) -> Launch {
+        self.surroundings.configured(binary, &self.database.loader)
     }
 
     /// Address of this pipeline's broker.

@@ -1,7 +1,10 @@
 //! A source that takes longer than every time-out: nothing waits for it under a lock, and no session has to live as long.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
@@ -9,7 +12,7 @@ use pipeline_core::{
     contracts::{Activation, RunRequested},
     documents::{Attributes, DocumentFault, Found, Provider, Service, Subtree},
     ids::{ProviderId, RunId, ServiceId},
-    settings::{self, MaxRemoved},
+    settings,
     stage::{Either, Record, Stage},
 };
 use pipeline_source::{Counts, Error, Source};
@@ -103,11 +106,15 @@ fn record<M>(message: M) -> Record<M> {
     Record { message, topic: String::new(), partition: 0, offset: 0, attempt: 1 }
 }
 
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
 fn request() -> RunRequested {
     RunRequested {
         run_id: RunId::new().to_string(),
         requested_by: "test".to_owned(),
-        requested_at_ms: 1,
+        requested_at_ms: now_ms(),
         activation: Activation::PerService,
         scope: Vec::new(),
         batch_size: 3,
@@ -135,7 +142,7 @@ async fn every_session_is_over(database: &Database) {
 async fn people_are_answered_while_the_source_is_silent() {
     let (store, _database) = store().await;
     let source = Slow::new();
-    let root = Arc::new(RootStage::new(source.clone(), store.clone(), MaxRemoved::default()));
+    let root = Arc::new(RootStage::new(source.clone(), store.clone(), settings::Run::default()));
     let wanted = request();
     let run = RunId::parse(&wanted.run_id).unwrap();
     let discovery = tokio::spawn({
@@ -157,7 +164,7 @@ async fn people_are_answered_while_the_source_is_silent() {
 async fn a_source_may_take_longer_than_sessions_live() {
     let (store, database) = store().await;
     let source = Slow::new();
-    let root = RootStage::new(source.clone(), store.clone(), MaxRemoved::default());
+    let root = RootStage::new(source.clone(), store.clone(), settings::Run::default());
     let providers = ProvidersStage::new(source.clone(), store.clone());
     let wanted = request();
     let run = RunId::parse(&wanted.run_id).unwrap();
@@ -169,7 +176,7 @@ async fn a_source_may_take_longer_than_sessions_live() {
     };
     let wanted = record(wanted);
     let (announced, ()) = tokio::join!(root.handle(&wanted), silence);
-    let service = announced.unwrap().messages.pop().expect("the service is announced");
+    let Some(Either::Left(service)) = announced.unwrap().messages.pop() else { panic!("the service is announced") };
 
     let silence = async {
         source.is_asked().await;

@@ -6,7 +6,13 @@
 //!
 //! The stages are called one after the other, without messages, on SQLite. `SLUICE_SOURCE_CASES=n` draws more cases,
 //! `SLUICE_SOURCE_SEED=s` repeats one.
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "wrong_source/folder.rs"]
 mod folder;

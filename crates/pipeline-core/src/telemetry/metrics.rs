@@ -16,6 +16,8 @@ pub const CONSUMED: &str = "sluice_messages_consumed_total";
 pub const HANDLED: &str = "sluice_messages_handled_total";
 /// Messages put on a topic and acknowledged.
 pub const EMITTED: &str = "sluice_messages_emitted_total";
+/// Messages announced again, because nothing of their run moved.
+pub const ANNOUNCED_AGAIN: &str = "sluice_messages_announced_again_total";
 /// Messages put on the dead-letter topic.
 pub const DEAD_LETTERS: &str = "sluice_dead_letters_total";
 /// Time in a stage's handler.
@@ -64,7 +66,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 12] = [
+pub const DECLARED: [Declared; 13] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -84,6 +86,13 @@ pub const DECLARED: [Declared; 12] = [
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Messages that the stage put on a topic and the brokers acknowledged.",
+        labels: &[STAGE, ("topic", "the topics of the contracts")],
+    },
+    Declared {
+        name: ANNOUNCED_AGAIN,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Messages put on a topic once more because nothing of their run moved: the first ones were probably lost.",
         labels: &[STAGE, ("topic", "the topics of the contracts")],
     },
     Declared {
@@ -132,8 +141,9 @@ pub const DECLARED: [Declared; 12] = [
         name: RUN_HELD,
         kind: Kind::Gauge,
         unit: Unit::Count,
-        help: "1 while nothing of the open run can go on without a person, else 0; told by activators.",
-        labels: &[("by", "`removals`, `rejects`, `dead_letters`")],
+        help: "1 while nothing of the open run goes on, for want of a decision or of somebody who takes its messages \
+               (`unanswered`), else 0; told by activators.",
+        labels: &[("by", "`removals`, `rejects`, `dead_letters`, `unanswered`")],
     },
     Declared {
         name: ROWS_REMOVED,

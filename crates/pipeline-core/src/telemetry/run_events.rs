@@ -1,9 +1,9 @@
-//! What can be observed of a run by the stage that switches it; like [`super::events`], the log line and the metric of an
+//! What can be observed of a run by the stages that see it as a whole; like [`super::events`], the log line and the metric of an
 //! event are written together.
 
 use tracing::warn;
 
-use super::metrics::{self, ROWS_REMOVED, RUN_HELD};
+use super::metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, RUN_HELD};
 use crate::{documents::Level, ids::RunId};
 
 /// The events of runs.
@@ -19,6 +19,8 @@ pub struct HeldBy {
     pub rejects: bool,
     /// Messages of it were given up.
     pub dead_letters: bool,
+    /// Messages of it were announced again and again, and nobody took them.
+    pub unanswered: bool,
 }
 
 // === impl RunEvents ===
@@ -32,8 +34,10 @@ impl RunEvents {
 
     /// What holds the open run now; nothing when none is open.
     pub fn held(&self, by: HeldBy) {
-        let HeldBy { removals, rejects, dead_letters } = by;
-        for (by, held) in [("removals", removals), ("rejects", rejects), ("dead_letters", dead_letters)] {
+        let HeldBy { removals, rejects, dead_letters, unanswered } = by;
+        let all =
+            [("removals", removals), ("rejects", rejects), ("dead_letters", dead_letters), ("unanswered", unanswered)];
+        for (by, held) in all {
             ::metrics::gauge!(RUN_HELD, "by" => by).set(f64::from(u8::from(held)));
         }
     }
@@ -41,6 +45,17 @@ impl RunEvents {
     /// The guard holds a run; told once for each.
     pub fn held_by_guard(&self, run_id: RunId, reason: &str) {
         warn!(%run_id, reason, "the run is held: it would take away more than it may without acceptance");
+    }
+
+    /// These many messages of the run are on a topic once more, because nothing of it moved.
+    pub fn announced_again(&self, stage: &'static str, run_id: &str, topic: &'static str, messages: u64) {
+        ::metrics::counter!(ANNOUNCED_AGAIN, "stage" => stage, "topic" => topic).increment(messages);
+        warn!(stage, run_id, topic, messages, "nothing of the run has moved: announced again what is not done");
+    }
+
+    /// A request is too old to become a run.
+    pub fn too_old(&self, run_id: RunId, reason: &str) {
+        warn!(%run_id, reason, "a request is refused");
     }
 
     /// A service was switched, and these rows left the views.

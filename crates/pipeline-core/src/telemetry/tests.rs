@@ -207,6 +207,7 @@ fn each_event_moves_its_metric() {
     let runs = RunEvents::new();
     runs.held(HeldBy { removals: true, ..HeldBy::default() });
     runs.removed(Level::Bundle, 3);
+    runs.announced_again("metric-test", "a run", "sluice.sync.batch-planned.v1", 7);
     let in_flight = events.begin();
     drop(events.begin());
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
@@ -229,6 +230,8 @@ fn each_event_moves_its_metric() {
         "sluice_stage_paused{stage=\"metric-test\"} 1",
         "sluice_run_held{by=\"removals\"} 1",
         "sluice_run_held{by=\"rejects\"} 0",
+        "sluice_run_held{by=\"unanswered\"} 0",
+        "sluice_messages_announced_again_total{stage=\"metric-test\",topic=\"sluice.sync.batch-planned.v1\"} 7",
         "sluice_rows_removed_total{level=\"bundle\"} 3",
         &format!("sluice_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
     ];

@@ -26,7 +26,7 @@ fn at(topic: &str, offset: i64) -> Position {
 }
 
 /// A message of `topic` at `offset` is given up, and its letter lies at the same offset.
-async fn give_up(store: &Store, run: RunId, topic: &str, offset: i64, key: &str) -> DeadLetter {
+pub async fn give_up(store: &Store, run: RunId, topic: &str, offset: i64, key: &str) -> DeadLetter {
     give_up_at(store, run, topic, offset, key, SystemTime::now()).await
 }
 

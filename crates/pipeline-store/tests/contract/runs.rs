@@ -39,6 +39,31 @@ on_both! {
         assert_eq!(target.store.runs(3).await.unwrap().len(), 3);
     }
 
+    async fn a_request_that_is_refused_makes_no_run_and_one_that_has_a_run_keeps_it(target: &Target) {
+        let old = request(PerService);
+        let refused = target.store.refuse_run(&old, "too old").await.unwrap();
+        assert_eq!((refused.state, refused.generation), (RunState::Refused, None));
+        assert_eq!(refused.reason.as_deref(), Some("too old"));
+        assert_eq!(target.store.open_run(&old).await.unwrap(), refused, "for good");
+        let audits = target.store.audits(10).await.unwrap();
+        assert_eq!(audits.len(), 1);
+        assert_eq!((audits[0].what.as_str(), audits[0].why.as_str()), ("run refused", "too old"));
+        assert_eq!(audits[0].subject, old.run_id.to_string());
+
+        let other = target.another().await;
+        let requests: Vec<RunRequest> = (0..4).map(|_| old.clone()).collect();
+        let again = join_all(requests.iter().zip([&target.store, &other].into_iter().cycle()).map(|(request, store)| {
+            store.refuse_run(request, "older still")
+        }))
+        .await;
+        assert!(again.into_iter().all(|run| run.unwrap() == refused));
+        assert_eq!(target.store.audits(10).await.unwrap().len(), 1);
+
+        let new = request(PerService);
+        let running = target.store.open_run(&new).await.unwrap();
+        assert_eq!(target.store.refuse_run(&new, "too old").await.unwrap(), running, "its run goes on");
+    }
+
     async fn a_run_keeps_what_was_asked(target: &Target) {
         let mut asked = request(WholeRun);
         asked.scope = vec!["a ".into(), "é🦀".into()];

@@ -27,9 +27,9 @@ async fn a_migration_can_be_run_again() {
     let world = World::new(1, 1, 1, 1);
     for url in [format!("sqlite://{}/new.db", folder.path().display()), empty_mysql_database().await] {
         let store = connect(&url).await;
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 0, to: 5 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 0, to: 6 });
         sync(&store, &world, PerService).await;
-        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 5, to: 5 });
+        assert_eq!(store.migrate().await.unwrap(), Migrated { from: 6, to: 6 });
         assert_eq!(store.counts().await.unwrap().subscription_fields, 1);
     }
 }
@@ -40,7 +40,7 @@ async fn an_empty_database_is_not_migrated() {
     for url in [format!("sqlite://{}/new.db", folder.path().display()), empty_mysql_database().await] {
         let store = connect(&url).await;
         let error = store.check_migrated().await.unwrap_err();
-        assert!(matches!(error, Error::NotMigrated { found: 0, needed: 5, .. }), "{error:?}");
+        assert!(matches!(error, Error::NotMigrated { found: 0, needed: 6, .. }), "{error:?}");
         assert_eq!(error.disposition(), Disposition::Halt);
     }
 }
@@ -50,7 +50,7 @@ async fn two_migrations_at_the_same_time_do_not_disturb_each_other() {
     let url = empty_mysql_database().await;
     let (first, second) = (connect(&url).await, connect(&url).await);
     let (first, second) = futures::future::join(first.migrate(), second.migrate()).await;
-    assert_eq!((first.unwrap().to, second.unwrap().to), (5, 5));
+    assert_eq!((first.unwrap().to, second.unwrap().to), (6, 6));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::{
     commands::run::report::rejects,
     exit::Exit,
     failure::Failure,
-    follow::{Followed, follow, shown_state},
+    follow::{Followed, Watched, follow, shown_state},
     local::{self, Local, Place},
     output::{self, OutputArgs},
     progress::display::Display,
@@ -147,8 +147,9 @@ async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Resul
     let run_id = RunId::parse(&message.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     local.request(&message).await?;
     let mut display = Display::to_stderr();
+    let watched = Watched { run_id, sent: None, timeout: None };
     let followed = tokio::select! {
-        followed = follow(target, run_id, None, |at, view| display.show(at, view)) => followed,
+        followed = follow(target, watched, |at, view| display.show(at, view)) => followed,
         failure = local.failed() => Err(failure),
     };
     display.finish();

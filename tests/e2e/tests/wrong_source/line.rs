@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use pipeline_core::{
@@ -53,6 +53,10 @@ async fn connect(url: &str) -> Store {
     Store::connect(&settings::Target { url: url.to_owned(), ..settings::Target::default() }).await.unwrap()
 }
 
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
 fn record<M>(message: M) -> Record<M> {
     Record { message, topic: String::new(), partition: 0, offset: 0, attempt: 1 }
 }
@@ -75,7 +79,8 @@ impl Line {
 
     /// One run, as far as it goes by itself.
     pub async fn run(&self, whole_run: bool, tolerance: Tolerance, bounds: MaxRemoved) -> Progress {
-        let root = RootStage::new(Arc::clone(&self.source), self.store.clone(), bounds);
+        let limits = settings::Run { max_removed: bounds, ..settings::Run::default() };
+        let root = RootStage::new(Arc::clone(&self.source), self.store.clone(), limits);
         let providers = ProvidersStage::new(Arc::clone(&self.source), self.store.clone());
         let bundles = BundlesStage::new(Arc::clone(&self.source), self.store.clone());
         let activator = ActivatorStage::new(self.store.clone(), Duration::from_secs(1));
@@ -83,7 +88,7 @@ impl Line {
         let request = RunRequested {
             run_id: run_id.to_string(),
             requested_by: "test".to_owned(),
-            requested_at_ms: 1,
+            requested_at_ms: now_ms(),
             activation: if whole_run { Activation::WholeRun } else { Activation::PerService },
             scope: Vec::new(),
             batch_size: 3,
@@ -91,6 +96,7 @@ impl Line {
             max_rejected_percent: tolerance.max_percent,
         };
         for service in root.handle(&record(request)).await.unwrap().messages {
+            let Either::Left(service) = service else { panic!("{service:?}") };
             for planned in providers.handle(&record(service)).await.unwrap().messages {
                 match planned {
                     Either::Left(batch) => {

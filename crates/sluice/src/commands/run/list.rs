@@ -1,7 +1,7 @@
 //! `sluice run ls`: the runs of the target, newest first.
 
 use clap::Args;
-use pipeline_store::Run;
+use pipeline_store::{Run, RunState};
 use serde::Serialize;
 
 use super::report::{took, word};
@@ -33,7 +33,13 @@ struct Runs(Vec<Run>);
 /// Lists runs.
 pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
-    let runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
+    let mut runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
+    for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
+        let progress = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+        if let Some(reason) = progress.and_then(|progress| progress.blocked) {
+            (run.state, run.reason) = (RunState::Held, Some(reason));
+        }
+    }
     if runs.is_empty() {
         session::note(format_args!("no run yet in `{}`; start one: sluice run start", store.describe()));
     }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use pipeline_core::{
-    contracts::{Activation, BatchPlanned, RunRequested, ServiceDiscovered},
+    contracts::{BatchPlanned, RunRequested, ServiceDiscovered},
     ids::{Generation, RunId, ServiceId},
     registry::Registry,
 };
-use pipeline_store::{ActivationMode, Retried, Run, RunState, Store};
+use pipeline_store::{Retried, Run, RunState, Store};
 use serde::Serialize;
 
 use super::{RunRef, tolerate};
@@ -137,7 +137,7 @@ impl Undone {
     async fn read_into(&mut self, store: &Store, run: &Run, generation: Generation) -> Result<(), Failure> {
         let failed = |error: pipeline_store::Error| session::store_failure(&error);
         if !run.discovered {
-            self.request = Some(request_of(run));
+            self.request = Some(RunRequested::from(run));
         }
         let discovered = |service_id: ServiceId| ServiceDiscovered {
             run_id: run.run_id.to_string(),
@@ -156,23 +156,6 @@ impl Undone {
             }));
         }
         Ok(())
-    }
-}
-
-/// The request that opened the run; the root stage finds it open and goes on.
-fn request_of(run: &Run) -> RunRequested {
-    RunRequested {
-        run_id: run.run_id.to_string(),
-        requested_by: run.requested_by.clone(),
-        requested_at_ms: run.requested_at_ms,
-        activation: match run.mode {
-            ActivationMode::PerService => Activation::PerService,
-            ActivationMode::WholeRun => Activation::WholeRun,
-        },
-        scope: run.scope.iter().map(|id| id.0.clone()).collect(),
-        batch_size: i32::try_from(run.batch_size).unwrap_or(i32::MAX),
-        max_rejected_providers: run.tolerance.max_providers,
-        max_rejected_percent: run.tolerance.max_percent,
     }
 }
 

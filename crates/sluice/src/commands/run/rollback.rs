@@ -122,7 +122,7 @@ async fn announce(settings: &Settings, store: &Store, plan: &[Move]) -> Result<(
         outbox.send(messages.collect::<Result<Vec<_>, Failure>>()?).await
     };
     match tokio::time::timeout(ANNOUNCE_TIMEOUT, telling).await {
-        Ok(told) => told.map_err(|failure: Failure| failure.one_line()),
+        Ok(told) => told.map(drop).map_err(|failure: Failure| failure.one_line()),
         Err(_) => Err(format!("no acknowledgement within {} s", ANNOUNCE_TIMEOUT.as_secs())),
     }
 }

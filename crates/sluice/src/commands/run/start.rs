@@ -10,6 +10,8 @@ use super::wait;
 use crate::{
     exit::Exit,
     failure::Failure,
+    follow,
+    outlook::Sent,
     output::{self, OutputArgs, Report},
     request::{self, Mode, Tolerate, Wanted},
     session::{self, Session},
@@ -18,12 +20,15 @@ use crate::{
 
 /// What to ask for.
 #[derive(Debug, Args)]
-#[command(after_help = "Prints the run's id. With --wait, follows the run and answers like `sluice run wait`.
+#[command(
+    after_help = "Prints the run's id. With --wait, follows the run and answers like `sluice run wait`. While no root stage
+takes the request, it says so, and what will become of it; the exit code is 75 when --timeout is over before one does.
 
 Examples:
   sluice run start --wait --timeout 30m
   sluice run start --scope payments --scope identity --tolerate 1%
-  RUN=$(sluice run start) && sluice run watch \"$RUN\"")]
+  RUN=$(sluice run start) && sluice run watch \"$RUN\""
+)]
 pub struct StartArgs {
     /// Only this service; may be repeated. Without it, all services
     #[arg(long, value_name = "ID")]
@@ -76,8 +81,10 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     let wanted =
         Wanted { by: "sluice run start", mode: args.mode, scope: args.scope, batch_size, tolerate: args.tolerate };
     let message = wanted.into_message();
+    let mut sent = None;
     if !args.dry_run {
-        request::send(&settings, &registry, None, &message).await?;
+        let place = request::send(&settings, &registry, None, &message).await?;
+        sent = place.map(|place| Sent::new(&settings, place));
     }
     let started = Started::of(message, args.mode, args.dry_run, &settings);
     if !args.wait {
@@ -86,7 +93,8 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     }
     session::note(format_args!("run {}", started.run_id));
     let run_id = RunId::parse(&started.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let followed = wait::shown(&store, run_id, args.timeout).await?;
+    let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout };
+    let followed = wait::shown(&store, watched).await?;
     wait::finish(&store, followed, args.output.output).await
 }
 

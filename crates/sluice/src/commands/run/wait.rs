@@ -9,7 +9,7 @@ use super::{RunRef, report::RunReport};
 use crate::{
     exit::Exit,
     failure::Failure,
-    follow::{self, Followed},
+    follow::{self, Followed, Watched},
     output::{self, Format, OutputArgs},
     progress::display::Display,
     session::Session,
@@ -40,6 +40,7 @@ pub struct WatchArgs {
 #[command(
     after_help = "Exit codes: 0 activated, 20 finished or held with rejects or dead letters, 1 aborted, failed or refused,
 10 time is up, 75 the target is away.
+A run that stands still because nobody takes its messages is held too; it goes on by itself when somebody does.
 
 Examples:
   sluice run wait
@@ -60,9 +61,10 @@ pub struct WaitArgs {
 pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
+    let watched = Watched { run_id, sent: None, timeout: None };
     let followed = if args.output.output == Format::Jsonl {
         let mut last = String::new();
-        follow::follow(&store, run_id, None, |_, view| {
+        follow::follow(&store, watched, |_, view| {
             let line = serde_json::to_string(view).unwrap_or_default();
             if line != last {
                 // A reader that cannot be written to is found out by the answer at the end.
@@ -72,7 +74,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
         })
         .await?
     } else {
-        shown(&store, run_id, None).await?
+        shown(&store, watched).await?
     };
     finish(&store, followed, args.output.output).await
 }
@@ -81,18 +83,15 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
 pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
-    let followed = follow::follow(&store, run_id, args.timeout, |_, _| {}).await?;
+    let watched = Watched { run_id, sent: None, timeout: args.timeout };
+    let followed = follow::follow(&store, watched, |_, _| {}).await?;
     finish(&store, followed, args.output.output).await
 }
 
 /// Follows a run with progress on standard error.
-pub async fn shown(
-    store: &Store,
-    run_id: pipeline_core::ids::RunId,
-    timeout: Option<Duration>,
-) -> Result<Followed, Failure> {
+pub async fn shown(store: &Store, watched: Watched<'_>) -> Result<Followed, Failure> {
     let mut display = Display::to_stderr();
-    let followed = follow::follow(store, run_id, timeout, |at, view| display.show(at, view)).await;
+    let followed = follow::follow(store, watched, |at, view| display.show(at, view)).await;
     display.finish();
     followed
 }
