@@ -86,9 +86,43 @@ pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbo
     }
 }
 
-/// Makes a letter that is too large smaller by one step: without its value, then step by step with fewer of the
-/// message's own headers, the key last. Says in a header what is left out. `false` when there is nothing more to take.
-pub(crate) fn leave_out(letter: &mut Outbound) -> bool {
+/// A letter, and how to make it smaller when it is too large.
+pub(crate) struct Letter {
+    /// What to send.
+    pub(crate) message: Outbound,
+    /// All its headers, for when the key has to go in their place.
+    headers: Vec<Header>,
+    had_value: bool,
+}
+
+// === impl Letter ===
+
+impl Letter {
+    pub(crate) fn new(message: Outbound) -> Self {
+        Self { headers: message.headers.clone(), had_value: message.payload.is_some(), message }
+    }
+
+    /// One step smaller: without the value, then step by step with fewer of the message's own headers; and only when none
+    /// of them made room for the key, without the key and again with the headers that fit. Says in a header what is left
+    /// out. `false` when there is nothing more to take.
+    pub(crate) fn leave_out(&mut self) -> bool {
+        if leave_out(&mut self.message) {
+            return true;
+        }
+        if self.message.key.take().is_none() {
+            return false;
+        }
+        self.message.headers.clone_from(&self.headers);
+        if self.had_value {
+            note_left_out(&mut self.message.headers, "value");
+        }
+        note_left_out(&mut self.message.headers, "key");
+        true
+    }
+}
+
+/// Takes the value, or half of the message's own headers.
+fn leave_out(letter: &mut Outbound) -> bool {
     let size = |(name, value): &Header| name.len() + value.as_ref().map_or(0, Vec::len);
     let foreign: usize = letter.headers.iter().filter(|(name, _)| !is_ours(name)).map(size).sum();
     let what = if letter.payload.take().is_some() {
@@ -104,8 +138,6 @@ pub(crate) fn leave_out(letter: &mut Outbound) -> bool {
             fits
         });
         "headers"
-    } else if letter.key.take().is_some() {
-        "key"
     } else {
         return false;
     };
@@ -198,14 +230,15 @@ mod tests {
     #[test]
     fn a_letter_loses_its_value_first_then_headers_that_do_not_fit_and_its_key_last() {
         let header = |name: &str, size: usize| (name.to_owned(), Some(vec![b'x'; size]));
-        let mut letter = Outbound {
+        let mut letter = Letter::new(Outbound {
             topic: "d".to_owned(),
             key: Some(b"k".to_vec()),
             payload: Some(vec![1; 100]),
             headers: vec![header("large", 900), header("small", 40), header(header::TOPIC, 5)],
-        };
+        });
         let mut steps = Vec::new();
-        while leave_out(&mut letter) {
+        while letter.leave_out() {
+            let letter = &letter.message;
             let names: Vec<&str> = letter.headers.iter().map(|(name, _)| name.as_str()).collect();
             let left_out = letter.headers.last().and_then(|(_, value)| value.clone()).unwrap();
             steps.push((String::from_utf8(left_out).unwrap(), names.len(), letter.key.is_some()));
@@ -219,7 +252,9 @@ mod tests {
                 step("value", 4, true),
                 step("value,headers", 3, true),
                 step("value,headers", 2, true),
-                step("value,headers,key", 2, false)
+                step("value,key", 4, false),
+                step("value,key,headers", 3, false),
+                step("value,key,headers", 2, false),
             ]
         );
     }

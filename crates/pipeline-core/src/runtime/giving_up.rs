@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    dead_letter::{Obituary, dead_letter, leave_out},
+    dead_letter::{Letter, Obituary, dead_letter},
     failure::Failure,
     process::{InHand, Processor, Settlement, wait},
     questions::Dependency,
@@ -61,13 +61,14 @@ impl<S: Stage> Processor<S> {
     }
 
     /// Produces the letter, or as much of it as the topic takes.
-    async fn produce_letter(&self, message: &InHand<'_>, mut letter: Outbound) -> Result<Option<Position>, Settlement> {
+    async fn produce_letter(&self, message: &InHand<'_>, letter: Outbound) -> Result<Option<Position>, Settlement> {
+        let mut letter = Letter::new(letter);
         loop {
-            let refusal = match self.insist(message, || self.send(vec![letter.clone()])).await? {
+            let refusal = match self.insist(message, || self.send(vec![letter.message.clone()])).await? {
                 Ok(places) => return Ok(places.into_iter().next()),
                 Err(refusal) => refusal,
             };
-            if !leave_out(&mut letter) {
+            if !letter.leave_out() {
                 return Err(self.halted(message, refusal));
             }
             self.events.shortened(&message.at, refusal.code, &refusal);
