@@ -93,8 +93,8 @@ async fn a_tick_that_fails_by_itself_pauses_nobody_and_one_in_an_outage_until_re
     *world.dependencies.tick.lock().unwrap() = Some(Tick { every: Duration::from_secs(3_600), panics: false });
     world.dependencies.away.store(true, Ordering::SeqCst);
     let worker = world.start(|_| Ok(()));
-    world.until("the tick has asked", || ticks() > before && asked() > asked_before).await;
-    world.until("the outage is shown", || !worker.health.is_ready()).await;
+    let readyz = Readyz::of(&worker).await;
+    readyz.until(503, |answer| answer.contains(r#""probe: dependencies: planted failure""#)).await;
     world.dependencies.away.store(false, Ordering::SeqCst);
     world.until("the stage is ready again", || worker.health.is_ready()).await;
     worker.stop().await.unwrap();
