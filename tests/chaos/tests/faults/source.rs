@@ -118,7 +118,10 @@ fn a_worker_whose_source_never_answers_says_so_loses_nothing_and_ends_when_it_is
     let hangs = format!("source::read {}=pause", folder.join(BUNDLES).display());
     let run_id = world.messenger.request_run(5);
     let says_so = world.failing_worker("stage-bundles", &hangs);
-    observe::wait_alone(&says_so, "bundles.jsonl`: it gave no answer");
+    // While few reads hang, their messages wait by themselves; with more, nothing of the folder can be read any more.
+    wait::until_blocking("it says which file gives no answer", RUN_DEADLINE, || {
+        says_so.stderr().lines().any(|line| line.contains("bundles.jsonl`: it gave no answer")).then_some(())
+    });
     says_so.stop().expect_code(0);
     world.set("SLUICE__SOURCE__READ_TIMEOUT_MS", "3600000");
     let waits = world.failing_worker("stage-bundles", &hangs);
