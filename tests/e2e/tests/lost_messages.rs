@@ -70,6 +70,11 @@ fn assert_whole(pipeline: &Pipeline) {
 #[test]
 fn a_topic_that_is_deleted_under_busy_workers_is_missed_by_name_and_the_run_goes_on_when_it_is_back() {
     let mut pipeline = impatient(GENERATED);
+    // A topic that goes while its partitions change hands is another case.
+    wait::until_blocking("both workers have partitions", wait::PATIENCE, || {
+        let partitions = |worker: &Process| worker.metric("sluice_assigned_partitions");
+        pipeline.workers.bundles.iter().all(|worker| partitions(worker) > 0.0).then_some(())
+    });
     let run = pipeline.start_run(&BATCH);
     pipeline.wait_for_stored_batches(&run, 5);
     pipeline.workers.bundles.iter().for_each(|worker| worker.signal(Signal::SIGSTOP));
