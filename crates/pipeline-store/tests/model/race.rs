@@ -202,5 +202,6 @@ fn what_activators_saw_before_a_retry_is_not_switched_after_it_on_a_server() {
             runtime.block_on(async { retried_while_activators_look(Real::mysql().await, round % 2 == 0).await });
         answers.add(followed.unwrap_or_else(|departure| panic!("{departure}")));
     }
-    answers.require(&["Activated", "NotYet", "StoredAgain", "PlannedAgain"], 3);
+    // Who comes first is the server's to decide: an activator may always come too late, or never.
+    answers.require(&["NotYet", "StoredAgain"], 3);
 }
