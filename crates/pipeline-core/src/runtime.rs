@@ -7,8 +7,8 @@
 //! 2. **A partition is given up only when it is drained and committed**, so its next owner repeats nothing; unless the
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
 //!    [`crate::kafka::consumer`].
-//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`] and
-//!    [`probe`], and of topics [`topics`].
+//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`];
+//!    [`probe`] finds a dependency that is away, [`topics`] a topic that is gone.
 //! 4. **One message is not an outage**: what is slow by itself, while its dependencies are there, waits by itself, and
 //!    is a dead letter after `stage.patience_ms`. See [`questions`].
 //! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.

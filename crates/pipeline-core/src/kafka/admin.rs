@@ -9,6 +9,7 @@ use rdkafka::{
     config::FromClientConfig,
     consumer::{BaseConsumer, Consumer as _},
     error::KafkaError,
+    metadata::Metadata,
     topic_partition_list::TopicPartitionListElem,
     types::RDKafkaErrorCode,
 };
@@ -38,13 +39,7 @@ pub fn topics() -> Vec<&'static str> {
 /// # Errors
 /// [`Error::Unreachable`] when no broker answers in time.
 pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
-    let client = admin_client(settings)?;
-    let bootstrap_servers = settings.bootstrap_servers.clone();
-    // librdkafka's metadata call blocks its thread.
-    let metadata = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
-        .await
-        .unwrap_or(Err(KafkaError::Canceled))
-        .map_err(|source| Error::Unreachable { bootstrap_servers, source })?;
+    let metadata = metadata(settings).await?;
     let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
     Ok(ClusterReport {
         brokers: metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect(),
@@ -57,13 +52,7 @@ pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
 /// # Errors
 /// [`Error::Unreachable`] when no broker answers in time, [`Error::Produce`] for a topic that cannot be written to.
 pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Result<(), Error> {
-    let client = admin_client(settings)?;
-    let bootstrap_servers = settings.bootstrap_servers.clone();
-    // librdkafka's metadata call blocks its thread.
-    let metadata = tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
-        .await
-        .unwrap_or(Err(KafkaError::Canceled))
-        .map_err(|source| Error::Unreachable { bootstrap_servers, source })?;
+    let metadata = metadata(settings).await?;
     for topic in topics {
         let found = metadata.topics().iter().find(|found| found.name() == *topic);
         let trouble = match found {
@@ -78,6 +67,17 @@ pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Resu
         }
     }
     Ok(())
+}
+
+/// What the cluster says of its brokers and all its topics.
+async fn metadata(settings: &settings::Kafka) -> Result<Metadata, Error> {
+    let client = admin_client(settings)?;
+    let bootstrap_servers = settings.bootstrap_servers.clone();
+    // librdkafka's metadata call blocks its thread.
+    tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
+        .await
+        .unwrap_or(Err(KafkaError::Canceled))
+        .map_err(|source| Error::Unreachable { bootstrap_servers, source })
 }
 
 /// Creates the topics that are missing; gives their names.

@@ -49,7 +49,7 @@ mod tests {
     };
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_topic_that_is_not_there_is_told_from_one_that_is() {
+    async fn a_topic_that_is_there_is_not_missed() {
         let broker = LocalBroker::start(&["there"]).unwrap();
         let settings =
             settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };

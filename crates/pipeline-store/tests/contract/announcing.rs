@@ -6,7 +6,7 @@ use futures::future::join_all;
 use pipeline_core::contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered};
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
-    Again, Deed, Part, Store, Undone,
+    Again, Deed, Part, RunRequest, Store, Undone,
 };
 
 use crate::{
@@ -53,7 +53,16 @@ async fn services(store: &Store) -> Vec<String> {
 
 /// Nothing but the services' plans is done; looked at once.
 async fn planned<'a>(target: &'a Target, world: &'a World) -> Sync<'a> {
-    let sync = Sync::open(&target.store, world, request(PerService)).await;
+    planned_in(target, world, request(PerService)).await
+}
+
+/// The same, with a batch for each provider.
+async fn planned_one_by_one<'a>(target: &'a Target, world: &'a World) -> Sync<'a> {
+    planned_in(target, world, RunRequest { batch_size: 1, ..request(PerService) }).await
+}
+
+async fn planned_in<'a>(target: &'a Target, world: &'a World, request: RunRequest) -> Sync<'a> {
+    let sync = Sync::open(&target.store, world, request).await;
     sync.discover().await;
     for service in sync.services().await {
         sync.plan(&service).await;
@@ -136,15 +145,8 @@ on_both! {
     }
 
     async fn very_many_are_announced_piece_by_piece_and_each_once(target: &Target) {
-        let mut wanted = request(PerService);
-        wanted.batch_size = 1;
         let world = World::new(3, 150, 0, 0);
-        let sync = Sync::open(&target.store, &world, wanted).await;
-        sync.discover().await;
-        for service in sync.services().await {
-            sync.plan(&service).await;
-        }
-        assert_eq!(batches(&target.store).await, [""; 0]);
+        let _sync = planned_one_by_one(target, &world).await;
         time_passes(target, 2).await;
         let mut announced = Vec::new();
         for expected in [200, 200, 50, 0] {
@@ -156,15 +158,8 @@ on_both! {
     }
 
     async fn a_round_goes_on_while_what_was_announced_of_it_is_taken(target: &Target) {
-        let mut wanted = request(PerService);
-        wanted.batch_size = 1;
         let world = World::new(2, 150, 0, 0);
-        let sync = Sync::open(&target.store, &world, wanted).await;
-        sync.discover().await;
-        for service in sync.services().await {
-            sync.plan(&service).await;
-        }
-        assert_eq!(batches(&target.store).await, [""; 0]);
+        let sync = planned_one_by_one(target, &world).await;
         time_passes(target, 2).await;
         assert_eq!(batches(&target.store).await.len(), 200);
         sync.store_service(&"s0".into()).await;
