@@ -9,6 +9,7 @@
 //! | `partitioner` | which partition a key belongs to; deals the batches of a service out evenly |
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
 //! | `presence` | whether topics are there |
+//! | [`Names`] | what topics, subjects and groups are called on the cluster |
 //! | [`admin`] | topics: create the missing ones, report what is there |
 //!
 //! The transport is at-least-once: idempotent producer, `acks=all`, offsets committed after the effect. Correctness
@@ -22,6 +23,7 @@ pub mod reader;
 pub mod standing;
 
 mod error;
+mod names;
 mod partitioner;
 mod presence;
 
@@ -31,6 +33,7 @@ use secrecy::ExposeSecret;
 use crate::settings::{Kafka, SecurityProtocol};
 
 pub use error::Error;
+pub use names::Names;
 pub use producer::Producer;
 pub use reader::{PlaceReader, read_at};
 

@@ -46,10 +46,14 @@ pub struct Settings {
 pub struct Kafka {
     /// Brokers to begin with: `host:port`, several separated by commas. The others are learnt from them.
     pub bootstrap_servers: String,
-    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Two
-    /// installations on one cluster need two prefixes.
+    /// First word of every topic and of every subject in the registry, such as `sluice` of
+    /// `sluice.sync.run-requested.v1`. Two installations on one cluster need two. Letters, digits, `.`, `_` and `-`.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub topic_prefix: String,
+    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Not set: the
+    /// prefix of the topics.
     #[schemars(length(min = 1))]
-    pub group_prefix: String,
+    pub group_prefix: Option<String>,
     /// A worker that is silent for so long loses its partitions to the others. Brokers refuse less than their
     /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
     #[schemars(range(min = 1_000, max = 3_600_000))]
@@ -299,7 +303,8 @@ impl Default for Kafka {
     fn default() -> Self {
         Self {
             bootstrap_servers: "localhost:9092".to_owned(),
-            group_prefix: "sluice".to_owned(),
+            topic_prefix: "sluice".to_owned(),
+            group_prefix: None,
             session_timeout_ms: 6_000,
             security_protocol: SecurityProtocol::Plaintext,
             sasl_mechanism: None,

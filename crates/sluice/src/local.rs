@@ -48,14 +48,14 @@ pub struct Local {
 impl Local {
     /// Starts everything; the stages join their groups meanwhile.
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
-        let broker = LocalBroker::start(&admin::topics()).map_err(|error| session::kafka_failure(&error))?;
+        let broker = LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
         let embedded = EmbeddedRegistry::start(ANY_PORT).await.map_err(|error| session::registry_failure(&error))?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
         embedded.url().clone_into(&mut settings.schema_registry.url);
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        schema::register(&registry).await?;
+        schema::register(&registry, &settings.kafka.names()).await?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,

@@ -25,13 +25,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct ClusterReport {
     /// `host:port` of each broker.
     pub brokers: Vec<String>,
-    /// Topics that Sluice needs and that are not there.
+    /// Topics that Sluice needs and that are not there, by their names on the cluster.
     pub missing_topics: Vec<String>,
 }
 
-/// All topics that Sluice uses, in the order of the flow.
-pub fn topics() -> Vec<&'static str> {
-    contracts::ALL.iter().map(|(topic, _)| *topic).chain([contracts::DEAD_LETTERS]).collect()
+/// All topics that Sluice uses, by their names on the cluster, in the order of the flow.
+pub fn topics(settings: &settings::Kafka) -> Vec<String> {
+    let names = settings.names();
+    let contracts = contracts::ALL.iter().map(|(topic, _)| *topic).chain([contracts::DEAD_LETTERS]);
+    contracts.map(|topic| names.topic(topic)).collect()
 }
 
 /// Asks the cluster for its brokers and topics.
@@ -43,18 +45,18 @@ pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
     let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
     Ok(ClusterReport {
         brokers: metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect(),
-        missing_topics: topics().into_iter().filter(|topic| !present.contains(topic)).map(str::to_owned).collect(),
+        missing_topics: topics(settings).into_iter().filter(|topic| !present.contains(topic.as_str())).collect(),
     })
 }
 
-/// Asks the cluster whether these topics can be written to: each is there, and each partition has a leader.
+/// Asks the cluster whether the topics of these contracts can be written to: each is there, and each partition has a leader.
 ///
 /// # Errors
 /// [`Error::Unreachable`] when no broker answers in time, [`Error::Produce`] for a topic that cannot be written to.
 pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Result<(), Error> {
     let metadata = metadata(settings).await?;
-    for topic in topics {
-        let found = metadata.topics().iter().find(|found| found.name() == *topic);
+    for topic in topics.iter().map(|topic| settings.names().topic(topic)) {
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
         let trouble = match found {
             None => Some(RDKafkaErrorCode::UnknownTopicOrPartition),
             Some(found) if found.partitions().iter().any(|partition| partition.leader() < 0) => {
@@ -63,7 +65,7 @@ pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Resu
             Some(_) => None,
         };
         if let Some(code) = trouble {
-            return Err(Error::Produce { topic: (*topic).to_owned(), source: KafkaError::MetadataFetch(code) });
+            return Err(Error::Produce { topic, source: KafkaError::MetadataFetch(code) });
         }
     }
     Ok(())
@@ -115,21 +117,22 @@ fn admin_client(settings: &settings::Kafka) -> Result<AdminClient<DefaultClientC
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 
-/// The first and the next offset of each partition of a topic, in order of the partitions. Blocks the thread.
+/// The first and the next offset of each partition of a contract's topic, in order of the partitions. Blocks the thread.
 ///
 /// # Errors
 /// [`Error::Unreachable`] when the cluster does not answer in time.
 pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i64)>, Error> {
     let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
     let client = admin_client(settings)?;
-    let metadata = client.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+    let topic = settings.names().topic(topic);
+    let metadata = client.inner().fetch_metadata(Some(&topic), TIMEOUT).map_err(unreachable)?;
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
     partitions
-        .map(|partition| client.inner().fetch_watermarks(topic, partition, TIMEOUT).map_err(unreachable))
+        .map(|partition| client.inner().fetch_watermarks(&topic, partition, TIMEOUT).map_err(unreachable))
         .collect()
 }
 
-/// The offset of each partition of a topic that a group has committed, in order of the partitions; `None` where it has
+/// The offset of each partition of a contract's topic that a group has committed, in order of the partitions; `None` where it has
 /// committed nothing. Blocks the thread.
 ///
 /// # Errors
@@ -139,10 +142,11 @@ pub fn committed(settings: &settings::Kafka, group: &str, topic: &str) -> Result
     let mut config = client_config(settings, "sluice-admin");
     // Never joined: only asked about.
     let consumer: BaseConsumer = config.set("group.id", group).create().map_err(unreachable)?;
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
+    let topic = settings.names().topic(topic);
+    let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT).map_err(unreachable)?;
     let mut wanted = TopicPartitionList::new();
     for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        wanted.add_partition(topic, partition.id());
+        wanted.add_partition(&topic, partition.id());
     }
     let committed = consumer.committed_offsets(wanted, TIMEOUT).map_err(unreachable)?;
     let offset = |element: TopicPartitionListElem<'_>| match element.offset() {

@@ -41,6 +41,7 @@ pub struct GroupMember {
     stop_polling: oneshot::Sender<()>,
     poll_thread: thread::JoinHandle<()>,
     group: String,
+    topic: Topic,
 }
 
 /// What the group asks of its member.
@@ -72,23 +73,35 @@ pub struct Reply<T>(SyncSender<T>);
 pub struct PartitionQueue {
     queue: StreamPartitionQueue<Context, DefaultRuntime>,
     partition: Partition,
+    /// The topic's name on the cluster.
+    topic: String,
 }
 
 struct Context {
     events: mpsc::UnboundedSender<Event>,
     group: String,
-    topic: String,
+    topic: Topic,
+}
+
+/// The one topic of a member.
+#[derive(Clone)]
+struct Topic {
+    /// By its contract, as in every [`Partition`].
+    contract: String,
+    /// On the cluster.
+    name: String,
 }
 
 // === impl GroupMember ===
 
 impl GroupMember {
-    /// Joins `group` and subscribes to `topic`. Must be called inside a Tokio runtime.
+    /// Joins `group` and subscribes to the topic of a contract. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// [`Error::Client`] when librdkafka refuses the configuration. A cluster that is away is not an error here: it
     /// shows as [`Event::Trouble`].
-    pub fn join(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Self, Error> {
+    pub fn join(settings: &settings::Kafka, group: &str, contract: &str) -> Result<Self, Error> {
+        let topic = Topic { contract: contract.to_owned(), name: settings.names().topic(contract) };
         let invalid = |source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source };
         let mut config = client_config(settings, group);
         config
@@ -108,9 +121,9 @@ impl GroupMember {
             // one: at the default of 500 ms, a stage that has just started answers its first message a second late.
             .set("fetch.wait.max.ms", "100");
         let (sender, events) = mpsc::unbounded_channel();
-        let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.to_owned() };
+        let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.clone() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
-        consumer.subscribe(&[topic]).map_err(invalid)?;
+        consumer.subscribe(&[&topic.name]).map_err(invalid)?;
         let consumer = Arc::new(consumer);
         let (stop_polling, stopped) = oneshot::channel();
         let poll_thread = thread::Builder::new()
@@ -118,11 +131,22 @@ impl GroupMember {
             .spawn({
                 let consumer = Arc::clone(&consumer);
                 let runtime = tokio::runtime::Handle::current();
-                let topic = topic.to_owned();
+                let topic = topic.name.clone();
                 move || runtime.block_on(poll(consumer, sender, stopped, topic))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned() })
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topic })
+    }
+
+    /// Leaves the group and joins it again at once, so that it deals its partitions out by what the topic has now.
+    /// Partitions that are held come back as [`Event::Revoked`] first.
+    ///
+    /// # Errors
+    /// [`Error::Consume`] when librdkafka refuses the subscription.
+    pub fn rejoin(&self) -> Result<(), Error> {
+        self.consumer.unsubscribe();
+        let refused = |source| Error::Consume { topic: self.topic.name.clone(), source };
+        self.consumer.subscribe(&[&self.topic.name]).map_err(refused)
     }
 
     /// What the group asks next. Safe to cancel.
@@ -132,8 +156,8 @@ impl GroupMember {
 
     /// Splits off the queue of a partition; to be called before [`Event::Assigned`] is answered.
     pub fn split(&self, partition: &Partition) -> Option<PartitionQueue> {
-        let queue = self.consumer.split_partition_queue(&partition.topic, partition.number)?;
-        Some(PartitionQueue { queue, partition: partition.clone() })
+        let queue = self.consumer.split_partition_queue(&self.topic.name, partition.number)?;
+        Some(PartitionQueue { queue, partition: partition.clone(), topic: self.topic.name.clone() })
     }
 
     /// Commits the next offset of each partition, and gives the brokers' answer. A commit of the client that nobody
@@ -144,7 +168,7 @@ impl GroupMember {
     /// [`Error::Commit`] when the brokers do not have it.
     pub fn commit(&self, positions: &[Position]) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let (consumer, group) = (Arc::clone(&self.consumer), self.group.clone());
-        let offsets = offsets(positions);
+        let offsets = self.topic.offsets(positions);
         async move {
             let committing = tokio::task::spawn_blocking(move || consumer.commit(&offsets?, CommitMode::Sync));
             let committed = committing.await.unwrap_or(Err(KafkaError::Canceled));
@@ -199,13 +223,21 @@ async fn poll(
     }
 }
 
-fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for position in positions {
-        let Partition { topic, number } = &position.partition;
-        list.add_partition_offset(topic, *number, Offset::Offset(position.offset))?;
+// === impl Topic ===
+
+impl Topic {
+    fn offsets(&self, positions: &[Position]) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for Position { partition, offset } in positions {
+            list.add_partition_offset(&self.name, partition.number, Offset::Offset(*offset))?;
+        }
+        Ok(list)
     }
-    Ok(list)
+
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
+        let partition = |number| Partition { topic: self.contract.clone(), number };
+        list.elements().iter().map(|element| partition(element.partition())).collect()
+    }
 }
 
 // === impl PartitionQueue ===
@@ -218,7 +250,7 @@ impl PartitionQueue {
     pub async fn recv(&self) -> Result<Delivery, Error> {
         match self.queue.recv().await {
             Ok(message) => Ok(detach(&message, &self.partition)),
-            Err(source) => Err(Error::Consume { topic: self.partition.topic.clone(), source }),
+            Err(source) => Err(Error::Consume { topic: self.topic.clone(), source }),
         }
     }
 }
@@ -256,7 +288,7 @@ impl Context {
     }
 
     fn trouble(&self, source: KafkaError) {
-        let error = Error::Consume { topic: self.topic.clone(), source };
+        let error = Error::Consume { topic: self.topic.name.clone(), source };
         if self.events.send(Event::Trouble(error)).is_err() {
             tracing::debug!("the group member is being closed");
         }
@@ -278,17 +310,17 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
-                let partitions = partitions(list);
+                let partitions = self.topic.partitions(list);
                 self.ask(|ready| Event::Assigned { partitions, ready }).unwrap_or_default();
             }
             Rebalance::Revoke(list) => {
-                let partitions = partitions(list);
+                let partitions = self.topic.partitions(list);
                 let lost = consumer.assignment_lost();
                 let positions = self.ask(|drained| Event::Revoked { partitions, lost, drained }).unwrap_or_default();
                 if lost || positions.is_empty() {
                     return;
                 }
-                let committed = offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+                let committed = self.topic.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
                 if let Err(error) = committed {
                     // The next owner repeats what we did, which is harmless.
                     tracing::warn!(group = self.group, "could not commit before giving partitions up: {error}");
@@ -297,13 +329,6 @@ impl ConsumerContext for Context {
             Rebalance::Error(error) => self.trouble(error.clone()),
         }
     }
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    list.elements()
-        .iter()
-        .map(|element| Partition { topic: element.topic().to_owned(), number: element.partition() })
-        .collect()
 }
 
 #[cfg(test)]

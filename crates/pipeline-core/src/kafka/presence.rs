@@ -22,12 +22,13 @@ impl Producer {
         let mut missing = Vec::new();
         for topic in topics {
             let inner = Arc::clone(&self.inner);
-            let name = *topic;
+            let name = self.settings.names().topic(topic);
+            let asked = name.clone();
             // librdkafka's metadata call blocks its thread.
-            let asked = tokio::task::spawn_blocking(move || is_there(inner.client(), name));
-            let answer = asked.await.unwrap_or(Err(KafkaError::Canceled));
-            if !answer.map_err(|source| Error::Produce { topic: name.to_owned(), source })? {
-                missing.push(name);
+            let asking = tokio::task::spawn_blocking(move || is_there(inner.client(), &asked));
+            let answer = asking.await.unwrap_or(Err(KafkaError::Canceled));
+            if !answer.map_err(|source| Error::Produce { topic: name, source })? {
+                missing.push(*topic);
             }
         }
         Ok(missing)

@@ -38,14 +38,14 @@ pub struct Producer {
     pub(super) inner: Arc<Client>,
     /// Sends one message in a request; made when a batch was too large.
     lone: Arc<OnceLock<Client>>,
-    settings: Arc<settings::Kafka>,
+    pub(super) settings: Arc<settings::Kafka>,
     budget: Option<Arc<Budget>>,
 }
 
 /// A message to be produced.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    /// The topic.
+    /// The topic, by its contract.
     pub topic: String,
     /// The key: messages of one key stay in order, on one partition.
     pub key: Option<Vec<u8>>,
@@ -123,6 +123,9 @@ impl Producer {
     /// than its topic takes. A local broker that has no room for all of them gets none.
     pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Error> {
         let mut reserved = self.budget.as_ref().map(|budget| budget.reserve(&messages)).transpose()?;
+        let names = self.settings.names();
+        let on_the_cluster = |message: Outbound| Outbound { topic: names.topic(&message.topic), ..message };
+        let messages: Vec<Outbound> = messages.into_iter().map(on_the_cluster).collect();
         let mut deliveries = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let partition = reserved.as_ref().and_then(|reserved| reserved.partition(index));
@@ -137,7 +140,8 @@ impl Producer {
             if let Some(reserved) = &mut reserved {
                 reserved.keep(index);
             }
-            positions.push(Position { partition: Partition { topic: message.topic, number }, offset });
+            let topic = names.contract(&message.topic);
+            positions.push(Position { partition: Partition { topic, number }, offset });
         }
         Ok(positions)
     }

@@ -45,11 +45,15 @@ pub struct PlaceReader {
     /// Taken while a poll blocks a thread.
     state: Option<State>,
     partition: Partition,
+    /// The topic's name on the cluster.
+    topic: String,
 }
 
 /// A client, and where it stands.
 struct State {
     consumer: BaseConsumer<Context>,
+    /// The topic's name on the cluster.
+    topic: String,
     /// The offset that the next poll gives at the earliest; `None` before the first read and after trouble.
     next: Option<i64>,
     /// The message behind a place that nothing was at, which a later question may be about; with that place's offset.
@@ -73,7 +77,8 @@ impl PlaceReader {
     /// [`Error::Client`] when librdkafka refuses the configuration.
     pub fn open(settings: &settings::Kafka, partition: Partition) -> Result<Self, Error> {
         let consumer = client(settings)?;
-        Ok(Self { state: Some(State { consumer, next: None, ahead: None }), partition })
+        let topic = settings.names().topic(&partition.topic);
+        Ok(Self { state: Some(State { consumer, topic: topic.clone(), next: None, ahead: None }), partition, topic })
     }
 
     /// The message at this offset; `None` when it is not there any more, or not yet.
@@ -81,7 +86,7 @@ impl PlaceReader {
     /// # Errors
     /// [`Error::Consume`] when the cluster does not answer.
     pub async fn read(&mut self, offset: i64) -> Result<Option<Delivery>, Error> {
-        let failed = |source| Error::Consume { topic: self.partition.topic.clone(), source };
+        let failed = |source| Error::Consume { topic: self.topic.clone(), source };
         // Taken away only by a read that was given up in the middle.
         let mut state = self.state.take().ok_or(KafkaError::Canceled).map_err(failed)?;
         let position = Position { partition: self.partition.clone(), offset };
@@ -130,9 +135,8 @@ impl State {
     }
 
     fn go_to(&mut self, position: &Position) -> Result<(), KafkaError> {
-        let partition = &position.partition;
         let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(position.offset))?;
+        list.add_partition_offset(&self.topic, position.partition.number, Offset::Offset(position.offset))?;
         self.consumer.assign(&list)
     }
 

@@ -35,17 +35,18 @@ pub async fn standing(settings: &settings::Kafka, group: &str, position: &Positi
     config.set("group.id", group).set("enable.auto.commit", "false");
     let client = BaseConsumer::from_config(&config)
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
-    let (group, partition) = (group.to_owned(), position.partition.clone());
+    let topic = settings.names().topic(&position.partition.topic);
+    let (group, asked, number) = (group.to_owned(), topic.clone(), position.partition.number);
     // Both calls block their thread.
-    let asked = tokio::task::spawn_blocking(move || {
-        let next = committed(&client, &partition.topic, partition.number)?;
+    let asking = tokio::task::spawn_blocking(move || {
+        let next = committed(&client, &asked, number)?;
         // The broker of local mode does not know its members.
         let members = client.fetch_group_list(Some(&group), TIMEOUT).ok();
         let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
         Ok(Standing { members, next })
     });
-    let failed = |source| Error::Consume { topic: position.partition.topic.clone(), source };
-    asked.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)
+    let failed = |source| Error::Consume { topic, source };
+    asking.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)
 }
 
 fn committed(client: &BaseConsumer, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {

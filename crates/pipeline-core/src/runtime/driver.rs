@@ -129,6 +129,12 @@ impl<S: Stage> Driver<S> {
                     }
                 }
                 Some(commit) = self.commits.1.recv() => self.committed(commit),
+                () = self.shared.rejoin.notified() => {
+                    tracing::info!(stage = S::NAME, "the topic is there again: joining the group anew");
+                    if let Err(error) = self.member.rejoin() {
+                        break Err(Error::Kafka { stage: S::NAME, source: error });
+                    }
+                }
                 Some(()) = probed.recv() => {
                     probing = false;
                     self.cluster.up();
@@ -285,10 +291,11 @@ impl<S: Stage> Driver<S> {
 
 /// Ends when the cluster answers again.
 async fn until_back(settings: settings::Kafka, back: mpsc::UnboundedSender<()>) {
+    let letters = settings.names().topic(contracts::DEAD_LETTERS);
     loop {
         tokio::time::sleep(PROBE_INTERVAL).await;
         if let Ok(report) = kafka::admin::check(&settings).await
-            && !report.missing_topics.iter().any(|topic| topic != contracts::DEAD_LETTERS)
+            && !report.missing_topics.iter().any(|topic| *topic != letters)
         {
             // The driver is gone only when the stage is ending.
             back.send(()).unwrap_or_default();

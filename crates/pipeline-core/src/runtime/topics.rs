@@ -1,9 +1,14 @@
 //! Asks whether the topics are there that the stage reads and writes.
 //!
 //! A topic that is deleted in mid-run shows late by itself: one that is read when the client looks at the cluster's
-//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
-//! says 503 with its name, no message is taken up, and it ends by itself when the topic is there again. What was lost with
-//! it is announced again by what the ledger knows, see [`crate::announcing`].
+//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds.
+//! A topic that is missing is an outage: `/readyz` says 503 with its name, no message is taken up, and it ends by itself
+//! when the topic is there again. What was lost with it is announced again by what the ledger knows, see
+//! [`crate::announcing`].
+//!
+//! When the topic that is read comes back, the stage leaves its group and joins it anew. A group that was dealing out
+//! partitions while the topic went away may have dealt out fewer than the new topic has, and would not look again before
+//! a member comes or goes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,16 +26,24 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Asks until it is dropped.
 pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     let processor = &shared.processor;
+    let names = processor.kafka.names();
     let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
     let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
     topics.sort_unstable();
     topics.dedup();
     let mut outage = None;
+    let mut input_was_missing = false;
     loop {
         match processor.producer.missing_topics(&topics).await {
-            Ok(missing) if missing.is_empty() => outage = None,
+            Ok(missing) if missing.is_empty() => {
+                outage = None;
+                if std::mem::take(&mut input_was_missing) {
+                    shared.rejoin.notify_one();
+                }
+            }
             Ok(missing) => {
-                let cause = absent(&missing);
+                input_was_missing |= missing.contains(&S::Input::TOPIC);
+                let cause = absent(&missing.iter().map(|topic| names.topic(topic)).collect::<Vec<_>>());
                 if outage.is_none() {
                     tracing::warn!(stage = S::NAME, "{cause}");
                 }
@@ -44,7 +57,7 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     }
 }
 
-fn absent(missing: &[&'static str]) -> String {
+fn absent(missing: &[String]) -> String {
     let names: Vec<String> = missing.iter().map(|topic| format!("`{topic}`")).collect();
     let (topic, does) = if names.len() == 1 { ("topic", "does") } else { ("topics", "do") };
     format!("{topic} {} {does} not exist: create what is missing with `sluice topics create`", names.join(", "))
@@ -56,8 +69,9 @@ mod tests {
 
     #[test]
     fn a_missing_topic_is_named_with_what_to_do() {
-        assert!(absent(&["a"]).starts_with("topic `a` does not exist"));
-        assert!(absent(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
-        assert!(absent(&["a"]).ends_with("`sluice topics create`"));
+        let names = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect::<Vec<_>>();
+        assert!(absent(&names(&["a"])).starts_with("topic `a` does not exist"));
+        assert!(absent(&names(&["a", "b"])).starts_with("topics `a`, `b` do not exist"));
+        assert!(absent(&names(&["a"])).ends_with("`sluice topics create`"));
     }
 }
