@@ -147,6 +147,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         heads: Heads::default(),
         halts,
         budget: local_budget,
+        rejoin: tokio::sync::Notify::new(),
     });
     let mut tasks = Tasks::default();
     tasks.start(Kind::Timer, tick(Arc::clone(&shared), shutdown.clone()));

@@ -41,6 +41,7 @@ pub struct GroupMember {
     stop_polling: oneshot::Sender<()>,
     poll_thread: thread::JoinHandle<()>,
     group: String,
+    topic: String,
 }
 
 /// What the group asks of its member.
@@ -122,7 +123,17 @@ impl GroupMember {
                 move || runtime.block_on(poll(consumer, sender, stopped, topic))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned() })
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topic: topic.to_owned() })
+    }
+
+    /// Leaves the group and joins it again at once, so that it deals its partitions out by what the topic has now.
+    /// Partitions that are held come back as [`Event::Revoked`] first.
+    ///
+    /// # Errors
+    /// [`Error::Consume`] when librdkafka refuses the subscription.
+    pub fn rejoin(&self) -> Result<(), Error> {
+        self.consumer.unsubscribe();
+        self.consumer.subscribe(&[&self.topic]).map_err(|source| Error::Consume { topic: self.topic.clone(), source })
     }
 
     /// What the group asks next. Safe to cancel.

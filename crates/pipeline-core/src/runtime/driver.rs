@@ -129,6 +129,12 @@ impl<S: Stage> Driver<S> {
                     }
                 }
                 Some(commit) = self.commits.1.recv() => self.committed(commit),
+                () = self.shared.rejoin.notified() => {
+                    tracing::info!(stage = S::NAME, "the topic is there again: joining the group anew");
+                    if let Err(error) = self.member.rejoin() {
+                        break Err(Error::Kafka { stage: S::NAME, source: error });
+                    }
+                }
                 Some(()) = probed.recv() => {
                     probing = false;
                     self.cluster.up();

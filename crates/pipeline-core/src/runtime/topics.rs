@@ -1,9 +1,14 @@
 //! Asks whether the topics are there that the stage reads and writes.
 //!
 //! A topic that is deleted in mid-run shows late by itself: one that is read when the client looks at the cluster's
-//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
-//! says 503 with its name, no message is taken up, and it ends by itself when the topic is there again. What was lost with
-//! it is announced again by what the ledger knows, see [`crate::announcing`].
+//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds.
+//! A topic that is missing is an outage: `/readyz` says 503 with its name, no message is taken up, and it ends by itself
+//! when the topic is there again. What was lost with it is announced again by what the ledger knows, see
+//! [`crate::announcing`].
+//!
+//! When the topic that is read comes back, the stage leaves its group and joins it anew. A group that was dealing out
+//! partitions while the topic went away may have dealt out fewer than the new topic has, and would not look again before
+//! a member comes or goes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,10 +31,17 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     topics.sort_unstable();
     topics.dedup();
     let mut outage = None;
+    let mut input_was_missing = false;
     loop {
         match processor.producer.missing_topics(&topics).await {
-            Ok(missing) if missing.is_empty() => outage = None,
+            Ok(missing) if missing.is_empty() => {
+                outage = None;
+                if std::mem::take(&mut input_was_missing) {
+                    shared.rejoin.notify_one();
+                }
+            }
             Ok(missing) => {
+                input_was_missing |= missing.contains(&S::Input::TOPIC);
                 let cause = absent(&missing);
                 if outage.is_none() {
                     tracing::warn!(stage = S::NAME, "{cause}");
