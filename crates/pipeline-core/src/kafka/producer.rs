@@ -11,6 +11,7 @@ use std::{
 
 use rdkafka::{
     ClientContext,
+    client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header as KafkaHeader, Message as _, OwnedHeaders},
@@ -19,11 +20,11 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    Error, Header, Partition, Position, client_config,
+    Error, Header, Partition, Position, admission, client_config,
     local::{Budget, Reservation},
-    log,
     partitioner::KeyPartitioner,
     size,
+    told::{Common, Told},
 };
 use crate::settings;
 
@@ -40,6 +41,8 @@ pub struct Producer {
     lone: Arc<OnceLock<Client>>,
     settings: Arc<settings::Kafka>,
     budget: Option<Arc<Budget>>,
+    /// Looked at by who does not wait for a cluster that refuses it.
+    refusals: Option<Told>,
 }
 
 /// A message to be produced.
@@ -57,6 +60,7 @@ pub struct Outbound {
 
 /// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
 pub(super) struct Context {
+    common: Common,
     partitioner: KeyPartitioner,
 }
 
@@ -64,12 +68,18 @@ pub(super) struct Context {
 type Acknowledgement = Result<(i32, i64), KafkaError>;
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+        self.common.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(target: "librdkafka", "producer: {error}: {reason}");
+        self.common.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.common.generate_oauth_token(config)
     }
 }
 
@@ -102,7 +112,8 @@ impl Producer {
     }
 
     /// A producer of messages that may arrive twice, such as requests with an id. It does without the number that
-    /// the cluster gives an idempotent producer, which a new client has to wait for half a second.
+    /// the cluster gives an idempotent producer, which a new client has to wait for half a second, and it does not wait
+    /// for a cluster that refuses it.
     ///
     /// # Errors
     /// As [`Producer::new`].
@@ -112,7 +123,9 @@ impl Producer {
 
     fn make(settings: &settings::Kafka, budget: Option<Arc<Budget>>, idempotent: bool) -> Result<Self, Error> {
         let inner = client(settings, idempotent, None)?;
-        Ok(Self { inner: Arc::new(inner), lone: Arc::default(), settings: Arc::new(settings.clone()), budget })
+        let refusals = (!idempotent).then(|| inner.context().common.told());
+        let settings = Arc::new(settings.clone());
+        Ok(Self { inner: Arc::new(inner), lone: Arc::default(), settings, budget, refusals })
     }
 
     /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
@@ -130,7 +143,7 @@ impl Producer {
         }
         let mut positions = Vec::with_capacity(messages.len());
         for (index, (message, delivery)) in messages.into_iter().zip(deliveries).enumerate() {
-            let (number, offset) = match acknowledged(&message, delivery).await {
+            let (number, offset) = match self.acknowledged_or_refused(&message, delivery).await {
                 Err(Error::TooLarge { .. }) => self.send_alone(&message, reserved.as_ref(), index).await?,
                 acknowledgement => acknowledgement?,
             };
@@ -140,6 +153,18 @@ impl Producer {
             positions.push(Position { partition: Partition { topic: message.topic, number }, offset });
         }
         Ok(positions)
+    }
+
+    async fn acknowledged_or_refused(
+        &self,
+        message: &Outbound,
+        delivery: oneshot::Receiver<Acknowledgement>,
+    ) -> Result<(i32, i64), Error> {
+        let Some(told) = &self.refusals else { return acknowledged(message, delivery).await };
+        tokio::select! {
+            acknowledgement = acknowledged(message, delivery) => acknowledgement,
+            refusal = told.refused() => Err(admission::refused(&self.settings, refusal).await),
+        }
     }
 
     /// Sends a message that may have been refused for the company it was in.
@@ -182,7 +207,8 @@ fn client(settings: &settings::Kafka, idempotent: bool, batch: Option<u32>) -> R
     if let Some(batch) = batch {
         config.set("batch.num.messages", batch.to_string());
     }
-    ThreadedProducer::from_config_and_context(&config, Context { partitioner: KeyPartitioner })
+    let context = Context { common: Common::new("producer", settings), partitioner: KeyPartitioner };
+    ThreadedProducer::from_config_and_context(&config, context)
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 

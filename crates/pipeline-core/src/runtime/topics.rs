@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::partition::Shared;
 use crate::{
     contracts::Message as _,
+    kafka::Absent,
     stage::{Outgoing as _, Stage},
 };
 
@@ -27,10 +28,10 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     topics.dedup();
     let mut outage = None;
     loop {
-        match processor.producer.missing_topics(&topics).await {
-            Ok(missing) if missing.is_empty() => outage = None,
-            Ok(missing) => {
-                let cause = absent(&missing);
+        match processor.producer.absent_topics(&topics).await {
+            Ok(absent) if absent.is_empty() => outage = None,
+            Ok(absent) => {
+                let cause = unusable(&absent);
                 if outage.is_none() {
                     tracing::warn!(stage = S::NAME, "{cause}");
                 }
@@ -44,10 +45,25 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     }
 }
 
-fn absent(missing: &[&'static str]) -> String {
-    let names: Vec<String> = missing.iter().map(|topic| format!("`{topic}`")).collect();
-    let (topic, does) = if names.len() == 1 { ("topic", "does") } else { ("topics", "do") };
-    format!("{topic} {} {does} not exist: create what is missing with `sluice topics create`", names.join(", "))
+fn unusable(absent: &Absent) -> String {
+    let mut causes = Vec::new();
+    if let Some(topics) = listed(&absent.missing, "does not exist", "do not exist") {
+        causes.push(format!("{topics}: create what is missing with `sluice topics create`"));
+    }
+    // A topic that one may not see is not missing.
+    if let Some(topics) = listed(&absent.forbidden, "is not authorised", "are not authorised") {
+        causes.push(format!("{topics}: give this client `Read` on what it reads and `Write` on what it writes"));
+    }
+    causes.join("; ")
+}
+
+fn listed(topics: &[&'static str], one: &str, many: &str) -> Option<String> {
+    let names: Vec<String> = topics.iter().map(|topic| format!("`{topic}`")).collect();
+    match topics.len() {
+        0 => None,
+        1 => Some(format!("topic {} {one}", names.join(", "))),
+        _ => Some(format!("topics {} {many}", names.join(", "))),
+    }
 }
 
 #[cfg(test)]
@@ -56,8 +72,16 @@ mod tests {
 
     #[test]
     fn a_missing_topic_is_named_with_what_to_do() {
-        assert!(absent(&["a"]).starts_with("topic `a` does not exist"));
-        assert!(absent(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
-        assert!(absent(&["a"]).ends_with("`sluice topics create`"));
+        let missing = |missing: &[&'static str]| unusable(&Absent { missing: missing.to_vec(), ..Absent::default() });
+        assert!(missing(&["a"]).starts_with("topic `a` does not exist"));
+        assert!(missing(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
+        assert!(missing(&["a"]).ends_with("`sluice topics create`"));
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_seen_is_not_called_missing() {
+        let cause = unusable(&Absent { missing: vec!["a"], forbidden: vec!["b"] });
+        assert!(cause.starts_with("topic `a` does not exist"), "{cause}");
+        assert!(cause.contains("; topic `b` is not authorised: give"), "{cause}");
     }
 }
