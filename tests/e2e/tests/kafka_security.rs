@@ -3,8 +3,12 @@
 
 use testkit::{
     couchbase::Authority,
+    http,
     kafka::{Listener, SecureKafka, unsecured_token},
+    mariadb::{Account, MariaDb},
     process::{Ended, Launch},
+    registry::Registry,
+    wait,
 };
 
 const USER: &str = "operator";
@@ -103,4 +107,93 @@ fn each_way_in_is_open_to_the_right_client_and_closed_to_the_wrong_one_with_the_
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What each principal may do, and nothing else: docs/security.md has the same table.
+const RIGHTS: [(&str, &str, &[&str], &[&str]); 5] = [
+    (
+        "root",
+        "sluice.sync.run-requested.v1",
+        &["sluice.sync.run-requested.v1", "sluice.sync.service-discovered.v1", LETTERS],
+        &["sluice-root"],
+    ),
+    (
+        "providers",
+        "sluice.sync.service-discovered.v1",
+        &["sluice.sync.batch-planned.v1", "sluice.sync.confirmed.v1", LETTERS],
+        &["sluice-providers"],
+    ),
+    ("bundles", "sluice.sync.batch-planned.v1", &["sluice.sync.confirmed.v1", LETTERS], &["sluice-bundles"]),
+    ("activator", "sluice.sync.confirmed.v1", &["sluice.sync.activated.v1", LETTERS], &["sluice-activator"]),
+    (USER, "", &["sluice.sync.run-requested.v1"], &[]),
+];
+const LETTERS: &str = "sluice.dead-letters.v1";
+
+#[test]
+fn each_stage_does_its_work_with_its_own_least_rights_and_says_what_it_lacks() {
+    let names = RIGHTS.map(|(name, ..)| name);
+    let (kafka, registry) = (SecureKafka::start(&names), Registry::shared());
+    let database = MariaDb::shared().fresh_database();
+    let folder = e2e::folder::Folder::new("least-rights", 6);
+    let ca = kafka.file("ca.pem", &kafka.authority().certificate());
+    let common = |launch: Launch, account: &Account| {
+        launch.envs([
+            ("SLUICE__SCHEMA_REGISTRY__URL", registry.url()),
+            ("SLUICE__SOURCE__URL", folder.url()),
+            ("SLUICE__TARGET__URL", account.url(&database.name)),
+            ("SLUICE__TARGET__PASSWORD", account.password().to_owned()),
+        ])
+    };
+    // Setting up is the administrator's, who comes by the plain listener.
+    for arguments in [vec!["migrate"], TOPICS.to_vec(), vec!["schema", "register"]] {
+        let launch = common(Launch::binary("sluice"), &database.administrator);
+        let launch = launch.env("SLUICE__KAFKA__BOOTSTRAP_SERVERS", &kafka.bootstrap(Listener::Plain));
+        launch.args(arguments).run().expect_code(0);
+    }
+    let as_user = |binary: &str, user: &str| {
+        common(Launch::binary(binary), &database.loader).envs([
+            ("SLUICE__KAFKA__BOOTSTRAP_SERVERS", kafka.bootstrap(Listener::Sasl)),
+            ("SLUICE__KAFKA__SECURITY_PROTOCOL", "sasl_ssl".to_owned()),
+            ("SLUICE__KAFKA__CA_FILE", ca.clone()),
+            ("SLUICE__KAFKA__SASL_MECHANISM", "SCRAM-SHA-512".to_owned()),
+            ("SLUICE__KAFKA__USERNAME", user.to_owned()),
+            ("SLUICE__KAFKA__PASSWORD", format!("{user}-secret")),
+        ])
+    };
+
+    // A stage with a wrong password does not try again without end.
+    let wrong = as_user("stage-root", "root").env("SLUICE__KAFKA__PASSWORD", "canary").run().expect_code(78);
+    assert!(wrong.stderr.contains("refuses the login of `root` by SCRAM-SHA-512"), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("canary"), "{}", wrong.stderr);
+
+    // Without any right, a stage waits and says what it lacks, and nobody calls the topics missing.
+    let mut stages =
+        ["root", "providers", "bundles", "activator"].map(|name| as_user(&format!("stage-{name}"), name).start());
+    for stage in &stages {
+        wait::until_blocking("a stage says what it lacks", wait::PATIENCE, || {
+            let page = http::get(stage.admin(), "/readyz").ok()?;
+            assert!(!page.body.contains("does not exist") && !page.body.contains("do not exist"), "{}", page.body);
+            (page.status == 503 && page.body.contains("not authorise")).then_some(())
+        });
+    }
+    let refused = as_user("sluice", USER).args(["run", "start"]).run().expect_code(78);
+    assert!(refused.stderr.contains("SLUICE-KAFKA-013"), "{}", refused.stderr);
+
+    for (name, reads, writes, groups) in RIGHTS {
+        let principal = format!("User:{name}");
+        let grant = |operation: &str, kind: &str, resource: &str| {
+            kafka.grant(&["--allow-principal", &principal, "--operation", operation, kind, resource]);
+        };
+        writes.iter().for_each(|topic| grant("Write", "--topic", topic));
+        groups.iter().for_each(|group| grant("Read", "--group", group));
+        if !reads.is_empty() {
+            grant("Read", "--topic", reads);
+        }
+    }
+    stages.iter_mut().for_each(testkit::process::Process::wait_ready);
+    let report = as_user("sluice", USER).args(["run", "start", "--wait", "-o", "json"]).run().expect_code(0);
+    println!("{}", report.stdout);
+    for stage in stages {
+        stage.stop().expect_code(0);
+    }
 }

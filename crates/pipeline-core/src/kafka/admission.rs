@@ -6,6 +6,7 @@ use super::{
     Error, admin,
     asking::ask,
     distrust::{self, Distrust},
+    error::Words,
     token,
     told::Refusal,
 };
@@ -26,14 +27,16 @@ pub async fn check(settings: &settings::Kafka) -> Result<(), Error> {
     }
 }
 
-/// The error that a refusal is, after a second look at the broker when it is about TLS.
-pub(super) async fn refused(settings: &settings::Kafka, refusal: Refusal) -> Error {
+/// The error that a refusal is, after a second look at the broker when it is about TLS. `None` when a broker hung up and
+/// the look finds nothing wrong.
+pub(super) async fn refused(settings: &settings::Kafka, refusal: Refusal) -> Option<Error> {
+    let is_sure = !matches!(refusal, Refusal::HungUp(_));
     match of(settings, refusal) {
-        Error::Untrusted { broker, reason, .. } => {
+        Error::Untrusted { broker, source, .. } => {
             let distrust = distrust::look(settings, &broker).await;
-            Error::Untrusted { broker, distrust, reason }
+            (is_sure || distrust != Distrust::Unknown).then_some(Error::Untrusted { broker, distrust, source })
         }
-        other => other,
+        other => Some(other),
     }
 }
 
@@ -42,13 +45,13 @@ pub(super) fn of(settings: &settings::Kafka, refusal: Refusal) -> Error {
     let login = |user: Option<&String>, reason| Error::LoginRefused {
         bootstrap_servers: settings.bootstrap_servers.clone(),
         mechanism: settings.sasl_mechanism.clone().unwrap_or_default(),
-        user: user.cloned().unwrap_or_default(),
-        reason,
+        user: user.cloned(),
+        source: Words(reason),
     };
     match refusal {
-        Refusal::Tls(reason) => {
+        Refusal::Tls(reason) | Refusal::HungUp(reason) => {
             let broker = broker(&reason).unwrap_or(&settings.bootstrap_servers).to_owned();
-            Error::Untrusted { broker, distrust: Distrust::Unknown, reason }
+            Error::Untrusted { broker, distrust: Distrust::Unknown, source: Words(reason) }
         }
         Refusal::Login(reason) => login(settings.username.as_ref(), reason),
         Refusal::NoToken(error @ token::Error::Refused { .. }) => {

@@ -15,7 +15,10 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
 };
 
-use super::{Error, admission, client_config, told::Common};
+use super::{
+    Error, admission, client_config,
+    told::{Common, Refusal, Told, next},
+};
 use crate::settings;
 
 /// How long one look at the client's own queue waits. Also what a question takes more than its answer, at most.
@@ -36,18 +39,24 @@ pub(super) async fn ask<T: Send + 'static>(
     let (client, told) = client(settings, group)?;
     let client = Arc::new(client);
     let mut asked = tokio::task::spawn_blocking(move || served(&client, question));
-    let answer = tokio::select! {
-        answer = &mut asked => answer.unwrap_or(Err(KafkaError::Canceled)),
-        // Its thread ends when the question has timed out; nobody waits for it.
-        refusal = told.refused() => return Err(admission::refused(settings, refusal).await),
-    };
-    match (answer, told.last()) {
-        (Ok(answer), _) => Ok(answer),
-        (Err(_), Some(refusal)) => Err(admission::refused(settings, refusal).await),
-        (Err(source), None) => {
-            Err(Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+    let mut words = told.words();
+    let mut has_looked = false;
+    let answer = loop {
+        tokio::select! {
+            answer = &mut asked => break answer.unwrap_or(Err(KafkaError::Canceled)),
+            refusal = next(&mut words) => {
+                let hung_up = matches!(refusal, Refusal::HungUp(_));
+                if hung_up && std::mem::replace(&mut has_looked, true) {
+                    continue;
+                }
+                // The thread of the question ends when that has timed out; nobody waits for it.
+                if let Some(error) = admission::refused(settings, refusal).await {
+                    return Err(error);
+                }
+            }
         }
-    }
+    };
+    answer.map_err(|source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 
 /// The same on this thread, which it blocks, and without a second look at a broker's certificate.
@@ -66,7 +75,7 @@ pub(super) fn ask_blocking<T>(
     })
 }
 
-fn client(settings: &settings::Kafka, group: Option<&str>) -> Result<(Asker, super::told::Told), Error> {
+fn client(settings: &settings::Kafka, group: Option<&str>) -> Result<(Asker, Told), Error> {
     let mut config = client_config(settings, "sluice-admin");
     if let Some(group) = group {
         config.set("group.id", group).set("enable.auto.commit", "false");

@@ -81,7 +81,7 @@ mod handshake {
     use tokio_rustls::{
         TlsConnector,
         rustls::{
-            AlertDescription, CertificateError, ClientConfig, Error, RootCertStore,
+            AlertDescription, CertificateError, ClientConfig, Error, InvalidMessage, RootCertStore,
             crypto::ring,
             pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
         },
@@ -106,7 +106,14 @@ mod handshake {
         let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host).trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
         let stream = TcpStream::connect(broker).await?;
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        // A broker that takes our first bytes for a request that makes no sense hangs up without an answer.
+        let hung_up = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                io::Error::other(Error::InvalidMessage(InvalidMessage::InvalidContentType))
+            }
+            _ => error,
+        };
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(hung_up)?;
         stream.read(&mut [0]).await.map(drop)
     }
 
@@ -149,12 +156,18 @@ mod handshake {
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Distrust::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Distrust::NotYetValid,
-            CertificateError::NotValidForNameContext { expected, presented } => {
-                Distrust::WrongName { name: expected.to_str().into_owned(), names: presented.clone() }
-            }
+            CertificateError::NotValidForNameContext { expected, presented } => Distrust::WrongName {
+                name: expected.to_str().into_owned(),
+                names: presented.iter().map(|name| bare(name)).collect(),
+            },
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Distrust::UnknownAuthority,
             _ => Distrust::Unknown,
         }
+    }
+
+    /// `a.example` of `DnsName("a.example")`; what is in it stays escaped.
+    fn bare(name: &str) -> String {
+        name.split('"').nth(1).unwrap_or(name).to_owned()
     }
 
     fn of_alert(alert: AlertDescription, settings: &settings::Kafka) -> Distrust {

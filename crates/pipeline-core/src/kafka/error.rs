@@ -104,26 +104,32 @@ pub enum Error {
         reason: String,
     },
     /// Client and broker do not trust each other.
-    #[error("cannot use TLS with Kafka at `{broker}`: {distrust}: {reason}")]
+    #[error("cannot use TLS with Kafka at `{broker}`: {distrust}")]
     Untrusted {
         /// The broker, `host:port`.
         broker: String,
         /// Why not.
         distrust: Distrust,
         /// The same in librdkafka's words.
-        reason: String,
+        #[source]
+        source: Words,
     },
     /// The brokers do not take the login.
-    #[error("Kafka at `{}` refuses the login of `{user}` by {mechanism}: {reason}", redact_url(bootstrap_servers))]
+    #[error(
+        "Kafka at `{}` refuses the login{} by {mechanism}",
+        redact_url(bootstrap_servers),
+        user.as_ref().map(|user| format!(" of `{user}`")).unwrap_or_default()
+    )]
     LoginRefused {
         /// The configured brokers.
         bootstrap_servers: String,
         /// The SASL mechanism.
         mechanism: String,
-        /// Who logs in; empty when only the token says so.
-        user: String,
+        /// Who logs in; `None` when only the token says so.
+        user: Option<String>,
         /// What the broker said.
-        reason: String,
+        #[source]
+        source: Words,
     },
     /// There is no token to log in with.
     #[error("could not log in to Kafka: no token")]
@@ -141,6 +147,11 @@ pub enum Error {
         needs: &'static str,
     },
 }
+
+/// What a client was told, as it was told.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Words(pub String);
 
 /// What a right is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -163,7 +163,7 @@ impl Producer {
         let Some(told) = &self.refusals else { return acknowledged(message, delivery).await };
         tokio::select! {
             acknowledgement = acknowledged(message, delivery) => acknowledgement,
-            refusal = told.refused() => Err(admission::refused(&self.settings, refusal).await),
+            refusal = told.refused() => Err(admission::of(&self.settings, refusal)),
         }
     }
 

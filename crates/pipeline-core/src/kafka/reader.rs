@@ -81,7 +81,7 @@ impl PlaceReader {
         let told = state.consumer.context().told();
         self.state = Some(state);
         match (read, told.last()) {
-            (Err(_), Some(refusal)) => Err(admission::refused(&self.settings, refusal).await),
+            (Err(_), Some(refusal)) => Err(admission::of(&self.settings, refusal)),
             (read, _) => read.map_err(failed),
         }
     }

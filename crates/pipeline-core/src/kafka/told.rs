@@ -29,8 +29,11 @@ pub(super) struct Common {
 }
 
 /// The last reason for which a client was not let in; shared by all that look.
-#[derive(Clone, Default)]
-pub(super) struct Told(Arc<watch::Sender<Option<Refusal>>>);
+#[derive(Clone)]
+pub(super) struct Told {
+    words: Arc<watch::Sender<Option<Refusal>>>,
+    is_tls: bool,
+}
 
 /// Why a client was not let in, as it was told.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub(super) enum Refusal {
     Login(String),
     /// There was no token to log in with.
     NoToken(token::Error),
+    /// A broker that was to speak TLS hung up, which may mean many things; in librdkafka's words.
+    HungUp(String),
 }
 
 // === impl Common ===
@@ -49,7 +54,8 @@ impl Common {
     pub(super) fn new(who: &'static str, settings: &settings::Kafka) -> Self {
         let tokens = (settings.sasl_mechanism.as_deref() == Some("OAUTHBEARER"))
             .then(|| Arc::new(token::Source::new(settings.oauth.clone())));
-        Self { who, told: Told::default(), tokens }
+        let told = Told { words: Arc::default(), is_tls: settings.security_protocol.has_tls() };
+        Self { who, told, tokens }
     }
 
     pub(super) fn told(&self) -> Told {
@@ -72,7 +78,7 @@ impl ClientContext for Common {
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         let Some(tokens) = &self.tokens else { return Err("no source of tokens is set".into()) };
         tokens.token().map_err(|error| {
-            self.told.0.send_replace(Some(Refusal::NoToken(error.clone())));
+            self.told.words.send_replace(Some(Refusal::NoToken(error.clone())));
             error.into()
         })
     }
@@ -85,15 +91,21 @@ impl ConsumerContext for Common {}
 impl Told {
     fn hear(&self, error: &KafkaError, reason: &str) {
         let refusal = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::BrokerTransportFailure) if self.is_tls => Refusal::HungUp(reason.to_owned()),
             Some(RDKafkaErrorCode::SSL) => Refusal::Tls(reason.to_owned()),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 Refusal::Login(reason.to_owned())
             }
             _ => return,
         };
-        self.0.send_if_modified(|told| {
-            // A login without a token fails too, and says less.
-            let is_news = !matches!((&told, &refusal), (Some(Refusal::NoToken(_)), Refusal::Login(_)));
+        self.words.send_if_modified(|told| {
+            // A login without a token fails too, and says less; and who was refused may be hung up on later.
+            let is_news = match (&told, &refusal) {
+                (Some(Refusal::NoToken(_)), Refusal::Login(_)) => false,
+                (Some(Refusal::HungUp(_)) | None, _) => true,
+                (Some(_), Refusal::HungUp(_)) => false,
+                (Some(_), _) => true,
+            };
             if is_news {
                 *told = Some(refusal);
             }
@@ -101,20 +113,47 @@ impl Told {
         });
     }
 
-    /// What was told last.
+    /// Why this client is not let in, as far as that is sure.
     pub(super) fn last(&self) -> Option<Refusal> {
-        self.0.borrow().clone()
+        self.words.borrow().clone().filter(Refusal::is_sure)
     }
 
-    /// Returns when the client has been told that it is not let in.
+    /// Returns when the client has been told for sure that it is not let in.
     pub(super) async fn refused(&self) -> Refusal {
-        let mut told = self.0.subscribe();
+        let mut words = self.words();
         loop {
-            if let Some(refusal) = told.borrow_and_update().clone() {
+            let refusal = next(&mut words).await;
+            if refusal.is_sure() {
                 return refusal;
             }
-            // The sender lives as long as `self`, so waiting cannot fail.
-            told.changed().await.unwrap_or_default();
         }
+    }
+
+    /// What is told from now on, and what was told last, for [`next`].
+    pub(super) fn words(&self) -> watch::Receiver<Option<Refusal>> {
+        let mut words = self.words.subscribe();
+        words.mark_changed();
+        words
+    }
+}
+
+/// What the client is told next.
+pub(super) async fn next(words: &mut watch::Receiver<Option<Refusal>>) -> Refusal {
+    loop {
+        if words.changed().await.is_err() {
+            // The client is gone, and tells nothing more.
+            std::future::pending::<()>().await;
+        }
+        if let Some(refusal) = words.borrow_and_update().clone() {
+            return refusal;
+        }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn is_sure(&self) -> bool {
+        !matches!(self, Self::HungUp(_))
     }
 }

@@ -103,7 +103,12 @@ impl SecureKafka {
     pub fn grant(&self, arguments: &[&str]) {
         let mut command: Command = stack::java(&janitor::new_folder("tool"));
         command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path());
-        command.args(["org.apache.kafka.tools.AclCommand", "--bootstrap-server", &self.bootstrap(Listener::Plain), "--add"]);
+        command.args([
+            "org.apache.kafka.tools.AclCommand",
+            "--bootstrap-server",
+            &self.bootstrap(Listener::Plain),
+            "--add",
+        ]);
         let output = command.args(arguments).output().expect("java starts");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "kafka-acls failed\n{out}\n{err}");
