@@ -1,6 +1,6 @@
 //! Whether topics are there, asked over a connection that a producer has already.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
@@ -30,10 +30,10 @@ impl Producer {
     pub async fn absent_topics(&self, topics: &[&'static str]) -> Result<Absent, Error> {
         let mut absent = Absent::default();
         for topic in topics {
-            let inner = Arc::clone(&self.inner);
+            let client = self.client();
             let name = *topic;
             // librdkafka's metadata call blocks its thread.
-            let asked = tokio::task::spawn_blocking(move || ask(inner.client(), name));
+            let asked = tokio::task::spawn_blocking(move || ask(client.client(), name));
             let answer = asked.await.unwrap_or(Err(KafkaError::Canceled));
             match answer.map_err(|source| Error::Produce { topic: name.to_owned(), source })? {
                 State::Missing => absent.missing.push(name),

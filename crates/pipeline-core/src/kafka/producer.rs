@@ -5,7 +5,7 @@
 //! once more, alone, before it is believed that the message itself is too large.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    Error, Header, Partition, Position, admission, client_config,
+    Error, Header, Partition, Position, Resource, admission, client_config,
     local::{Budget, Reservation},
     partitioner::KeyPartitioner,
     size,
@@ -36,7 +36,8 @@ type Client = ThreadedProducer<Context, KeyPartitioner>;
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    pub(super) inner: Arc<Client>,
+    /// Replaced when it was made without a right that has been given since.
+    inner: Arc<RwLock<Arc<Client>>>,
     /// Sends one message in a request; made when a batch was too large.
     lone: Arc<OnceLock<Client>>,
     settings: Arc<settings::Kafka>,
@@ -125,7 +126,7 @@ impl Producer {
         let inner = client(settings, idempotent, None)?;
         let refusals = (!idempotent).then(|| inner.context().common.told());
         let settings = Arc::new(settings.clone());
-        Ok(Self { inner: Arc::new(inner), lone: Arc::default(), settings, budget, refusals })
+        Ok(Self { inner: Arc::new(RwLock::new(Arc::new(inner))), lone: Arc::default(), settings, budget, refusals })
     }
 
     /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
@@ -136,16 +137,18 @@ impl Producer {
     /// than its topic takes. A local broker that has no room for all of them gets none.
     pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Error> {
         let mut reserved = self.budget.as_ref().map(|budget| budget.reserve(&messages)).transpose()?;
+        let client = self.client();
         let mut deliveries = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let partition = reserved.as_ref().and_then(|reserved| reserved.partition(index));
-            deliveries.push(enqueue(&self.inner, message, partition).await?);
+            let enqueued = enqueue(&client, message, partition).await;
+            deliveries.push(enqueued.map_err(|error| self.judged(&client, error))?);
         }
         let mut positions = Vec::with_capacity(messages.len());
         for (index, (message, delivery)) in messages.into_iter().zip(deliveries).enumerate() {
             let (number, offset) = match self.acknowledged_or_refused(&message, delivery).await {
                 Err(Error::TooLarge { .. }) => self.send_alone(&message, reserved.as_ref(), index).await?,
-                acknowledgement => acknowledgement?,
+                acknowledgement => acknowledgement.map_err(|error| self.judged(&client, error))?,
             };
             if let Some(reserved) = &mut reserved {
                 reserved.keep(index);
@@ -153,6 +156,30 @@ impl Producer {
             positions.push(Position { partition: Partition { topic: message.topic, number }, offset });
         }
         Ok(positions)
+    }
+
+    /// The client of this moment.
+    pub(super) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An idempotent client that was not given its number for want of a right never asks for it again. It has sent
+    /// nothing yet, so that another one can take its place, and the stage need not end.
+    fn judged(&self, used: &Arc<Client>, error: Error) -> Error {
+        let lacks_right = used.client().fatal_error().is_some_and(|(code, _)| {
+            matches!(code, RDKafkaErrorCode::ClusterAuthorizationFailed | RDKafkaErrorCode::TopicAuthorizationFailed)
+        });
+        if !lacks_right {
+            return error;
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&inner, used) {
+            match client(&self.settings, true, None) {
+                Ok(fresh) => *inner = Arc::new(fresh),
+                Err(error) => return error,
+            }
+        }
+        Error::NotAuthorised { resource: Resource::Cluster, needs: "it needs `Write` on a topic" }
     }
 
     async fn acknowledged_or_refused(
@@ -188,7 +215,7 @@ impl Producer {
     /// # Errors
     /// When messages are still on their way.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.flush(timeout).map_err(|source| Error::Produce { topic: "(any)".to_owned(), source })
+        self.client().flush(timeout).map_err(|source| Error::Produce { topic: "(any)".to_owned(), source })
     }
 }
 
