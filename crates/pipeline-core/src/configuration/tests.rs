@@ -457,7 +457,7 @@ fn every_setting_has_a_key_with_a_kind_and_a_meaning() {
     let properties: usize = count_leaves(&json_schema(), &json_schema());
     assert_eq!(paths.len(), properties, "a setting has a type that the keys do not know");
     assert!(keys.iter().all(|key| !key.description.is_empty()));
-    let is_secret = |path: &str| path.ends_with("password") || path.ends_with(".token");
+    let is_secret = |path: &str| ["password", ".token", "_secret"].iter().any(|end| path.ends_with(end));
     assert!(keys.iter().all(|key| is_secret(&key.path) == key.secret));
 }
 
