@@ -124,6 +124,10 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
     let Some(codec) = prepare_codec::<S>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
     let unusable = |source| Error::Kafka { stage: S::NAME, source };
+    tokio::select! {
+        admitted = kafka::admission::check(&settings.kafka) => admitted.map_err(unusable)?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
     let producer = Producer::new(&settings.kafka, local_budget.clone()).map_err(unusable)?;
     let group = settings.kafka.group(S::NAME);
     let member = GroupMember::join(&settings.kafka, &group, S::Input::TOPIC).map_err(unusable)?;

@@ -11,11 +11,13 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use kafka::{Oauth, SecurityProtocol};
 pub use source::{
     BundleFields, Children, Collections, Couchbase, Mapping, ProviderFields, ScanConsistency, ServiceFields, Source,
     Statements, SubscriptionFieldFields,
 };
 
+mod kafka;
 mod source;
 
 /// All settings, of every stage and of the command. Unknown keys are errors.
@@ -58,34 +60,32 @@ pub struct Kafka {
     /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
     #[schemars(range(min = 1_000, max = 3_600_000))]
     pub session_timeout_ms: u32,
-    /// How to talk to the brokers.
+    /// How to talk to the brokers. `ssl` and `sasl_ssl` need a program that was built with the feature `tls`.
     pub security_protocol: SecurityProtocol,
-    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; needed by the two `sasl_` protocols.
+    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`; needed by the two `sasl_` protocols.
+    /// All but `PLAIN` need a program that was built with the feature `tls`.
     pub sasl_mechanism: Option<String>,
-    /// SASL user name.
+    /// SASL user name, for `PLAIN` and `SCRAM`.
     pub username: Option<String>,
     /// SASL password; prefer `password_file`, which keeps it out of files and process lists.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
-    /// File that holds the SASL password; one line break at its end is not part of it.
+    /// File that holds the SASL password; one line break at its end is not part of it. Read once, at the start.
     pub password_file: Option<PathBuf>,
-    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's.
+    /// Where the tokens of `OAUTHBEARER` come from.
+    pub oauth: Oauth,
+    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's. The
+    /// certificate must be for the name that the broker is reached by.
     pub ca_file: Option<PathBuf>,
-}
-
-/// How a client talks to the brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SecurityProtocol {
-    /// No encryption, no authentication.
-    #[default]
-    Plaintext,
-    /// TLS.
-    Ssl,
-    /// SASL without encryption.
-    SaslPlaintext,
-    /// SASL over TLS.
-    SaslSsl,
+    /// File with a client certificate and its chain, PEM, for brokers that ask for one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the key of the client certificate, PEM.
+    pub client_key_file: Option<PathBuf>,
+    /// Password of the key of the client certificate, when it is encrypted; prefer `client_key_password_file`.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub client_key_password: Option<SecretString>,
+    /// File that holds the password of the key of the client certificate.
+    pub client_key_password_file: Option<PathBuf>,
 }
 
 /// The schema registry.
@@ -311,7 +311,12 @@ impl Default for Kafka {
             username: None,
             password: None,
             password_file: None,
+            oauth: Oauth::default(),
             ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            client_key_password: None,
+            client_key_password_file: None,
         }
     }
 }

@@ -5,16 +5,13 @@ use std::net::SocketAddr;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{Kafka, SchemaRegistry, SecurityProtocol, Settings, Source};
+use crate::settings::{SchemaRegistry, Settings, Source};
 
-use super::{Report, couchbase, keys::listed, view::shown};
-
-const SASL_MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+use super::{Report, couchbase, kafka, keys::listed, view::shown};
 
 /// Reports everything that cannot work.
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    brokers(&settings.kafka.bootstrap_servers, report);
-    sasl(&settings.kafka, report);
+    kafka::check(&settings.kafka, report);
     registry(&settings.schema_registry, report);
     if !settings.source.url.is_empty() {
         source(&settings.source, report);
@@ -30,36 +27,6 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
     }
     bind(&settings.admin.bind, report);
-}
-
-fn brokers(servers: &str, report: &mut Report<'_>) {
-    for server in servers.split(',').map(str::trim) {
-        if !is_host_and_port(server) {
-            let problem = format!("expected `host:port`, found {}", quoted(server));
-            report.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
-        }
-    }
-}
-
-fn sasl(kafka: &Kafka, report: &mut Report<'_>) {
-    if let Some(mechanism) = &kafka.sasl_mechanism
-        && !SASL_MECHANISMS.contains(&mechanism.as_str())
-    {
-        let problem = format!("expected one of {}, found {}", listed(SASL_MECHANISMS.into_iter()), quoted(mechanism));
-        report.fault("kafka.sasl_mechanism", problem, None);
-    }
-    if !matches!(kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
-        return;
-    }
-    let has_password = kafka.password.is_some() || kafka.password_file.is_some();
-    let needed = [
-        (kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism"),
-        (kafka.username.is_some(), "kafka.username"),
-        (has_password, "kafka.password_file"),
-    ];
-    for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
-        report.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
-    }
 }
 
 fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
@@ -114,7 +81,7 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
+pub(super) fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
     if scheme(key, url, &["http", "https"], report).is_some() {
         host(key, url, "http://host:port", report);
     }
@@ -160,17 +127,10 @@ fn bind(bind: &str, report: &mut Report<'_>) {
     }
 }
 
-fn is_host_and_port(server: &str) -> bool {
-    let Some((host, port)) = server.rsplit_once(':') else { return false };
-    // More colons are only right in an address such as `[::1]`; a `/` means that somebody wrote a URL.
-    let is_host = (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '/']);
-    !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 fn is_scheme(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown(text)) }
 }

@@ -20,6 +20,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{
         BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
@@ -31,7 +32,7 @@ use rdkafka::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Delivery, Error, Partition, Position, client_config, log};
+use super::{Delivery, Error, Partition, Position, client_config, told::Common};
 use crate::settings;
 
 /// A member of a consumer group, subscribed to one topic.
@@ -78,6 +79,7 @@ pub struct PartitionQueue {
 }
 
 struct Context {
+    common: Common,
     events: mpsc::UnboundedSender<Event>,
     group: String,
     topic: Topic,
@@ -121,7 +123,8 @@ impl GroupMember {
             // one: at the default of 500 ms, a stage that has just started answers its first message a second late.
             .set("fetch.wait.max.ms", "100");
         let (sender, events) = mpsc::unbounded_channel();
-        let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.clone() };
+        let common = Common::new("consumer", settings);
+        let context = Context { common, events: sender.clone(), group: group.to_owned(), topic: topic.clone() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
         consumer.subscribe(&[&topic.name]).map_err(invalid)?;
         let consumer = Arc::new(consumer);
@@ -131,8 +134,8 @@ impl GroupMember {
             .spawn({
                 let consumer = Arc::clone(&consumer);
                 let runtime = tokio::runtime::Handle::current();
-                let topic = topic.name.clone();
-                move || runtime.block_on(poll(consumer, sender, stopped, topic))
+                let (group, topic) = (group.to_owned(), topic.name.clone());
+                move || runtime.block_on(poll(consumer, sender, stopped, &group, &topic))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
         Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topic })
@@ -200,7 +203,8 @@ async fn poll(
     consumer: Arc<StreamConsumer<Context>>,
     events: mpsc::UnboundedSender<Event>,
     mut stopped: oneshot::Receiver<()>,
-    topic: String,
+    group: &str,
+    topic: &str,
 ) {
     loop {
         let received = tokio::select! {
@@ -209,7 +213,7 @@ async fn poll(
             received = consumer.recv() => received,
         };
         let error = match received {
-            Err(source) => Error::Consume { topic: topic.clone(), source },
+            Err(source) => Error::unconsumed(topic, group, source),
             // Handling it here would break the order of its partition; losing it would break everything.
             Ok(message) => Error::OutsideItsQueue {
                 topic: message.topic().to_owned(),
@@ -288,7 +292,7 @@ impl Context {
     }
 
     fn trouble(&self, source: KafkaError) {
-        let error = Error::Consume { topic: self.topic.name.clone(), source };
+        let error = Error::unconsumed(&self.topic.name, &self.group, source);
         if self.events.send(Event::Trouble(error)).is_err() {
             tracing::debug!("the group member is being closed");
         }
@@ -296,13 +300,19 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+        self.common.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(target: "librdkafka", "consumer: {error}: {reason}");
+        self.common.error(error.clone(), reason);
         self.trouble(error);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.common.generate_oauth_token(config)
     }
 }
 

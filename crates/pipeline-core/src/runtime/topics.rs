@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use super::partition::Shared;
 use crate::{
     contracts::Message as _,
+    kafka::Absent,
     stage::{Outgoing as _, Stage},
 };
 
@@ -26,24 +27,24 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Asks until it is dropped.
 pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     let processor = &shared.processor;
-    let names = processor.kafka.names();
     let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
     let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
     topics.sort_unstable();
     topics.dedup();
+    let input = processor.kafka.names().topic(S::Input::TOPIC);
     let mut outage = None;
     let mut input_was_missing = false;
     loop {
-        match processor.producer.missing_topics(&topics).await {
-            Ok(missing) if missing.is_empty() => {
+        match processor.producer.absent_topics(&topics).await {
+            Ok(absent) if absent.is_empty() => {
                 outage = None;
                 if std::mem::take(&mut input_was_missing) {
                     shared.rejoin.notify_one();
                 }
             }
-            Ok(missing) => {
-                input_was_missing |= missing.contains(&S::Input::TOPIC);
-                let cause = absent(&missing.iter().map(|topic| names.topic(topic)).collect::<Vec<_>>());
+            Ok(absent) => {
+                input_was_missing |= absent.missing.contains(&input);
+                let cause = unusable(&absent);
                 if outage.is_none() {
                     tracing::warn!(stage = S::NAME, "{cause}");
                 }
@@ -57,10 +58,25 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     }
 }
 
-fn absent(missing: &[String]) -> String {
-    let names: Vec<String> = missing.iter().map(|topic| format!("`{topic}`")).collect();
-    let (topic, does) = if names.len() == 1 { ("topic", "does") } else { ("topics", "do") };
-    format!("{topic} {} {does} not exist: create what is missing with `sluice topics create`", names.join(", "))
+fn unusable(absent: &Absent) -> String {
+    let mut causes = Vec::new();
+    if let Some(topics) = listed(&absent.missing, "does not exist", "do not exist") {
+        causes.push(format!("{topics}: create what is missing with `sluice topics create`"));
+    }
+    // A topic that one may not see is not missing.
+    if let Some(topics) = listed(&absent.forbidden, "is not authorised", "are not authorised") {
+        causes.push(format!("{topics}: give this client `Read` on what it reads and `Write` on what it writes"));
+    }
+    causes.join("; ")
+}
+
+fn listed(topics: &[String], one: &str, many: &str) -> Option<String> {
+    let names: Vec<String> = topics.iter().map(|topic| format!("`{topic}`")).collect();
+    match topics.len() {
+        0 => None,
+        1 => Some(format!("topic {} {one}", names.join(", "))),
+        _ => Some(format!("topics {} {many}", names.join(", "))),
+    }
 }
 
 #[cfg(test)]
@@ -70,8 +86,16 @@ mod tests {
     #[test]
     fn a_missing_topic_is_named_with_what_to_do() {
         let names = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect::<Vec<_>>();
-        assert!(absent(&names(&["a"])).starts_with("topic `a` does not exist"));
-        assert!(absent(&names(&["a", "b"])).starts_with("topics `a`, `b` do not exist"));
-        assert!(absent(&names(&["a"])).ends_with("`sluice topics create`"));
+        let missing = |missing: &[&str]| unusable(&Absent { missing: names(missing), ..Absent::default() });
+        assert!(missing(&["a"]).starts_with("topic `a` does not exist"));
+        assert!(missing(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
+        assert!(missing(&["a"]).ends_with("`sluice topics create`"));
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_seen_is_not_called_missing() {
+        let cause = unusable(&Absent { missing: vec!["a".to_owned()], forbidden: vec!["b".to_owned()] });
+        assert!(cause.starts_with("topic `a` does not exist"), "{cause}");
+        assert!(cause.contains("; topic `b` is not authorised: give"), "{cause}");
     }
 }
