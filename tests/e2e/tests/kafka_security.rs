@@ -1,5 +1,4 @@
 //! Who is let in by a broker, and who is refused with which words: the command against every listener of a real one.
-#![expect(clippy::panic, clippy::expect_used, reason = "test code: a panic is how a test fails")]
 
 use testkit::{
     couchbase::Authority,
