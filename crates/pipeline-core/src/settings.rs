@@ -118,9 +118,9 @@ pub struct SchemaRegistry {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
-    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. With
-    /// `?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem` behind a `mysql` URL, only that server will do, over TLS; without it
-    /// TLS is used when the server offers it.
+    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. A `mysql`
+    /// host that is not this machine is reached over TLS, with a certificate for that host: `?ssl-ca=/ca.pem` names an
+    /// authority that is not public, `?ssl-mode=DISABLED` asks for plain text.
     pub url: String,
     /// Password of the URL's user; prefer `password_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]

@@ -6,11 +6,15 @@
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use mysql_async::{Opts, OptsBuilder};
-use pipeline_core::{redaction::redact_url, settings};
+use pipeline_core::{
+    redaction::redact_url,
+    settings,
+    target_url::{self, Link, TlsMode},
+};
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor,
-    mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions, MySqlSslMode},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, Semaphore};
@@ -139,6 +143,14 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let described = redact_url(url);
     let context = Context::new("connect to", described.as_str());
     let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
+    let link = Link::read(url, cfg!(feature = "tls")).map_err(|error| invalid(url, error.to_string()))?;
+    options = options.ssl_mode(match link.tls {
+        TlsMode::Disabled => MySqlSslMode::Disabled,
+        TlsMode::Preferred => MySqlSslMode::Preferred,
+        TlsMode::Required => MySqlSslMode::Required,
+        TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+        TlsMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+    });
     if options.get_database().is_none() {
         return Err(invalid(url, "it names no database: expected `mysql://user@host:port/database`".to_owned()));
     }
@@ -240,6 +252,7 @@ async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error>
 async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
     let context = Context::new("open", url);
+    target_url::check_file(url).map_err(|error| invalid(url, error.to_string()))?;
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|source| invalid(url, unusable(&source)))?
         .create_if_missing(true)
