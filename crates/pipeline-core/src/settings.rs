@@ -138,7 +138,7 @@ pub struct Target {
     pub max_writers: u32,
     /// Whether the bundles stage may load rows by `LOAD DATA LOCAL`, from memory, which costs stage and database less
     /// than inserts. It does so over connections of its own, one for each writer, where a MySQL or MariaDB server has
-    /// `local_infile` on and the link is not encrypted; else it inserts.
+    /// `local_infile` on, over TLS where the link has it; else it inserts.
     pub local_infile: bool,
     /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
     /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest

@@ -24,6 +24,7 @@ use crate::{
     database::{Context, Database, Limits, Loader, Server, Session},
 };
 
+mod encryption;
 mod session;
 
 /// How long to wait for a connection, new or from the pool.
@@ -129,13 +130,6 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-
-    /// Loads nothing any more: the server refused, or only warned of, what it takes when it is inserted.
-    pub(crate) fn give_up_loading(&self, reason: &str) {
-        if let RowWrites::Load(loader) = &self.rows {
-            loader.refuse(reason);
-        }
-    }
 }
 
 async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
@@ -172,12 +166,10 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         Ok((facts, cipher))
     });
     let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&context, source))?;
-    let rows = match (target.local_infile, local_infile == 1, cipher.is_empty()) {
-        (false, ..) => RowWrites::Insert("`target.local_infile` is off"),
-        (_, false, _) => RowWrites::Insert("the server has `local_infile` off"),
-        // The driver that loads is built without TLS: it would send in the clear what the other one does not.
-        (.., false) => RowWrites::Insert("the link to the server is encrypted"),
-        (true, true, true) => loader(url, password, silence),
+    let rows = match (target.local_infile, local_infile == 1) {
+        (false, _) => RowWrites::Insert("`target.local_infile` is off"),
+        (true, false) => RowWrites::Insert("the server has `local_infile` off"),
+        (true, true) => loader(url, &link, !cipher.is_empty(), password, silence),
     };
     let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
@@ -203,12 +195,15 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
 }
 
 /// The same server, account and session for the driver that loads rows.
-fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
-    // Parameters are for the other driver: they are about TLS, or choose what the session chooses below.
-    let (server, parameters) = url.split_once('?').unwrap_or((url, ""));
-    if parameters.contains("socket=") {
+fn loader(url: &str, link: &Link, is_encrypted: bool, password: Option<String>, silence: Duration) -> RowWrites {
+    let (server, _) = url.split_once('?').unwrap_or((url, ""));
+    if link.socket.is_some() {
         return RowWrites::Insert("the link to the server is a socket");
     }
+    let encryption = match is_encrypted.then(|| encryption::of_loader(link)).transpose() {
+        Ok(encryption) => encryption,
+        Err(why) => return RowWrites::Insert(why),
+    };
     let server = server.replacen("mariadb://", "mysql://", 1);
     let Ok(options) = Opts::from_url(&server) else {
         return RowWrites::Insert("the driver that loads them does not understand the URL");
@@ -219,7 +214,9 @@ fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
         // Updates count the rows that they match, as with the other driver.
         .client_found_rows(true)
         // The way that the URL names, which may lead through a proxy, and never a short cut past it.
-        .prefer_socket(false);
+        .prefer_socket(false)
+        // Never less than the other driver has.
+        .ssl_opts(encryption);
     if password.is_some() {
         options = options.pass(password);
     }

@@ -68,6 +68,14 @@ impl Authority {
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// A certificate for a server of this name or address.
+    pub fn server(&self, name: &str) -> Identity {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name for a certificate");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let (certificate, key) = self.sign(&params);
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     fn sign(&self, params: &CertificateParams) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key pair");
         let certificate = params.signed_by(&key, &*self.0).expect("a signed certificate");
