@@ -1,11 +1,12 @@
 //! TLS of the driver that loads rows: no less than the other driver has on the same link.
 
 use mysql_async::SslOpts;
-use pipeline_core::target_url::{Link, TlsMode};
+use pipeline_core::target_url::Link;
 
 /// What the driver that loads is told; or why it cannot have a link like the other one.
 #[cfg(feature = "tls")]
 pub(super) fn of_loader(link: &Link) -> Result<SslOpts, &'static str> {
+    use pipeline_core::target_url::TlsMode;
     use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
     if link.certificate.is_some() {
