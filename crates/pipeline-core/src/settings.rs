@@ -122,9 +122,9 @@ pub struct SchemaRegistry {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
-    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. With
-    /// `?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem` behind a `mysql` URL, only that server will do, over TLS; without it
-    /// TLS is used when the server offers it.
+    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. A `mysql`
+    /// host that is not this machine is reached over TLS, with a certificate for that host: `?ssl-ca=/ca.pem` names an
+    /// authority that is not public, `?ssl-mode=DISABLED` asks for plain text.
     pub url: String,
     /// Password of the URL's user; prefer `password_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
@@ -142,7 +142,7 @@ pub struct Target {
     pub max_writers: u32,
     /// Whether the bundles stage may load rows by `LOAD DATA LOCAL`, from memory, which costs stage and database less
     /// than inserts. It does so over connections of its own, one for each writer, where a MySQL or MariaDB server has
-    /// `local_infile` on and the link is not encrypted; else it inserts.
+    /// `local_infile` on, over TLS where the link has it; else it inserts.
     pub local_infile: bool,
     /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
     /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest

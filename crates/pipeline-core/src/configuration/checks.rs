@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{SchemaRegistry, Settings, Source};
+use crate::{
+    settings::{SchemaRegistry, Settings, Source},
+    target_url::{self, Link, LinkError},
+};
 
 use super::{Report, couchbase, kafka, keys::listed, view::shown};
 
@@ -72,10 +75,18 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
                 let hint = Some("take it out of the URL".to_owned());
                 report.fault(key, "holds a password, and another one is configured".to_owned(), hint);
             }
+            if let Err(LinkError { problem, remedy }) = Link::read(url, cfg!(feature = "tls")) {
+                report.fault(key, problem, Some(remedy));
+            }
         }
         Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
             let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`".to_owned());
             report.fault(key, "names no file".to_owned(), hint);
+        }
+        Some("sqlite") => {
+            if let Err(LinkError { problem, remedy }) = target_url::check_file(url) {
+                report.fault(key, problem, Some(remedy));
+            }
         }
         _ => {}
     }
