@@ -16,6 +16,7 @@ use super::{
     tasks::PANICKED,
 };
 use crate::{
+    admin::{Health, MAX_WAITING},
     kafka::{Delivery, Partition, Position, consumer::PartitionQueue, local::Budget},
     stage::Stage,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Shared<S: Stage> {
     pub(crate) heads: Heads,
     pub(crate) halts: mpsc::UnboundedSender<Failure>,
     pub(crate) budget: Option<Arc<Budget>>,
+    pub(crate) health: Health,
 }
 
 /// A message that has been handed to the stage, when it comes back.
@@ -98,7 +100,10 @@ async fn hand_over<S: Stage>(
     stopping: CancellationToken,
 ) -> Returned {
     let _in_flight = shared.processor.events.begin();
-    let settlement = shared.processor.process(&delivery, &stopping).await;
+    let Position { partition, offset } = &delivery.position;
+    let name = format!("{}: the message at {partition}, offset {offset}", S::NAME);
+    let processed = shared.processor.process(&delivery, &stopping);
+    let settlement = shared.health.watched(name, MAX_WAITING, processed).await;
     Returned { delivery, settlement, _permit: permit }
 }
 
