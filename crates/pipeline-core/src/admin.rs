@@ -1,6 +1,6 @@
 //! The address at which a process tells about itself: `/livez`, `/readyz`, `/metrics` and `/version`.
 //!
-//! `/livez` is about this process alone: do its loops turn? It never looks at a dependency, since otherwise a broker
+//! `/livez` is about this process alone: do its loops turn, and does the work in hand come back? It never looks at a dependency, since otherwise a broker
 //! that is away would have every worker restarted, which helps nobody. `/readyz` is about the work: is everything there
 //! that it needs, and if not, what is missing? It has a port of its own, so that it can stay inside the cluster.
 
@@ -25,7 +25,7 @@ mod health;
 #[cfg(test)]
 mod tests;
 
-pub use health::{Beat, Component, Health};
+pub use health::{Beat, Component, Health, MAX_WAITING};
 
 /// An answer takes microseconds; one that takes so long is not worth waiting for.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

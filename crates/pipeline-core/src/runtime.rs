@@ -152,8 +152,9 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         halts,
         budget: local_budget,
         rejoin: tokio::sync::Notify::new(),
+        health: health.clone(),
     });
-    let mut tasks = Tasks::default();
+    let mut tasks = Tasks::of(S::NAME, health.clone());
     tasks.start(Kind::Timer, tick(Arc::clone(&shared), shutdown.clone()));
     for dependency in Dependency::ALL {
         tasks.start(Kind::Probe, probe::watch(Arc::clone(&shared), dependency));

@@ -4,14 +4,14 @@
 //! order in which things come up is nobody's business. What ends the process at once is what waiting cannot mend:
 //! bad arguments, bad configuration, a missing or incompatible schema.
 //!
-//! **Told to stop, the process ends, whatever blocks.** What serves is a task that nobody has to wait for: when the
-//! drain time and a little more is over, the process ends without it. So it does without threads that never come back
-//! from a dead mount, and while the stage is still being built.
+//! **Told to stop, the process ends, whatever blocks.** What listens to signals, keeps the deadline and answers `/livez`
+//! has a thread of its own, [`control`]: when the drain time and a little more is over, it ends the process. So the
+//! process ends without threads that never come back from a dead mount, without handlers that compute and never pause,
+//! and while the stage is still being built.
 
 use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +25,10 @@ use crate::{
     stage::Stage,
     telemetry,
 };
+
+mod control;
+
+use control::Control;
 
 /// Exit codes of every program of Sluice.
 pub mod exit {
@@ -95,50 +99,49 @@ where
             return ExitCode::from(exit::CONFIGURATION);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("{name}: cannot start the Tokio runtime: {error}");
-            return ExitCode::from(exit::FAILED);
-        }
-    };
-    let code = runtime.block_on(supervise(name, loaded, build));
-    // Without waiting for threads that wait for a disk themselves.
-    runtime.shutdown_background();
-    ExitCode::from(code)
+    ExitCode::from(run(name, loaded, build))
 }
 
-/// Serves until the end, or until the time for it is over.
-async fn supervise<S, B, F>(name: &'static str, loaded: Loaded, build: B) -> u8
+/// Runs one stage with what was loaded; gives the process's exit code. Belongs at the end of a `main`, for work that never
+/// comes back is left to the end of the process.
+pub fn run<S, B, F>(name: &'static str, loaded: Loaded, build: B) -> u8
 where
     S: Stage,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<S, BuildError>> + Send + 'static,
 {
     let shutdown = CancellationToken::new();
-    if let Err(error) = watch_signals(shutdown.clone()) {
-        eprintln!("{name}: cannot listen to signals: {error}");
-        return exit::FAILED;
-    }
     let drain = Duration::from_millis(loaded.settings.stage.drain_timeout_ms.into());
-    let serving = tokio::spawn(serve(name, loaded, build, shutdown.clone()));
-    let time_is_over = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(drain + WINDING_UP).await;
-    };
-    tokio::select! {
-        served = serving => served.unwrap_or_else(|error| {
-            tracing::error!("{name} ended without an answer: {error}");
-            exit::FAILED
-        }),
-        () = time_is_over => {
-            tracing::warn!("the time for stopping is over: ending at once; what is in hand will be repeated");
-            exit::OK
+    let control = match Control::start(shutdown.clone(), drain + WINDING_UP) {
+        Ok(control) => control,
+        Err(error) => {
+            eprintln!("{name}: cannot listen to signals: {error}");
+            return exit::FAILED;
         }
-    }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{name}: cannot start the Tokio runtime: {error}");
+            return exit::FAILED;
+        }
+    };
+    let served = runtime.block_on(runtime.spawn(serve(name, loaded, build, shutdown, control)));
+    // Without waiting for threads that wait for a disk themselves, or that compute without a pause.
+    runtime.shutdown_background();
+    served.unwrap_or_else(|error| {
+        eprintln!("{name} ended without an answer: {error}");
+        exit::FAILED
+    })
 }
 
-async fn serve<S, B, F>(name: &'static str, loaded: Loaded, build: B, shutdown: CancellationToken) -> u8
+async fn serve<S, B, F>(
+    name: &'static str,
+    loaded: Loaded,
+    build: B,
+    shutdown: CancellationToken,
+    control: Control,
+) -> u8
 where
     S: Stage,
     B: Fn(Settings) -> F + Send + Sync + 'static,
@@ -158,21 +161,28 @@ where
     let metrics = telemetry::metrics::install();
     let health = Health::named(name);
     let admin_stop = CancellationToken::new();
-    let admin = match admin::start(&settings.admin.bind, health.clone(), metrics, admin_stop.clone()).await {
-        Ok(admin) => admin,
-        Err(error) => {
+    let (bind, about, stop) = (settings.admin.bind.clone(), health.clone(), admin_stop.clone());
+    // Where it answers however busy the stage is.
+    let started = control.spawn(async move { admin::start(&bind, about, metrics, stop).await }).await;
+    let admin = match started {
+        Ok(Ok(admin)) => admin,
+        Ok(Err(error)) => {
             tracing::error!("{error}");
             return exit::CONFIGURATION;
         }
+        Err(error) => {
+            tracing::error!("the admin endpoint ended before it listened: {error}");
+            return exit::FAILED;
+        }
     };
-    let code = run(name, settings, build, health, shutdown).await;
+    let code = work(name, settings, build, health, shutdown).await;
     admin_stop.cancel();
     admin.closed().await;
     drop(telemetry);
     code
 }
 
-async fn run<S, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
+async fn work<S, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
 where
     S: Stage,
     B: Fn(Settings) -> F + Send + Sync + 'static,
@@ -244,27 +254,6 @@ where
             () = tokio::time::sleep(START_RETRY) => {}
         }
     }
-}
-
-/// The first SIGTERM or SIGINT asks for an orderly end, the second ends at once.
-fn watch_signals(shutdown: CancellationToken) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
-        for times in 1.. {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if times > 1 {
-                tracing::warn!("second signal: ending at once; what is in hand will be repeated");
-                std::process::exit(i32::from(exit::FAILED));
-            }
-            tracing::info!("stopping: finishing what is in hand");
-            shutdown.cancel();
-        }
-    });
-    Ok(())
 }
 
 /// An error and its causes in one line.

@@ -189,6 +189,9 @@ fn judge(problem: Problem, direction: Direction) -> (Rule, String) {
         Problem::Branch { branch, reader } if backward => {
             (Rule::AvroUnionTypeRemoved, format!("`{branch}` has no place in `{reader}` any more"))
         }
+        Problem::TooFar => {
+            (Rule::AvroTypeChanged, "the types hold each other too deeply to be compared with each other".to_owned())
+        }
         Problem::Branch { branch, reader } => {
             (Rule::AvroUnionTypeAdded, format!("`{branch}` has no place in `{reader}` of earlier versions"))
         }

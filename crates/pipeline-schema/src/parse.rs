@@ -17,6 +17,7 @@ use crate::{
     schema::{Enum, Field, Fixed, Kind, Logical, Name, Node, Place, Primitive, Record, Schema, Type},
 };
 
+mod bounds;
 mod defaults;
 mod names;
 #[cfg(test)]
@@ -93,6 +94,8 @@ struct Parser<'a> {
     /// Faults that are overlooked; `None` when none is to be.
     overlooked: Option<Vec<Fault>>,
     depth: usize,
+    /// Types, fields and symbols that were read.
+    parts: usize,
 }
 
 // === impl Parser ===
@@ -100,12 +103,14 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// The schema, and the faults that were overlooked.
     fn read(text: &'a str, lenient: bool) -> Result<(Schema, Vec<Fault>), Faults> {
+        bounds::check_length(text)?;
         let text = Text::new(text);
         let json = text.json().map_err(|(place, problem)| Faults(vec![Fault { place, problem }]))?;
         let overlooked = lenient.then(Vec::new);
         let (nodes, names, faults) = (Vec::new(), HashMap::new(), Vec::new());
-        let mut parser = Self { text, nodes, names, faults, overlooked, depth: 0 };
+        let mut parser = Self { text, nodes, names, faults, overlooked, depth: 0, parts: 0 };
         let root = parser.any(json, None);
+        parser.check_depth(json, root);
         if parser.faults.is_empty() {
             let overlooked = parser.overlooked.unwrap_or_default();
             return Ok((Schema { nodes: parser.nodes, root }, overlooked));
@@ -118,6 +123,8 @@ impl<'a> Parser<'a> {
         self.depth += 1;
         let read = if self.depth > MAX_DEPTH {
             self.broken(json, format!("nested more than {MAX_DEPTH} levels deep"))
+        } else if !self.has_room(json) {
+            Type { id: 0, place: self.text.place(json) }
         } else {
             match json.value() {
                 Value::Text(name) => self.named(json, &name, namespace),
@@ -146,6 +153,9 @@ impl<'a> Parser<'a> {
         let mut types: Vec<Type> = Vec::with_capacity(branches.len());
         for branch in branches {
             let read = self.any(*branch, namespace);
+            if self.is_full() {
+                break;
+            }
             if matches!(self.kind(read), Some(Kind::Union(_))) {
                 self.fault(*branch, "a union cannot hold a union".to_owned());
             } else if types.iter().any(|earlier| self.same_branch(*earlier, read)) && !self.is_broken(*branch) {
@@ -226,6 +236,9 @@ impl<'a> Parser<'a> {
     fn fields(&mut self, list: &[Json<'a>], namespace: Option<&str>) -> Vec<Field> {
         let mut fields: Vec<Field> = Vec::with_capacity(list.len());
         for json in list {
+            if !self.has_room(*json) {
+                break;
+            }
             let Value::Object(object) = json.value() else {
                 self.fault(*json, "a field is an object with `name` and `type`".to_owned());
                 continue;
@@ -254,6 +267,9 @@ impl<'a> Parser<'a> {
         match object.get("symbols").map(Json::value) {
             Some(Value::List(list)) => {
                 for json in list {
+                    if !self.has_room(json) {
+                        break;
+                    }
                     let is_symbol = |parser: &mut Self, text: &String| {
                         names::is_simple(text)
                             || parser.overlook(json, || format!("`{}` is not a symbol: {}", json.text(), names::RULE))

@@ -50,6 +50,13 @@ pub(crate) fn walk(writer: &Schema, reader: &Schema) -> Vec<Mismatch> {
     walk.found
 }
 
+/// Steps from the root that are followed, more than any schema is deep. Two schemas that hold themselves go around in
+/// circles of different lengths, and meet each pair of their types before they have come around together.
+const MAX_STEPS: usize = 300;
+
+/// Places that are told; whoever has so many needs no more.
+const MAX_FOUND: usize = 1_000;
+
 struct Walk<'a> {
     writer: &'a Schema,
     reader: &'a Schema,
@@ -65,8 +72,11 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn types(&mut self, writer: Type, reader: Type) {
-        if !self.met.insert((writer.id, reader.id)) {
+        if self.found.len() >= MAX_FOUND || !self.met.insert((writer.id, reader.id)) {
             return;
+        }
+        if self.path.len() > MAX_STEPS {
+            return self.report(Problem::TooFar, writer.place, reader.place, true);
         }
         let (written, expected) = (self.writer.node(writer), self.reader.node(reader));
         match (&written.kind, &expected.kind) {

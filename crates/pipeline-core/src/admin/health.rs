@@ -11,6 +11,11 @@ use std::{
 
 use serde::Serialize;
 
+mod work;
+
+pub use work::MAX_WAITING;
+use work::Works;
+
 /// The state of one process. All clones are the same state.
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -22,6 +27,7 @@ struct Shared {
     service_name: String,
     started: Instant,
     loops: Mutex<BTreeMap<String, Loop>>,
+    works: Works,
     components: Mutex<BTreeMap<String, Option<String>>>,
 }
 
@@ -73,6 +79,7 @@ impl Health {
             service_name: service_name.to_owned(),
             started: Instant::now(),
             loops: Mutex::default(),
+            works: Works::default(),
             components: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -139,7 +146,7 @@ impl Health {
             let seconds = silence.as_secs();
             (silence > entry.max_silence).then(|| format!("{name}: silent for {seconds} s"))
         });
-        silent.collect()
+        silent.chain(self.shared.works.stuck_at(now)).collect()
     }
 
     /// Milliseconds since the start.

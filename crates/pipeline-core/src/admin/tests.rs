@@ -86,6 +86,30 @@ fn a_beat_ends_the_silence() {
 }
 
 #[tokio::test]
+async fn work_that_computes_or_waits_without_end_makes_a_process_dead() {
+    let health = Health::named("sluice-test");
+    let stuck_in = |seconds: u64| health.silent_loops_at(health.now() + seconds * 1_000);
+    let computing = health.watched("bundles: a message".to_owned(), MAX_WAITING, async {
+        assert!(stuck_in(29).is_empty());
+        assert_eq!(stuck_in(31), ["bundles: a message: has computed for 31 s without a pause"]);
+    });
+    computing.await;
+    assert!(stuck_in(10_000).is_empty(), "it has come back");
+
+    let mut waiting =
+        Box::pin(health.watched("bundles: a message".to_owned(), MAX_WAITING, std::future::pending::<()>()));
+    assert!(polled_once(waiting.as_mut()).is_pending());
+    assert!(stuck_in(1_799).is_empty());
+    assert_eq!(stuck_in(1_801), ["bundles: a message: has waited for 1801 s without being woken"]);
+    drop(waiting);
+    assert!(stuck_in(10_000).is_empty(), "it was broken off");
+}
+
+fn polled_once<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+#[tokio::test]
 async fn a_silent_loop_is_answered_with_503() {
     let running = running().await;
     let beat = running.health.register_loop("poll", Duration::ZERO);

@@ -15,7 +15,7 @@ use schema_registry_converter::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap};
+use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap, reading};
 use crate::settings;
 
 mod references;
@@ -40,7 +40,7 @@ struct Inner {
 /// A schema that messages are written with.
 #[derive(Debug)]
 pub struct Stored {
-    /// The schema.
+    /// The schema, with what its data's layout depends on.
     pub schema: Schema,
     /// Its text, with everything that it refers to. What the library writes of a schema is not always one.
     pub text: String,
@@ -241,7 +241,7 @@ impl Registry {
         }
         let references = registered.references.into_iter().map(Reference::from).collect();
         let text = self.with_references(&id.to_string(), &registered.schema, references).await?;
-        let schema = Schema::parse_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let schema = reading::written(&text).map_err(unusable)?;
         tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
         Ok(Arc::new(Stored { schema, text }))
     }

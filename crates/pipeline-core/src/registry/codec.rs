@@ -18,6 +18,7 @@ use apache_avro::{
 
 use super::{
     Error, Reading, Registry, SchemaId, client::Stored, compatibility::can_read, datum::Layout, once_map::OnceMap,
+    reading,
 };
 use crate::{contracts::Message, kafka::Names};
 
@@ -108,7 +109,8 @@ impl Codec {
             plans.put((*topic, newest), Plan::of(&writer, ours.clone(), text));
             // Ours need not be the newest.
             if let Some(id) = registry.lookup(&subject, text).await? {
-                let own = Stored { schema: ours.clone(), text: (*text).to_owned() };
+                let unusable = |reason| Error::Unusable { what: format!("this program's of `{subject}`"), reason };
+                let own = Stored { schema: reading::written(text).map_err(unusable)?, text: (*text).to_owned() };
                 plans.put((*topic, id), Plan::of(&own, ours, text));
             }
         }
@@ -130,11 +132,11 @@ impl Codec {
     pub async fn decode<M: Message>(&self, bytes: &[u8]) -> Result<M, DecodeError> {
         let (id, datum) = split(bytes)?;
         let plan = self.inner.plans.get_or_make((M::TOPIC, id), || self.plan::<M>(id)).await?;
-        let damaged = |source| DecodeError::Damaged { id, source };
+        let faulty = |source| DecodeError::faulty(id, source);
         let unfit = |source: AvroError| DecodeError::Unfit { topic: M::TOPIC, id, source: Box::new(source).into() };
         match plan.as_ref() {
             Plan::Direct { layout, reader } => {
-                layout.check(datum).map_err(damaged)?;
+                layout.check(datum).map_err(faulty)?;
                 // The reader was told to expect no header, so it starts at the datum.
                 reader.read_deser(&mut &*datum).map_err(unfit)
             }
@@ -177,7 +179,7 @@ impl Plan {
     }
 
     fn new(writer: &Stored, ours: Schema, our_text: &str) -> Result<Self, String> {
-        let same_layout = writer.schema.canonical_form() == ours.canonical_form();
+        let same_layout = writer.schema.canonical_form() == reading::written(our_text)?.canonical_form();
         let reading = Reading::new(&writer.text, our_text)?;
         if !same_layout {
             return Ok(Self::Resolve { reading });
@@ -223,10 +225,8 @@ async fn readable(registry: &Registry, subject: &str, ours: &str) -> Result<(Sch
     let newest = registry.version(subject, None).await?;
     let newest = newest.ok_or_else(|| Error::NotRegistered { subject: subject.to_owned() })?;
     let text = registry.whole_schema(subject, &newest).await?;
-    let schema = Schema::parse_str(&text).map_err(|error| Error::Unusable {
-        what: format!("`{subject}` version {}", newest.version),
-        reason: error.to_string(),
-    })?;
+    let schema = reading::written(&text)
+        .map_err(|reason| Error::Unusable { what: format!("`{subject}` version {}", newest.version), reason })?;
     can_read(&text, ours).map_err(|reason| Error::Incompatible {
         subject: subject.to_owned(),
         reason: format!("this program cannot read what version {} writes: {reason}", newest.version),

@@ -4,6 +4,10 @@
 //! length says, give `null` for a datum that ends in the middle of a union, and ignore what comes after the datum. So
 //! the bytes are walked once without building anything, every length is held against what is left, and only a whole
 //! datum is decoded. The walk costs a small part of the decoding.
+//!
+//! Bytes alone bound nothing: a record that holds the record before it twice, fifty levels deep, has 2⁵⁰ values in no
+//! byte at all. So each value counts, whether it has bytes or not, with the memory that it will take; [`Budget`] says how
+//! much one datum may have.
 
 use std::collections::HashMap;
 
@@ -12,16 +16,16 @@ use apache_avro::{
     schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, Name, NamespaceRef, UuidSchema},
 };
 
+mod budget;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+use budget::Budget;
 
 /// Nesting that a datum may have. Recursive schemas would otherwise let a message choose how deep the decoder recurses.
 const MAX_DEPTH: usize = 64;
 
-/// Items that arrays and maps may hold beyond one for each byte; only items without any bytes, such as nulls, need it.
-const SPARE_ITEMS: u64 = 1_024;
-
-/// The layout of a schema's data: what is needed to find where a datum ends.
+/// The layout of a schema's data: what is needed to find where a datum ends, and what it costs to decode.
 #[derive(Debug)]
 pub struct Layout {
     nodes: Vec<Node>,
@@ -46,11 +50,24 @@ pub enum Fault {
         /// What is wrong.
         what: &'static str,
     },
+    /// A datum that is whole as far as it was read, and more than a record may be.
+    #[error("the data is too much for one record: {what}")]
+    Excessive {
+        /// Which bound it goes beyond.
+        what: &'static str,
+    },
 }
 
-/// One type of the schema; other types are named by their place in [`Layout::nodes`].
+/// One type of the schema, and the bytes of memory that a value of it takes beside what its data says.
 #[derive(Debug)]
-enum Node {
+struct Node {
+    shape: Shape,
+    memory: usize,
+}
+
+/// How a value is written; other types are named by their place in [`Layout::nodes`].
+#[derive(Debug)]
+enum Shape {
     Empty,
     Varint,
     Fixed(usize),
@@ -73,8 +90,7 @@ impl Layout {
 
     /// Succeeds only when `datum` is one whole datum and nothing else.
     pub fn check(&self, datum: &[u8]) -> Result<(), Fault> {
-        let items = (datum.len() as u64).saturating_add(SPARE_ITEMS);
-        let mut walk = Walk { layout: self, rest: datum, items };
+        let mut walk = Walk { layout: self, rest: datum, budget: Budget::of(datum) };
         walk.value(self.root, 0)?;
         match walk.rest.len() {
             0 => Ok(()),
@@ -92,9 +108,9 @@ struct Builder {
 
 impl Builder {
     fn add(&mut self, schema: &Schema, namespace: NamespaceRef<'_>) -> Result<usize, String> {
-        let node = match schema {
-            Schema::Null => Node::Empty,
-            Schema::Boolean => Node::Fixed(1),
+        let shape = match schema {
+            Schema::Null => Shape::Empty,
+            Schema::Boolean => Shape::Fixed(1),
             Schema::Int
             | Schema::Long
             | Schema::Date
@@ -105,14 +121,14 @@ impl Builder {
             | Schema::TimestampNanos
             | Schema::LocalTimestampMillis
             | Schema::LocalTimestampMicros
-            | Schema::LocalTimestampNanos => Node::Varint,
-            Schema::Float => Node::Fixed(4),
-            Schema::Double => Node::Fixed(8),
+            | Schema::LocalTimestampNanos => Shape::Varint,
+            Schema::Float => Shape::Fixed(4),
+            Schema::Double => Shape::Fixed(8),
             Schema::Bytes
             | Schema::String
             | Schema::BigDecimal
             | Schema::Uuid(UuidSchema::Bytes | UuidSchema::String)
-            | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => Node::Prefixed,
+            | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => Shape::Prefixed,
             Schema::Fixed(fixed)
             | Schema::Duration(fixed)
             | Schema::Uuid(UuidSchema::Fixed(fixed))
@@ -120,26 +136,30 @@ impl Builder {
                 return Ok(self.add_fixed(fixed, namespace));
             }
             Schema::Enum(schema) => {
-                let place = self.push(Node::Varint);
+                let place = self.push(Shape::Varint);
+                // A decoded symbol is its text, however short the number was.
+                self.adds(place, schema.symbols.iter().map(String::len).max().unwrap_or_default());
                 self.names.insert(schema.name.fully_qualified_name(namespace).into_owned(), place);
                 return Ok(place);
             }
-            Schema::Array(schema) => Node::Array(self.add(&schema.items, namespace)?),
-            Schema::Map(schema) => Node::Map(self.add(&schema.types, namespace)?),
+            Schema::Array(schema) => Shape::Array(self.add(&schema.items, namespace)?),
+            Schema::Map(schema) => Shape::Map(self.add(&schema.types, namespace)?),
             Schema::Union(schema) => {
                 let branches = schema.variants().iter().map(|branch| self.add(branch, namespace));
-                Node::Union(branches.collect::<Result<_, _>>()?)
+                Shape::Union(branches.collect::<Result<_, _>>()?)
             }
             Schema::Record(schema) => {
                 let name = schema.name.fully_qualified_name(namespace).into_owned();
                 // The place is taken before the fields, so that a field may refer to its own record.
-                let place = self.push(Node::Empty);
+                let place = self.push(Shape::Empty);
                 self.names.insert(name.clone(), place);
                 let fields = schema.fields.iter().map(|field| self.add(&field.schema, name.namespace()));
                 let fields = fields.collect::<Result<_, _>>()?;
                 if let Some(node) = self.nodes.get_mut(place) {
-                    *node = Node::Record(fields);
+                    node.shape = Shape::Record(fields);
                 }
+                // A decoded record has the name of each of its fields.
+                self.adds(place, schema.fields.iter().map(|field| budget::TEXT + field.name.len()).sum());
                 return Ok(place);
             }
             Schema::Ref { name } => {
@@ -147,18 +167,24 @@ impl Builder {
                 return self.names.get(name.as_ref()).copied().ok_or_else(|| format!("`{name}` is not defined"));
             }
         };
-        Ok(self.push(node))
+        Ok(self.push(shape))
     }
 
     fn add_fixed(&mut self, fixed: &FixedSchema, namespace: NamespaceRef<'_>) -> usize {
-        let place = self.push(Node::Fixed(fixed.size));
+        let place = self.push(Shape::Fixed(fixed.size));
         self.names.insert(fixed.name.fully_qualified_name(namespace).into_owned(), place);
         place
     }
 
-    fn push(&mut self, node: Node) -> usize {
-        self.nodes.push(node);
+    fn push(&mut self, shape: Shape) -> usize {
+        self.nodes.push(Node { shape, memory: budget::VALUE });
         self.nodes.len() - 1
+    }
+
+    fn adds(&mut self, place: usize, memory: usize) {
+        if let Some(node) = self.nodes.get_mut(place) {
+            node.memory += memory;
+        }
     }
 }
 
@@ -167,32 +193,34 @@ impl Builder {
 struct Walk<'a> {
     layout: &'a Layout,
     rest: &'a [u8],
-    /// Items of arrays and maps that may still come.
-    items: u64,
+    budget: Budget,
 }
 
 impl Walk<'_> {
     fn value(&mut self, place: usize, depth: usize) -> Result<(), Fault> {
         if depth > MAX_DEPTH {
-            return Err(Fault::Damaged { what: "it is nested too deeply" });
+            return Err(Fault::Excessive { what: "it is nested too deeply" });
         }
         let layout = self.layout;
-        match layout.nodes.get(place) {
-            None | Some(Node::Empty) => Ok(()),
-            Some(Node::Varint) => self.varint().map(|_| ()),
-            Some(Node::Fixed(size)) => self.skip(*size),
-            Some(Node::Prefixed) => self.prefixed(),
-            Some(Node::Array(items)) => self.blocks(|walk| walk.value(*items, depth + 1)),
-            Some(Node::Map(values)) => self.blocks(|walk| {
+        let Some(node) = layout.nodes.get(place) else { return Ok(()) };
+        self.budget.value(node.memory)?;
+        match &node.shape {
+            Shape::Empty => Ok(()),
+            Shape::Varint => self.varint().map(|_| ()),
+            Shape::Fixed(size) => self.skip(*size),
+            Shape::Prefixed => self.prefixed(),
+            Shape::Array(items) => self.blocks(|walk| walk.value(*items, depth + 1)),
+            Shape::Map(values) => self.blocks(|walk| {
+                walk.budget.takes(budget::TEXT)?;
                 walk.prefixed()?;
                 walk.value(*values, depth + 1)
             }),
-            Some(Node::Union(branches)) => {
+            Shape::Union(branches) => {
                 let choice = usize::try_from(self.varint()?).ok().and_then(|choice| branches.get(choice));
                 let branch = choice.ok_or(Fault::Damaged { what: "it chooses a branch that its union lacks" })?;
                 self.value(*branch, depth + 1)
             }
-            Some(Node::Record(fields)) => fields.iter().try_for_each(|field| self.value(*field, depth + 1)),
+            Shape::Record(fields) => fields.iter().try_for_each(|field| self.value(*field, depth + 1)),
         }
     }
 
@@ -207,8 +235,9 @@ impl Walk<'_> {
                 self.varint()?;
             }
             let count = count.unsigned_abs();
-            self.items =
-                self.items.checked_sub(count).ok_or(Fault::Damaged { what: "it counts more items than it has" })?;
+            if count > self.budget.values() {
+                return Err(Fault::Damaged { what: "it counts more items than it has" });
+            }
             for _ in 0..count {
                 item(self)?;
             }
@@ -222,7 +251,7 @@ impl Walk<'_> {
 
     fn skip(&mut self, length: usize) -> Result<(), Fault> {
         self.rest = self.rest.get(length..).ok_or(Fault::Truncated)?;
-        Ok(())
+        self.budget.takes(length)
     }
 
     /// A number of at most 64 bits in groups of seven, lowest first, zigzag.

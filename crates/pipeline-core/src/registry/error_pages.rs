@@ -140,4 +140,12 @@ pub const ERRORS: &[ErrorPage] = &[
         cause: "A fault in this program: a record type and its file in `schemas/` are out of step.",
         remedy: "Report it with the log of the stage.",
     },
+    ErrorPage {
+        code: "SLUICE-WIRE-009",
+        title: "the message asks for more than a record may have",
+        cause: "Its schema makes a few bytes into more values, deeper nesting or more memory than any record of Sluice \
+                has: types that hold each other several times over, or very long names. Nothing of it was decoded.",
+        remedy: "Find out who registered the schema that the message names, and who produced it; it is kept among the \
+                 dead letters. Records that are meant belong on a topic of their own.",
+    },
 ];

@@ -51,7 +51,7 @@ impl Reading {
     /// The way, when at least some of the writer's values are readable; the error says what is not.
     pub fn new(writer: &str, reader: &str) -> Result<Self, String> {
         may_read(writer, reader)?;
-        let plain = underlying(writer)?;
+        let plain = written(writer)?;
         let parsed = |text: &str| pipeline_schema::Schema::parse_lenient(text).map_err(|faults| faults.to_string());
         let resolver = Resolver { writer: parsed(writer)?.schema, reader: parsed(reader)?.schema };
         Ok(Self { layout: Layout::of(&plain)?, writer: plain, resolver })
@@ -67,8 +67,10 @@ impl Reading {
     }
 }
 
-/// The schema with what its data's layout depends on, and no more.
-fn underlying(text: &str) -> Result<Schema, String> {
+/// A writer's schema with what its data's layout depends on, and no more. The bounds of schemas are held here before the
+/// library reads the text: it compares defaults with each way through their types, which may be more than can be counted.
+pub(super) fn written(text: &str) -> Result<Schema, String> {
+    pipeline_schema::Schema::parse_lenient(text).map_err(|faults| format!("not a valid schema: {faults}"))?;
     let plain = match serde_json::from_str(text) {
         Ok(mut schema) => {
             keep_layout(&mut schema);

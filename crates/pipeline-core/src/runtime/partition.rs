@@ -16,6 +16,7 @@ use super::{
     tasks::PANICKED,
 };
 use crate::{
+    admin::{Health, MAX_WAITING},
     kafka::{Delivery, Partition, Position, consumer::PartitionQueue, local::Budget},
     stage::Stage,
 };
@@ -30,6 +31,7 @@ pub(crate) struct Shared<S: Stage> {
     pub(crate) budget: Option<Arc<Budget>>,
     /// The topic that is read was deleted and is there again: the group is to be joined anew.
     pub(crate) rejoin: Notify,
+    pub(crate) health: Health,
 }
 
 /// A message that has been handed to the stage, when it comes back.
@@ -100,7 +102,10 @@ async fn hand_over<S: Stage>(
     stopping: CancellationToken,
 ) -> Returned {
     let _in_flight = shared.processor.events.begin();
-    let settlement = shared.processor.process(&delivery, &stopping).await;
+    let Position { partition, offset } = &delivery.position;
+    let name = format!("{}: the message at {partition}, offset {offset}", S::NAME);
+    let processed = shared.processor.process(&delivery, &stopping);
+    let settlement = shared.health.watched(name, MAX_WAITING, processed).await;
     Returned { delivery, settlement, _permit: permit }
 }
 

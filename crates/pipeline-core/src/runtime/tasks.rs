@@ -13,13 +13,15 @@
 //! *Halt* stops the stage in order, the process ends with a non-zero code, and nothing past what was settled is
 //! committed. A panic is a fault of our own wherever it happens: without the task the stage would look well and do half
 //! of its work, such as a partition whose lag stands still. The drive loop itself is the future that the process waits
-//! for; its end is the stage's. When it ends, what still runs is ended with it.
+//! for; its end is the stage's. When it ends, what still runs is ended with it; what cannot be ended, since it computes
+//! without a pause, is left behind. `/livez` notices it before, see [`Health::watched`].
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::failure::Failure;
+use crate::admin::Health;
 
 /// Code of a task that panicked.
 pub(crate) const PANICKED: &str = "SLUICE-RUNTIME-001";
@@ -53,9 +55,14 @@ enum End {
     Halts,
 }
 
+/// How long tasks that were told to end are waited for: a task ends at its next pause, and one that makes none never.
+const MAX_ENDING: Duration = Duration::from_secs(1);
+
 /// The tasks of one stage. Dropping it ends them.
 #[derive(Default)]
 pub(crate) struct Tasks {
+    health: Health,
+    stage: &'static str,
     set: JoinSet<()>,
     kinds: HashMap<Id, Kind>,
 }
@@ -86,9 +93,16 @@ impl Kind {
 // === impl Tasks ===
 
 impl Tasks {
+    /// No tasks yet, of this stage in this process.
+    pub(crate) fn of(stage: &'static str, health: Health) -> Self {
+        Self { health, stage, ..Self::default() }
+    }
+
     /// Starts a task.
     pub(crate) fn start(&mut self, kind: Kind, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let handle = self.set.spawn(task);
+        let (health, name) = (self.health.clone(), format!("{}: {}", self.stage, kind.name()));
+        // A task may wait for as long as there is nothing to do.
+        let handle = self.set.spawn(async move { health.watched(name, Duration::MAX, task).await });
         self.kinds.insert(handle.id(), kind);
         handle
     }
@@ -107,13 +121,19 @@ impl Tasks {
         }
     }
 
-    /// Ends what still runs, and waits for that: what a task holds, such as the producer, is gone afterwards.
+    /// Ends what still runs, and waits for that: what a task holds, such as the producer, is gone afterwards. Only what
+    /// never pauses is left behind.
     pub(crate) async fn end(mut self) {
         self.set.abort_all();
-        while let Some(ended) = self.set.join_next_with_id().await {
-            if let Some(failure) = self.judge(ended) {
-                tracing::debug!(code = failure.code, "while stopping: {failure}");
+        let ended = tokio::time::timeout(MAX_ENDING, async {
+            while let Some(ended) = self.set.join_next_with_id().await {
+                if let Some(failure) = self.judge(ended) {
+                    tracing::debug!(code = failure.code, "while stopping: {failure}");
+                }
             }
+        });
+        if ended.await.is_err() {
+            tracing::warn!(stage = self.stage, "{} tasks compute without a pause and are left behind", self.set.len());
         }
     }
 

@@ -14,6 +14,7 @@ use world::{Failure, Tick, World};
 
 mod letters;
 mod outages;
+mod stuck;
 mod world;
 
 #[tokio::test(flavor = "multi_thread")]

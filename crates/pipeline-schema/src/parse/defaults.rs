@@ -1,5 +1,7 @@
 //! Whether a default is a value of its field's type, by the specification's table of default values.
 
+use std::collections::HashMap;
+
 use super::Parser;
 use crate::{
     json::{Json, Object, Value},
@@ -17,6 +19,10 @@ enum Fit {
     /// It is.
     Yes,
 }
+
+/// What was found of a part of a default, by its place in the text, and a type. Without it, a default within unions of
+/// records would be tried once for each way through the branches, which doubles with each level.
+type Judged = HashMap<(usize, usize), Fit>;
 
 impl<'a> Parser<'a> {
     /// Names each field of a record whose default does not fit. Called when the record is whole, because a default may
@@ -53,25 +59,38 @@ impl<'a> Parser<'a> {
             Value::Object(object) => Some((object.get("name")?.as_text()?, object.get("default")?)),
             _ => None,
         });
-        let judged = defaults.filter_map(|(name, default)| {
+        let mut judged = Judged::new();
+        let fits = defaults.filter_map(|(name, default)| {
             let place = read.fields.iter().position(|field| field.name == name)?;
-            Some((place, default, self.fit(default, read.fields.get(place)?.kind)))
+            Some((place, default, self.fit(default, read.fields.get(place)?.kind, &mut judged)))
         });
-        judged.collect()
+        fits.collect()
     }
 
     /// As deep as the default is written, which is as deep as the text.
-    fn fit(&self, default: Json<'a>, kind: Type) -> Fit {
+    fn fit(&self, default: Json<'a>, kind: Type, judged: &mut Judged) -> Fit {
+        let key = (self.text.offset(default), kind.id);
+        if let Some(known) = judged.get(&key) {
+            return *known;
+        }
+        let fit = self.judge(default, kind, judged);
+        judged.insert(key, fit);
+        fit
+    }
+
+    fn judge(&self, default: Json<'a>, kind: Type, judged: &mut Judged) -> Fit {
         let Some(kind) = self.kind(kind) else { return Fit::No };
         let whole = |fits: bool| if fits { Fit::Yes } else { Fit::No };
         match (kind, default.value()) {
             (Kind::Primitive(primitive), value) => whole(fits_primitive(*primitive, &value)),
-            (Kind::Array(items), Value::List(values)) => least(values.iter().map(|value| self.fit(*value, *items))),
+            (Kind::Array(items), Value::List(values)) => {
+                least(values.iter().map(|value| self.fit(*value, *items, judged)))
+            }
             (Kind::Map(values), Value::Object(object)) => {
-                least(object.0.iter().map(|(_, value)| self.fit(*value, *values)))
+                least(object.0.iter().map(|(_, value)| self.fit(*value, *values, judged)))
             }
             (Kind::Union(branches), _) => {
-                let mut fits = branches.iter().map(|branch| self.fit(default, *branch));
+                let mut fits = branches.iter().map(|branch| self.fit(default, *branch, judged));
                 match fits.next().unwrap_or(Fit::No) {
                     Fit::No => fits.find(|fit| *fit != Fit::No).map_or(Fit::No, |_| Fit::Later),
                     first => first,
@@ -82,15 +101,15 @@ impl<'a> Parser<'a> {
                 whole(is_bytes(&text) && text.chars().count() as u64 == fixed.size)
             }
             (Kind::Record(record), Value::Object(object)) => {
-                least(record.fields.iter().map(|field| self.field_fit(field, &object)))
+                least(record.fields.iter().map(|field| self.field_fit(field, &object, judged)))
             }
             _ => Fit::No,
         }
     }
 
-    fn field_fit(&self, field: &Field, object: &Object<'a>) -> Fit {
+    fn field_fit(&self, field: &Field, object: &Object<'a>, judged: &mut Judged) -> Fit {
         match (object.get(&field.name), &field.default) {
-            (Some(value), _) => self.fit(value, field.kind),
+            (Some(value), _) => self.fit(value, field.kind, judged),
             (None, Some(_)) if matches!(field.unportable, Some((Unportable::LaterBranch, _))) => Fit::Later,
             (None, Some(_)) => Fit::Yes,
             (None, None) => Fit::No,

@@ -153,3 +153,40 @@ fn a_default_that_not_every_library_can_use_is_known_for_one() {
     assert!(later(r#""type":[{"type":"array","items":"int"},"null"],"default":[]"#), "Java's library fails on it");
     assert!(!later(r#""type":[{"type":"array","items":"int"},"null"],"default":[1]"#));
 }
+
+#[test]
+fn a_schema_has_a_bounded_length_number_of_parts_and_depth() {
+    let long = field(&format!(r#""doc":"{}","type":"int""#, "x".repeat(600_000)));
+    assert!(faults(&long).join("").contains("more than 524288"), "length");
+
+    let fields = (0..12_000).map(|n| format!(r#"{{"name":"f{n}","type":"int"}}"#)).collect::<Vec<_>>().join(",");
+    let many = [
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#),
+        format!(r#"{{"type":"enum","name":"E","symbols":[{}]}}"#, vec![r#""A""#; 12_000].join(",")),
+        format!("[{}]", vec![r#""int""#; 12_000].join(",")),
+    ];
+    for text in many {
+        let faults = faults(&text);
+        let too_many = faults.iter().filter(|fault| fault.ends_with("more than 10000 types, fields and symbols"));
+        assert_eq!(too_many.count(), 1, "{} faults", faults.len());
+    }
+
+    // Written flat: each record holds the one before it by its name.
+    let chain = |length: usize| {
+        let links = (1..length)
+            .map(|n| format!(r#"{{"type":"record","name":"R{n}","fields":[{{"name":"f","type":"R{}"}}]}}"#, n - 1));
+        let first = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
+        format!("[{}]", std::iter::once(first).chain(links).collect::<Vec<_>>().join(","))
+    };
+    assert!(Schema::parse(&chain(200)).is_ok());
+    assert_eq!(faults(&chain(300)), ["1:1: its types hold each other more than 256 levels deep"]);
+}
+
+#[test]
+fn a_default_within_unions_of_records_is_judged_once_for_each_branch() {
+    // The innermost value fits nowhere, so each of the two branches is tried on each of the fifty levels.
+    let records = r#"["null",{"type":"record","name":"A","fields":[{"name":"f","type":["null","A",{"type":"record","name":"B","fields":[{"name":"f","type":["null","A","B"]}]}]}]},"B"]"#;
+    let default = format!("{}5{}", r#"{"f":"#.repeat(50), "}".repeat(50));
+    let text = field(&format!(r#""type":{records},"default":{default}"#));
+    assert!(faults(&text).join("").contains("is no value of `f`'s type"));
+}

@@ -117,6 +117,8 @@ pub enum Problem {
         /// The reader's logical type.
         reader: String,
     },
+    /// The schemas go around in circles that are too long to be followed to their end.
+    TooFar,
 }
 
 // === impl Problem ===
@@ -164,6 +166,7 @@ impl fmt::Display for Problem {
             Self::Rounded { writer, reader } | Self::Meaning { writer, reader } => {
                 write!(f, "`{writer}` is read as `{reader}`")
             }
+            Self::TooFar => f.write_str("the types hold each other too deeply to be compared"),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// A server with a certificate of the authority for a name.
 async fn server(folder: &std::path::Path, authority: &Authority, name: &str) -> MariaDb {
-    let Identity { certificate, key } = authority.server(name);
+    let Identity { certificate, key } = authority.server(name, false);
     let (certificate_file, key_file) = (folder.join("server.pem"), folder.join("server.key"));
     std::fs::write(&certificate_file, certificate).unwrap();
     std::fs::write(&key_file, key).unwrap();

@@ -39,6 +39,15 @@ pub enum DecodeError {
         #[source]
         source: Fault,
     },
+    /// Whole as far as it was read, and more than a record may be.
+    #[error("the message of schema {id} asks for more than a record may have")]
+    Excessive {
+        /// The schema it says it was written with.
+        id: SchemaId,
+        /// Which bound it goes beyond.
+        #[source]
+        source: Fault,
+    },
     /// The registry does not know the schema.
     #[error("the message says it was written with schema {id}, which is not registered")]
     UnknownSchema {
@@ -100,10 +109,18 @@ pub enum EncodeError {
 // === impl DecodeError ===
 
 impl DecodeError {
+    /// A message whose bytes are no datum of its schema, or one beyond the bounds.
+    pub(in crate::registry) fn faulty(id: SchemaId, source: Fault) -> Self {
+        match source {
+            Fault::Excessive { .. } => Self::Excessive { id, source },
+            Fault::Truncated | Fault::Trailing { .. } | Fault::Damaged { .. } => Self::Damaged { id, source },
+        }
+    }
+
     /// A message of a writer's schema that is no value of ours.
     pub(in crate::registry) fn unread(topic: &'static str, id: SchemaId, unread: Unread) -> Self {
         match unread {
-            Unread::Damaged(source) => Self::Damaged { id, source },
+            Unread::Damaged(source) => Self::faulty(id, source),
             Unread::Unfit(source) => Self::Unfit { topic, id, source },
         }
     }
@@ -117,6 +134,7 @@ impl Classify for DecodeError {
             Self::Empty
             | Self::NotWireFormat { .. }
             | Self::Damaged { .. }
+            | Self::Excessive { .. }
             | Self::Unresolvable { .. }
             | Self::Unfit { .. } => Disposition::Reject,
             // A registry may be behind, or come back from an older copy, and be given what it lacks.
@@ -137,6 +155,7 @@ impl Classify for DecodeError {
             Self::UnknownSchema { .. } => "SLUICE-WIRE-004",
             Self::Unresolvable { .. } => "SLUICE-WIRE-005",
             Self::Unfit { .. } => "SLUICE-WIRE-006",
+            Self::Excessive { .. } => "SLUICE-WIRE-009",
             Self::Registry { source, .. } => source.code(),
         }
     }

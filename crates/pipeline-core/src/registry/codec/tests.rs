@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     contracts::{self, Activated, BatchPlanned, Confirmation, Confirmed, RunRequested, ServiceDiscovered},
     disposition::{Classify, Disposition},
-    registry::{ERRORS, EmbeddedRegistry, Level},
+    registry::{ERRORS, EmbeddedRegistry, Level, datum::tests::doubling},
     settings,
 };
 
@@ -296,4 +296,42 @@ fn every_code_has_exactly_one_page() {
     let quoted = sources.split('"').filter(|text| text.starts_with("SLUICE-"));
     let used: Vec<&str> = quoted.collect::<BTreeSet<_>>().into_iter().collect();
     assert_eq!(ERRORS.iter().map(|page| page.code).collect::<Vec<_>>(), used);
+}
+
+#[tokio::test]
+async fn a_schema_that_makes_few_bytes_into_many_values_is_refused_before_anything_is_built() {
+    let bench = Bench::new().await;
+    let codec = bench.version::<Old>().await;
+    for (levels, innermost) in [(50, ""), (50, r#"{"name":"n","type":"null"}"#), (21, "")] {
+        let bomb = doubling(levels, innermost);
+        let writer = format!(
+            r#"{{"type":"record","name":"Evolving","fields":[{{"name":"id","type":"string"}},{{"name":"b","type":{bomb}}}]}}"#
+        );
+        let id = bench.registry.register("anything-value", &writer).await.unwrap().id;
+        let error = codec.decode::<Old>(&[&header(id)[..], &[4, b'a', b'b']].concat()).await.unwrap_err();
+        assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-WIRE-009"), "{error}");
+        bench.registry.delete_version("anything-value", 1).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_is_larger_than_a_schema_may_be_makes_its_messages_rejects() {
+    // More than the embedded registry takes itself, as another registry would.
+    let records =
+        (1..300).map(|n| format!(r#"{{"type":"record","name":"R{n}","fields":[{{"name":"f","type":"R{}"}}]}}"#, n - 1));
+    let first = r#"{"type":"record","name":"R0","fields":[]}"#.to_owned();
+    let deep = format!("[{}]", std::iter::once(first).chain(records).collect::<Vec<_>>().join(","));
+    let registry = serving(r#"{"schema":SCHEMA}"#.replace("SCHEMA", &serde_json::Value::from(deep).to_string())).await;
+    let error = registry.by_id(SchemaId(7)).await.unwrap_err();
+    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-REGISTRY-009"), "{error}");
+    assert!(error.to_string().contains("more than 256 levels deep"), "{error}");
+}
+
+/// A registry that answers everything with this.
+async fn serving(body: String) -> Registry {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(axum::routing::any(async move || body));
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Registry::new(&settings::SchemaRegistry { url, ..Default::default() }).unwrap()
 }

@@ -75,7 +75,61 @@ fn a_message_cannot_choose_how_deep_the_decoder_recurses() {
     let recursive = r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}"#;
     let layout = Layout::of(&Schema::parse_str(recursive).unwrap()).unwrap();
     assert_eq!(layout.check(&[2, 2, 2, 0]), Ok(()));
-    assert_eq!(layout.check(&[2; 100_000]), Err(Fault::Damaged { what: "it is nested too deeply" }));
+    assert_eq!(layout.check(&[2; 100_000]), Err(Fault::Excessive { what: "it is nested too deeply" }));
+}
+
+/// Records that hold the one before them twice, `levels` times over, as the fields of one record; the innermost has this
+/// field.
+pub(crate) fn doubling(levels: usize, innermost: &str) -> String {
+    let record = |level: usize, fields: &str| {
+        let record = format!(r#"{{"type":"record","name":"R{level}","fields":[{fields}]}}"#);
+        format!(r#"{{"name":"f{level}","type":{record}}}"#)
+    };
+    let twice = |of: usize| format!(r#"{{"name":"a","type":"R{of}"}},{{"name":"b","type":"R{of}"}}"#);
+    let levels = (1..=levels).map(|level| record(level, &twice(level - 1)));
+    let fields: Vec<String> = std::iter::once(record(0, innermost)).chain(levels).collect();
+    format!(r#"{{"type":"record","name":"Levels","fields":[{}]}}"#, fields.join(","))
+}
+
+#[test]
+fn values_count_whether_they_have_bytes_or_not() {
+    let too_many = Err(Fault::Excessive { what: "it has too many values" });
+    for (innermost, datum) in [("", vec![]), (r#"{"name":"n","type":"null"}"#, vec![]), ("", vec![0; 60])] {
+        let layout = Layout::of(&Schema::parse_str(&doubling(50, innermost)).unwrap()).unwrap();
+        assert_eq!(layout.check(&datum), too_many);
+    }
+    // As many items as the bytes of a small message may count, each a tree without a byte.
+    let tree = format!(r#"{{"type":"array","items":{}}}"#, doubling(30, ""));
+    let layout = Layout::of(&Schema::parse_str(&tree).unwrap()).unwrap();
+    assert_eq!(layout.check(&[2, 0]), too_many);
+    let few = Layout::of(&Schema::parse_str(&doubling(10, "")).unwrap()).unwrap();
+    assert_eq!(few.check(&[]), Ok(()));
+}
+
+#[test]
+fn what_names_and_symbols_take_when_they_are_decoded_counts() {
+    let name = "n".repeat(10_000);
+    let too_large = Err(Fault::Excessive { what: "it takes too much memory" });
+    let items =
+        |items: &str| Layout::of(&Schema::parse_str(&format!(r#"{{"type":"array","items":{items}}}"#)).unwrap());
+    let mut datum = vec![0x80, 0x40]; // 4,096 items
+    datum.extend([0; 4_097]);
+    let symbols = items(&format!(r#"{{"type":"enum","name":"E","symbols":["{name}"]}}"#)).unwrap();
+    assert_eq!(symbols.check(&datum), too_large);
+    let fields = items(&format!(r#"{{"type":"record","name":"R","fields":[{{"name":"{name}","type":"int"}}]}}"#));
+    assert_eq!(fields.unwrap().check(&datum), too_large);
+    let short = items(r#"{"type":"record","name":"R","fields":[{"name":"n","type":"int"}]}"#).unwrap();
+    assert_eq!(short.check(&datum), Ok(()));
+}
+
+#[test]
+fn a_megabyte_of_short_texts_is_not_too_much() {
+    let texts = 200_000_usize;
+    let layout = Layout::of(&Schema::parse_str(r#"{"type":"array","items":"string"}"#).unwrap()).unwrap();
+    let mut datum = vec![0x80, 0xb5, 0x18]; // 200,000 items
+    (0..texts).for_each(|_| datum.extend([8, b'p', b'-', b'1', b'2']));
+    datum.push(0);
+    assert_eq!((datum.len(), layout.check(&datum)), (1_000_004, Ok(())));
 }
 
 proptest! {
