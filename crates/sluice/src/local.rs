@@ -48,7 +48,8 @@ pub struct Local {
 impl Local {
     /// Starts everything; the stages join their groups meanwhile.
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
-        let broker = LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
+        let broker =
+            LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
         let embedded = EmbeddedRegistry::start(ANY_PORT).await.map_err(|error| session::registry_failure(&error))?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
         embedded.url().clone_into(&mut settings.schema_registry.url);

@@ -67,7 +67,8 @@ pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
         let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
         let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
         let absent = topics.into_iter().filter(|topic| !present.contains(topic.as_str()));
-        let states = absent.map(|topic| state(client, &topic).map(|state| (topic, state))).collect::<KafkaResult<Vec<_>>>()?;
+        let states =
+            absent.map(|topic| state(client, &topic).map(|state| (topic, state))).collect::<KafkaResult<Vec<_>>>()?;
         Ok::<(Vec<String>, _), KafkaError>((brokers, states))
     })
     .await?;

@@ -330,7 +330,8 @@ impl ConsumerContext for Context {
                 if lost || positions.is_empty() {
                     return;
                 }
-                let committed = self.topic.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+                let committed =
+                    self.topic.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
                 if let Err(error) = committed {
                     // The next owner repeats what we did, which is harmless.
                     tracing::warn!(group = self.group, "could not commit before giving partitions up: {error}");

@@ -137,7 +137,9 @@ async fn fill(settings: &Settings, count: usize) {
     assert!(created.iter().all(Result::is_ok), "topics could not be created: {created:?}");
     let registry = Registry::new(&settings.schema_registry).expect("a registry");
     let contracts = [(Ping::TOPIC, Ping::SCHEMA)];
-    let codec = Codec::prepare(&registry, &settings.kafka.names(), &[], &contracts, true).await.expect("the schema is registered");
+    let codec = Codec::prepare(&registry, &settings.kafka.names(), &[], &contracts, true)
+        .await
+        .expect("the schema is registered");
     let producer = Producer::new(&settings.kafka, None).expect("a producer");
     let numbers: Vec<usize> = (0..count).collect();
     for part in numbers.chunks(10_000) {
