@@ -96,6 +96,17 @@ pub enum Error {
         #[source]
         source: DriverError,
     },
+    /// The server does not prove that it is the one that is meant, or offers no TLS.
+    #[error("cannot connect to `{target}`: {reason}")]
+    NotTrusted {
+        /// The target, without its password.
+        target: String,
+        /// What its certificate lacks.
+        reason: &'static str,
+        /// What the driver said.
+        #[source]
+        source: DriverError,
+    },
     /// The database account lacks a privilege, or is not let in any more.
     #[error("could not {operation} `{subject}`: the database account is not allowed to")]
     Denied {
@@ -255,6 +266,7 @@ impl Classify for Error {
             // Our own promises that do not hold, tables that are not ours, and settings that no waiting mends.
             Self::Disagreement { .. }
             | Self::LoginRefused { .. }
+            | Self::NotTrusted { .. }
             | Self::InvalidTarget { .. }
             | Self::PasswordFile { .. }
             | Self::NotMigrated { .. }
@@ -288,6 +300,7 @@ impl Classify for Error {
             Self::Refused { .. } => "SLUICE-STORE-019",
             Self::Ended { .. } => "SLUICE-STORE-020",
             Self::LoginRefused { .. } => "SLUICE-STORE-021",
+            Self::NotTrusted { .. } => "SLUICE-STORE-022",
         }
     }
 }

@@ -121,6 +121,7 @@ pub fn store_failure(error: &pipeline_store::Error) -> Failure {
         Error::NotMigrated { .. } => Failure { exit: Exit::NotReady, ..failure },
         // Who asks again with the same account hears the same.
         Error::LoginRefused { .. }
+        | Error::NotTrusted { .. }
         | Error::Denied { .. }
         | Error::InvalidTarget { .. }
         | Error::PasswordFile { .. }

@@ -51,6 +51,10 @@ impl Error {
     /// configuration. Later it is not: the account has been let in before, and somebody has changed it since.
     pub(crate) fn first_connection(context: &Context, source: impl Into<DriverError>) -> Self {
         match Self::statement(context, source) {
+            Self::Unavailable { operation, subject, source } => match distrust(&source) {
+                Some(reason) => Self::NotTrusted { target: subject, reason, source },
+                None => Self::Unavailable { operation, subject, source },
+            },
             Self::Denied { subject, source, .. } => Self::LoginRefused { target: subject, source },
             error => error,
         }
@@ -69,6 +73,29 @@ impl Error {
     pub(crate) fn broken(context: &Context, broken: impl Into<String>) -> Self {
         Self::Broken { operation: context.operation, subject: context.subject.clone(), broken: broken.into() }
     }
+}
+
+/// Why a server is not trusted, when that is what is wrong.
+fn distrust(error: &DriverError) -> Option<&'static str> {
+    let DriverError::Sqlx(error) = error else { return None };
+    match error {
+        sqlx::Error::Tls(_) => Some("the link could not be encrypted: the server offers no TLS, or none that is known"),
+        #[cfg(feature = "tls")]
+        sqlx::Error::Io(error) => certificate_fault(error.get_ref()?.downcast_ref()?),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certificate_fault(error: &tokio_rustls::rustls::Error) -> Option<&'static str> {
+    use tokio_rustls::rustls::{CertificateError as Fault, Error};
+    let Error::InvalidCertificate(fault) = error else { return None };
+    Some(match fault {
+        Fault::UnknownIssuer => "the server's certificate is of an authority that is not known here",
+        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => "the server's certificate is for another host",
+        Fault::Expired | Fault::ExpiredContext { .. } => "the server's certificate has expired",
+        _ => "the server's certificate is not valid",
+    })
 }
 
 /// Whether a statement failed because a unique key has the value already.

@@ -184,4 +184,12 @@ pub const ERRORS: &[ErrorPage] = &[
                  `SLUICE__TARGET__PASSWORD`, or the account on the server; then start again. Waiting does not help, so \
                  that commands and stages end with exit code 78.",
     },
+    ErrorPage {
+        code: "SLUICE-STORE-022",
+        title: "the database server is not trusted",
+        cause: "The link to the server must be encrypted, and the server offers no TLS, or its certificate is of an \
+                authority that is not known here, for another host, or out of date. The message says which.",
+        remedy: "Let `ssl-ca` in `target.url` name the authority, and the URL the host that the certificate is for; or \
+                 give the server a certificate. Nothing was sent to it: neither password nor rows.",
+    },
 ];

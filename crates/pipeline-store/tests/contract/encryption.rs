@@ -52,16 +52,19 @@ async fn rows_are_loaded_over_a_verified_link() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_be_trusted_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let server = server(folder.path(), &Authority::default(), "elsewhere.example").await;
-    let (ca, foreign) = (folder.path().join("ca.pem"), folder.path().join("foreign.pem"));
+    let here = Authority::default();
+    let foreign = folder.path().join("foreign.pem");
     std::fs::write(&foreign, Authority::default().certificate()).unwrap();
-    for authority in [&ca, &foreign] {
+    let ca = folder.path().join("ca.pem");
+    for (name, authority, part) in
+        [("elsewhere.example", &ca, "is for another host"), ("127.0.0.1", &foreign, "authority that is not known here")]
+    {
+        let server = server(folder.path(), &here, name).await;
         let url = format!("{}?ssl-mode=VERIFY_IDENTITY&ssl-ca={}", server.url("mysql"), authority.display());
         let error = refusal(&url).await;
-        println!("{error:?}");
-        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+        assert!(matches!(error, Error::NotTrusted { .. }) && error.to_string().contains(part), "{error}");
     }
     let plain = tokio::task::spawn_blocking(|| MariaDb::start_with(&["--skip-ssl"])).await.unwrap();
     let error = refusal(&format!("{}?ssl-mode=REQUIRED", plain.url("mysql"))).await;
-    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(matches!(error, Error::NotTrusted { .. }) && error.to_string().contains("offers no TLS"), "{error}");
 }
