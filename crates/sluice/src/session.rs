@@ -1,6 +1,6 @@
 //! What the verbs share: the configuration, the connections, and the notes on standard error.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
 use pipeline_core::{
     configuration::{self, Loaded, Options, Origin},
@@ -18,6 +18,8 @@ const QUIET: &str = "warn";
 #[derive(Debug)]
 pub struct Session {
     global: Global,
+    /// Read once: with them the log is set up, and what they warn of is said.
+    settings: OnceLock<Settings>,
 }
 
 // === impl Session ===
@@ -25,7 +27,7 @@ pub struct Session {
 impl Session {
     /// A session with these flags.
     pub fn new(global: Global) -> Self {
-        Self { global }
+        Self { global, settings: OnceLock::new() }
     }
 
     /// Reads the configuration; flags of the verb come last and win.
@@ -44,7 +46,11 @@ impl Session {
 
     /// The settings of a command that works on a deployed Sluice; its logs are quiet.
     pub fn settings(&self) -> Result<Settings, Failure> {
-        self.settings_with(Vec::new())
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings.clone());
+        }
+        let settings = self.settings_with(Vec::new())?;
+        Ok(self.settings.get_or_init(|| settings).clone())
     }
 
     /// The same; flags of the verb win.

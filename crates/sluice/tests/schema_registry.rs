@@ -66,12 +66,13 @@ fn earlier() -> String {
     format!("{}}}{}", &earlier[..last], &earlier[last + 2..])
 }
 
+fn states(answer: &Value) -> Vec<String> {
+    answer.as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn registering_sets_levels_and_is_idempotent() {
     let world = World::start().await;
-    let states = |answer: &Value| -> Vec<String> {
-        answer.as_array().unwrap().iter().map(|it| it["state"].as_str().unwrap().to_owned()).collect()
-    };
     assert_eq!(states(&world.sluice(0, &["register", "--dry-run"]).await), ["to register"; 5]);
     assert_eq!(world.registry.subjects().await.unwrap().len(), 0, "a rehearsal writes nothing");
     assert_eq!(states(&world.sluice(0, &["register"]).await), ["registered"; 5]);
@@ -160,4 +161,29 @@ async fn a_proposed_schema_is_tried_on_the_messages_in_the_topics() {
     assert_eq!(found["findings"][0]["rule"], "TOPIC_MESSAGE_UNREADABLE");
     let said = found["findings"][0]["message"].as_str().unwrap();
     assert!(said.starts_with("offset 1 of sluice.sync.run-requested.v1["), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_is_checked_against_its_own_subjects_and_topics() {
+    let world = World::start().await;
+    world.sluice(0, &["register"]).await;
+    let prefix = ["-X", "kafka.topic_prefix=acme"];
+    assert_eq!(states(&world.sluice(0, &[&["ls"][..], &prefix].concat()).await), ["missing"; 5]);
+    // What the neighbour had before does not bind this installation.
+    world.registry.register("acme.sync.confirmed.v1-value", &earlier()).await.unwrap();
+    let (folder, all) = (tempfile::tempdir().unwrap(), schemas());
+    let file = folder.path().join(format!("{}.avsc", Confirmed::TOPIC));
+    let retyped = Confirmed::SCHEMA
+        .replace(r#""rejected", "type": "long", "default": 0"#, r#""rejected", "type": "string", "default": """#);
+    assert_ne!(retyped, Confirmed::SCHEMA);
+    fs::write(&file, retyped).unwrap();
+    let changed = folder.path().to_str().unwrap();
+    let check = ["check", "--against", "registry", "--topics"];
+    let ours = async |code, path| world.sluice(code, &[&check[..], &[path]].concat()).await;
+    let theirs = async |code, path| world.sluice(code, &[&check[..], &[path], &prefix].concat()).await;
+    ours(0, all.as_str()).await;
+    theirs(0, all.as_str()).await;
+    // A field of another type breaks who has it; who never had it only gets a new one.
+    ours(100, changed).await;
+    theirs(0, changed).await;
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::registry::Registry;
+use pipeline_core::{kafka::Names, registry::Registry};
 use pipeline_schema::{Level, RULES, Rule};
 
 use super::{
@@ -72,7 +72,7 @@ pub async fn run(session: &Session, args: CheckArgs) -> Result<Exit, Failure> {
     let files = files::find(&args.paths)?;
     let policies = Policies::read(&files, &args)?;
     let registry = match args.against {
-        Against::Registry => Some(super::registry(session)?.0),
+        Against::Registry => Some(super::registry(session)?),
         Against::Git(_) | Against::Folder(_) => None,
     };
     let levels = levels(&files, &policies, registry.as_ref()).await?;
@@ -150,13 +150,17 @@ fn folder_of(path: &Path) -> &Path {
 
 // === what is asked of each subject ===
 
-async fn levels(files: &[SchemaFile], policies: &Policies, registry: Option<&Registry>) -> Result<Levels, Failure> {
+async fn levels(
+    files: &[SchemaFile],
+    policies: &Policies,
+    registry: Option<&(Registry, Names)>,
+) -> Result<Levels, Failure> {
     let mut levels = Levels::new();
     for SchemaFile { path, subject, .. } in files {
         let level = match (policies.level(path, subject), registry) {
             (Some(level), _) => level,
-            (None, Some(registry)) => {
-                registry.level(subject).await.map_err(|error| session::registry_failure(&error))?
+            (None, Some((registry, names))) => {
+                registry.level(&names.topic(subject)).await.map_err(|error| session::registry_failure(&error))?
             }
             (None, None) => policy::STRICTEST,
         };
@@ -170,16 +174,16 @@ async fn history(
     files: &[SchemaFile],
     policies: &Policies,
     levels: &Levels,
-    registry: Option<&Registry>,
+    registry: Option<&(Registry, Names)>,
 ) -> Result<History, Failure> {
     match (&args.against, registry) {
         (Against::Git(reference), _) => {
             History::of_git(reference, &args.paths, files, levels.values().any(|level| level.is_transitive()))
         }
         (Against::Folder(folder), _) => History::of_folder(folder, files),
-        (Against::Registry, Some(registry)) => {
+        (Against::Registry, Some((registry, names))) => {
             let listed = policies.all().flat_map(Policy::subjects);
-            History::of_registry(registry, files, &listed.collect::<Vec<_>>()).await
+            History::of_registry(registry, names, files, &listed.collect::<Vec<_>>()).await
         }
         (Against::Registry, None) => Ok(History::default()),
     }

@@ -9,7 +9,10 @@ use std::{
     str::FromStr,
 };
 
-use pipeline_core::registry::{Error as RegistryError, Registry};
+use pipeline_core::{
+    kafka::Names,
+    registry::{Error as RegistryError, Registry},
+};
 
 use super::files::{self, SchemaFile};
 use crate::{
@@ -108,7 +111,10 @@ impl History {
         match against {
             Against::Git(reference) => Self::of_git(reference, paths, files, all),
             Against::Folder(folder) => Self::of_folder(folder, files),
-            Against::Registry => Self::of_registry(&super::registry(session)?.0, files, &[]).await,
+            Against::Registry => {
+                let (registry, names) = super::registry(session)?;
+                Self::of_registry(&registry, &names, files, &[]).await
+            }
         }
     }
 
@@ -162,12 +168,18 @@ impl History {
         }
     }
 
-    /// The registered versions of the files' subjects; of others, whether they have any.
-    pub async fn of_registry(registry: &Registry, files: &[SchemaFile], others: &[&str]) -> Result<Self, Failure> {
+    /// The registered versions of the files' subjects; of others, whether they have any. Files and policies call a subject
+    /// by its contract.
+    pub async fn of_registry(
+        registry: &Registry,
+        names: &Names,
+        files: &[SchemaFile],
+        others: &[&str],
+    ) -> Result<Self, Failure> {
         let mut history = Self::default();
         let subjects: BTreeSet<&str> = files.iter().map(|file| file.subject.as_str()).collect();
         for subject in subjects {
-            let versions = registered(registry, subject).await?;
+            let versions = registered(registry, &names.topic(subject)).await?;
             if !versions.is_empty() {
                 history.subjects.insert(subject.to_owned());
             }
@@ -177,7 +189,12 @@ impl History {
             }
         }
         for subject in others {
-            if !registry.versions(subject).await.map_err(|error| session::registry_failure(&error))?.is_empty() {
+            if !registry
+                .versions(&names.topic(subject))
+                .await
+                .map_err(|error| session::registry_failure(&error))?
+                .is_empty()
+            {
                 history.subjects.insert((*subject).to_owned());
             }
         }
