@@ -1,7 +1,12 @@
 //! `sluice doctor`: is everything there, and is it ready? Each failing line says why and what to do.
 
 use clap::Args;
-use pipeline_core::{contracts, kafka, registry::Registry, settings::Settings};
+use pipeline_core::{
+    contracts,
+    kafka::{self, admin::ClusterReport},
+    registry::Registry,
+    settings::Settings,
+};
 use serde::Serialize;
 
 use crate::{
@@ -102,18 +107,26 @@ async fn check_source(settings: &Settings) -> Vec<Check> {
 async fn check_broker(settings: &Settings) -> Check {
     let name = &settings.kafka.bootstrap_servers;
     match kafka::admin::check(&settings.kafka).await {
-        Ok(report) if report.missing_topics.is_empty() => {
-            Check::new("broker", State::Ok, format!("{name}: brokers {}, all topics", report.brokers.join(", ")))
-        }
-        Ok(report) => Check {
-            hint: Some("create them: sluice topics create".to_owned()),
-            ..Check::new(
-                "broker",
-                State::NotReady,
-                format!("{name}: topics missing: {}", report.missing_topics.join(", ")),
-            )
-        },
+        Ok(report) => of_cluster(name, &report),
         Err(error) => Check::failed("broker", &session::kafka_failure(&error)),
+    }
+}
+
+/// A topic that this account may not see is neither there nor missing.
+fn of_cluster(name: &str, ClusterReport { brokers, missing_topics, forbidden_topics }: &ClusterReport) -> Check {
+    let found = [("topics missing", missing_topics), ("topics that this account may not see", forbidden_topics)];
+    let found = found.iter().filter(|(_, topics)| !topics.is_empty());
+    let found: Vec<String> = found.map(|(what, topics)| format!("{what}: {}", topics.join(", "))).collect();
+    let hint = match (missing_topics.as_slice(), forbidden_topics.as_slice()) {
+        ([], []) => {
+            return Check::new("broker", State::Ok, format!("{name}: brokers {}, all topics", brokers.join(", ")));
+        }
+        ([], _) => "give it `Describe` on them, or ask as an account that has it",
+        _ => "create them: sluice topics create",
+    };
+    Check {
+        hint: Some(hint.to_owned()),
+        ..Check::new("broker", State::NotReady, format!("{name}: {}", found.join("; ")))
     }
 }
 
@@ -257,6 +270,27 @@ mod tests {
         assert_eq!(report(&[State::NotReady, State::Incompatible]).exit(), Exit::IncompatibleSchema);
         assert_eq!(report(&[State::BadConfiguration, State::Unreachable]).exit(), Exit::Unreachable);
         assert_eq!(report(&[State::Failed, State::NotReady]).exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_seen_is_neither_there_nor_missing() {
+        let report = |missing: &[&str], forbidden: &[&str]| {
+            let owned = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
+            let report = ClusterReport {
+                brokers: vec!["b:1".to_owned()],
+                missing_topics: owned(missing),
+                forbidden_topics: owned(forbidden),
+            };
+            let check = of_cluster("b:1", &report);
+            (check.state, check.detail, check.hint.unwrap_or_default())
+        };
+        assert_eq!(report(&[], &[]), (State::Ok, "b:1: brokers b:1, all topics".to_owned(), String::new()));
+        let (state, detail, hint) = report(&[], &["t"]);
+        assert_eq!((state, detail.as_str()), (State::NotReady, "b:1: topics that this account may not see: t"));
+        assert!(hint.contains("`Describe`"), "{hint}");
+        let (_, detail, hint) = report(&["a"], &["t"]);
+        assert_eq!(detail, "b:1: topics missing: a; topics that this account may not see: t");
+        assert!(hint.contains("topics create"), "{hint}");
     }
 
     #[test]
