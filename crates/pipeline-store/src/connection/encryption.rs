@@ -1,5 +1,7 @@
 //! TLS of the driver that loads rows: no less than the other driver has on the same link.
 
+#[cfg(feature = "tls")]
+use mysql_async::ClientIdentity;
 use mysql_async::SslOpts;
 use pipeline_core::target_url::Link;
 
@@ -9,9 +11,6 @@ pub(super) fn of_loader(link: &Link) -> Result<SslOpts, &'static str> {
     use pipeline_core::target_url::TlsMode;
     use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
-    if link.certificate.is_some() {
-        return Err("the driver that loads them reads no client certificate with a key in PKCS #8");
-    }
     if link.tls == TlsMode::VerifyCa {
         return Err("the driver that loads them cannot leave out the host's name alone: `ssl-mode=VERIFY_CA`");
     }
@@ -22,8 +21,11 @@ pub(super) fn of_loader(link: &Link) -> Result<SslOpts, &'static str> {
     }
     let verifies = link.tls == TlsMode::VerifyIdentity;
     let authorities = link.authority.iter().map(|path| path.clone().into()).collect();
+    let identity = link.certificate.clone().zip(link.key.clone());
+    let identity = identity.map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
     Ok(SslOpts::default()
         .with_root_certs(authorities)
+        .with_client_identity(identity)
         // As for the other driver: who did not ask for a verified server gets an encrypted link to whoever answers.
         .with_danger_accept_invalid_certs(!verifies))
 }

@@ -4,8 +4,8 @@ use pipeline_core::settings;
 use pipeline_store::{ActivationMode::PerService, Error, Store};
 use sqlx::{Connection, Executor, Row, mysql::MySqlConnection};
 use testkit::{
-    couchbase::{Authority, Identity},
     mariadb::MariaDb,
+    tls::{Authority, Identity},
 };
 
 use crate::{
@@ -25,6 +25,7 @@ async fn server(folder: &std::path::Path, authority: &Authority, name: &str) -> 
         "--local-infile=ON".to_owned(),
         format!("--ssl-cert={}", certificate_file.display()),
         format!("--ssl-key={}", key_file.display()),
+        format!("--ssl-ca={}", folder.join("ca.pem").display()),
     ];
     tokio::task::spawn_blocking(move || MariaDb::start_with(&options.each_ref().map(String::as_str))).await.unwrap()
 }
@@ -47,6 +48,25 @@ async fn rows_are_loaded_over_a_verified_link() {
     let mut connection = MySqlConnection::connect(&target.url).await.unwrap();
     let row = connection.fetch_one("SHOW GLOBAL STATUS LIKE 'Com_load'").await.unwrap();
     assert_eq!(row.get_unchecked::<String, _>(1), "6", "bundles and fields of three batches");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_loaded_by_an_account_that_shows_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::default();
+    let server = server(folder.path(), &authority, "127.0.0.1").await;
+    let mut target = Target::mysql_on(&server).await;
+    target.administrator().run("ALTER USER sluice_loader REQUIRE X509");
+    let Identity { certificate, key } = authority.client("sluice_loader");
+    std::fs::write(folder.path().join("client.pem"), certificate).unwrap();
+    std::fs::write(folder.path().join("client.key"), key).unwrap();
+    let at = folder.path().display();
+    let url = format!("{}?ssl-mode=VERIFY_IDENTITY&ssl-ca={at}/ca.pem", target.url);
+    assert!(matches!(refusal(&url).await, Error::LoginRefused { .. }), "without the certificate");
+    target.store = connect(&format!("{url}&ssl-cert={at}/client.pem&ssl-key={at}/client.key")).await;
+    let world = World::new(1, 7, 2, 2);
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(target.store.describe_row_writes(), "rows are loaded");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
