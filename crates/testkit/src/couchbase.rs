@@ -27,9 +27,8 @@ use self::{documents::Bucket, faults::Faults, meter::Meter, port::Port, topology
 pub use self::{
     faults::{Misbehaviour, Service},
     meter::SeenQuery,
-    tls::{Authority, Identity, Tls},
 };
-use crate::ports;
+use crate::{ports, tls::Tls};
 
 mod documents;
 mod faults;
@@ -39,7 +38,6 @@ mod kv;
 mod meter;
 mod port;
 mod query;
-mod tls;
 mod topology;
 
 /// How a double is set up.

@@ -11,6 +11,7 @@
 //! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
 //! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
+//! | [`tls`] | a certificate authority, what it signs, and a listener that shows it |
 //! | [`usage`] | memory, file handles, threads and connections that a process holds |
 //! | [`variant`] | the deployables built with a feature that only tests want |
 //! | [`wait`] | waiting for a condition, never for a time |
@@ -41,6 +42,7 @@ pub mod proxy;
 pub mod registry;
 mod server;
 pub mod stack;
+pub mod tls;
 pub mod usage;
 pub mod variant;
 pub mod wait;

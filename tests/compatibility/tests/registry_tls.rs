@@ -8,7 +8,7 @@ use pipeline_core::{
     registry::{EmbeddedRegistry, Error, Registry},
     settings::SchemaRegistry,
 };
-use testkit::couchbase::{Authority, Tls};
+use testkit::tls::{Authority, Tls};
 use tokio::net::{TcpListener, TcpStream};
 
 const INT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;

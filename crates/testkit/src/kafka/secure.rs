@@ -8,10 +8,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::node::{PROPERTIES, format};
 use crate::{
-    couchbase::{Authority, Identity},
     janitor, ports,
     server::{DATA, Running, START_DEADLINE, start_with_retry},
     stack,
+    tls::{Authority, Identity},
 };
 
 /// A way into the broker.

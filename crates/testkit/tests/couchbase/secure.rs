@@ -1,7 +1,7 @@
 //! TLS: who is let in, and who lets himself in.
 
 use couchbase::{authenticator::CertificateAuthenticator, options::cluster_options::TlsOptions};
-use testkit::couchbase::{Authority, Tls};
+use testkit::tls::{Authority, Tls};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::*;

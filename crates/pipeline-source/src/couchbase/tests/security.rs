@@ -1,7 +1,7 @@
 //! Who is let in, and what is shown of secrets.
 
 use pipeline_core::disposition::{Classify, Disposition};
-use testkit::couchbase::{Authority, Tls};
+use testkit::tls::{Authority, Tls};
 
 use super::*;
 use crate::Error;

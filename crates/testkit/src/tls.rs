@@ -29,14 +29,14 @@ pub struct Identity {
     pub key: String,
 }
 
-/// How the double speaks TLS.
+/// How a listener of a test speaks TLS.
 #[derive(Clone)]
 pub struct Tls {
-    /// Signs the double's certificate, and those of its clients.
+    /// Signs the listener's certificate, and those of its clients.
     pub authority: Authority,
-    /// The name in the double's certificate. Clients reach it as `127.0.0.1`; with any other name they must refuse it.
+    /// The name in the listener's certificate. Clients reach it as `127.0.0.1`; with any other name they must refuse it.
     pub name: String,
-    /// Whether the double's certificate is out of date.
+    /// Whether the listener's certificate is out of date.
     pub is_expired: bool,
 }
 
@@ -72,12 +72,7 @@ impl Authority {
     pub fn server(&self, name: &str, is_expired: bool) -> Identity {
         let names =
             if name == "localhost" { vec![name.to_owned(), "127.0.0.1".to_owned()] } else { vec![name.to_owned()] };
-        let mut params = CertificateParams::new(names).expect("a name for a certificate");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        if is_expired {
-            params.not_after = date_time_ymd(2001, 1, 1);
-        }
-        let (certificate, key) = self.sign(&params);
+        let (certificate, key) = self.sign(&server_params(names, is_expired));
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
@@ -86,6 +81,15 @@ impl Authority {
         let certificate = params.signed_by(&key, &*self.0).expect("a signed certificate");
         (certificate, key)
     }
+}
+
+fn server_params(names: Vec<String>, is_expired: bool) -> CertificateParams {
+    let mut params = CertificateParams::new(names).expect("a name for a certificate");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    if is_expired {
+        params.not_after = date_time_ymd(2001, 1, 1);
+    }
+    params
 }
 
 // === impl Tls ===
@@ -98,12 +102,7 @@ impl Tls {
 
     /// Takes a client's certificate if it has one; one of another authority is refused.
     pub fn acceptor(&self) -> TlsAcceptor {
-        let mut params = CertificateParams::new(vec![self.name.clone()]).expect("a name for a certificate");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        if self.is_expired {
-            params.not_after = date_time_ymd(2001, 1, 1);
-        }
-        let (certificate, key) = self.authority.sign(&params);
+        let (certificate, key) = self.authority.sign(&server_params(vec![self.name.clone()], self.is_expired));
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.0.der().clone()).expect("an authority's certificate");
