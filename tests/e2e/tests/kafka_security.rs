@@ -1,12 +1,12 @@
 //! Who is let in by a broker, and who is refused with which words: the command against every listener of a real one.
 
 use testkit::{
-    couchbase::Authority,
     http,
     kafka::{Listener, SecureKafka, unsecured_token},
     mariadb::{Account, MariaDb},
     process::{Ended, Launch},
     registry::Registry,
+    tls::Authority,
     wait,
 };
 
@@ -106,9 +106,13 @@ fn each_way_in_is_open_to_the_right_client_and_closed_to_the_wrong_one_with_the_
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    // The doctor says it too, whatever else it cannot reach.
+    let doctor = sluice(&kafka, Listener::Sasl, &login("PLAIN", "canary"), &["doctor"]);
+    assert!(doctor.stdout.contains("refuses the login of `operator` by PLAIN"), "{}", doctor.stdout);
+    assert!(!format!("{}{}", doctor.stdout, doctor.stderr).contains("canary"), "{}", doctor.stdout);
 }
 
-/// What each principal may do, and nothing else: docs/security.md has the same table.
+/// What each principal may do, and nothing else.
 const RIGHTS: [(&str, &str, &[&str], &[&str]); 5] = [
     (
         "root",
@@ -127,6 +131,19 @@ const RIGHTS: [(&str, &str, &[&str], &[&str]); 5] = [
     (USER, "", &["sluice.sync.run-requested.v1"], &[]),
 ];
 const LETTERS: &str = "sluice.dead-letters.v1";
+
+#[test]
+fn the_page_for_operators_names_the_same_rights() {
+    let page = include_str!("../../../docs/security.md");
+    for (name, reads, writes, groups) in RIGHTS {
+        let principal = if name == USER { "who starts runs".to_owned() } else { format!("stage-{name}") };
+        let row = page.lines().find(|line| line.starts_with(&format!("| {principal} |"))).expect("a row");
+        let named: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let rights: Vec<&str> =
+            [reads].iter().chain(writes).chain(groups).copied().filter(|right| !right.is_empty()).collect();
+        assert_eq!(named, rights, "{row}");
+    }
+}
 
 #[test]
 fn each_stage_does_its_work_with_its_own_least_rights_and_says_what_it_lacks() {

@@ -64,8 +64,10 @@ fn old_requests_that_a_new_group_reads_again_are_refused_and_make_no_run() {
     };
     other("sluice").arg("migrate").run().expect_code(0);
     let mut session = database.session();
-    // Both requests grow older than they may be.
-    std::thread::sleep(Duration::from_millis(1_100));
+    let old = "SELECT COUNT(*) FROM sync_run WHERE requested_at_ms < UNIX_TIMESTAMP(NOW(3)) * 1000 - 1000";
+    wait::until_blocking("both requests are older than they may be", wait::PATIENCE, || {
+        (pipeline.database.session().number(old) == 2).then_some(())
+    });
     let mut root = other("stage-root").start();
     root.wait_ready();
     wait::until_blocking("both requests are seen", wait::PATIENCE, || {
