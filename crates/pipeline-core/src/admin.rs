@@ -1,8 +1,9 @@
 //! The address at which a process tells about itself: `/livez`, `/readyz`, `/metrics` and `/version`.
 //!
-//! `/livez` is about this process alone: do its loops turn, and does the work in hand come back? It never looks at a dependency, since otherwise a broker
-//! that is away would have every worker restarted, which helps nobody. `/readyz` is about the work: is everything there
-//! that it needs, and if not, what is missing? It has a port of its own, so that it can stay inside the cluster.
+//! `/livez` is about this process alone: do its loops turn, and does the work in hand come back? It never looks at a
+//! dependency, since otherwise a broker that is away would have every worker restarted, which helps nobody. `/readyz` is
+//! about the work: is everything there that it needs, and if not, what is missing? It has a port of its own, so that it
+//! can stay inside the cluster.
 
 use std::{io, net::SocketAddr, time::Duration};
 

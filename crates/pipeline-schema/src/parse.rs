@@ -6,10 +6,7 @@
 //! What was written in the past cannot be corrected any more, and other tools let it through. [`Schema::parse_lenient`]
 //! reads it as far as it can be read in one way only, and says what it overlooked.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    fmt,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
 use crate::{
     dialect,
@@ -19,31 +16,17 @@ use crate::{
 
 mod bounds;
 mod defaults;
+mod faults;
 mod names;
 #[cfg(test)]
 mod tests;
 
+use faults::UNDEFINED;
+pub use faults::{Fault, Faults};
 pub(crate) use names::qualified;
 
 /// Nesting that a schema may have; a hand-written one has less than ten.
 const MAX_DEPTH: usize = 64;
-
-/// How the problem of a type that is named and not there ends.
-const UNDEFINED: &str = "is not defined before this place";
-
-/// Something in the text that keeps it from being a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Where.
-    pub place: Place,
-    /// What is wrong.
-    pub problem: String,
-}
-
-/// Why a text is not a schema: one fault or more, in the order of the text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", listed(.0))]
-pub struct Faults(pub Vec<Fault>);
 
 /// A schema as it was read leniently.
 #[derive(Clone, Debug)]
@@ -390,23 +373,4 @@ fn logical(object: &Object<'_>, kind: &Kind) -> Option<Logical> {
     let precision = number("precision").filter(|precision| *precision > 0)?;
     let scale = if object.get("scale").is_some() { number("scale")? } else { 0 };
     (scale <= precision).then_some(Logical::Decimal { precision, scale })
-}
-
-// === impl Fault ===
-
-impl Fault {
-    /// Whether a type is named that another text may define.
-    pub fn is_undefined_type(&self) -> bool {
-        self.problem.ends_with(UNDEFINED)
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.place.line, self.place.column, self.problem)
-    }
-}
-
-fn listed(faults: &[Fault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use secrecy::ExposeSecret;
 
 use super::{keys::Keys, *};
-use crate::settings::{LogFormat, SecurityProtocol};
+use crate::settings::LogFormat;
 
 mod kafka;
 
@@ -77,7 +77,7 @@ fn an_empty_file_and_empty_sections_are_fine() {
 #[test]
 fn each_layer_wins_over_the_one_before() {
     let file = File::new(
-        "stage:\n  batch_size: 11\n  in_flight: 12\n  max_attempts: 13\nkafka:\n  security_protocol: ssl\n\
+        "stage:\n  batch_size: 11\n  in_flight: 12\n  max_attempts: 13\nkafka:\n  session_timeout_ms: 7000\n\
          telemetry:\n  log_format: json\n",
     );
     let loaded = load_layers(
@@ -89,7 +89,7 @@ fn each_layer_wins_over_the_one_before() {
     let stage = &loaded.settings.stage;
     assert_eq!((stage.batch_size, stage.in_flight, stage.max_attempts), (11, 22, 33));
     assert!(stage.register_schemas);
-    assert_eq!(loaded.settings.kafka.security_protocol, SecurityProtocol::Ssl);
+    assert_eq!(loaded.settings.kafka.session_timeout_ms, 7_000);
     assert_eq!(loaded.settings.telemetry.log_format, LogFormat::Json);
     assert_eq!(loaded.origin["stage.batch_size"], Origin::File { path: file.path(), line: 2, column: 15 });
     assert_eq!(loaded.origin["stage.in_flight"].to_string(), "environment SLUICE__STAGE__IN_FLIGHT");

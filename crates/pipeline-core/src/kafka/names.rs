@@ -53,6 +53,11 @@ impl Default for Names {
     }
 }
 
+/// Whether a topic on some cluster is a contract's, whatever word its name begins with there.
+pub(super) fn is_called(topic: &str, contract: &str) -> bool {
+    contract.strip_prefix(CONTRACT).is_some_and(|rest| topic.ends_with(rest))
+}
+
 fn exchange(name: &str, from: &str, to: &str) -> String {
     match name.strip_prefix(from).filter(|rest| rest.starts_with('.')) {
         Some(rest) => format!("{to}{rest}"),

@@ -13,6 +13,7 @@ use std::hash::Hasher as _;
 use fnv::FnvHasher;
 use rdkafka::producer::Partitioner;
 
+use super::names::is_called;
 use crate::contracts::{BatchPlanned, Message as _};
 
 /// Places messages by their keys.
@@ -55,9 +56,7 @@ fn start(service: &[u8]) -> u64 {
 /// Service and number of a batch, from its key. A foreign message may have another key there, which is then like those
 /// of other topics.
 fn numbered<'a>(topic: &str, key: &'a [u8]) -> Option<(&'a [u8], u32)> {
-    // Its contract, by whatever word the cluster's name begins with.
-    let contract = BatchPlanned::TOPIC.trim_start_matches("sluice");
-    if !topic.ends_with(contract) {
+    if !is_called(topic, BatchPlanned::TOPIC) {
         return None;
     }
     let (service, number) = std::str::from_utf8(key).ok()?.rsplit_once('/')?;
@@ -140,6 +139,13 @@ mod tests {
         }
         assert_eq!(place(BatchPlanned::TOPIC, &[255, b'/', b'1'], 12), hash(&[255, b'/', b'1']));
         assert_eq!(place(Confirmed::TOPIC, b"run/7", 12), hash(b"run/7"));
+    }
+
+    #[test]
+    fn a_batch_has_its_place_whatever_the_cluster_calls_its_topic() {
+        let here = (0..30).map(|number| place(BatchPlanned::TOPIC, format!("s/{number}").as_bytes(), 12));
+        let there = (0..30).map(|number| place("acme.sync.batch-planned.v1", format!("s/{number}").as_bytes(), 12));
+        assert!(here.eq(there));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -233,6 +233,55 @@ mod tests {
         }
     }
 
+    /// A token endpoint that knows one client.
+    async fn endpoint() -> String {
+        use axum::{
+            Router,
+            body::Bytes,
+            http::{HeaderMap, StatusCode},
+            routing::post,
+        };
+        let answer = |headers: HeaderMap, body: Bytes| async move {
+            let login = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            // `client:secret` in base 64.
+            let known = login == "Basic Y2xpZW50OnNlY3JldA==" && body == "grant_type=client_credentials&scope=kafka";
+            if known {
+                (StatusCode::OK, r#"{"access_token":"opaque","token_type":"Bearer","expires_in":300}"#)
+            } else {
+                (StatusCode::UNAUTHORIZED, r#"{"error":"invalid_client","error_description":"no such client"}"#)
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/token", post(answer))).await });
+        url
+    }
+
+    /// Asked as librdkafka asks: on a thread that blocks.
+    async fn ask(url: &str, secret: &str) -> Result<String, Error> {
+        let oauth = Oauth {
+            token_endpoint: Some(url.to_owned()),
+            client_id: Some("client".to_owned()),
+            client_secret: Some(secret.to_owned().into()),
+            scope: Some("kafka".to_owned()),
+            ..Oauth::default()
+        };
+        tokio::task::spawn_blocking(move || Source::new(oauth).token().map(|token| token.token)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_gives_a_token_to_its_client_and_says_why_not_to_another() {
+        let url = endpoint().await;
+        assert_eq!(ask(&url, "secret").await.unwrap(), "opaque");
+        let refused = ask(&url, "wrong").await.unwrap_err();
+        assert!(
+            matches!(&refused, Error::Refused { reason, .. } if reason.ends_with("invalid_client (no such client)"))
+        );
+        assert!(!format!("{refused:?}{refused}").contains("wrong"), "{refused}");
+        let away = ask("http://127.0.0.1:1/token", "secret").await.unwrap_err();
+        assert!(matches!(away, Error::Endpoint { .. }), "{away}");
+    }
+
     #[test]
     fn a_form_is_escaped() {
         assert_eq!(encoded(&[("grant_type", "a b"), ("scope", "x&y=z")]), "grant_type=a+b&scope=x%26y%3Dz");

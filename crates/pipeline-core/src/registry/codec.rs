@@ -71,8 +71,8 @@ enum Plan {
 
 impl Codec {
     /// Makes sure that every schema is as this program needs it: those of `writes` are registered, and the newest of
-    /// each of `reads` is readable. Both are lists of a contract's topic and schema text, which `names` finds the subject of. With `register`, for development, absent
-    /// schemas are registered.
+    /// each of `reads` is readable. Both are lists of a contract's topic and its schema's text; `names` says what the
+    /// subject is called. With `register`, for development, absent schemas are registered.
     ///
     /// # Errors
     /// [`Error::NotRegistered`] and [`Error::Incompatible`] when a schema is absent or does not go together with ours;

@@ -14,17 +14,17 @@ use super::{
     failure::Failure,
     partition::{self, Shared},
     tasks::{Kind, Tasks},
+    topics,
 };
 use crate::{
     admin::{Component, Health},
-    contracts::Message as _,
     disposition::{Classify, Disposition},
     kafka::{
         self, Partition, Position,
         consumer::{Event, GroupMember, Reply},
     },
     settings::{self, Settings},
-    stage::{Outgoing as _, Stage},
+    stage::Stage,
     telemetry::events::StageEvents,
 };
 
@@ -303,8 +303,7 @@ impl<S: Stage> Driver<S> {
 /// Ends when the cluster answers again and has what the stage reads and writes; says meanwhile why not.
 async fn until_back<S: Stage>(settings: settings::Kafka, answers: mpsc::UnboundedSender<Result<(), Failure>>) {
     // A stage may see its own topics and no others.
-    let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
-    let topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
+    let topics = topics::of::<S>();
     loop {
         tokio::time::sleep(PROBE_INTERVAL).await;
         let answer = kafka::admin::are_there(&settings, &topics).await.map_err(Failure::from);

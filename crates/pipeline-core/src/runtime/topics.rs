@@ -24,13 +24,19 @@ use crate::{
 /// Pause between two questions: how late a missing topic is noticed, about.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Asks until it is dropped.
-pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
-    let processor = &shared.processor;
+/// The topics that a stage reads and writes, by their contracts.
+pub(super) fn of<S: Stage>() -> Vec<&'static str> {
     let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
     let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
     topics.sort_unstable();
     topics.dedup();
+    topics
+}
+
+/// Asks until it is dropped.
+pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
+    let processor = &shared.processor;
+    let topics = of::<S>();
     let input = processor.kafka.names().topic(S::Input::TOPIC);
     let mut outage = None;
     let mut input_was_missing = false;

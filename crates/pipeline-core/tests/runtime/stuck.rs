@@ -77,21 +77,13 @@ async fn a_process_whose_handlers_never_return_answers_and_ends_within_its_drain
 
     let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
     assert!(asked.success());
-    let status = tokio::time::timeout(PATIENCE, async {
-        loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    });
-    let status = match status.await {
-        Ok(status) => status,
-        Err(_) => {
-            child.kill().unwrap();
-            panic!("SIGTERM does not end the process: {}", log.lock().unwrap());
-        }
+    let id = child.id().to_string();
+    let ended = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(move || child.wait().unwrap())).await;
+    let Ok(status) = ended else {
+        Command::new("kill").args(["-KILL", &id]).status().unwrap();
+        panic!("SIGTERM does not end the process: {}", log.lock().unwrap());
     };
+    let status = status.unwrap();
     reader.join().unwrap();
     let log = log.lock().unwrap();
     assert!(status.success(), "{status}: {log}");

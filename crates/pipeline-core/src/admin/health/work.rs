@@ -50,8 +50,8 @@ struct UnderWay<'a> {
 // === impl Health ===
 
 impl Health {
-    /// The future's answer. While it is on its way, `/livez` notices when it computes for longer than a minute's half at
-    /// a time, or waits for longer than `max_waiting` without being woken.
+    /// The future's answer. While it is on its way, `/livez` notices when it computes for longer than [`MAX_COMPUTING`]
+    /// at a time, or waits for longer than `max_waiting` without being woken.
     pub async fn watched<F: Future>(&self, name: String, max_waiting: Duration, future: F) -> F::Output {
         let works = &self.shared.works;
         let turn = Arc::new(Turn(AtomicU64::new(self.now() << 1)));
