@@ -122,6 +122,9 @@ pub enum Error {
 /// [`Error`] when the stage cannot start or must not go on. Dependencies that are away are waited for.
 pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
+    // From the first moment: a stage is not ready while only its registry has answered.
+    let membership = health.component(&format!("{}: consumer group", S::NAME));
+    membership.down("joining the group");
     let Some(codec) = prepare_codec::<S>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
     let unusable = |source| Error::Kafka { stage: S::NAME, source };
     tokio::select! {
@@ -160,7 +163,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         tasks.start(Kind::Probe, probe::watch(Arc::clone(&shared), dependency));
     }
     tasks.start(Kind::Probe, topics::watch(Arc::clone(&shared)));
-    let driver = Driver::new(shared, member, &health, tasks, settings);
+    let driver = Driver::new(shared, member, membership, &health, tasks, settings);
     driver.drive(halted, &health, &shutdown).await
 }
 

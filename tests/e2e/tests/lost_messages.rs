@@ -171,15 +171,15 @@ fn services_and_confirmations_that_are_lost_hold_nothing_up() {
 fn a_request_that_is_lost_when_its_run_is_open_is_announced_again() {
     let folder = Folder::new("lost-request", 4);
     let mut pipeline = impatient(&folder.url());
-    let place = folder.url().replace("file://", "");
-    let away = format!("{place}-away");
-    std::fs::rename(&place, &away).expect("a folder can be renamed");
+    // Its run can be opened, and its services cannot be written down.
+    let mut holder = pipeline.database.session();
+    holder.run("LOCK TABLES sync_service WRITE");
     let run = pipeline.start_run(&[]);
     wait_for(&pipeline, "the run is open", &format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{}'", run.id));
     pipeline.workers.root.signal(Signal::SIGKILL);
     pipeline.kafka().delete_topic(REQUESTED);
     pipeline.create_topics();
-    std::fs::rename(&away, &place).expect("a folder can be renamed");
+    holder.run("UNLOCK TABLES");
     pipeline.workers.root = pipeline.worker("stage-root");
     pipeline.wait(&run, 0);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));

@@ -69,17 +69,16 @@ struct Worker {
 // === impl Driver ===
 
 impl<S: Stage> Driver<S> {
-    /// Not yet in the group, and not ready.
+    /// Not yet in the group, and not ready: `group` says so.
     pub(super) fn new(
         shared: Arc<Shared<S>>,
         member: GroupMember,
+        group: Component,
         health: &Health,
         tasks: Tasks,
         settings: Settings,
     ) -> Self {
-        let group = health.component(&format!("{}: consumer group", S::NAME));
         let cluster = health.component(&format!("{}: kafka", S::NAME));
-        group.down("joining the group");
         cluster.up();
         let events = shared.processor.events.clone();
         Self {

@@ -12,9 +12,36 @@ use pipeline_core::{
     contracts::{BatchPlanned, DEAD_LETTERS, Message as _},
     disposition::Disposition,
     runtime::header,
+    settings::SecurityProtocol,
 };
 
 use crate::world::{Failure, Readyz, Tick, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_is_not_ready_while_it_only_knocks_at_the_cluster() {
+    let mut world = World::new().await;
+    // Connections are taken, and nobody ever answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let kafka = &mut world.settings.kafka;
+    kafka.bootstrap_servers = silent.local_addr().unwrap().to_string();
+    kafka.security_protocol = SecurityProtocol::SaslPlaintext;
+    kafka.sasl_mechanism = Some("PLAIN".to_owned());
+    (kafka.username, kafka.password) = (Some("user".to_owned()), Some("secret".to_owned().into()));
+    let worker = world.start(|_| Ok(()));
+    let readyz = Readyz::of(&worker).await;
+    let never_ready = async {
+        loop {
+            assert!(!worker.health.is_ready(), "ready, and not in its group");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let registry_is_there = |causes: &str| causes.contains("joining the group") && !causes.contains("schema registry");
+    tokio::select! {
+        () = never_ready => {}
+        () = readyz.until(503, registry_is_there) => {}
+    }
+    worker.stop().await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_pauses_the_stage_and_makes_no_dead_letter() {

@@ -91,7 +91,10 @@ fn certificate_fault(error: &tokio_rustls::rustls::Error) -> Option<&'static str
     use tokio_rustls::rustls::{CertificateError as Fault, Error};
     let Error::InvalidCertificate(fault) = error else { return None };
     Some(match fault {
-        Fault::UnknownIssuer => "the server's certificate is of an authority that is not known here",
+        // A foreign authority of the same name has signed, and not with the key that is known here.
+        Fault::UnknownIssuer | Fault::BadSignature => {
+            "the server's certificate is of an authority that is not known here"
+        }
         Fault::NotValidForName | Fault::NotValidForNameContext { .. } => "the server's certificate is for another host",
         Fault::Expired | Fault::ExpiredContext { .. } => "the server's certificate has expired",
         _ => "the server's certificate is not valid",
