@@ -19,8 +19,10 @@ const EMPTY_NAMES: [&str; 4] = ["common", "utils", "helpers", "types"];
 const LONG: usize = 400;
 
 /// Where inside `pipeline-core/src` a library may be named: files, and folders with a final slash.
-const PLACES: [(&str, &[&str]); 2] =
-    [("rdkafka", &["kafka.rs", "kafka/"]), ("axum", &["admin.rs", "admin/", "registry/server.rs", "registry/server/"])];
+const PLACES: [(&str, &[&str]); 2] = [
+    ("rdkafka", &["kafka.rs", "kafka/"]),
+    ("axum", &["admin.rs", "admin/", "listener.rs", "listener/", "registry/server.rs", "registry/server/"]),
+];
 
 /// A Rust file of this repository.
 pub struct SourceFile {
