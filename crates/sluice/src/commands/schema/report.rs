@@ -192,10 +192,10 @@ impl Entry {
             advice: printable(&self.advice),
             waived: self.waived.as_deref().map(printable),
             // As the terminal shows it: a character in the place of each, or the marks would not stand below theirs.
-            source: self
-                .source
-                .as_deref()
-                .map(|source| source.chars().map(|c| if c == '\t' || !is_printable(c) { ' ' } else { c }).collect()),
+            source: self.source.as_deref().map(|source| {
+                let shown: String = source.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
+                shown.replace("##[", "# [")
+            }),
             ..self.clone()
         }
     }
