@@ -21,6 +21,7 @@ use crate::{printable::printable, redaction::MASK, settings::Settings};
 
 mod checks;
 mod couchbase;
+mod kafka;
 mod keys;
 mod reference;
 mod secrets;

@@ -83,7 +83,8 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-KAFKA-001",
         title: "a Kafka client cannot be made",
-        cause: "librdkafka refuses the configuration, for instance TLS in a build without it.",
+        cause: "librdkafka refuses the configuration: a certificate or key that it cannot read, a wrong password of the key, \
+                or TLS in a build without it.",
         remedy: "Compare the section `kafka` with the reference; the message names the property.",
     },
     ErrorPage {
@@ -110,8 +111,10 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-KAFKA-005",
         title: "the cluster does not answer",
-        cause: "No broker listens at `kafka.bootstrap_servers`, or TLS and SASL do not fit.",
-        remedy: "Check address, network and credentials. Stages wait for it; commands end with 75.",
+        cause: "No broker listens at `kafka.bootstrap_servers`, or it hangs up: a broker that speaks TLS or SASL at this port \
+                hangs up on a client that does not.",
+        remedy: "Check address and network, and whether `kafka.security_protocol` is what the broker's listener speaks. \
+                 Stages wait for it; commands end with 75.",
     },
     ErrorPage {
         code: "SLUICE-KAFKA-006",
@@ -147,6 +150,38 @@ pub const ERRORS: &[ErrorPage] = &[
         cause: "A fault in Sluice or in its Kafka client: a message was fetched before its partition was taken over. Handling \
                 it would break the order of the partition, passing it over would lose it, so the stage stops.",
         remedy: "Restart the stage, which reads it again. Report it with the log.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-011",
+        title: "no trust between this program and a broker",
+        cause: "The TLS handshake failed. The message names the broker and the reason: its certificate is signed by another \
+                authority than that of `kafka.ca_file`, is for another name, or has expired; it speaks no TLS at this port; \
+                or it wants a client certificate that is not set, or does not take the one that is.",
+        remedy: "Look at the certificate: `openssl s_client -connect BROKER -CAfile CA_FILE -verify_hostname NAME`. Correct \
+                 `kafka.ca_file`, `kafka.bootstrap_servers` or `kafka.client_certificate_file`, or have the broker's \
+                 certificate renewed. Commands, and stages at their start, end with 78; a stage at work waits.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-012",
+        title: "the brokers refuse the login",
+        cause: "User, password or token is wrong, or the broker's listener does not know the mechanism; the message ends with \
+                what the broker said. A broker tells a wrong user from a wrong password to nobody.",
+        remedy: "Correct `kafka.sasl_mechanism`, `kafka.username` and `kafka.password_file`, or the section `kafka.oauth`. \
+                 Commands, and stages at their start, end with 78; a stage at work waits.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-013",
+        title: "the brokers do not authorise this program",
+        cause: "The login is right, and its principal lacks a right; the message names the topic or the group.",
+        remedy: "Give the principal what docs/security.md lists for it (`kafka-acls.sh --add`). A stage waits, says so in \
+                 `/readyz`, and goes on by itself; commands end with 78.",
+    },
+    ErrorPage {
+        code: "SLUICE-KAFKA-014",
+        title: "there is no token to log in with",
+        cause: "The token file cannot be read, or the token endpoint does not answer.",
+        remedy: "Look at `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`; the message says what failed. Stages wait \
+                 for it; commands end with 75.",
     },
     ErrorPage {
         code: "SLUICE-RUNTIME-001",

@@ -9,28 +9,44 @@
 //! | `partitioner` | which partition a key belongs to; deals the batches of a service out evenly |
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
 //! | `presence` | whether topics are there |
+//! | [`Names`] | what topics, subjects and groups are called on the cluster |
 //! | [`admin`] | topics: create the missing ones, report what is there |
+//! | [`admission`] | whether the brokers let a client in, and if not, why |
+//! | `asking` | a question by a client of its own, which ends when the client is refused |
+//! | `told` | what every client has in common: its log, what it is told, its tokens |
+//! | [`token`] | where the tokens of `OAUTHBEARER` come from |
+//! | [`distrust`] | why there is no trust between client and broker |
 //!
 //! The transport is at-least-once: idempotent producer, `acks=all`, offsets committed after the effect. Correctness
 //! does not rest on Kafka transactions.
 
 pub mod admin;
+pub mod admission;
 pub mod consumer;
+pub mod distrust;
 pub mod local;
 pub mod producer;
 pub mod reader;
 pub mod standing;
+pub mod token;
 
+mod asking;
 mod error;
+mod names;
 mod partitioner;
 mod presence;
+mod told;
+
+use std::path::PathBuf;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::settings::{Kafka, SecurityProtocol};
+use crate::settings::Kafka;
 
-pub use error::Error;
+pub use error::{Error, Resource};
+pub use names::Names;
+pub use presence::Absent;
 pub use producer::Producer;
 pub use reader::{PlaceReader, read_at};
 
@@ -106,26 +122,38 @@ fn client_config(settings: &Kafka, client_id: &str) -> ClientConfig {
         .set("reconnect.backoff.ms", "100")
         .set("reconnect.backoff.max.ms", "2000")
         .set_log_level(RDKafkaLogLevel::Warning);
-    let protocol = match settings.security_protocol {
-        SecurityProtocol::Plaintext => "plaintext",
-        SecurityProtocol::Ssl => "ssl",
-        SecurityProtocol::SaslPlaintext => "sasl_plaintext",
-        SecurityProtocol::SaslSsl => "sasl_ssl",
-    };
-    config.set("security.protocol", protocol);
-    if let Some(mechanism) = &settings.sasl_mechanism {
-        config.set("sasl.mechanism", mechanism);
-    }
-    if let Some(username) = &settings.username {
-        config.set("sasl.username", username);
-    }
-    if let Some(password) = &settings.password {
-        config.set("sasl.password", password.expose_secret());
-    }
-    if let Some(ca_file) = &settings.ca_file {
-        config.set("ssl.ca.location", ca_file.to_string_lossy());
-    }
+    secure(&mut config, settings);
     config
+}
+
+/// How the client proves who it is, and whom it trusts. What is not set here is as librdkafka has it: it verifies the
+/// broker's certificate, and the name in it.
+fn secure(config: &mut ClientConfig, settings: &Kafka) {
+    let protocol = settings.security_protocol;
+    config.set("security.protocol", protocol.as_str());
+    let secret = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let mut properties = Vec::new();
+    if protocol.has_sasl() {
+        properties.extend([
+            ("sasl.mechanism", settings.sasl_mechanism.clone()),
+            ("sasl.username", settings.username.clone()),
+            ("sasl.password", secret(&settings.password)),
+        ]);
+    }
+    if protocol.has_tls() {
+        properties.extend([
+            ("ssl.ca.location", path(&settings.ca_file)),
+            ("ssl.certificate.location", path(&settings.client_certificate_file)),
+            ("ssl.key.location", path(&settings.client_key_file)),
+            ("ssl.key.password", secret(&settings.client_key_password)),
+        ]);
+    }
+    for (name, value) in properties {
+        if let Some(value) = value {
+            config.set(name, value);
+        }
+    }
 }
 
 /// Passes a line of librdkafka on to `tracing`.

@@ -34,4 +34,5 @@ pub mod runtime;
 pub mod service;
 pub mod settings;
 pub mod stage;
+pub mod target_url;
 pub mod telemetry;

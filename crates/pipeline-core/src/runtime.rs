@@ -124,11 +124,15 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
     let Some(codec) = prepare_codec::<S>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
     let unusable = |source| Error::Kafka { stage: S::NAME, source };
+    tokio::select! {
+        admitted = kafka::admission::check(&settings.kafka) => admitted.map_err(unusable)?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
     let producer = Producer::new(&settings.kafka, local_budget.clone()).map_err(unusable)?;
-    let group = format!("{}-{}", settings.kafka.group_prefix, S::NAME);
+    let group = settings.kafka.group(S::NAME);
     let member = GroupMember::join(&settings.kafka, &group, S::Input::TOPIC).map_err(unusable)?;
     let events = StageEvents::new(S::NAME);
-    events.started(S::Input::TOPIC, &group);
+    events.started(&settings.kafka.names().topic(S::Input::TOPIC), &group);
     let (halts, halted) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         processor: Processor {
@@ -147,6 +151,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         heads: Heads::default(),
         halts,
         budget: local_budget,
+        rejoin: tokio::sync::Notify::new(),
         health: health.clone(),
     });
     let mut tasks = Tasks::of(S::NAME, health.clone());
@@ -169,9 +174,10 @@ async fn prepare_codec<S: Stage>(
     let component = health.component(&format!("{}: schema registry", S::NAME));
     let writes = S::Output::contracts();
     let reads = [(S::Input::TOPIC, S::Input::SCHEMA)];
+    let names = settings.kafka.names();
     loop {
         let prepared = tokio::select! {
-            prepared = Codec::prepare(registry, &reads, &writes, settings.stage.register_schemas) => prepared,
+            prepared = Codec::prepare(registry, &names, &reads, &writes, settings.stage.register_schemas) => prepared,
             () = shutdown.cancelled() => return Ok(None),
         };
         let error = match prepared {

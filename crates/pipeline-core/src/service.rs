@@ -210,6 +210,8 @@ where
             tracing::error!("{}", chain(&error));
             match error {
                 runtime::Error::Schemas { .. } => exit::SCHEMA,
+                // A wrong password or authority stays wrong, however often it is tried.
+                runtime::Error::Kafka { source, .. } if source.is_of_configuration() => exit::CONFIGURATION,
                 runtime::Error::Kafka { .. } | runtime::Error::Halted { .. } => exit::FAILED,
             }
         }

@@ -11,11 +11,13 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use kafka::{Oauth, SecurityProtocol};
 pub use source::{
     BundleFields, Children, Collections, Couchbase, Mapping, ProviderFields, ScanConsistency, ServiceFields, Source,
     Statements, SubscriptionFieldFields,
 };
 
+mod kafka;
 mod source;
 
 /// All settings, of every stage and of the command. Unknown keys are errors.
@@ -46,42 +48,44 @@ pub struct Settings {
 pub struct Kafka {
     /// Brokers to begin with: `host:port`, several separated by commas. The others are learnt from them.
     pub bootstrap_servers: String,
-    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Two
-    /// installations on one cluster need two prefixes.
+    /// First word of every topic and of every subject in the registry, such as `sluice` of
+    /// `sluice.sync.run-requested.v1`. Two installations on one cluster need two. Letters, digits, `.`, `_` and `-`.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    pub topic_prefix: String,
+    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Not set: the
+    /// prefix of the topics.
     #[schemars(length(min = 1))]
-    pub group_prefix: String,
+    pub group_prefix: Option<String>,
     /// A worker that is silent for so long loses its partitions to the others. Brokers refuse less than their
     /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
     #[schemars(range(min = 1_000, max = 3_600_000))]
     pub session_timeout_ms: u32,
-    /// How to talk to the brokers.
+    /// How to talk to the brokers. `ssl` and `sasl_ssl` need a program that was built with the feature `tls`.
     pub security_protocol: SecurityProtocol,
-    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; needed by the two `sasl_` protocols.
+    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`; needed by the two `sasl_` protocols.
+    /// All but `PLAIN` need a program that was built with the feature `tls`.
     pub sasl_mechanism: Option<String>,
-    /// SASL user name.
+    /// SASL user name, for `PLAIN` and `SCRAM`.
     pub username: Option<String>,
     /// SASL password; prefer `password_file`, which keeps it out of files and process lists.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
-    /// File that holds the SASL password; one line break at its end is not part of it.
+    /// File that holds the SASL password; one line break at its end is not part of it. Read once, at the start.
     pub password_file: Option<PathBuf>,
-    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's.
+    /// Where the tokens of `OAUTHBEARER` come from.
+    pub oauth: Oauth,
+    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's. The
+    /// certificate must be for the name that the broker is reached by.
     pub ca_file: Option<PathBuf>,
-}
-
-/// How a client talks to the brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SecurityProtocol {
-    /// No encryption, no authentication.
-    #[default]
-    Plaintext,
-    /// TLS.
-    Ssl,
-    /// SASL without encryption.
-    SaslPlaintext,
-    /// SASL over TLS.
-    SaslSsl,
+    /// File with a client certificate and its chain, PEM, for brokers that ask for one.
+    pub client_certificate_file: Option<PathBuf>,
+    /// File with the key of the client certificate, PEM.
+    pub client_key_file: Option<PathBuf>,
+    /// Password of the key of the client certificate, when it is encrypted; prefer `client_key_password_file`.
+    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
+    pub client_key_password: Option<SecretString>,
+    /// File that holds the password of the key of the client certificate.
+    pub client_key_password_file: Option<PathBuf>,
 }
 
 /// The schema registry.
@@ -118,9 +122,9 @@ pub struct SchemaRegistry {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Target {
-    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. With
-    /// `?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem` behind a `mysql` URL, only that server will do, over TLS; without it
-    /// TLS is used when the server offers it.
+    /// `mysql://user@host:port/database` (MySQL and MariaDB) or `sqlite:///file.db`. Empty means not set. A `mysql`
+    /// host that is not this machine is reached over TLS, with a certificate for that host: `?ssl-ca=/ca.pem` names an
+    /// authority that is not public, `?ssl-mode=DISABLED` asks for plain text.
     pub url: String,
     /// Password of the URL's user; prefer `password_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
@@ -138,7 +142,7 @@ pub struct Target {
     pub max_writers: u32,
     /// Whether the bundles stage may load rows by `LOAD DATA LOCAL`, from memory, which costs stage and database less
     /// than inserts. It does so over connections of its own, one for each writer, where a MySQL or MariaDB server has
-    /// `local_infile` on and the link is not encrypted; else it inserts.
+    /// `local_infile` on, over TLS where the link has it; else it inserts.
     pub local_infile: bool,
     /// A MySQL or MariaDB server that has not answered a statement for so long counts as away: the connection is given
     /// up and the message waits for another try, long before TCP would notice a dead link. Keep it above the longest
@@ -299,14 +303,20 @@ impl Default for Kafka {
     fn default() -> Self {
         Self {
             bootstrap_servers: "localhost:9092".to_owned(),
-            group_prefix: "sluice".to_owned(),
+            topic_prefix: "sluice".to_owned(),
+            group_prefix: None,
             session_timeout_ms: 6_000,
             security_protocol: SecurityProtocol::Plaintext,
             sasl_mechanism: None,
             username: None,
             password: None,
             password_file: None,
+            oauth: Oauth::default(),
             ca_file: None,
+            client_certificate_file: None,
+            client_key_file: None,
+            client_key_password: None,
+            client_key_password_file: None,
         }
     }
 }

@@ -6,11 +6,16 @@
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use mysql_async::{Opts, OptsBuilder};
-use pipeline_core::{files, redaction::redact_url, settings};
+use pipeline_core::{
+    files,
+    redaction::redact_url,
+    settings,
+    target_url::{self, Link, TlsMode},
+};
 use secrecy::ExposeSecret;
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Executor,
-    mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions},
+    mysql::{MySqlConnectOptions, MySqlConnection, MySqlPoolOptions, MySqlSslMode},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, Semaphore};
@@ -20,6 +25,7 @@ use crate::{
     database::{Context, Database, Limits, Loader, Server, Session},
 };
 
+mod encryption;
 mod session;
 
 /// How long to wait for a connection, new or from the pool.
@@ -125,13 +131,6 @@ impl Store {
             Err(error) => Err(error),
         }
     }
-
-    /// Loads nothing any more: the server refused, or only warned of, what it takes when it is inserted.
-    pub(crate) fn give_up_loading(&self, reason: &str) {
-        if let RowWrites::Load(loader) = &self.rows {
-            loader.refuse(reason);
-        }
-    }
 }
 
 async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
@@ -139,6 +138,14 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let described = redact_url(url);
     let context = Context::new("connect to", described.as_str());
     let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
+    let link = Link::read(url, cfg!(feature = "tls")).map_err(|error| invalid(url, error.to_string()))?;
+    options = options.ssl_mode(match link.tls {
+        TlsMode::Disabled => MySqlSslMode::Disabled,
+        TlsMode::Preferred => MySqlSslMode::Preferred,
+        TlsMode::Required => MySqlSslMode::Required,
+        TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
+        TlsMode::VerifyIdentity => MySqlSslMode::VerifyIdentity,
+    });
     if options.get_database().is_none() {
         return Err(invalid(url, "it names no database: expected `mysql://user@host:port/database`".to_owned()));
     }
@@ -160,12 +167,10 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         Ok((facts, cipher))
     });
     let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&context, source))?;
-    let rows = match (target.local_infile, local_infile == 1, cipher.is_empty()) {
-        (false, ..) => RowWrites::Insert("`target.local_infile` is off"),
-        (_, false, _) => RowWrites::Insert("the server has `local_infile` off"),
-        // The driver that loads is built without TLS: it would send in the clear what the other one does not.
-        (.., false) => RowWrites::Insert("the link to the server is encrypted"),
-        (true, true, true) => loader(url, password, silence),
+    let rows = match (target.local_infile, local_infile == 1) {
+        (false, _) => RowWrites::Insert("`target.local_infile` is off"),
+        (true, false) => RowWrites::Insert("the server has `local_infile` off"),
+        (true, true) => loader(url, &link, !cipher.is_empty(), password, silence),
     };
     let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
@@ -191,12 +196,15 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
 }
 
 /// The same server, account and session for the driver that loads rows.
-fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
-    // Parameters are for the other driver: they are about TLS, or choose what the session chooses below.
-    let (server, parameters) = url.split_once('?').unwrap_or((url, ""));
-    if parameters.contains("socket=") {
+fn loader(url: &str, link: &Link, is_encrypted: bool, password: Option<String>, silence: Duration) -> RowWrites {
+    let (server, _) = url.split_once('?').unwrap_or((url, ""));
+    if link.socket.is_some() {
         return RowWrites::Insert("the link to the server is a socket");
     }
+    let encryption = match is_encrypted.then(|| encryption::of_loader(link)).transpose() {
+        Ok(encryption) => encryption,
+        Err(why) => return RowWrites::Insert(why),
+    };
     let server = server.replacen("mariadb://", "mysql://", 1);
     let Ok(options) = Opts::from_url(&server) else {
         return RowWrites::Insert("the driver that loads them does not understand the URL");
@@ -207,7 +215,9 @@ fn loader(url: &str, password: Option<String>, silence: Duration) -> RowWrites {
         // Updates count the rows that they match, as with the other driver.
         .client_found_rows(true)
         // The way that the URL names, which may lead through a proxy, and never a short cut past it.
-        .prefer_socket(false);
+        .prefer_socket(false)
+        // Never less than the other driver has.
+        .ssl_opts(encryption);
     if password.is_some() {
         options = options.pass(password);
     }
@@ -240,6 +250,7 @@ async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error>
 async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
     let context = Context::new("open", url);
+    target_url::check_file(url).map_err(|error| invalid(url, error.to_string()))?;
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|source| invalid(url, unusable(&source)))?
         .create_if_missing(true)

@@ -161,8 +161,7 @@ impl Store {
             Unwritten::NotLoaded => Error::broken(&context, "rows that were inserted count as not loaded"),
         })?;
         if loads && matches!(stored, Begin::Work(_)) {
-            // Else every batch would be written twice.
-            self.give_up_loading("the server warned of loaded rows that it takes when they are inserted");
+            tracing::warn!("a batch was inserted, since the server warned of rows that were loaded");
         }
         Ok(stored)
     }

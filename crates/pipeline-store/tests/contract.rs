@@ -43,6 +43,9 @@ mod damage;
 mod dead_letters;
 #[path = "contract/driver.rs"]
 mod driver;
+#[cfg(feature = "tls")]
+#[path = "contract/encryption.rs"]
+mod encryption;
 #[path = "contract/etags.rs"]
 mod etags;
 #[path = "contract/exactness.rs"]

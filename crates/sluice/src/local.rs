@@ -48,7 +48,8 @@ pub struct Local {
 impl Local {
     /// Starts everything; the stages join their groups meanwhile.
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
-        let broker = LocalBroker::start(&admin::topics()).map_err(|error| session::kafka_failure(&error))?;
+        let broker =
+            LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
         // Nobody else's: the machine may have other users, and its browser shows other people's pages.
         let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await;
         let embedded = embedded.map_err(|error| session::registry_failure(&error))?;
@@ -62,7 +63,7 @@ impl Local {
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        schema::register(&registry).await?;
+        schema::register(&registry, &settings.kafka.names()).await?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,

@@ -29,10 +29,12 @@ impl Sent {
 
     /// In words, from what the cluster says now.
     pub async fn outlook(&self) -> String {
-        let group = format!("{}-root", self.settings.kafka.group_prefix);
+        let group = self.settings.kafka.group("root");
         // Without an answer, what is known is where the request lies.
         let standing = standing(&self.settings.kafka, &group, &self.position).await.ok();
-        outlook(&group, &self.position, standing, self.settings.run.max_request_age())
+        let mut position = self.position.clone();
+        position.partition.topic = self.settings.kafka.names().topic(&position.partition.topic);
+        outlook(&group, &position, standing, self.settings.run.max_request_age())
     }
 }
 

@@ -128,7 +128,7 @@ impl Outbox {
         budget: Option<Arc<Budget>>,
         writes: &[(&str, &str)],
     ) -> Result<Self, Failure> {
-        let codec = Codec::prepare(registry, &[], writes, settings.stage.register_schemas)
+        let codec = Codec::prepare(registry, &settings.kafka.names(), &[], writes, settings.stage.register_schemas)
             .await
             .map_err(|error| session::registry_failure(&error))?;
         let producer =

@@ -155,7 +155,9 @@ pub fn kafka_failure(error: &pipeline_core::kafka::Error) -> Failure {
     use pipeline_core::kafka::Error;
     let failure = Failure::classified(error);
     match error {
-        Error::Client { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        // Who asks again as the same hears the same.
+        Error::NotAuthorised { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        error if error.is_of_configuration() => Failure { exit: Exit::BadConfiguration, ..failure },
         Error::Unreachable { .. } => {
             failure.hint("start the broker, or correct `kafka.bootstrap_servers`; then try again")
         }

@@ -17,7 +17,7 @@ use pipeline_core::{
     kafka::{Producer, admin, local::LocalBroker, producer::Outbound},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
-    settings::Settings,
+    settings::{self, Settings},
     stage::{Emit, GivenUp, Record, Stage},
 };
 use pipeline_store::Store;
@@ -75,7 +75,7 @@ struct World {
 impl World {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let broker = LocalBroker::start(&admin::topics()).unwrap();
+        let broker = LocalBroker::start(&admin::topics(&settings::Kafka::default())).unwrap();
         let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
         let mut settings = Settings::default();
         settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();

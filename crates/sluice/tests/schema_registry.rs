@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 
 use pipeline_core::{
     contracts::{self, Activation, Confirmed, Message, RunRequested},
-    kafka::{Producer, local::LocalBroker, producer::Outbound},
+    kafka::{Names, Producer, local::LocalBroker, producer::Outbound},
     registry::{Codec, EmbeddedRegistry, Level, Registry, SchemaId},
     settings,
 };
@@ -128,7 +128,7 @@ async fn a_version_that_nothing_needs_is_pruned() {
 async fn a_proposed_schema_is_tried_on_the_messages_in_the_topics() {
     let world = World::start().await;
     let writes = [(RunRequested::TOPIC, RunRequested::SCHEMA)];
-    let codec = Codec::prepare(&world.registry, &[], &writes, true).await.unwrap();
+    let codec = Codec::prepare(&world.registry, &Names::default(), &[], &writes, true).await.unwrap();
     let record = RunRequested {
         run_id: "r".to_owned(),
         requested_by: "t".to_owned(),

@@ -16,10 +16,12 @@ use crate::{
 
 mod cluster;
 mod node;
+mod secure;
 mod topics;
 mod wire;
 
 pub use cluster::Cluster;
+pub use secure::{Listener, SecureKafka, unsecured_token};
 pub use wire::{PartitionState, empty, partitions};
 
 static SHARED: OnceLock<Kafka> = OnceLock::new();

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pipeline_core::{
     contracts::{self, Activation, Message, RunRequested},
     ids::RunId,
-    kafka::{self, Delivery, Partition, Position, Producer, admin, producer::Outbound, reader},
+    kafka::{self, Delivery, Names, Partition, Position, Producer, admin, producer::Outbound, reader},
     registry::{Codec, Registry},
     settings,
 };
@@ -32,7 +32,7 @@ impl Messenger {
         let producer = Producer::new(&kafka, None).expect("a producer");
         let prepared = runtime.block_on(async {
             admin::ensure_topics(&kafka, partitions, 1).await.expect("topics can be created");
-            Codec::prepare(&registry, &[], &contracts::ALL, true).await
+            Codec::prepare(&registry, &Names::default(), &[], &contracts::ALL, true).await
         });
         Self { codec: prepared.expect("schemas can be registered"), kafka, producer, runtime }
     }

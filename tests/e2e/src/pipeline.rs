@@ -1,7 +1,10 @@
 //! The four stages as processes of their own, configured by environment alone and started as an operator would:
 //! migrate, create topics, register schemas, then the stages.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::Value;
 use testkit::{
@@ -46,7 +49,7 @@ struct Surroundings {
     source_url: String,
     /// What else the source needs.
     environment: Vec<(&'static str, String)>,
-    kafka: Kafka,
+    kafka: Arc<Kafka>,
     registry: &'static Registry,
     database: Database,
 }
@@ -74,8 +77,26 @@ impl Pipeline {
         });
         let database = mariadb.fresh_database();
         let source_url = source_url.to_owned();
-        let surroundings = Surroundings { source_url, environment, kafka, registry, database };
-        surroundings.prepare();
+        let surroundings = Surroundings { source_url, environment, kafka: Arc::new(kafka), registry, database };
+        // Once: the tests share the registry.
+        surroundings.prepare(|register| *REGISTERED.get_or_init(register));
+        Self::with(surroundings)
+    }
+
+    /// Another installation on the same broker and registry, whose topics begin with another word.
+    pub fn neighbour(&self, source_url: &str, topic_prefix: &str) -> Self {
+        let surroundings = Surroundings {
+            source_url: source_url.to_owned(),
+            environment: vec![("SLUICE__KAFKA__TOPIC_PREFIX", topic_prefix.to_owned())],
+            kafka: Arc::clone(&self.surroundings.kafka),
+            registry: self.surroundings.registry,
+            database: MariaDb::shared().fresh_database(),
+        };
+        surroundings.prepare(|register| register());
+        Self::with(surroundings)
+    }
+
+    fn with(surroundings: Surroundings) -> Self {
         let mut workers = Workers {
             root: surroundings.worker("stage-root"),
             providers: surroundings.worker("stage-providers"),
@@ -195,7 +216,7 @@ impl Surroundings {
         self.configured(stage, &self.database.loader).start()
     }
 
-    fn prepare(&self) {
+    fn prepare(&self, once: impl FnOnce(&dyn Fn())) {
         let administrator = &self.database.administrator;
         let step = |arguments: &[&str]| {
             let launch = self.configured("sluice", administrator).args(arguments.iter().copied());
@@ -203,8 +224,7 @@ impl Surroundings {
         };
         step(&["migrate"]);
         step(&["topics", "create", "--partitions", PARTITIONS]);
-        // Once: the tests share the registry.
-        REGISTERED.get_or_init(|| step(&["schema", "register"]));
+        once(&|| step(&["schema", "register"]));
     }
 
     fn configured(&self, binary: &str, account: &Account) -> Launch {

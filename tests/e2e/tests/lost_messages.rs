@@ -4,7 +4,7 @@
 
 use e2e::{
     folder::Folder,
-    pipeline::{Pipeline, StartedRun},
+    pipeline::{PARTITIONS, Pipeline, StartedRun},
     rows::Rows,
 };
 use serde_json::Value;
@@ -96,6 +96,36 @@ fn a_topic_that_is_deleted_under_busy_workers_is_missed_by_name_and_the_run_goes
     pipeline.workers.providers.wait_ready();
     // A later run goes the usual way over the new topic.
     pipeline.run(&["--batch-size", "7"]);
+    pipeline.stop();
+}
+
+#[test]
+fn a_topic_that_goes_while_its_partitions_change_hands_leaves_none_without_an_owner() {
+    let mut pipeline = impatient(GENERATED);
+    let run = pipeline.start_run(&BATCH);
+    pipeline.wait_for_stored_batches(&run, 5);
+    // A third worker comes and one goes: the group deals its partitions out anew, and the topic goes meanwhile.
+    let newcomer = pipeline.worker("stage-bundles");
+    drop(pipeline.workers.bundles.remove(0).kill());
+    pipeline.workers.bundles.push(newcomer);
+    pipeline.kafka().delete_topic(PLANNED);
+    for worker in &pipeline.workers.bundles {
+        wait::until_blocking("the stage misses the topic", wait::PATIENCE, || {
+            not_ready(worker).filter(|body| body.contains(&format!("`{PLANNED}` does not exist")))
+        });
+    }
+    pipeline.create_topics();
+    pipeline.wait(&run, 0);
+    assert_whole(&pipeline);
+    for worker in &mut pipeline.workers.bundles {
+        worker.wait_for_line("joining the group anew");
+        worker.wait_ready();
+    }
+    wait::until_blocking("every partition has an owner", wait::PATIENCE, || {
+        let owned = |worker: &Process| worker.metric("sluice_assigned_partitions");
+        let all: f64 = pipeline.workers.bundles.iter().map(owned).sum();
+        (all.to_string() == PARTITIONS).then_some(())
+    });
     pipeline.stop();
 }
 

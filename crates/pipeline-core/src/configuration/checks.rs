@@ -7,17 +7,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     redaction::redact_url,
-    settings::{Kafka, SchemaRegistry, SecurityProtocol, Settings, Source},
+    settings::{SchemaRegistry, Settings, Source},
+    target_url::{self, Link, LinkError},
 };
 
-use super::{Report, couchbase, keys::listed, view::shown};
-
-const SASL_MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+use super::{Report, couchbase, kafka, keys::listed, view::shown};
 
 /// Reports everything that cannot work.
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    brokers(&settings.kafka.bootstrap_servers, report);
-    sasl(&settings.kafka, report);
+    kafka::check(&settings.kafka, report);
     registry(&settings.schema_registry, report);
     if !settings.source.url.is_empty() {
         source(&settings.source, report);
@@ -33,36 +31,6 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
     }
     bind(&settings.admin.bind, report);
-}
-
-fn brokers(servers: &str, report: &mut Report<'_>) {
-    for server in servers.split(',').map(str::trim) {
-        if !is_host_and_port(server) {
-            let problem = format!("expected `host:port`, found {}", quoted(server));
-            report.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
-        }
-    }
-}
-
-fn sasl(kafka: &Kafka, report: &mut Report<'_>) {
-    if let Some(mechanism) = &kafka.sasl_mechanism
-        && !SASL_MECHANISMS.contains(&mechanism.as_str())
-    {
-        let problem = format!("expected one of {}, found {}", listed(SASL_MECHANISMS.into_iter()), quoted(mechanism));
-        report.fault("kafka.sasl_mechanism", problem, None);
-    }
-    if !matches!(kafka.security_protocol, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl) {
-        return;
-    }
-    let has_password = kafka.password.is_some() || kafka.password_file.is_some();
-    let needed = [
-        (kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism"),
-        (kafka.username.is_some(), "kafka.username"),
-        (has_password, "kafka.password_file"),
-    ];
-    for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
-        report.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
-    }
 }
 
 fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
@@ -113,16 +81,24 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
                 let hint = Some("take it out of the URL".to_owned());
                 report.fault(key, "holds a password, and another one is configured".to_owned(), hint);
             }
+            if let Err(LinkError { problem, remedy }) = Link::read(url, cfg!(feature = "tls")) {
+                report.fault(key, problem, Some(remedy));
+            }
         }
         Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
             let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`".to_owned());
             report.fault(key, "names no file".to_owned(), hint);
         }
+        Some("sqlite") => {
+            if let Err(LinkError { problem, remedy }) = target_url::check_file(url) {
+                report.fault(key, problem, Some(remedy));
+            }
+        }
         _ => {}
     }
 }
 
-fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
+pub(super) fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
     if scheme(key, url, &["http", "https"], report).is_some() && host(key, url, "http://host:port", report).is_some() {
         no_secret(key, url, report);
     }
@@ -176,17 +152,10 @@ fn bind(bind: &str, report: &mut Report<'_>) {
     }
 }
 
-fn is_host_and_port(server: &str) -> bool {
-    let Some((host, port)) = server.rsplit_once(':') else { return false };
-    // More colons are only right in an address such as `[::1]`; a `/` means that somebody wrote a URL.
-    let is_host = (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '/']);
-    !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 fn is_scheme(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown(text)) }
 }

@@ -29,6 +29,10 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
     let registry = &settings.schema_registry;
     for (key, path) in [
         ("kafka.ca_file", &settings.kafka.ca_file),
+        ("kafka.client_certificate_file", &settings.kafka.client_certificate_file),
+        ("kafka.client_key_file", &settings.kafka.client_key_file),
+        ("kafka.oauth.token_file", &settings.kafka.oauth.token_file),
+        ("kafka.oauth.ca_file", &settings.kafka.oauth.ca_file),
         ("schema_registry.ca_file", &registry.ca_file),
         ("schema_registry.client_certificate_file", &registry.client_certificate_file),
         ("schema_registry.client_key_file", &registry.client_key_file),
@@ -64,7 +68,7 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
     from_files
 }
 
-fn slots(settings: &mut Settings) -> [Slot<'_>; 5] {
+fn slots(settings: &mut Settings) -> [Slot<'_>; 7] {
     let Settings { kafka, schema_registry, source: Source { couchbase, .. }, target, .. } = settings;
     [
         Slot {
@@ -72,6 +76,18 @@ fn slots(settings: &mut Settings) -> [Slot<'_>; 5] {
             file_key: "kafka.password_file",
             file: kafka.password_file.clone(),
             value: &mut kafka.password,
+        },
+        Slot {
+            key: "kafka.client_key_password",
+            file_key: "kafka.client_key_password_file",
+            file: kafka.client_key_password_file.clone(),
+            value: &mut kafka.client_key_password,
+        },
+        Slot {
+            key: "kafka.oauth.client_secret",
+            file_key: "kafka.oauth.client_secret_file",
+            file: kafka.oauth.client_secret_file.clone(),
+            value: &mut kafka.oauth.client_secret,
         },
         Slot {
             key: "schema_registry.password",

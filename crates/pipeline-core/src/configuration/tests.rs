@@ -5,6 +5,8 @@ use secrecy::ExposeSecret;
 use super::{keys::Keys, *};
 use crate::settings::{LogFormat, SecurityProtocol};
 
+mod kafka;
+
 /// Loads a file with this text; its folder goes when the test ends.
 struct File {
     folder: tempfile::TempDir,
@@ -262,6 +264,8 @@ fn addresses_that_cannot_work_are_faults() {
         ("target.url", "mysql://host", "names no database"),
         ("target.url", "mysql://user@host:99999/db", "not a URL"),
         ("target.url", "sqlite://", "names no file"),
+        ("target.url", "sqlite:///a.db?mod=ro", "did you mean `mode`?"),
+        ("target.url", "mysql://localhost/db?ssl_mode=REQUIRED", "did you mean `ssl-mode`?"),
         ("schema_registry.url", "", "expected a URL"),
         ("schema_registry.url", "registry:8081", "unknown scheme `registry`"),
         ("telemetry.otlp_endpoint", "grpc://jaeger:4317", "unknown scheme `grpc`"),
@@ -285,7 +289,8 @@ fn addresses_that_can_work_pass() {
         ("source.url", "generator:?services=40&providers=10000&bundles=20&fields=5&seed=1"),
         ("source.url", "couchbase://host/bucket.scope"),
         ("source.url", "couchbases://reader@a:11207,b:11207/bucket"),
-        ("target.url", "mysql://user@host:3306/db"),
+        ("target.url", "mysql://user@localhost:3306/db"),
+        ("target.url", "mysql://user@host:3306/db?ssl-mode=DISABLED"),
         ("target.url", "sqlite:///tmp/file.db"),
         ("target.url", "sqlite://file.db"),
         ("schema_registry.url", "https://registry.example/base/"),
@@ -339,26 +344,19 @@ fn certificates_need_tls_and_a_client_certificate_its_key() {
 }
 
 #[test]
-fn sasl_without_its_parts_is_a_fault_for_each() {
-    let fault = flag_fault("kafka.security_protocol", "sasl_plaintext");
-    for part in ["kafka.sasl_mechanism", "kafka.username", "kafka.password_file"] {
-        assert!(fault.contains(part), "{fault}");
-    }
-}
-
-#[test]
 fn a_secret_comes_from_its_file_without_the_last_line_break() {
     let file = File::new("");
     let path = file.with("secret", "p w\n\n");
     let loaded = load_layers(
         Some(file.path()),
         &[("SLUICE__TARGET__PASSWORD_FILE", path.to_str().expect("text"))],
-        &[("kafka.password", "on the line")],
+        &[("schema_registry.password", "on the line")],
     )
     .expect("no faults");
     assert_eq!(loaded.settings.target.password.as_ref().map(ExposeSecret::expose_secret), Some("p w\n"));
     assert_eq!(loaded.origin["target.password"], Origin::SecretFile { path });
-    assert_eq!(loaded.settings.kafka.password.as_ref().map(ExposeSecret::expose_secret), Some("on the line"));
+    let password = loaded.settings.schema_registry.password.as_ref();
+    assert_eq!(password.map(ExposeSecret::expose_secret), Some("on the line"));
 }
 
 #[cfg(unix)]
@@ -385,13 +383,13 @@ fn a_secret_file_that_is_missing_or_empty_or_doubled_is_a_fault() {
     assert!(flag_fault("target.password_file", empty.to_str().expect("text")).contains("it is empty"));
     let both = load_layers(
         None,
-        &[("SLUICE__KAFKA__PASSWORD", "canary")],
-        &[("kafka.password_file", empty.to_str().expect("text"))],
+        &[("SLUICE__SCHEMA_REGISTRY__PASSWORD", "canary")],
+        &[("schema_registry.password_file", empty.to_str().expect("text"))],
     );
     assert_eq!(
         lines(both),
-        ["flag -X kafka.password_file: is set, and so is `kafka.password` (environment SLUICE__KAFKA__PASSWORD); \
-          keep one of them"]
+        ["flag -X schema_registry.password_file: is set, and so is `schema_registry.password` (environment \
+          SLUICE__SCHEMA_REGISTRY__PASSWORD); keep one of them"]
     );
     let url = load_layers(None, &[], &[("target.url", "mysql://u:canary@h/d"), ("target.password", "x")]);
     assert!(lines(url)[0].contains("holds a password"));
@@ -412,9 +410,12 @@ fn no_secret_is_ever_shown() {
         None,
         &[("SLUICE__KAFKA__PASSWORD", "canary-1")],
         &[
+            ("kafka.security_protocol", "sasl_plaintext"),
+            ("kafka.sasl_mechanism", "PLAIN"),
+            ("kafka.username", "somebody"),
             ("schema_registry.username", "u"),
             ("schema_registry.password_file", path.to_str().expect("text")),
-            ("target.url", "mysql://user:canary@3/@h/copy"),
+            ("target.url", "mysql://user:canary@3@127.0.0.1/copy"),
         ],
     )
     .expect("no faults");
@@ -423,7 +424,7 @@ fn no_secret_is_ever_shown() {
     assert_eq!(row("kafka.password"), Some("***"));
     assert_eq!(row("schema_registry.password"), Some("***"));
     assert_eq!(row("target.password"), Some(""));
-    assert_eq!(row("target.url"), Some("mysql://user:***@h/copy"));
+    assert_eq!(row("target.url"), Some("mysql://user:***@127.0.0.1/copy"));
     assert_eq!(row("stage.batch_size"), Some("50"));
     let warned = loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     assert!(!format!("{rows:?} {:?} {warned}", loaded.settings.kafka).contains("canary"));
@@ -485,7 +486,7 @@ fn every_setting_has_a_key_with_a_kind_and_a_meaning() {
     let properties: usize = count_leaves(&json_schema(), &json_schema());
     assert_eq!(paths.len(), properties, "a setting has a type that the keys do not know");
     assert!(keys.iter().all(|key| !key.description.is_empty()));
-    let is_secret = |path: &str| path.ends_with("password") || path.ends_with(".token");
+    let is_secret = |path: &str| ["password", ".token", "_secret"].iter().any(|end| path.ends_with(end));
     assert!(keys.iter().all(|key| is_secret(&key.path) == key.secret));
 }
 

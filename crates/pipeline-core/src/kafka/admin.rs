@@ -5,79 +5,128 @@ use std::{collections::BTreeSet, time::Duration};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
-    config::FromClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-    metadata::Metadata,
+    config::FromClientConfigAndContext,
+    consumer::Consumer as _,
+    error::{KafkaError, KafkaResult},
     topic_partition_list::TopicPartitionListElem,
     types::RDKafkaErrorCode,
 };
 
-use super::{Error, client_config};
+use super::{
+    Error,
+    asking::{Asker, ask, ask_blocking},
+    client_config,
+    error::Resource,
+    told::Common,
+};
 use crate::{contracts, settings};
 
 /// How long a question to the cluster may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a cluster looks like from here.
 #[derive(Clone, Debug)]
 pub struct ClusterReport {
     /// `host:port` of each broker.
     pub brokers: Vec<String>,
-    /// Topics that Sluice needs and that are not there.
+    /// Topics that Sluice needs and that are not there, by their names on the cluster.
     pub missing_topics: Vec<String>,
+    /// Topics that Sluice needs and that this client may not see, by their names on the cluster.
+    pub forbidden_topics: Vec<String>,
 }
 
-/// All topics that Sluice uses, in the order of the flow.
-pub fn topics() -> Vec<&'static str> {
-    contracts::ALL.iter().map(|(topic, _)| *topic).chain([contracts::DEAD_LETTERS]).collect()
+/// How a topic stands to this client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// There, and each partition has a leader.
+    Usable,
+    /// There; a partition has no leader.
+    Leaderless,
+    /// Not there.
+    Missing,
+    /// Not to be seen by this client.
+    Forbidden,
+}
+
+/// All topics that Sluice uses, by their names on the cluster, in the order of the flow.
+pub fn topics(settings: &settings::Kafka) -> Vec<String> {
+    let names = settings.names();
+    let contracts = contracts::ALL.iter().map(|(topic, _)| *topic).chain([contracts::DEAD_LETTERS]);
+    contracts.map(|topic| names.topic(topic)).collect()
 }
 
 /// Asks the cluster for its brokers and topics.
 ///
 /// # Errors
-/// [`Error::Unreachable`] when no broker answers in time.
+/// [`Error::Unreachable`] when no broker answers in time; a refusal when none lets this client in.
 pub async fn check(settings: &settings::Kafka) -> Result<ClusterReport, Error> {
-    let metadata = metadata(settings).await?;
-    let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    let topics = topics(settings);
+    let (brokers, states) = ask(settings, None, |client| {
+        // The list of all topics leaves out those that this client may not see, so each of the others is asked for.
+        let metadata = client.fetch_metadata(None, TIMEOUT)?;
+        let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
+        let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+        let absent = topics.into_iter().filter(|topic| !present.contains(topic.as_str()));
+        let states =
+            absent.map(|topic| state(client, &topic).map(|state| (topic, state))).collect::<KafkaResult<Vec<_>>>()?;
+        Ok::<(Vec<String>, _), KafkaError>((brokers, states))
+    })
+    .await?;
+    let those = |wanted| states.iter().filter(move |(_, state)| *state == wanted).map(|(topic, _)| topic.clone());
     Ok(ClusterReport {
-        brokers: metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect(),
-        missing_topics: topics().into_iter().filter(|topic| !present.contains(topic)).map(str::to_owned).collect(),
+        brokers,
+        missing_topics: those(State::Missing).collect(),
+        forbidden_topics: those(State::Forbidden).collect(),
     })
 }
 
-/// Asks the cluster whether these topics can be written to: each is there, and each partition has a leader.
+/// Succeeds when the topic of each of these contracts is there and to be seen.
 ///
 /// # Errors
-/// [`Error::Unreachable`] when no broker answers in time, [`Error::Produce`] for a topic that cannot be written to.
-pub async fn takes_messages(settings: &settings::Kafka, topics: &[&str]) -> Result<(), Error> {
-    let metadata = metadata(settings).await?;
-    for topic in topics {
-        let found = metadata.topics().iter().find(|found| found.name() == *topic);
-        let trouble = match found {
-            None => Some(RDKafkaErrorCode::UnknownTopicOrPartition),
-            Some(found) if found.partitions().iter().any(|partition| partition.leader() < 0) => {
-                Some(RDKafkaErrorCode::LeaderNotAvailable)
-            }
-            Some(_) => None,
-        };
-        if let Some(code) = trouble {
-            return Err(Error::Produce { topic: (*topic).to_owned(), source: KafkaError::MetadataFetch(code) });
-        }
-    }
-    Ok(())
+/// [`Error::Unreachable`] when no broker answers in time, a refusal, [`Error::Produce`] for a topic that is not there,
+/// [`Error::NotAuthorised`].
+pub async fn are_there(settings: &settings::Kafka, topics: &[&'static str]) -> Result<(), Error> {
+    let states = states(settings, topics).await?;
+    states.into_iter().filter(|(_, state)| *state != State::Leaderless).try_for_each(usable)
 }
 
-/// What the cluster says of its brokers and all its topics.
-async fn metadata(settings: &settings::Kafka) -> Result<Metadata, Error> {
-    let client = admin_client(settings)?;
-    let bootstrap_servers = settings.bootstrap_servers.clone();
-    // librdkafka's metadata call blocks its thread.
-    tokio::task::spawn_blocking(move || client.inner().fetch_metadata(None, TIMEOUT))
-        .await
-        .unwrap_or(Err(KafkaError::Canceled))
-        .map_err(|source| Error::Unreachable { bootstrap_servers, source })
+/// Asks the cluster whether the topics of these contracts can be written to: each is there, and each partition has a leader.
+///
+/// # Errors
+/// As [`are_there`].
+pub async fn takes_messages(settings: &settings::Kafka, topics: &[&'static str]) -> Result<(), Error> {
+    states(settings, topics).await?.into_iter().try_for_each(usable)
+}
+
+fn usable((topic, state): (String, State)) -> Result<(), Error> {
+    let code = match state {
+        State::Usable => return Ok(()),
+        State::Forbidden => return Err(forbidden(&topic)),
+        State::Missing => RDKafkaErrorCode::UnknownTopicOrPartition,
+        State::Leaderless => RDKafkaErrorCode::LeaderNotAvailable,
+    };
+    Err(Error::Produce { topic, source: KafkaError::MetadataFetch(code) })
+}
+
+/// The error of a topic that this client may not see.
+pub(super) fn forbidden(topic: &str) -> Error {
+    Error::NotAuthorised {
+        resource: Resource::Topic(topic.to_owned()),
+        needs: "it needs `Read` to read it, `Write` to write to it, or at least `Describe`",
+    }
+}
+
+async fn states(settings: &settings::Kafka, topics: &[&'static str]) -> Result<Vec<(String, State)>, Error> {
+    let names = settings.names();
+    let topics: Vec<String> = topics.iter().map(|topic| names.topic(topic)).collect();
+    let stands = |client: &Asker, topic: String| state(client, &topic).map(|state| (topic, state));
+    ask(settings, None, move |client| topics.into_iter().map(|topic| stands(client, topic)).collect()).await
+}
+
+/// Asked by its name: then the cluster says whether it is missing or not to be seen.
+fn state(client: &Asker, topic: &str) -> KafkaResult<State> {
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+    Ok(super::presence::state(&metadata, topic))
 }
 
 /// Creates the topics that are missing; gives their names.
@@ -96,10 +145,8 @@ pub async fn ensure_topics(
     let new: Vec<NewTopic<'_>> =
         missing.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))).collect();
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let results = admin_client(settings)?
-        .create_topics(&new, &options)
-        .await
-        .map_err(|source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
+    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+    let results = admin_client(settings)?.create_topics(&new, &options).await.map_err(unreachable)?;
     for result in results {
         match result {
             // Somebody else was faster, which is as good.
@@ -110,41 +157,41 @@ pub async fn ensure_topics(
     Ok(missing)
 }
 
-fn admin_client(settings: &settings::Kafka) -> Result<AdminClient<DefaultClientContext>, Error> {
-    AdminClient::from_config(&client_config(settings, "sluice-admin"))
+/// The client serves no queue of its own, and so cannot be asked for a token: who has none yet cannot log in.
+fn admin_client(settings: &settings::Kafka) -> Result<AdminClient<Common>, Error> {
+    AdminClient::from_config_and_context(&client_config(settings, "sluice-admin"), Common::new("admin", settings))
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 
-/// The first and the next offset of each partition of a topic, in order of the partitions. Blocks the thread.
+/// The first and the next offset of each partition of a contract's topic, in order of the partitions. Blocks the thread.
 ///
 /// # Errors
 /// [`Error::Unreachable`] when the cluster does not answer in time.
 pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i64)>, Error> {
-    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
-    let client = admin_client(settings)?;
-    let metadata = client.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
-    partitions
-        .map(|partition| client.inner().fetch_watermarks(topic, partition, TIMEOUT).map_err(unreachable))
-        .collect()
+    let topic = &settings.names().topic(topic);
+    ask_blocking(settings, None, |client| {
+        let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
+        partitions.map(|partition| client.fetch_watermarks(topic, partition, TIMEOUT)).collect()
+    })
 }
 
-/// The offset of each partition of a topic that a group has committed, in order of the partitions; `None` where it has
+/// The offset of each partition of a contract's topic that a group has committed, in order of the partitions; `None` where it has
 /// committed nothing. Blocks the thread.
 ///
 /// # Errors
 /// [`Error::Unreachable`] when the cluster does not answer in time.
 pub fn committed(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Vec<Option<i64>>, Error> {
-    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
-    let mut config = client_config(settings, "sluice-admin");
-    // Never joined: only asked about.
-    let consumer: BaseConsumer = config.set("group.id", group).create().map_err(unreachable)?;
-    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(unreachable)?;
-    let mut wanted = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        wanted.add_partition(topic, partition.id());
-    }
-    let committed = consumer.committed_offsets(wanted, TIMEOUT).map_err(unreachable)?;
+    let topic = &settings.names().topic(topic);
+    // The group is never joined: only asked about.
+    let committed = ask_blocking(settings, Some(group), |client| {
+        let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+        let mut wanted = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            wanted.add_partition(topic, partition.id());
+        }
+        client.committed_offsets(wanted, TIMEOUT)
+    })?;
     let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some(offset),
         _ => None,

@@ -20,6 +20,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{
         BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
@@ -31,7 +32,7 @@ use rdkafka::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Delivery, Error, Partition, Position, client_config, log};
+use super::{Delivery, Error, Partition, Position, client_config, told::Common};
 use crate::settings;
 
 /// A member of a consumer group, subscribed to one topic.
@@ -41,6 +42,7 @@ pub struct GroupMember {
     stop_polling: oneshot::Sender<()>,
     poll_thread: thread::JoinHandle<()>,
     group: String,
+    topic: Topic,
 }
 
 /// What the group asks of its member.
@@ -72,23 +74,36 @@ pub struct Reply<T>(SyncSender<T>);
 pub struct PartitionQueue {
     queue: StreamPartitionQueue<Context, DefaultRuntime>,
     partition: Partition,
+    /// The topic's name on the cluster.
+    topic: String,
 }
 
 struct Context {
+    common: Common,
     events: mpsc::UnboundedSender<Event>,
     group: String,
-    topic: String,
+    topic: Topic,
+}
+
+/// The one topic of a member.
+#[derive(Clone)]
+struct Topic {
+    /// By its contract, as in every [`Partition`].
+    contract: String,
+    /// On the cluster.
+    name: String,
 }
 
 // === impl GroupMember ===
 
 impl GroupMember {
-    /// Joins `group` and subscribes to `topic`. Must be called inside a Tokio runtime.
+    /// Joins `group` and subscribes to the topic of a contract. Must be called inside a Tokio runtime.
     ///
     /// # Errors
     /// [`Error::Client`] when librdkafka refuses the configuration. A cluster that is away is not an error here: it
     /// shows as [`Event::Trouble`].
-    pub fn join(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Self, Error> {
+    pub fn join(settings: &settings::Kafka, group: &str, contract: &str) -> Result<Self, Error> {
+        let topic = Topic { contract: contract.to_owned(), name: settings.names().topic(contract) };
         let invalid = |source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source };
         let mut config = client_config(settings, group);
         config
@@ -108,9 +123,10 @@ impl GroupMember {
             // one: at the default of 500 ms, a stage that has just started answers its first message a second late.
             .set("fetch.wait.max.ms", "100");
         let (sender, events) = mpsc::unbounded_channel();
-        let context = Context { events: sender.clone(), group: group.to_owned(), topic: topic.to_owned() };
+        let common = Common::new("consumer", settings);
+        let context = Context { common, events: sender.clone(), group: group.to_owned(), topic: topic.clone() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
-        consumer.subscribe(&[topic]).map_err(invalid)?;
+        consumer.subscribe(&[&topic.name]).map_err(invalid)?;
         let consumer = Arc::new(consumer);
         let (stop_polling, stopped) = oneshot::channel();
         let poll_thread = thread::Builder::new()
@@ -118,11 +134,22 @@ impl GroupMember {
             .spawn({
                 let consumer = Arc::clone(&consumer);
                 let runtime = tokio::runtime::Handle::current();
-                let topic = topic.to_owned();
-                move || runtime.block_on(poll(consumer, sender, stopped, topic))
+                let (group, topic) = (group.to_owned(), topic.name.clone());
+                move || runtime.block_on(poll(consumer, sender, stopped, &group, &topic))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned() })
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topic })
+    }
+
+    /// Leaves the group and joins it again at once, so that it deals its partitions out by what the topic has now.
+    /// Partitions that are held come back as [`Event::Revoked`] first.
+    ///
+    /// # Errors
+    /// [`Error::Consume`] when librdkafka refuses the subscription.
+    pub fn rejoin(&self) -> Result<(), Error> {
+        self.consumer.unsubscribe();
+        let refused = |source| Error::Consume { topic: self.topic.name.clone(), source };
+        self.consumer.subscribe(&[&self.topic.name]).map_err(refused)
     }
 
     /// What the group asks next. Safe to cancel.
@@ -132,8 +159,8 @@ impl GroupMember {
 
     /// Splits off the queue of a partition; to be called before [`Event::Assigned`] is answered.
     pub fn split(&self, partition: &Partition) -> Option<PartitionQueue> {
-        let queue = self.consumer.split_partition_queue(&partition.topic, partition.number)?;
-        Some(PartitionQueue { queue, partition: partition.clone() })
+        let queue = self.consumer.split_partition_queue(&self.topic.name, partition.number)?;
+        Some(PartitionQueue { queue, partition: partition.clone(), topic: self.topic.name.clone() })
     }
 
     /// Commits the next offset of each partition, and gives the brokers' answer. A commit of the client that nobody
@@ -144,7 +171,7 @@ impl GroupMember {
     /// [`Error::Commit`] when the brokers do not have it.
     pub fn commit(&self, positions: &[Position]) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let (consumer, group) = (Arc::clone(&self.consumer), self.group.clone());
-        let offsets = offsets(positions);
+        let offsets = self.topic.offsets(positions);
         async move {
             let committing = tokio::task::spawn_blocking(move || consumer.commit(&offsets?, CommitMode::Sync));
             let committed = committing.await.unwrap_or(Err(KafkaError::Canceled));
@@ -176,7 +203,8 @@ async fn poll(
     consumer: Arc<StreamConsumer<Context>>,
     events: mpsc::UnboundedSender<Event>,
     mut stopped: oneshot::Receiver<()>,
-    topic: String,
+    group: &str,
+    topic: &str,
 ) {
     loop {
         let received = tokio::select! {
@@ -185,7 +213,7 @@ async fn poll(
             received = consumer.recv() => received,
         };
         let error = match received {
-            Err(source) => Error::Consume { topic: topic.clone(), source },
+            Err(source) => Error::unconsumed(topic, group, source),
             // Handling it here would break the order of its partition; losing it would break everything.
             Ok(message) => Error::OutsideItsQueue {
                 topic: message.topic().to_owned(),
@@ -199,13 +227,21 @@ async fn poll(
     }
 }
 
-fn offsets(positions: &[Position]) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for position in positions {
-        let Partition { topic, number } = &position.partition;
-        list.add_partition_offset(topic, *number, Offset::Offset(position.offset))?;
+// === impl Topic ===
+
+impl Topic {
+    fn offsets(&self, positions: &[Position]) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for Position { partition, offset } in positions {
+            list.add_partition_offset(&self.name, partition.number, Offset::Offset(*offset))?;
+        }
+        Ok(list)
     }
-    Ok(list)
+
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
+        let partition = |number| Partition { topic: self.contract.clone(), number };
+        list.elements().iter().map(|element| partition(element.partition())).collect()
+    }
 }
 
 // === impl PartitionQueue ===
@@ -218,7 +254,7 @@ impl PartitionQueue {
     pub async fn recv(&self) -> Result<Delivery, Error> {
         match self.queue.recv().await {
             Ok(message) => Ok(detach(&message, &self.partition)),
-            Err(source) => Err(Error::Consume { topic: self.partition.topic.clone(), source }),
+            Err(source) => Err(Error::Consume { topic: self.topic.clone(), source }),
         }
     }
 }
@@ -256,7 +292,7 @@ impl Context {
     }
 
     fn trouble(&self, source: KafkaError) {
-        let error = Error::Consume { topic: self.topic.clone(), source };
+        let error = Error::unconsumed(&self.topic.name, &self.group, source);
         if self.events.send(Event::Trouble(error)).is_err() {
             tracing::debug!("the group member is being closed");
         }
@@ -264,13 +300,19 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+        self.common.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(target: "librdkafka", "consumer: {error}: {reason}");
+        self.common.error(error.clone(), reason);
         self.trouble(error);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.common.generate_oauth_token(config)
     }
 }
 
@@ -278,17 +320,18 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
-                let partitions = partitions(list);
+                let partitions = self.topic.partitions(list);
                 self.ask(|ready| Event::Assigned { partitions, ready }).unwrap_or_default();
             }
             Rebalance::Revoke(list) => {
-                let partitions = partitions(list);
+                let partitions = self.topic.partitions(list);
                 let lost = consumer.assignment_lost();
                 let positions = self.ask(|drained| Event::Revoked { partitions, lost, drained }).unwrap_or_default();
                 if lost || positions.is_empty() {
                     return;
                 }
-                let committed = offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+                let committed =
+                    self.topic.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
                 if let Err(error) = committed {
                     // The next owner repeats what we did, which is harmless.
                     tracing::warn!(group = self.group, "could not commit before giving partitions up: {error}");
@@ -297,13 +340,6 @@ impl ConsumerContext for Context {
             Rebalance::Error(error) => self.trouble(error.clone()),
         }
     }
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    list.elements()
-        .iter()
-        .map(|element| Partition { topic: element.topic().to_owned(), number: element.partition() })
-        .collect()
 }
 
 #[cfg(test)]

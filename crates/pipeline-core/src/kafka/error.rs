@@ -1,7 +1,10 @@
 //! What can go wrong with Kafka, and what it means for the message at hand.
 
+use std::fmt;
+
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
+use super::{distrust::Distrust, token};
 use crate::{
     disposition::{Classify, Disposition},
     redaction::redact_url,
@@ -100,6 +103,65 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Client and broker do not trust each other.
+    #[error("cannot use TLS with Kafka at `{broker}`: {distrust}")]
+    Untrusted {
+        /// The broker, `host:port`.
+        broker: String,
+        /// Why not.
+        distrust: Distrust,
+        /// The same in librdkafka's words.
+        #[source]
+        source: Words,
+    },
+    /// The brokers do not take the login.
+    #[error(
+        "Kafka at `{}` refuses the login{} by {mechanism}",
+        redact_url(bootstrap_servers),
+        user.as_ref().map(|user| format!(" of `{user}`")).unwrap_or_default()
+    )]
+    LoginRefused {
+        /// The configured brokers.
+        bootstrap_servers: String,
+        /// The SASL mechanism.
+        mechanism: String,
+        /// Who logs in; `None` when only the token says so.
+        user: Option<String>,
+        /// What the broker said.
+        #[source]
+        source: Words,
+    },
+    /// There is no token to log in with.
+    #[error("could not log in to Kafka: no token")]
+    NoToken {
+        /// Why not.
+        #[source]
+        source: token::Error,
+    },
+    /// The brokers know who we are, and we may not do this.
+    #[error("Kafka does not authorise this client for {resource}: {needs}")]
+    NotAuthorised {
+        /// What it is about.
+        resource: Resource,
+        /// The right that is missing.
+        needs: &'static str,
+    },
+}
+
+/// What a client was told, as it was told.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Words(pub String);
+
+/// What a right is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A topic.
+    Topic(String),
+    /// A consumer group.
+    Group(String),
+    /// The cluster as a whole.
+    Cluster,
 }
 
 // === impl Error ===
@@ -109,8 +171,51 @@ impl Error {
     pub(super) fn unproduced(topic: &str, bytes: usize, source: KafkaError) -> Self {
         let topic = topic.to_owned();
         match source.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Self::NotAuthorised { resource: Resource::Topic(topic), needs: "it needs `Write`" }
+            }
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => Self::TooLarge { topic, bytes, source },
             _ => Self::Produce { topic, source },
+        }
+    }
+
+    /// Messages of a topic that cannot be had, by a member of a group.
+    pub(super) fn unconsumed(topic: &str, group: &str, source: KafkaError) -> Self {
+        match source.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Self::NotAuthorised { resource: Resource::Topic(topic.to_owned()), needs: "it needs `Read`" }
+            }
+            Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                Self::NotAuthorised { resource: Resource::Group(group.to_owned()), needs: "it needs `Read`" }
+            }
+            _ => Self::Consume { topic: topic.to_owned(), source },
+        }
+    }
+
+    /// Whether it is the consumer group that this client may not use.
+    pub fn is_of_group(&self) -> bool {
+        matches!(self, Self::NotAuthorised { resource: Resource::Group(_), .. })
+    }
+
+    /// Whether the brokers do not let this client in as it is configured.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Untrusted { .. } | Self::LoginRefused { .. })
+    }
+
+    /// Whether somebody has to change the configuration: asking again will not help.
+    pub fn is_of_configuration(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::Client { .. })
+    }
+}
+
+// === impl Resource ===
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(name) => write!(f, "topic `{name}`"),
+            Self::Group(name) => write!(f, "group `{name}`"),
+            Self::Cluster => f.write_str("the cluster"),
         }
     }
 }
@@ -119,9 +224,15 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::Produce { source, .. } => produce_disposition(source),
-            Self::Commit { .. } | Self::Consume { .. } | Self::Unreachable { .. } | Self::CreateTopic { .. } => {
-                Disposition::Unavailable
-            }
+            // Whoever gives the right, or mends the certificate or the password at the broker, ends the waiting of a stage.
+            Self::Untrusted { .. }
+            | Self::LoginRefused { .. }
+            | Self::NoToken { .. }
+            | Self::NotAuthorised { .. }
+            | Self::Commit { .. }
+            | Self::Consume { .. }
+            | Self::Unreachable { .. }
+            | Self::CreateTopic { .. } => Disposition::Unavailable,
             Self::TooLarge { .. } => Disposition::Reject,
             Self::OutsideItsQueue { .. }
             | Self::Client { .. }
@@ -142,6 +253,10 @@ impl Classify for Error {
             Self::Local { .. } => "SLUICE-KAFKA-008",
             Self::TooLarge { .. } => "SLUICE-KAFKA-009",
             Self::OutsideItsQueue { .. } => "SLUICE-KAFKA-010",
+            Self::Untrusted { .. } => "SLUICE-KAFKA-011",
+            Self::LoginRefused { .. } => "SLUICE-KAFKA-012",
+            Self::NotAuthorised { .. } => "SLUICE-KAFKA-013",
+            Self::NoToken { .. } => "SLUICE-KAFKA-014",
         }
     }
 }

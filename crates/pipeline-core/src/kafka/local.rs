@@ -60,12 +60,12 @@ pub(crate) struct Reservation {
 // === impl LocalBroker ===
 
 impl LocalBroker {
-    /// Starts a broker with these topics.
+    /// Starts a broker with these topics, by their names on it.
     ///
     /// # Errors
     /// [`Error::Local`] when the broker cannot listen or a topic cannot be created.
-    pub fn start(topics: &[&str]) -> Result<Self, Error> {
-        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+    pub fn start(topics: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let topics: Vec<String> = topics.iter().map(|topic| topic.as_ref().to_owned()).collect();
         let (report, started) = mpsc::channel();
         let (orders, ordered) = mpsc::channel();
         thread::Builder::new()

@@ -55,7 +55,9 @@ fn start(service: &[u8]) -> u64 {
 /// Service and number of a batch, from its key. A foreign message may have another key there, which is then like those
 /// of other topics.
 fn numbered<'a>(topic: &str, key: &'a [u8]) -> Option<(&'a [u8], u32)> {
-    if topic != BatchPlanned::TOPIC {
+    // Its contract, by whatever word the cluster's name begins with.
+    let contract = BatchPlanned::TOPIC.trim_start_matches("sluice");
+    if !topic.ends_with(contract) {
         return None;
     }
     let (service, number) = std::str::from_utf8(key).ok()?.rsplit_once('/')?;

@@ -5,12 +5,13 @@
 //! once more, alone, before it is believed that the message itself is too large.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
 use rdkafka::{
     ClientContext,
+    client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header as KafkaHeader, Message as _, OwnedHeaders},
@@ -19,11 +20,11 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    Error, Header, Partition, Position, client_config,
+    Error, Header, Partition, Position, Resource, admission, client_config,
     local::{Budget, Reservation},
-    log,
     partitioner::KeyPartitioner,
     size,
+    told::{Common, Told},
 };
 use crate::settings;
 
@@ -35,17 +36,20 @@ type Client = ThreadedProducer<Context, KeyPartitioner>;
 /// Shared by everything in one process that produces; cheap to clone.
 #[derive(Clone)]
 pub struct Producer {
-    pub(super) inner: Arc<Client>,
+    /// Replaced when it was made without a right that has been given since.
+    inner: Arc<RwLock<Arc<Client>>>,
     /// Sends one message in a request; made when a batch was too large.
     lone: Arc<OnceLock<Client>>,
-    settings: Arc<settings::Kafka>,
+    pub(super) settings: Arc<settings::Kafka>,
     budget: Option<Arc<Budget>>,
+    /// Looked at by who does not wait for a cluster that refuses it.
+    refusals: Option<Told>,
 }
 
 /// A message to be produced.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    /// The topic.
+    /// The topic, by its contract.
     pub topic: String,
     /// The key: messages of one key stay in order, on one partition.
     pub key: Option<Vec<u8>>,
@@ -57,6 +61,7 @@ pub struct Outbound {
 
 /// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
 pub(super) struct Context {
+    common: Common,
     partitioner: KeyPartitioner,
 }
 
@@ -64,12 +69,18 @@ pub(super) struct Context {
 type Acknowledgement = Result<(i32, i64), KafkaError>;
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
+        self.common.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(target: "librdkafka", "producer: {error}: {reason}");
+        self.common.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.common.generate_oauth_token(config)
     }
 }
 
@@ -102,7 +113,8 @@ impl Producer {
     }
 
     /// A producer of messages that may arrive twice, such as requests with an id. It does without the number that
-    /// the cluster gives an idempotent producer, which a new client has to wait for half a second.
+    /// the cluster gives an idempotent producer, which a new client has to wait for half a second, and it does not wait
+    /// for a cluster that refuses it.
     ///
     /// # Errors
     /// As [`Producer::new`].
@@ -112,7 +124,9 @@ impl Producer {
 
     fn make(settings: &settings::Kafka, budget: Option<Arc<Budget>>, idempotent: bool) -> Result<Self, Error> {
         let inner = client(settings, idempotent, None)?;
-        Ok(Self { inner: Arc::new(inner), lone: Arc::default(), settings: Arc::new(settings.clone()), budget })
+        let refusals = (!idempotent).then(|| inner.context().common.told());
+        let settings = Arc::new(settings.clone());
+        Ok(Self { inner: Arc::new(RwLock::new(Arc::new(inner))), lone: Arc::default(), settings, budget, refusals })
     }
 
     /// Produces all messages and waits until each is acknowledged. They are enqueued in order, so messages of one
@@ -123,23 +137,65 @@ impl Producer {
     /// than its topic takes. A local broker that has no room for all of them gets none.
     pub async fn send_all(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Error> {
         let mut reserved = self.budget.as_ref().map(|budget| budget.reserve(&messages)).transpose()?;
+        let names = self.settings.names();
+        let on_the_cluster = |message: Outbound| Outbound { topic: names.topic(&message.topic), ..message };
+        let messages: Vec<Outbound> = messages.into_iter().map(on_the_cluster).collect();
+        let client = self.client();
         let mut deliveries = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let partition = reserved.as_ref().and_then(|reserved| reserved.partition(index));
-            deliveries.push(enqueue(&self.inner, message, partition).await?);
+            let enqueued = enqueue(&client, message, partition).await;
+            deliveries.push(enqueued.map_err(|error| self.judged(&client, error))?);
         }
         let mut positions = Vec::with_capacity(messages.len());
         for (index, (message, delivery)) in messages.into_iter().zip(deliveries).enumerate() {
-            let (number, offset) = match acknowledged(&message, delivery).await {
+            let (number, offset) = match self.acknowledged_or_refused(&message, delivery).await {
                 Err(Error::TooLarge { .. }) => self.send_alone(&message, reserved.as_ref(), index).await?,
-                acknowledgement => acknowledgement?,
+                acknowledgement => acknowledgement.map_err(|error| self.judged(&client, error))?,
             };
             if let Some(reserved) = &mut reserved {
                 reserved.keep(index);
             }
-            positions.push(Position { partition: Partition { topic: message.topic, number }, offset });
+            let topic = names.contract(&message.topic);
+            positions.push(Position { partition: Partition { topic, number }, offset });
         }
         Ok(positions)
+    }
+
+    /// The client of this moment.
+    pub(super) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An idempotent client that was not given its number for want of a right never asks for it again. It has sent
+    /// nothing yet, so that another one can take its place, and the stage need not end.
+    fn judged(&self, used: &Arc<Client>, error: Error) -> Error {
+        let lacks_right = used.client().fatal_error().is_some_and(|(code, _)| {
+            matches!(code, RDKafkaErrorCode::ClusterAuthorizationFailed | RDKafkaErrorCode::TopicAuthorizationFailed)
+        });
+        if !lacks_right {
+            return error;
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&inner, used) {
+            match client(&self.settings, true, None) {
+                Ok(fresh) => *inner = Arc::new(fresh),
+                Err(error) => return error,
+            }
+        }
+        Error::NotAuthorised { resource: Resource::Cluster, needs: "it needs `Write` on a topic" }
+    }
+
+    async fn acknowledged_or_refused(
+        &self,
+        message: &Outbound,
+        delivery: oneshot::Receiver<Acknowledgement>,
+    ) -> Result<(i32, i64), Error> {
+        let Some(told) = &self.refusals else { return acknowledged(message, delivery).await };
+        tokio::select! {
+            acknowledgement = acknowledged(message, delivery) => acknowledgement,
+            refusal = told.refused() => Err(admission::of(&self.settings, refusal)),
+        }
     }
 
     /// Sends a message that may have been refused for the company it was in.
@@ -163,7 +219,7 @@ impl Producer {
     /// # Errors
     /// When messages are still on their way.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.flush(timeout).map_err(|source| Error::Produce { topic: "(any)".to_owned(), source })
+        self.client().flush(timeout).map_err(|source| Error::Produce { topic: "(any)".to_owned(), source })
     }
 }
 
@@ -182,7 +238,8 @@ fn client(settings: &settings::Kafka, idempotent: bool, batch: Option<u32>) -> R
     if let Some(batch) = batch {
         config.set("batch.num.messages", batch.to_string());
     }
-    ThreadedProducer::from_config_and_context(&config, Context { partitioner: KeyPartitioner })
+    let context = Context { common: Common::new("producer", settings), partitioner: KeyPartitioner };
+    ThreadedProducer::from_config_and_context(&config, context)
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 

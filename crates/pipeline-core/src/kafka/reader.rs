@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::{Delivery, Error, Partition, Position, client_config, consumer::detach, log};
+use super::{Delivery, Error, Partition, Position, admission, client_config, consumer::detach, told::Common};
 use crate::settings;
 
 /// How long the cluster may take to come up with the message.
@@ -24,32 +24,22 @@ const POLL: Duration = Duration::from_millis(200);
 /// Never joined and never committed to; librdkafka wants a name before it hands out partitions.
 const GROUP: &str = "sluice-reader";
 
-/// A client whose log lines go where all others go.
-struct Context;
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(target: "librdkafka", "reader: {error}: {reason}");
-    }
-}
-
-impl ConsumerContext for Context {}
-
 /// Reads messages of one partition at known places. Thousands are read in one go when they are asked for in the order
 /// of their offsets: what lies between two places is fetched with them and passed over.
 pub struct PlaceReader {
     /// Taken while a poll blocks a thread.
     state: Option<State>,
     partition: Partition,
+    /// The topic's name on the cluster.
+    topic: String,
+    settings: settings::Kafka,
 }
 
 /// A client, and where it stands.
 struct State {
-    consumer: BaseConsumer<Context>,
+    consumer: BaseConsumer<Common>,
+    /// The topic's name on the cluster.
+    topic: String,
     /// The offset that the next poll gives at the earliest; `None` before the first read and after trouble.
     next: Option<i64>,
     /// The message behind a place that nothing was at, which a later question may be about; with that place's offset.
@@ -73,7 +63,9 @@ impl PlaceReader {
     /// [`Error::Client`] when librdkafka refuses the configuration.
     pub fn open(settings: &settings::Kafka, partition: Partition) -> Result<Self, Error> {
         let consumer = client(settings)?;
-        Ok(Self { state: Some(State { consumer, next: None, ahead: None }), partition })
+        let topic = settings.names().topic(&partition.topic);
+        let state = Some(State { consumer, topic: topic.clone(), next: None, ahead: None });
+        Ok(Self { state, partition, topic, settings: settings.clone() })
     }
 
     /// The message at this offset; `None` when it is not there any more, or not yet.
@@ -81,7 +73,7 @@ impl PlaceReader {
     /// # Errors
     /// [`Error::Consume`] when the cluster does not answer.
     pub async fn read(&mut self, offset: i64) -> Result<Option<Delivery>, Error> {
-        let failed = |source| Error::Consume { topic: self.partition.topic.clone(), source };
+        let failed = |source| Error::unconsumed(&self.topic, GROUP, source);
         // Taken away only by a read that was given up in the middle.
         let mut state = self.state.take().ok_or(KafkaError::Canceled).map_err(failed)?;
         let position = Position { partition: self.partition.clone(), offset };
@@ -91,12 +83,16 @@ impl PlaceReader {
             (state, read)
         });
         let (state, read) = polling.await.map_err(|_| failed(KafkaError::Canceled))?;
+        let told = state.consumer.context().told();
         self.state = Some(state);
-        read.map_err(failed)
+        match (read, told.last()) {
+            (Err(_), Some(refusal)) => Err(admission::of(&self.settings, refusal)),
+            (read, _) => read.map_err(failed),
+        }
     }
 }
 
-fn client(settings: &settings::Kafka) -> Result<BaseConsumer<Context>, Error> {
+fn client(settings: &settings::Kafka) -> Result<BaseConsumer<Common>, Error> {
     let mut config = client_config(settings, GROUP);
     config
         .set("group.id", GROUP)
@@ -105,7 +101,7 @@ fn client(settings: &settings::Kafka) -> Result<BaseConsumer<Context>, Error> {
         .set("enable.partition.eof", "true")
         // A place before the first kept message must not be answered with a later one.
         .set("auto.offset.reset", "error");
-    BaseConsumer::from_config_and_context(&config, Context)
+    BaseConsumer::from_config_and_context(&config, Common::new("reader", settings))
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 
@@ -130,9 +126,8 @@ impl State {
     }
 
     fn go_to(&mut self, position: &Position) -> Result<(), KafkaError> {
-        let partition = &position.partition;
         let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(position.offset))?;
+        list.add_partition_offset(&self.topic, position.partition.number, Offset::Offset(position.offset))?;
         self.consumer.assign(&list)
     }
 
@@ -140,7 +135,7 @@ impl State {
         let partition = &position.partition;
         let begun = Instant::now();
         let mut trouble = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
-        while begun.elapsed() < TIMEOUT {
+        while begun.elapsed() < TIMEOUT && self.consumer.context().told().last().is_none() {
             let polled = match self.consumer.poll(POLL) {
                 None => continue,
                 Some(Ok(message)) => Ok(detach(&message, partition)),
@@ -159,6 +154,9 @@ impl State {
                     Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition) => {
                         return Ok(None);
                     }
+                    // Asking again for what we may not read does not help. The group is not used, so its rights do not matter.
+                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => return Err(error),
+                    Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
                     // librdkafka keeps trying; the last trouble is the reason when it does not succeed in time.
                     _ => trouble = error,
                 },

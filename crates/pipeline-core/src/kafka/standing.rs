@@ -4,14 +4,12 @@
 
 use std::time::Duration;
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    config::FromClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-    error::{KafkaError, KafkaResult},
-};
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaResult};
 
-use super::{Error, Position, client_config};
+use super::{
+    Error, Position,
+    asking::{Asker, ask},
+};
 use crate::settings;
 
 /// How long one question may take.
@@ -29,26 +27,21 @@ pub struct Standing {
 /// Asks how `group` stands to the message at `position`.
 ///
 /// # Errors
-/// [`Error::Client`] when librdkafka refuses the configuration, [`Error::Consume`] when the cluster does not answer.
+/// [`Error::Client`] when librdkafka refuses the configuration, [`Error::Unreachable`] when the cluster does not answer.
 pub async fn standing(settings: &settings::Kafka, group: &str, position: &Position) -> Result<Standing, Error> {
-    let mut config = client_config(settings, "sluice-standing");
-    config.set("group.id", group).set("enable.auto.commit", "false");
-    let client = BaseConsumer::from_config(&config)
-        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
-    let (group, partition) = (group.to_owned(), position.partition.clone());
-    // Both calls block their thread.
-    let asked = tokio::task::spawn_blocking(move || {
-        let next = committed(&client, &partition.topic, partition.number)?;
+    let (name, number) = (group.to_owned(), position.partition.number);
+    let topic = settings.names().topic(&position.partition.topic);
+    ask(settings, Some(group), move |client| {
+        let next = committed(client, &topic, number)?;
         // The broker of local mode does not know its members.
-        let members = client.fetch_group_list(Some(&group), TIMEOUT).ok();
+        let members = client.fetch_group_list(Some(&name), TIMEOUT).ok();
         let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
         Ok(Standing { members, next })
-    });
-    let failed = |source| Error::Consume { topic: position.partition.topic.clone(), source };
-    asked.await.unwrap_or(Err(KafkaError::Canceled)).map_err(failed)
+    })
+    .await
 }
 
-fn committed(client: &BaseConsumer, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
+fn committed(client: &Asker, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
     let mut list = TopicPartitionList::with_capacity(1);
     list.add_partition(topic, partition);
     let committed = client.committed_offsets(list, TIMEOUT)?;

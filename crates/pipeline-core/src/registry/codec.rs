@@ -20,7 +20,7 @@ use super::{
     Error, Reading, Registry, SchemaId, client::Stored, compatibility::can_read, datum::Layout, once_map::OnceMap,
     reading,
 };
-use crate::contracts::{Message, subject};
+use crate::{contracts::Message, kafka::Names};
 
 mod error;
 #[cfg(test)]
@@ -71,7 +71,7 @@ enum Plan {
 
 impl Codec {
     /// Makes sure that every schema is as this program needs it: those of `writes` are registered, and the newest of
-    /// each of `reads` is readable. Both are lists of topic and schema text. With `register`, for development, absent
+    /// each of `reads` is readable. Both are lists of a contract's topic and schema text, which `names` finds the subject of. With `register`, for development, absent
     /// schemas are registered.
     ///
     /// # Errors
@@ -79,6 +79,7 @@ impl Codec {
     /// an error of disposition *unavailable* when it is worth asking again.
     pub async fn prepare(
         registry: &Registry,
+        names: &Names,
         reads: &[(&'static str, &str)],
         writes: &[(&str, &str)],
         register: bool,
@@ -89,7 +90,7 @@ impl Codec {
         let mut written = HashMap::new();
         let plans = OnceMap::default();
         for (topic, text) in writes {
-            let subject = subject(topic);
+            let subject = names.subject(topic);
             let schema = parse(&subject, text)?;
             let id = if register {
                 registry.register(&subject, text).await?.id
@@ -99,7 +100,7 @@ impl Codec {
             written.insert((*topic).to_owned(), Written { header: header(id), schema });
         }
         for (topic, text) in reads {
-            let subject = subject(topic);
+            let subject = names.subject(topic);
             if register {
                 registry.register(&subject, text).await?;
             }

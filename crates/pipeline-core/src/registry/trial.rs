@@ -49,6 +49,7 @@ mod tests {
     use super::*;
     use crate::{
         contracts::{Message, RunRequested},
+        kafka::Names,
         registry::{Codec, EmbeddedRegistry},
         settings,
     };
@@ -59,7 +60,7 @@ mod tests {
         let settings = settings::SchemaRegistry { url: embedded.url().to_owned(), ..Default::default() };
         let registry = Registry::new(&settings).unwrap();
         let writes = [(RunRequested::TOPIC, RunRequested::SCHEMA)];
-        let codec = Codec::prepare(&registry, &[], &writes, true).await.unwrap();
+        let codec = Codec::prepare(&registry, &Names::default(), &[], &writes, true).await.unwrap();
         let record = RunRequested {
             run_id: "r".to_owned(),
             requested_by: "t".to_owned(),

@@ -51,6 +51,8 @@ pub mod header {
 /// What is known about a message when it is given up.
 pub(crate) struct Obituary<'a> {
     pub(crate) stage: &'a str,
+    /// The message's topic, as the cluster calls it.
+    pub(crate) topic: String,
     pub(crate) group: &'a str,
     pub(crate) run_id: Option<&'a str>,
     pub(crate) failure: &'a Failure,
@@ -64,7 +66,7 @@ pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbo
     let mut headers: Vec<Header> = delivery.headers.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
     let first_failed_at = obituary.first_failed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));
-    add(header::TOPIC, delivery.position.partition.topic.clone());
+    add(header::TOPIC, obituary.topic.clone());
     add(header::PARTITION, delivery.position.partition.number.to_string());
     add(header::OFFSET, delivery.position.offset.to_string());
     add(header::GROUP, obituary.group.to_owned());
@@ -207,6 +209,7 @@ mod tests {
             &delivery,
             &Obituary {
                 stage: "bundles",
+                topic: "acme.t".to_owned(),
                 group: "sluice-bundles",
                 run_id: Some(&run.to_string()),
                 failure: &failure,

@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     admin::{Component, Health},
-    contracts,
+    contracts::Message as _,
     disposition::{Classify, Disposition},
     kafka::{
         self, Partition, Position,
         consumer::{Event, GroupMember, Reply},
     },
     settings::{self, Settings},
-    stage::Stage,
+    stage::{Outgoing as _, Stage},
     telemetry::events::StageEvents,
 };
 
@@ -119,21 +119,38 @@ impl<S: Stage> Driver<S> {
                         if error.disposition() == Disposition::Halt {
                             break Err(Error::Kafka { stage: S::NAME, source: error });
                         }
+                        let of_group = error.is_of_group();
                         let failure = Failure::from(error);
+                        if of_group {
+                            // The topics are fine: only joining will tell that the right was given.
+                            tracing::warn!(stage = S::NAME, code = failure.code, "{failure}");
+                            self.group.down(&failure.text);
+                            continue;
+                        }
                         self.cluster.down(&failure.text);
                         if !std::mem::replace(&mut probing, true) {
                             tracing::warn!(stage = S::NAME, code = failure.code, "waiting for Kafka: {failure}");
-                            let until_back = until_back(self.settings.kafka.clone(), trouble.clone());
+                            let until_back = until_back::<S>(self.settings.kafka.clone(), trouble.clone());
                             self.tasks.start(Kind::Reconnect, until_back);
                         }
                     }
                 }
                 Some(commit) = self.commits.1.recv() => self.committed(commit),
-                Some(()) = probed.recv() => {
-                    probing = false;
-                    self.cluster.up();
-                    tracing::info!(stage = S::NAME, "Kafka is back");
+                () = self.shared.rejoin.notified() => {
+                    tracing::info!(stage = S::NAME, "the topic is there again: joining the group anew");
+                    if let Err(error) = self.member.rejoin() {
+                        break Err(Error::Kafka { stage: S::NAME, source: error });
+                    }
                 }
+                Some(answer) = probed.recv() => match answer {
+                    Ok(()) => {
+                        probing = false;
+                        self.cluster.up();
+                        tracing::info!(stage = S::NAME, "Kafka is back");
+                    }
+                    // Says better than the client why not.
+                    Err(failure) => self.cluster.down(&failure.text),
+                },
                 _ = commit_timer.tick() => {
                     beat.beat();
                     self.commit();
@@ -283,15 +300,18 @@ impl<S: Stage> Driver<S> {
     }
 }
 
-/// Ends when the cluster answers again.
-async fn until_back(settings: settings::Kafka, back: mpsc::UnboundedSender<()>) {
+/// Ends when the cluster answers again and has what the stage reads and writes; says meanwhile why not.
+async fn until_back<S: Stage>(settings: settings::Kafka, answers: mpsc::UnboundedSender<Result<(), Failure>>) {
+    // A stage may see its own topics and no others.
+    let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
+    let topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
     loop {
         tokio::time::sleep(PROBE_INTERVAL).await;
-        if let Ok(report) = kafka::admin::check(&settings).await
-            && !report.missing_topics.iter().any(|topic| topic != contracts::DEAD_LETTERS)
-        {
-            // The driver is gone only when the stage is ending.
-            back.send(()).unwrap_or_default();
+        let answer = kafka::admin::are_there(&settings, &topics).await.map_err(Failure::from);
+        let is_back = answer.is_ok();
+        // The driver is gone only when the stage is ending.
+        answers.send(answer).unwrap_or_default();
+        if is_back {
             return;
         }
     }

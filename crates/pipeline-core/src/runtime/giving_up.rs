@@ -28,6 +28,7 @@ impl<S: Stage> Processor<S> {
         let record = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await.ok();
         let obituary = Obituary {
             stage: S::NAME,
+            topic: self.kafka.names().topic(&delivery.position.partition.topic),
             group: &self.group,
             run_id: record.as_ref().map(Message::run_id).or(at.run_id),
             failure,

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub(crate) struct Shared<S: Stage> {
     pub(crate) heads: Heads,
     pub(crate) halts: mpsc::UnboundedSender<Failure>,
     pub(crate) budget: Option<Arc<Budget>>,
+    /// The topic that is read was deleted and is there again: the group is to be joined anew.
+    pub(crate) rejoin: Notify,
     pub(crate) health: Health,
 }
 

@@ -98,7 +98,7 @@ async fn is_there<S: Stage>(processor: &Processor<S>, dependency: Dependency) ->
         Dependency::Stage => Ok(processor.stage.ready().await?),
         Dependency::Registry => Ok(processor.codec.registry().ping().await?),
         Dependency::Cluster => {
-            let mut topics: Vec<&str> = S::Output::contracts().into_iter().map(|(topic, _)| topic).collect();
+            let mut topics: Vec<&'static str> = S::Output::contracts().into_iter().map(|(topic, _)| topic).collect();
             topics.push(contracts::DEAD_LETTERS);
             Ok(kafka::admin::takes_messages(&processor.kafka, &topics).await?)
         }

@@ -1,9 +1,14 @@
 //! Asks whether the topics are there that the stage reads and writes.
 //!
 //! A topic that is deleted in mid-run shows late by itself: one that is read when the client looks at the cluster's
-//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds. A topic that is missing is an outage: `/readyz`
-//! says 503 with its name, no message is taken up, and it ends by itself when the topic is there again. What was lost with
-//! it is announced again by what the ledger knows, see [`crate::announcing`].
+//! metadata again, one that is only written when the next message is refused. So the cluster is asked every few seconds.
+//! A topic that is missing is an outage: `/readyz` says 503 with its name, no message is taken up, and it ends by itself
+//! when the topic is there again. What was lost with it is announced again by what the ledger knows, see
+//! [`crate::announcing`].
+//!
+//! When the topic that is read comes back, the stage leaves its group and joins it anew. A group that was dealing out
+//! partitions while the topic went away may have dealt out fewer than the new topic has, and would not look again before
+//! a member comes or goes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +17,7 @@ use tokio::time::sleep;
 use super::partition::Shared;
 use crate::{
     contracts::Message as _,
+    kafka::Absent,
     stage::{Outgoing as _, Stage},
 };
 
@@ -25,12 +31,20 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
     topics.sort_unstable();
     topics.dedup();
+    let input = processor.kafka.names().topic(S::Input::TOPIC);
     let mut outage = None;
+    let mut input_was_missing = false;
     loop {
-        match processor.producer.missing_topics(&topics).await {
-            Ok(missing) if missing.is_empty() => outage = None,
-            Ok(missing) => {
-                let cause = absent(&missing);
+        match processor.producer.absent_topics(&topics).await {
+            Ok(absent) if absent.is_empty() => {
+                outage = None;
+                if std::mem::take(&mut input_was_missing) {
+                    shared.rejoin.notify_one();
+                }
+            }
+            Ok(absent) => {
+                input_was_missing |= absent.missing.contains(&input);
+                let cause = unusable(&absent);
                 if outage.is_none() {
                     tracing::warn!(stage = S::NAME, "{cause}");
                 }
@@ -44,10 +58,25 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
     }
 }
 
-fn absent(missing: &[&'static str]) -> String {
-    let names: Vec<String> = missing.iter().map(|topic| format!("`{topic}`")).collect();
-    let (topic, does) = if names.len() == 1 { ("topic", "does") } else { ("topics", "do") };
-    format!("{topic} {} {does} not exist: create what is missing with `sluice topics create`", names.join(", "))
+fn unusable(absent: &Absent) -> String {
+    let mut causes = Vec::new();
+    if let Some(topics) = listed(&absent.missing, "does not exist", "do not exist") {
+        causes.push(format!("{topics}: create what is missing with `sluice topics create`"));
+    }
+    // A topic that one may not see is not missing.
+    if let Some(topics) = listed(&absent.forbidden, "is not authorised", "are not authorised") {
+        causes.push(format!("{topics}: give this client `Read` on what it reads and `Write` on what it writes"));
+    }
+    causes.join("; ")
+}
+
+fn listed(topics: &[String], one: &str, many: &str) -> Option<String> {
+    let names: Vec<String> = topics.iter().map(|topic| format!("`{topic}`")).collect();
+    match topics.len() {
+        0 => None,
+        1 => Some(format!("topic {} {one}", names.join(", "))),
+        _ => Some(format!("topics {} {many}", names.join(", "))),
+    }
 }
 
 #[cfg(test)]
@@ -56,8 +85,17 @@ mod tests {
 
     #[test]
     fn a_missing_topic_is_named_with_what_to_do() {
-        assert!(absent(&["a"]).starts_with("topic `a` does not exist"));
-        assert!(absent(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
-        assert!(absent(&["a"]).ends_with("`sluice topics create`"));
+        let names = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect::<Vec<_>>();
+        let missing = |missing: &[&str]| unusable(&Absent { missing: names(missing), ..Absent::default() });
+        assert!(missing(&["a"]).starts_with("topic `a` does not exist"));
+        assert!(missing(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
+        assert!(missing(&["a"]).ends_with("`sluice topics create`"));
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_seen_is_not_called_missing() {
+        let cause = unusable(&Absent { missing: vec!["a".to_owned()], forbidden: vec!["b".to_owned()] });
+        assert!(cause.starts_with("topic `a` does not exist"), "{cause}");
+        assert!(cause.contains("; topic `b` is not authorised: give"), "{cause}");
     }
 }

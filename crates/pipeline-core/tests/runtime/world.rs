@@ -15,14 +15,14 @@ use pipeline_core::{
     disposition::{Classify, Disposition},
     ids::RunId,
     kafka::{
-        Delivery, Producer, admin,
+        Delivery, Names, Producer, admin,
         consumer::{Event, GroupMember},
         local::LocalBroker,
         producer::Outbound,
     },
     registry::{Codec, Registry, server::EmbeddedRegistry},
     runtime::{self, Context},
-    settings::Settings,
+    settings::{self, Settings},
     stage::{Emit, GivenUp, Record, Stage},
     telemetry,
 };
@@ -146,12 +146,12 @@ impl World {
         let registry = Registry::new(&world.settings.schema_registry).unwrap();
         let contracts =
             [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA), (BatchPlanned::TOPIC, BatchPlanned::SCHEMA)];
-        Codec::prepare(&registry, &contracts, &contracts, true).await.unwrap();
+        Codec::prepare(&registry, &Names::default(), &contracts, &contracts, true).await.unwrap();
         world
     }
 
     pub async fn unregistered() -> Self {
-        let broker = LocalBroker::start(&admin::topics()).unwrap();
+        let broker = LocalBroker::start(&admin::topics(&settings::Kafka::default())).unwrap();
         let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
         let mut settings = Settings::default();
         settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
@@ -210,7 +210,7 @@ impl World {
     pub async fn messages(&self, numbers: std::ops::Range<i32>) -> Vec<Outbound> {
         let registry = Registry::new(&self.settings.schema_registry).unwrap();
         let contracts = [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA)];
-        let codec = Codec::prepare(&registry, &[], &contracts, false).await.unwrap();
+        let codec = Codec::prepare(&registry, &Names::default(), &[], &contracts, false).await.unwrap();
         let messages = numbers.map(|number| {
             let message =
                 ServiceDiscovered { run_id: self.run.to_string(), generation: 1, service_id: format!("s{number}") };
@@ -288,7 +288,7 @@ impl World {
 
     /// What the stage's group has committed, by partition.
     pub fn committed(&self) -> Vec<Option<i64>> {
-        let group = format!("{}-probe", self.settings.kafka.group_prefix);
+        let group = self.settings.kafka.group("probe");
         admin::committed(&self.settings.kafka, &group, ServiceDiscovered::TOPIC).unwrap()
     }
 

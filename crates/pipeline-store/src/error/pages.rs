@@ -64,8 +64,12 @@ pub const ERRORS: &[ErrorPage] = &[
     ErrorPage {
         code: "SLUICE-STORE-007",
         title: "the target's URL cannot be used",
-        cause: "`target.url` is empty, has an unknown scheme, or cannot be parsed.",
-        remedy: "Write `mysql://user@host:port/database` (for MySQL and MariaDB) or `sqlite:///folder/file.db`.",
+        cause: "`target.url` is empty, has an unknown scheme or parameter, cannot be parsed, or needs TLS in a build \
+                without it.",
+        remedy: "Write `mysql://user@host:port/database` (for MySQL and MariaDB) or `sqlite:///folder/file.db`. The \
+                 parameters of a `mysql` URL are `ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key` and `socket`; a host that \
+                 is not this machine is reached over verified TLS, or over plain text with `ssl-mode=DISABLED`. Build \
+                 with `--features tls` for TLS.",
     },
     ErrorPage {
         code: "SLUICE-STORE-008",

@@ -39,6 +39,8 @@ pub(crate) fn of_loader(error: &mysql_async::Error) -> String {
     match error {
         mysql_async::Error::Server(error) => of_server(error.code, Some(&error.state), &error.message),
         mysql_async::Error::Io(mysql_async::IoError::Io(error)) => of_link(error),
+        #[cfg(feature = "tls")]
+        mysql_async::Error::Io(mysql_async::IoError::Tls(_)) => "the link could not be encrypted".to_owned(),
         mysql_async::Error::Driver(LoaderError::FromValue { .. } | LoaderError::FromRow { .. }) => {
             "an answer holds a value of another type".to_owned()
         }

@@ -82,7 +82,17 @@ async fn targets_that_cannot_be_used_say_why() {
         let target = settings::Target { url: url.to_owned(), ..settings::Target::default() };
         Store::connect(&target).await.unwrap_err()
     };
-    for url in ["", "postgres://h/d", "mysql://u:secret@h", "sqlite::memory:", "mysql://u:secret@h:x/d"] {
+    for url in [
+        "",
+        "postgres://h/d",
+        "mysql://u:secret@h",
+        "sqlite::memory:",
+        "mysql://u:secret@h:x/d",
+        "mysql://u:secret@127.0.0.1/d?ssl_mode=REQUIRED",
+        "mysql://u:secret@127.0.0.1/d?useSSL=true",
+        "mysql://u:secret@h/d?ssl-mode=PREFERRED",
+        "sqlite:///tmp/a.db?mod=ro",
+    ] {
         let error = try_connect(url).await;
         assert!(matches!(error, Error::InvalidTarget { .. }), "{url}: {error:?}");
         assert!(!error.to_string().contains("secret"), "{error}");

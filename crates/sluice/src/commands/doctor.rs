@@ -129,7 +129,7 @@ async fn look_at_registry(settings: &Settings) -> Result<Check, pipeline_core::r
     registry.ping().await?;
     let (mut missing, mut incompatible) = (Vec::new(), Vec::new());
     for (topic, schema) in contracts::ALL {
-        let subject = contracts::subject(topic);
+        let subject = settings.kafka.names().subject(topic);
         if registry.lookup(&subject, schema).await?.is_some() {
             continue;
         }

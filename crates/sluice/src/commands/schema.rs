@@ -49,17 +49,17 @@ pub async fn run(session: &Session, verb: SchemaVerb) -> Result<Exit, Failure> {
         SchemaVerb::History(args) => history::run(session, args).await,
         SchemaVerb::Prune(args) => prune::run(session, args).await,
         SchemaVerb::Register(args) if args.dry_run => {
-            let subjects = subjects::plan(&registry(session)?).await?;
+            let subjects = subjects::plan(&registry(session)?, &session.settings()?.kafka.names()).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(subjects.exit())
         }
         SchemaVerb::Register(args) => {
-            let subjects = subjects::register(&registry(session)?).await?;
+            let subjects = subjects::register(&registry(session)?, &session.settings()?.kafka.names()).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(subjects.exit())
         }
         SchemaVerb::Ls(args) => {
-            let subjects = subjects::list(&registry(session)?).await?;
+            let subjects = subjects::list(&registry(session)?, &session.settings()?.kafka.names()).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(Exit::Ok)
         }

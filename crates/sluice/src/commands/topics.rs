@@ -61,8 +61,8 @@ pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Res
         admin::ensure_topics(&settings, args.partitions, args.replication).await
     }
     .map_err(|error| session::kafka_failure(&error))?;
-    let is_new = |topic: &&str| created.iter().any(|created| created == topic);
-    let present = admin::topics().into_iter().filter(|topic| !is_new(topic)).map(str::to_owned).collect();
+    let is_new = |topic: &String| created.iter().any(|created| created == topic);
+    let present = admin::topics(&settings).into_iter().filter(|topic| !is_new(topic)).collect();
     let report = TopicsReport {
         bootstrap_servers: settings.bootstrap_servers,
         dry_run: args.dry_run,

@@ -186,7 +186,7 @@ mod tests {
     fn a_configured_target_is_never_written_to_by_a_demo() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sluice.yaml");
-        fs::write(&file, "target:\n  url: mysql://root@production:3306/copy\n").unwrap();
+        fs::write(&file, "target:\n  url: mysql://root@production:3306/copy?ssl-mode=DISABLED\n").unwrap();
         let session = Session::new(Global { config: Some(file), ..Global::default() });
         let place = Place::find(&session, Some("generator:?services=1".to_owned()), None, "x.db", |_| {}).unwrap();
         assert!(place.settings.target.url.starts_with("sqlite:///"), "{}", place.settings.target.url);

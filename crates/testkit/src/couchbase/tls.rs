@@ -68,6 +68,19 @@ impl Authority {
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// A certificate for a server of this name, also when it is reached by its address.
+    pub fn server(&self, name: &str, is_expired: bool) -> Identity {
+        let names =
+            if name == "localhost" { vec![name.to_owned(), "127.0.0.1".to_owned()] } else { vec![name.to_owned()] };
+        let mut params = CertificateParams::new(names).expect("a name for a certificate");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if is_expired {
+            params.not_after = date_time_ymd(2001, 1, 1);
+        }
+        let (certificate, key) = self.sign(&params);
+        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     fn sign(&self, params: &CertificateParams) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key pair");
         let certificate = params.signed_by(&key, &*self.0).expect("a signed certificate");

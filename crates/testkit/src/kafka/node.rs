@@ -14,7 +14,7 @@ use crate::{
     stack,
 };
 
-const PROPERTIES: &str = include_str!("../../servers/kafka.properties");
+pub(super) const PROPERTIES: &str = include_str!("../../servers/kafka.properties");
 /// Any id will do; the nodes' folders and their starts must agree on it.
 const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
 
@@ -66,7 +66,7 @@ impl Node {
         let properties = self.folder.join("server.properties");
         fs::write(&properties, self.properties(quorum, brokers))
             .map_err(|error| format!("could not write kafka's settings: {error}"))?;
-        format(&self.folder, &properties)?;
+        format(&self.folder, &properties, &[])?;
         let mut command = stack::java(&self.folder);
         command.args(machine).arg("-cp").arg(stack::class_path());
         command.arg("kafka.Kafka").arg(&properties);
@@ -129,11 +129,12 @@ impl Starting {
     }
 }
 
-/// Makes the node's folder.
-fn format(folder: &Path, properties: &Path) -> Result<(), String> {
+/// Makes the node's folder; `more` arguments add users.
+pub(super) fn format(folder: &Path, properties: &Path, more: &[String]) -> Result<(), String> {
     let mut command: Command = stack::java(folder);
     command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path());
     command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID, "-c"]).arg(properties);
+    command.args(more);
     let output =
         command.output().map_err(|error| format!("could not start `java`: {error}; run `cargo xtask setup`"))?;
     if output.status.success() {

@@ -20,7 +20,7 @@ struct Need {
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need { program: "mariadbd", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb-install-db", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb", package: "mariadb-client", purpose: "reading the target in tests" },
@@ -31,7 +31,11 @@ const NEEDS: [Need; 10] = [
     Need { program: "c++", package: "build-essential", purpose: "building librdkafka" },
     Need { program: "faketime", package: "faketime", purpose: "clocks that jump in tests" },
     Need { program: "make", package: "build-essential", purpose: "building librdkafka" },
+    Need { program: "pkg-config", package: "pkg-config", purpose: "finding OpenSSL for librdkafka's TLS" },
 ];
+
+/// A file that says that OpenSSL's headers are there, and the package that has them: they come with no program.
+const HEADERS: (&str, &str) = ("/usr/include/openssl/ssl.h", "libssl-dev");
 
 /// Oldest Java that Kafka's broker runs on.
 const JAVA: u32 = 17;
@@ -39,12 +43,17 @@ const JAVA: u32 = 17;
 /// Installs the packages of programs that are missing.
 pub fn install() -> Outcome {
     let missing: Vec<&Need> = NEEDS.iter().filter(|need| command::find(need.program).is_none()).collect();
-    if !missing.is_empty() {
-        for need in &missing {
-            say(&format!("`{}` is missing: {}", need.program, need.purpose));
-        }
-        let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-        packages.dedup();
+    for need in &missing {
+        say(&format!("`{}` is missing: {}", need.program, need.purpose));
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.dedup();
+    let (headers, package) = HEADERS;
+    if !Path::new(headers).exists() {
+        say(&format!("`{headers}` is missing: building librdkafka with TLS"));
+        packages.push(package);
+    }
+    if !packages.is_empty() {
         install_packages(&packages)?;
     }
     check_java()

@@ -114,7 +114,7 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     bench.runtime.block_on(async {
         fill(&settings, count).await;
         for round in 0..bench.rounds(size) {
-            settings.kafka.group_prefix = format!("bench-{round}");
+            settings.kafka.group_prefix = Some(format!("bench-{round}"));
             bare.push(bare_loop(&settings, count).await);
             through.push(through_runtime(&settings, count).await);
         }
@@ -137,7 +137,9 @@ async fn fill(settings: &Settings, count: usize) {
     assert!(created.iter().all(Result::is_ok), "topics could not be created: {created:?}");
     let registry = Registry::new(&settings.schema_registry).expect("a registry");
     let contracts = [(Ping::TOPIC, Ping::SCHEMA)];
-    let codec = Codec::prepare(&registry, &[], &contracts, true).await.expect("the schema is registered");
+    let codec = Codec::prepare(&registry, &settings.kafka.names(), &[], &contracts, true)
+        .await
+        .expect("the schema is registered");
     let producer = Producer::new(&settings.kafka, None).expect("a producer");
     let numbers: Vec<usize> = (0..count).collect();
     for part in numbers.chunks(10_000) {
@@ -176,7 +178,7 @@ async fn through_runtime(settings: &Settings, count: usize) -> f64 {
 
 /// Messages in a second through a loop that does nothing else.
 async fn bare_loop(settings: &Settings, count: usize) -> f64 {
-    let group = format!("{}-bare", settings.kafka.group_prefix);
+    let group = settings.kafka.group("bare");
     let consumer: StreamConsumer = config(settings)
         .set("group.id", &group)
         .set("partition.assignment.strategy", "cooperative-sticky")

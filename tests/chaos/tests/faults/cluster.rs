@@ -16,6 +16,7 @@ use chaos::{
 use pipeline_core::{
     contracts::{BatchPlanned, Confirmed, Message},
     kafka::admin,
+    settings,
 };
 use testkit::{process::Process, proxy::Fault, wait};
 
@@ -156,7 +157,7 @@ fn coordinator(world: &World, group: &str) -> i32 {
 
 /// Waits until no partition lacks a replica.
 fn wait_in_sync(world: &World) {
-    for topic in admin::topics().into_iter().chain([OFFSETS]) {
+    for topic in admin::topics(&settings::Kafka::default()).iter().map(String::as_str).chain([OFFSETS]) {
         wait::until_blocking(&format!("every replica of `{topic}` is in sync"), RUN_DEADLINE, || {
             let partitions = world.partitions_of(topic)?;
             partitions.iter().all(|partition| partition.in_sync.len() == REPLICAS).then_some(())

@@ -67,13 +67,13 @@ impl Bench {
 
     /// A codec that reads and writes every record of the contracts.
     async fn codec(&self) -> Codec {
-        Codec::prepare(&self.registry, &contracts::ALL, &contracts::ALL, true).await.unwrap()
+        Codec::prepare(&self.registry, &Names::default(), &contracts::ALL, &contracts::ALL, true).await.unwrap()
     }
 
     /// A codec as one version of a program has it.
     async fn version<M: Message>(&self) -> Codec {
         let contract = [(M::TOPIC, M::SCHEMA)];
-        Codec::prepare(&self.registry, &contract, &contract, true).await.unwrap()
+        Codec::prepare(&self.registry, &Names::default(), &contract, &contract, true).await.unwrap()
     }
 }
 
@@ -170,7 +170,7 @@ async fn a_program_whose_schema_is_absent_or_incompatible_does_not_start() {
     let bench = Bench::new().await;
     let contract = [(Old::TOPIC, Old::SCHEMA)];
     for (reads, writes) in [(&contract[..], &[][..]), (&[], &contract)] {
-        let absent = Codec::prepare(&bench.registry, reads, writes, false).await.unwrap_err();
+        let absent = Codec::prepare(&bench.registry, &Names::default(), reads, writes, false).await.unwrap_err();
         assert!(matches!(&absent, Error::NotRegistered { subject } if subject == SUBJECT), "{absent}");
         assert_eq!(absent.disposition(), Disposition::Halt);
         assert!(absent.to_string().contains("run `sluice schema register`"));
@@ -179,17 +179,17 @@ async fn a_program_whose_schema_is_absent_or_incompatible_does_not_start() {
     bench.registry.set_level(SUBJECT, Level::None).await.unwrap();
     bench.registry.register(SUBJECT, Old::SCHEMA).await.unwrap();
     bench.registry.register(SUBJECT, &Old::SCHEMA.replace("string", "int")).await.unwrap();
-    let incompatible = Codec::prepare(&bench.registry, &contract, &[], false).await.unwrap_err();
+    let incompatible = Codec::prepare(&bench.registry, &Names::default(), &contract, &[], false).await.unwrap_err();
     assert!(matches!(&incompatible, Error::Incompatible { .. }), "{incompatible}");
     assert_eq!(incompatible.disposition(), Disposition::Halt);
     // It may still write its own registered version.
-    Codec::prepare(&bench.registry, &[], &contract, false).await.unwrap();
+    Codec::prepare(&bench.registry, &Names::default(), &[], &contract, false).await.unwrap();
 }
 
 #[tokio::test]
 async fn looking_up_registers_nothing() {
     let bench = Bench::new().await;
-    Codec::prepare(&bench.registry, &contracts::ALL, &contracts::ALL, false).await.unwrap_err();
+    Codec::prepare(&bench.registry, &Names::default(), &contracts::ALL, &contracts::ALL, false).await.unwrap_err();
     assert_eq!(bench.registry.subjects().await.unwrap(), [""; 0]);
 }
 

@@ -68,7 +68,8 @@ impl Message {
 
 async fn decode(settings: &Settings, topic: &str, payload: &[u8]) -> Result<Value, String> {
     let registry = Registry::new(&settings.schema_registry).map_err(|error| chain(&error))?;
-    let codec = Codec::prepare(&registry, &[], &[], false).await.map_err(|error| chain(&error))?;
+    let codec =
+        Codec::prepare(&registry, &settings.kafka.names(), &[], &[], false).await.map_err(|error| chain(&error))?;
     match topic {
         RunRequested::TOPIC => record::<RunRequested>(&codec, payload).await,
         ServiceDiscovered::TOPIC => record::<ServiceDiscovered>(&codec, payload).await,

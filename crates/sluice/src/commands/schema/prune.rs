@@ -82,7 +82,7 @@ async fn plan(registry: &Registry, kafka: &settings::Kafka, keep: u32) -> Result
     let failure = |error| session::registry_failure(&error);
     let mut old: BTreeMap<String, Vec<Version>> = BTreeMap::new();
     for (topic, schema) in contracts::ALL {
-        let subject = contracts::subject(topic);
+        let subject = kafka.names().subject(topic);
         let ours = registry.lookup(&subject, schema).await.map_err(failure)?;
         let mut numbers = registry.versions(&subject).await.map_err(failure)?;
         numbers.truncate(numbers.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX)));

@@ -17,7 +17,8 @@ pub async fn each(
 ) -> Result<(), Failure> {
     let failure = |error| session::kafka_failure(&error);
     let report = admin::check(settings).await.map_err(failure)?;
-    if report.missing_topics.iter().any(|missing| missing == topic) {
+    let there = settings.names().topic(topic);
+    if report.missing_topics.contains(&there) {
         return Ok(());
     }
     let (asked, name) = (settings.clone(), topic.to_owned());

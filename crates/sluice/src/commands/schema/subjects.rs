@@ -1,7 +1,7 @@
 //! Registering and listing: what this program's records are in the registry, and at which level.
 
 use clap::Args;
-use pipeline_core::{contracts, registry::Registry};
+use pipeline_core::{contracts, kafka::Names, registry::Registry};
 use serde::Serialize;
 
 use super::{
@@ -71,12 +71,12 @@ pub struct Subject {
 }
 
 /// Registers what is missing and sets the levels; gives what became of each subject.
-pub async fn register(registry: &Registry) -> Result<Subjects, Failure> {
+pub async fn register(registry: &Registry, names: &Names) -> Result<Subjects, Failure> {
     let levels = levels()?;
     let mut subjects = Vec::new();
     for (topic, schema) in contracts::ALL {
-        let subject = contracts::subject(topic);
-        let level = levels.level(&subject).unwrap_or(STRICTEST);
+        let subject = names.subject(topic);
+        let level = levels.level(&contracts::subject(topic)).unwrap_or(STRICTEST);
         // The level first, so that a first version is not followed by one that was judged by the registry's default.
         registry.set_level(&subject, level).await.map_err(|error| session::registry_failure(&error))?;
         let registered =
@@ -94,11 +94,11 @@ pub async fn register(registry: &Registry) -> Result<Subjects, Failure> {
 }
 
 /// What registering would do, and whether the registry would take it.
-pub async fn plan(registry: &Registry) -> Result<Subjects, Failure> {
+pub async fn plan(registry: &Registry, names: &Names) -> Result<Subjects, Failure> {
     let levels = levels()?;
-    let mut subjects = look(registry).await?;
-    for subject in &mut subjects.0 {
-        subject.level = levels.level(&subject.subject).unwrap_or(STRICTEST).as_str().to_owned();
+    let mut subjects = look(registry, names).await?;
+    for ((topic, _), subject) in contracts::ALL.iter().zip(&mut subjects.0) {
+        subject.level = levels.level(&contracts::subject(topic)).unwrap_or(STRICTEST).as_str().to_owned();
         if subject.state == "missing" {
             subject.state = "to register";
         }
@@ -107,8 +107,8 @@ pub async fn plan(registry: &Registry) -> Result<Subjects, Failure> {
 }
 
 /// What the registry has.
-pub async fn list(registry: &Registry) -> Result<Subjects, Failure> {
-    let mut subjects = look(registry).await?;
+pub async fn list(registry: &Registry, names: &Names) -> Result<Subjects, Failure> {
+    let mut subjects = look(registry, names).await?;
     for subject in &mut subjects.0 {
         // Listing answers; only registering and its rehearsal judge.
         if subject.state == "incompatible" {
@@ -118,11 +118,11 @@ pub async fn list(registry: &Registry) -> Result<Subjects, Failure> {
     Ok(subjects)
 }
 
-async fn look(registry: &Registry) -> Result<Subjects, Failure> {
+async fn look(registry: &Registry, names: &Names) -> Result<Subjects, Failure> {
     let failure = |error| session::registry_failure(&error);
     let mut subjects = Vec::new();
     for (topic, schema) in contracts::ALL {
-        let subject = contracts::subject(topic);
+        let subject = names.subject(topic);
         let level = registry.level(&subject).await.map_err(failure)?.as_str().to_owned();
         let id = registry.lookup(&subject, schema).await.map_err(failure)?;
         let (state, messages) = if id.is_some() {

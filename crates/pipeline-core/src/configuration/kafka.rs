@@ -1,0 +1,152 @@
+//! What the settings of the Kafka cluster must have in common, and what this program was built to speak.
+
+use crate::settings::{Kafka, Oauth};
+
+use super::{
+    Report,
+    checks::{quoted, web_address},
+    keys::listed,
+};
+
+const MECHANISMS: [&str; 4] = [PLAIN, "SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
+const PLAIN: &str = "PLAIN";
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// What to do with a program that lacks TLS.
+const NO_TLS: &str = "this program was built without TLS to Kafka: build it with `--features tls` \
+                      (needs OpenSSL's headers and pkg-config: `apt-get install libssl-dev pkg-config`)";
+
+/// Reports what cannot work.
+pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) {
+    brokers(&kafka.bootstrap_servers, report);
+    this_build(kafka, report);
+    certificates(kafka, report);
+    if let Some(mechanism) = &kafka.sasl_mechanism
+        && !MECHANISMS.contains(&mechanism.as_str())
+    {
+        let problem = format!("expected one of {}, found {}", listed(MECHANISMS.into_iter()), quoted(mechanism));
+        report.fault("kafka.sasl_mechanism", problem, None);
+        return;
+    }
+    if kafka.security_protocol.has_sasl() {
+        login(kafka, report);
+    } else {
+        useless_login(kafka, report);
+    }
+}
+
+fn brokers(servers: &str, report: &mut Report<'_>) {
+    for server in servers.split(',').map(str::trim) {
+        if !is_host_and_port(server) {
+            let problem = format!("expected `host:port`, found {}", quoted(server));
+            report.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
+        }
+    }
+}
+
+/// librdkafka takes what it needs for TLS, SCRAM and tokens from OpenSSL.
+fn this_build(kafka: &Kafka, report: &mut Report<'_>) {
+    if cfg!(feature = "tls") {
+        return;
+    }
+    if kafka.security_protocol.has_tls() {
+        let protocol = kafka.security_protocol.as_str();
+        report.fault("kafka.security_protocol", format!("`{protocol}` is TLS"), Some(NO_TLS.to_owned()));
+    }
+    let with_openssl = |mechanism: &&str| *mechanism != PLAIN && MECHANISMS.contains(mechanism);
+    if let Some(mechanism) = kafka.sasl_mechanism.as_deref().filter(with_openssl) {
+        report.fault("kafka.sasl_mechanism", format!("`{mechanism}` needs OpenSSL"), Some(NO_TLS.to_owned()));
+    }
+}
+
+fn certificates(kafka: &Kafka, report: &mut Report<'_>) {
+    let (certificate, key) = ("kafka.client_certificate_file", "kafka.client_key_file");
+    let has_password = kafka.client_key_password.is_some() || kafka.client_key_password_file.is_some();
+    if !kafka.security_protocol.has_tls() {
+        let named = [
+            ("kafka.ca_file", kafka.ca_file.is_some()),
+            (certificate, kafka.client_certificate_file.is_some()),
+            (key, kafka.client_key_file.is_some()),
+            ("kafka.client_key_password", kafka.client_key_password.is_some()),
+            ("kafka.client_key_password_file", kafka.client_key_password_file.is_some()),
+        ];
+        for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
+            let problem =
+                format!("is for TLS, and `kafka.security_protocol` is `{}`", kafka.security_protocol.as_str());
+            report.fault(key, problem, Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()));
+        }
+        return;
+    }
+    match (&kafka.client_certificate_file, &kafka.client_key_file) {
+        (Some(_), None) => report.fault(certificate, format!("needs `{key}`, which is not set"), None),
+        (None, Some(_)) => report.fault(key, format!("needs `{certificate}`, which is not set"), None),
+        (None, None) if has_password => {
+            let set = if kafka.client_key_password.is_some() { "" } else { "_file" };
+            report.fault(&format!("kafka.client_key_password{set}"), format!("needs `{key}`, which is not set"), None);
+        }
+        _ => {}
+    }
+}
+
+fn login(kafka: &Kafka, report: &mut Report<'_>) {
+    let mut needs = |needed: &[(bool, &str)]| {
+        for (_, missing) in needed.iter().filter(|(is_set, _)| !is_set) {
+            report.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
+        }
+    };
+    needs(&[(kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism")]);
+    if kafka.sasl_mechanism.as_deref() == Some(OAUTHBEARER) {
+        oauth(&kafka.oauth, report);
+        return;
+    }
+    let has_password = kafka.password.is_some() || kafka.password_file.is_some();
+    needs(&[(kafka.username.is_some(), "kafka.username"), (has_password, "kafka.password_file")]);
+}
+
+fn oauth(oauth: &Oauth, report: &mut Report<'_>) {
+    let endpoint = "kafka.oauth.token_endpoint";
+    match (&oauth.token_file, &oauth.token_endpoint) {
+        (None, None) => {
+            let problem = "`OAUTHBEARER` needs `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`".to_owned();
+            report.fault("kafka.sasl_mechanism", problem, None);
+        }
+        (Some(_), Some(_)) => {
+            let problem = "is set, and so is `kafka.oauth.token_file`".to_owned();
+            report.fault(endpoint, problem, Some("keep one of them".to_owned()));
+        }
+        (Some(_), None) => {}
+        (None, Some(url)) => {
+            web_address(endpoint, url, report);
+            let has_secret = oauth.client_secret.is_some() || oauth.client_secret_file.is_some();
+            let needed =
+                [(oauth.client_id.is_some(), "kafka.oauth.client_id"), (has_secret, "kafka.oauth.client_secret_file")];
+            for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
+                report.fault(endpoint, format!("needs `{missing}`, which is not set"), None);
+            }
+        }
+    }
+}
+
+/// Somebody who sets a password and no protocol for it believes that it is asked for.
+fn useless_login(kafka: &Kafka, report: &mut Report<'_>) {
+    let protocol = kafka.security_protocol.as_str();
+    let named = [
+        ("kafka.sasl_mechanism", kafka.sasl_mechanism.is_some()),
+        ("kafka.username", kafka.username.is_some()),
+        ("kafka.password", kafka.password.is_some()),
+        ("kafka.password_file", kafka.password_file.is_some()),
+        ("kafka.oauth.token_file", kafka.oauth.token_file.is_some()),
+        ("kafka.oauth.token_endpoint", kafka.oauth.token_endpoint.is_some()),
+    ];
+    for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
+        let problem = format!("is for SASL, and `kafka.security_protocol` is `{protocol}`");
+        report.fault(key, problem, Some("write `sasl_ssl`, which logs in over TLS".to_owned()));
+    }
+}
+
+fn is_host_and_port(server: &str) -> bool {
+    let Some((host, port)) = server.rsplit_once(':') else { return false };
+    // More colons are only right in an address such as `[::1]`; a `/` means that somebody wrote a URL.
+    let is_host = (host.starts_with('[') && host.ends_with(']')) || !host.contains([':', '/']);
+    !host.is_empty() && is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}

@@ -1,0 +1,67 @@
+//! Over TLS, rows are loaded as they are without; a server that cannot be trusted gets nothing.
+
+use pipeline_core::settings;
+use pipeline_store::{ActivationMode::PerService, Error, Store};
+use sqlx::{Connection, Executor, Row, mysql::MySqlConnection};
+use testkit::{
+    couchbase::{Authority, Identity},
+    mariadb::MariaDb,
+};
+
+use crate::{
+    driver::sync,
+    target::{Target, connect},
+    world::{Views, World},
+};
+
+/// A server with a certificate of the authority for a name.
+async fn server(folder: &std::path::Path, authority: &Authority, name: &str) -> MariaDb {
+    let Identity { certificate, key } = authority.server(name, false);
+    let (certificate_file, key_file) = (folder.join("server.pem"), folder.join("server.key"));
+    std::fs::write(&certificate_file, certificate).unwrap();
+    std::fs::write(&key_file, key).unwrap();
+    std::fs::write(folder.join("ca.pem"), authority.certificate()).unwrap();
+    let options = [
+        "--local-infile=ON".to_owned(),
+        format!("--ssl-cert={}", certificate_file.display()),
+        format!("--ssl-key={}", key_file.display()),
+    ];
+    tokio::task::spawn_blocking(move || MariaDb::start_with(&options.each_ref().map(String::as_str))).await.unwrap()
+}
+
+async fn refusal(url: &str) -> Error {
+    Store::connect(&settings::Target { url: url.to_owned(), ..settings::Target::default() }).await.unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_loaded_over_a_verified_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &Authority::default(), "127.0.0.1").await;
+    let mut target = Target::mysql_on(&server).await;
+    let url = format!("{}?ssl-mode=VERIFY_IDENTITY&ssl-ca={}/ca.pem", target.url, folder.path().display());
+    target.store = connect(&url).await;
+    let world = World::new(1, 7, 2, 2);
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(Views::read(&target).await, world.views());
+    assert_eq!(target.store.describe_row_writes(), "rows are loaded");
+    let mut connection = MySqlConnection::connect(&target.url).await.unwrap();
+    let row = connection.fetch_one("SHOW GLOBAL STATUS LIKE 'Com_load'").await.unwrap();
+    assert_eq!(row.get_unchecked::<String, _>(1), "6", "bundles and fields of three batches");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_cannot_be_trusted_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &Authority::default(), "elsewhere.example").await;
+    let (ca, foreign) = (folder.path().join("ca.pem"), folder.path().join("foreign.pem"));
+    std::fs::write(&foreign, Authority::default().certificate()).unwrap();
+    for authority in [&ca, &foreign] {
+        let url = format!("{}?ssl-mode=VERIFY_IDENTITY&ssl-ca={}", server.url("mysql"), authority.display());
+        let error = refusal(&url).await;
+        println!("{error:?}");
+        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    }
+    let plain = tokio::task::spawn_blocking(|| MariaDb::start_with(&["--skip-ssl"])).await.unwrap();
+    let error = refusal(&format!("{}?ssl-mode=REQUIRED", plain.url("mysql"))).await;
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+}
