@@ -452,11 +452,11 @@ fn a_secret_in_a_url_is_refused_and_not_shown() {
 #[test]
 fn a_secret_in_a_file_that_others_may_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt as _;
-    let file = File::new("kafka:\n  password: s3cret\n");
+    let file = File::new("schema_registry:\n  username: u\n  password: s3cret\n");
     for (mode, warnings) in [(0o644, 1), (0o640, 0)] {
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("our own file");
         let loaded = file.load().expect("no faults");
-        let about = loaded.warnings.iter().filter(|warning| warning.key == "kafka.password");
+        let about = loaded.warnings.iter().filter(|warning| warning.key == "schema_registry.password");
         assert_eq!(about.count(), warnings, "{mode:o}");
     }
 }
