@@ -2,7 +2,7 @@
 //! and only looked up by the stages.
 
 use clap::Subcommand;
-use pipeline_core::registry::Registry;
+use pipeline_core::{kafka::Names, registry::Registry};
 
 use crate::{
     exit::Exit,
@@ -49,23 +49,29 @@ pub async fn run(session: &Session, verb: SchemaVerb) -> Result<Exit, Failure> {
         SchemaVerb::History(args) => history::run(session, args).await,
         SchemaVerb::Prune(args) => prune::run(session, args).await,
         SchemaVerb::Register(args) if args.dry_run => {
-            let subjects = subjects::plan(&registry(session)?, &session.settings()?.kafka.names()).await?;
+            let (registry, names) = registry(session)?;
+            let subjects = subjects::plan(&registry, &names).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(subjects.exit())
         }
         SchemaVerb::Register(args) => {
-            let subjects = subjects::register(&registry(session)?, &session.settings()?.kafka.names()).await?;
+            let (registry, names) = registry(session)?;
+            let subjects = subjects::register(&registry, &names).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(subjects.exit())
         }
         SchemaVerb::Ls(args) => {
-            let subjects = subjects::list(&registry(session)?, &session.settings()?.kafka.names()).await?;
+            let (registry, names) = registry(session)?;
+            let subjects = subjects::list(&registry, &names).await?;
             output::answer(&subjects, args.output.output)?;
             Ok(Exit::Ok)
         }
     }
 }
 
-fn registry(session: &Session) -> Result<Registry, Failure> {
-    Registry::new(&session.settings()?.schema_registry).map_err(|error| session::registry_failure(&error))
+/// The registry, and what subjects are called in it.
+fn registry(session: &Session) -> Result<(Registry, Names), Failure> {
+    let settings = session.settings()?;
+    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+    Ok((registry, settings.kafka.names()))
 }

@@ -72,7 +72,7 @@ pub async fn run(session: &Session, args: CheckArgs) -> Result<Exit, Failure> {
     let files = files::find(&args.paths)?;
     let policies = Policies::read(&files, &args)?;
     let registry = match args.against {
-        Against::Registry => Some(super::registry(session)?),
+        Against::Registry => Some(super::registry(session)?.0),
         Against::Git(_) | Against::Folder(_) => None,
     };
     let levels = levels(&files, &policies, registry.as_ref()).await?;

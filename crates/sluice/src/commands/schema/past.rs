@@ -108,7 +108,7 @@ impl History {
         match against {
             Against::Git(reference) => Self::of_git(reference, paths, files, all),
             Against::Folder(folder) => Self::of_folder(folder, files),
-            Against::Registry => Self::of_registry(&super::registry(session)?, files, &[]).await,
+            Against::Registry => Self::of_registry(&super::registry(session)?.0, files, &[]).await,
         }
     }
 
