@@ -64,6 +64,8 @@ fn old_requests_that_a_new_group_reads_again_are_refused_and_make_no_run() {
     };
     other("sluice").arg("migrate").run().expect_code(0);
     let mut session = database.session();
+    // Both requests grow older than they may be.
+    std::thread::sleep(Duration::from_millis(1_100));
     let mut root = other("stage-root").start();
     root.wait_ready();
     wait::until_blocking("both requests are seen", wait::PATIENCE, || {
