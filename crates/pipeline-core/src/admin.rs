@@ -17,9 +17,12 @@ use axum::{
 use serde::Serialize;
 use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+use tower_http::limit::RequestBodyLimitLayer;
 
-use crate::telemetry::{REVISION, VERSION, metrics::Handle};
+use crate::{
+    listener,
+    telemetry::{REVISION, VERSION, metrics::Handle},
+};
 
 mod health;
 
@@ -28,8 +31,6 @@ mod tests;
 
 pub use health::{Beat, Component, Health, MAX_WAITING};
 
-/// An answer takes microseconds; one that takes so long is not worth waiting for.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Nothing here reads a body.
 const BODY_LIMIT: usize = 1024;
 /// How often the histograms are folded together.
@@ -69,15 +70,7 @@ pub async fn start(bind: &str, health: Health, metrics: Handle, stop: Cancellati
     let local_addr = listener.local_addr().map_err(failed)?;
     let routes = routes(About { health, metrics: metrics.clone() });
     let server = tokio::spawn(async move {
-        let serve = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
-        tokio::select! {
-            served = serve => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "the admin endpoint ended");
-                }
-            }
-            () = keep_up(metrics, stop) => {}
-        }
+        tokio::join!(listener::serve(listener, routes, stop.clone()), keep_up(metrics, stop));
     });
     tracing::info!(address = %local_addr, "the admin endpoint listens");
     Ok(Admin { local_addr, server })
@@ -89,13 +82,11 @@ fn routes(about: About) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .with_state(about)
 }
 
-/// Folds the histograms together while the endpoint is open; ends a little after `stop`, so that a connection that
-/// somebody keeps open cannot hold the process.
+/// Folds the histograms together while the endpoint is open.
 async fn keep_up(metrics: Handle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +96,6 @@ async fn keep_up(metrics: Handle, stop: CancellationToken) {
             () = stop.cancelled() => break,
         }
     }
-    tokio::time::sleep(REQUEST_TIMEOUT).await;
 }
 
 // === the answers ===

@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{redaction::MASK, settings::Settings};
+use crate::{printable::printable, redaction::MASK, settings::Settings};
 
 mod checks;
 mod couchbase;
@@ -33,7 +33,6 @@ mod yaml;
 pub(crate) mod tests;
 
 pub use reference::{json_schema, reference_markdown};
-pub(crate) use view::printable;
 pub use view::view;
 
 use keys::Keys;
@@ -249,6 +248,7 @@ impl Layered {
         };
         let mut report = Report { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
         checks::check(&settings, &mut report);
+        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut report);
         let read = secrets::read(&mut settings, &mut report);
         let Report { faults, warnings, .. } = report;
         if !faults.is_empty() {

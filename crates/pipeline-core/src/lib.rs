@@ -10,7 +10,9 @@
 //! | [`kafka`] | consumer, producer and local broker; the only place that names `rdkafka` |
 //! | [`runtime`] | the drive loop: decode, handle, emit, acknowledge, commit the contiguous head |
 //! | [`settings`], [`configuration`] | the configuration keys, and how they are layered and checked |
+//! | [`files`] | files that are read up to a bound, and files that are made |
 //! | [`redaction`] | URLs without their secrets, for whatever people read |
+//! | [`printable`] | text that somebody else wrote, without what steers a terminal |
 //! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
 
 pub mod admin;
@@ -21,8 +23,11 @@ pub mod crash;
 pub mod disposition;
 pub mod documents;
 pub mod error_pages;
+pub mod files;
 pub mod ids;
 pub mod kafka;
+mod listener;
+pub mod printable;
 pub mod redaction;
 pub mod registry;
 pub mod runtime;

@@ -17,17 +17,30 @@ const OF_FILES: [&str; 2] = ["file", "sqlite"];
 /// lists of hosts as well, with and without a scheme. A text without secrets stays as it is.
 pub fn redact_url(text: &str) -> String {
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme, rest)) => (Some(scheme), rest),
-        None => (None, text),
+        Some((scheme, rest)) if is_scheme(scheme) => (Some(scheme), rest),
+        _ => (None, text),
     };
-    let rest = match scheme {
-        Some(scheme) if OF_FILES.contains(&scheme) => rest.to_owned(),
-        _ => redact_credentials(scheme, rest),
+    let rest = if scheme.is_some_and(|scheme| OF_FILES.contains(&scheme)) {
+        redact_parameters(rest)
+    } else {
+        redact_whole(scheme, rest)
     };
-    let rest = redact_parameters(&rest);
     match scheme {
         Some(scheme) => format!("{scheme}://{rest}"),
         None => rest,
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+fn redact_whole(scheme: Option<&str>, rest: &str) -> String {
+    let (last_at, secret) = (rest.rfind('@'), first_secret(rest));
+    match (last_at, secret) {
+        // Is it a parameter within a password, or an `@` within a parameter? Nobody can tell.
+        (Some(at), Some(begin)) if at > begin => MASK.to_owned(),
+        _ => redact_parameters(&redact_credentials(scheme, rest)),
     }
 }
 
@@ -42,31 +55,40 @@ fn redact_credentials(scheme: Option<&str>, rest: &str) -> String {
     }
 }
 
-/// `?name=value&name=value#name=value`, wherever it begins.
+/// Hides everything behind the first parameter that sounds like a secret: a value may hold `&`, `;` and `#` too.
 fn redact_parameters(text: &str) -> String {
-    let Some(begin) = text.find(['?', '#']) else { return text.to_owned() };
-    let (place, parameters) = text.split_at(begin);
-    let redacted = parameters.split_inclusive(['?', '&', ';', '#']).map(|piece| {
-        let (parameter, end) = match piece.char_indices().next_back() {
-            Some((at, '?' | '&' | ';' | '#')) => piece.split_at(at),
-            _ => (piece, ""),
-        };
-        match parameter.split_once('=') {
-            Some((name, _)) if sounds_secret(name) => format!("{name}={MASK}{end}"),
-            _ => piece.to_owned(),
-        }
-    });
-    format!("{place}{}", redacted.collect::<String>())
+    match first_secret(text).and_then(|begin| text.get(..begin)) {
+        Some(told) => format!("{told}{MASK}"),
+        None => text.to_owned(),
+    }
 }
+
+/// Where the value of the first parameter begins that sounds like a secret: `?name=value&name=value#name=value`.
+fn first_secret(text: &str) -> Option<usize> {
+    let mut begin = text.find(PARAMETERS_BEGIN)? + 1;
+    for piece in text.get(begin..)?.split_inclusive(PARAMETERS_END) {
+        match piece.find('=') {
+            Some(equals) if piece.get(..equals).is_some_and(sounds_secret) => return Some(begin + equals + 1),
+            _ => begin += piece.len(),
+        }
+    }
+    None
+}
+
+const PARAMETERS_BEGIN: [char; 2] = ['?', '#'];
+const PARAMETERS_END: [char; 4] = ['?', '&', ';', '#'];
 
 fn sounds_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    let words = ["password", "passwd", "pwd", "secret", "token", "key", "credential", "signature"];
-    words.iter().any(|word| name.contains(word))
+    let words = ["password", "passwd", "passphrase", "pwd", "secret", "token", "key", "credential", "signature"];
+    // What is written as `%41` may be any word.
+    name.contains('%') || words.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::redact_url;
 
     #[test]
@@ -95,8 +117,10 @@ mod tests {
     #[test]
     fn parameters_that_sound_like_a_secret_are_hidden() {
         let url = "couchbase://h/b.s?token=t&timeout=5;api_key=k&Password=p&client_secret=s#access_token=a";
-        let shown = "couchbase://h/b.s?token=***&timeout=5;api_key=***&Password=***&client_secret=***#access_token=***";
-        assert_eq!(redact_url(url), shown);
+        assert_eq!(redact_url(url), "couchbase://h/b.s?token=***");
+        assert_eq!(redact_url("couchbase://h/b.s?timeout=5;Api_Key=k&x=1"), "couchbase://h/b.s?timeout=5;Api_Key=***");
+        assert_eq!(redact_url("https://h/?p%61ssword=p"), "https://h/?p%61ssword=***");
+        assert_eq!(redact_url("https://h/?password=p@q"), "https://***");
     }
 
     #[test]
@@ -120,6 +144,38 @@ mod tests {
             "info,pipeline_core=debug",
         ] {
             assert_eq!(redact_url(text), text);
+        }
+    }
+
+    /// What people and generators of passwords use, and what a URL gives a meaning to, more often.
+    fn password() -> impl Strategy<Value = String> {
+        let odd =
+            proptest::sample::select(vec![":", "/", "?", "#", "@", "&", ";", "=", "%", "://", "?token=", "password="]);
+        let piece = prop_oneof![odd.prop_map(str::to_owned), "[!-~]{1,4}", any::<char>().prop_map(String::from)];
+        proptest::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// The password is marked at both ends, so that no part of it that matters can be left.
+        #[test]
+        fn no_end_of_a_password_is_left_wherever_it_stands(password in password()) {
+            let marked = format!("begin{password}end");
+            for url in [
+                format!("mysql://user:{marked}@host:3306/copy"),
+                format!("mysql:user:{marked}@host/copy"),
+                format!("mysql:/user:{marked}@host/copy"),
+                format!("user:{marked}@host:9092,user:{marked}@other:9092"),
+                format!("https://user:{marked}@host/path?x=1"),
+                format!("https://{}@host/path", marked.replace(':', "")),
+                format!("couchbase://host/bucket?password={marked}"),
+                format!("mysql://user@host:3306/copy?ssl-mode=REQUIRED&password={marked}"),
+                format!("https://host:8081/?x=1#access_token={marked}"),
+                format!("https://host:8081?api_key={marked}&x=1"),
+            ] {
+                let shown = redact_url(&url);
+                prop_assert!(!shown.contains("begin") && !shown.contains("end"), "{url}: {shown}");
+                prop_assert_eq!(redact_url(&shown), shown);
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    configuration::printable,
+    printable::printable,
     settings::{LogFormat, Telemetry},
 };
 

@@ -25,16 +25,14 @@ pub fn unpack(into: &Path) -> Result<PathBuf, Error> {
     if is_complete(&version) {
         return Ok(version);
     }
-    let temporary = into.join(format!(".{FOLDER}-{}", std::process::id()));
-    fs::create_dir_all(&temporary).map_err(Error::write(&temporary))?;
-    let unpacked = tar::Archive::new(GzDecoder::new(ARCHIVE)).unpack(&temporary).map_err(Error::write(&temporary));
-    let moved = unpacked.and_then(|()| {
-        let renamed = fs::rename(temporary.join(FOLDER), &version);
-        // Somebody else may have been faster.
-        if is_complete(&version) { Ok(()) } else { renamed.map_err(Error::write(&version)) }
-    });
-    fs::remove_dir_all(&temporary).map_err(Error::write(&temporary))?;
-    moved.map(|()| version)
+    let temporary = tempfile::Builder::new().prefix(".sample-").tempdir_in(into).map_err(Error::write(into))?;
+    tar::Archive::new(GzDecoder::new(ARCHIVE)).unpack(temporary.path()).map_err(Error::write(temporary.path()))?;
+    let renamed = fs::rename(temporary.path().join(FOLDER), &version);
+    // Somebody else may have been faster.
+    if !is_complete(&version) {
+        renamed.map_err(Error::write(&version))?;
+    }
+    Ok(version)
 }
 
 fn is_complete(folder: &Path) -> bool {

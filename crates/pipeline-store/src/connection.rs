@@ -7,6 +7,7 @@ use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use mysql_async::{Opts, OptsBuilder};
 use pipeline_core::{
+    files,
     redaction::redact_url,
     settings,
     target_url::{self, Link, TlsMode},
@@ -262,6 +263,10 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         return Err(invalid(url, "each connection would have a database of its own: name a file".to_owned()));
     }
 
+    if !url.contains("mode=ro") {
+        // SQLite would make a file that everybody may read. That it is there already, or cannot be made, SQLite says.
+        drop(files::create(options.get_filename()));
+    }
     // Shorter than the time that the whole may take, so that it is SQLite who says that somebody holds the file.
     let first = options.clone().busy_timeout(FIRST_BUSY_TIMEOUT);
     let first = within_timeout(async { first.connect().await?.close().await });
@@ -324,7 +329,9 @@ async fn password(target: &settings::Target) -> Result<Option<String>, Error> {
     let Some(path) = &target.password_file else {
         return Ok(None);
     };
-    match tokio::fs::read_to_string(path).await {
+    let file = path.clone();
+    let read = tokio::task::spawn_blocking(move || files::read_text(&file, files::SECRET)).await;
+    match read.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
         Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
         Err(source) => Err(Error::PasswordFile { path: path.clone(), source }),
     }

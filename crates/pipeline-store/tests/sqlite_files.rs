@@ -82,3 +82,17 @@ async fn a_file_that_another_process_holds_is_contended_and_not_away() {
     sqlx::raw_sql("COMMIT").execute(&mut holder).await.unwrap();
     used(&path, "").await.unwrap();
 }
+
+#[tokio::test]
+async fn a_new_database_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.db");
+    let target = pipeline_core::settings::Target { url: format!("sqlite://{}", file.display()), ..Default::default() };
+    let store = Store::connect(&target).await.unwrap();
+    store.migrate().await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", entry.path().display());
+    }
+}

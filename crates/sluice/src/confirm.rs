@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 
-use crate::{exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure, output};
 
 /// The flags of every verb that destroys or moves something.
 #[derive(Clone, Debug, Args)]
@@ -39,7 +39,7 @@ fn ask(question: &str) -> Result<bool, Failure> {
         return Err(Failure::new(Exit::Usage, "cannot ask for confirmation: this is not a terminal")
             .hint("say it beforehand with `--yes`, or look first with `--dry-run`"));
     }
-    anstream::eprint!("{question} [y/N] ");
+    output::ask(format_args!("{question} [y/N] "));
     let mut answer = String::new();
     match stdin.read_line(&mut answer) {
         Ok(_) => Ok(matches!(answer.trim(), "y" | "Y" | "yes")),

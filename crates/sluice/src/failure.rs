@@ -5,7 +5,11 @@ use std::{error::Error, fmt::Write as _};
 use anstyle::{AnsiColor, Style};
 use pipeline_core::disposition::Classify;
 
-use crate::{exit::Exit, pages};
+use crate::{
+    exit::Exit,
+    output::{self, printable},
+    pages,
+};
 
 /// A failure on its way to the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,17 +71,17 @@ impl Failure {
             text.push_str(": ");
             text.push_str(cause);
         }
-        text.replace('\n', " ")
+        printable(&text)
     }
 
     /// The text for the terminal; styles are stripped by the writer where colour is not wanted.
     pub fn render(&self) -> String {
-        let mut text = format!("{RED}error{RED:#}: {}\n", self.what);
+        let mut text = format!("{RED}error{RED:#}: {}\n", printable(&self.what));
         for cause in &self.causes {
-            push(&mut text, format_args!("  {DIM}because{DIM:#} {cause}\n"));
+            push(&mut text, format_args!("  {DIM}because{DIM:#} {}\n", printable(cause)));
         }
         if let Some(hint) = &self.hint {
-            push(&mut text, format_args!("  {CYAN}next{CYAN:#}: {hint}\n"));
+            push(&mut text, format_args!("  {CYAN}next{CYAN:#}: {}\n", printable(hint)));
         }
         if let Some(code) = self.code {
             push(&mut text, format_args!("  {CYAN}more{CYAN:#}: sluice explain {code}\n"));
@@ -87,7 +91,7 @@ impl Failure {
 
     /// Prints the failure to standard error.
     pub fn print(&self) {
-        anstream::eprint!("{}", self.render());
+        output::ask(format_args!("{}", self.render()));
     }
 }
 

@@ -9,7 +9,7 @@ use pipeline_core::{
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
     service,
-    settings::Settings,
+    settings::{self, Settings},
     stage::Stage,
 };
 use pipeline_source::Source;
@@ -50,9 +50,16 @@ impl Local {
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
         let broker =
             LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
-        let embedded = EmbeddedRegistry::start(ANY_PORT).await.map_err(|error| session::registry_failure(&error))?;
+        // Nobody else's: the machine may have other users, and its browser shows other people's pages.
+        let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await;
+        let embedded = embedded.map_err(|error| session::registry_failure(&error))?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
-        embedded.url().clone_into(&mut settings.schema_registry.url);
+        settings.schema_registry = settings::SchemaRegistry {
+            url: embedded.url().to_owned(),
+            token: embedded.token().cloned(),
+            timeout_ms: settings.schema_registry.timeout_ms,
+            ..Default::default()
+        };
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.

@@ -1,9 +1,19 @@
-//! The answer of a command: one report, four formats, and the only place that writes to standard output.
+//! The answer of a command: one report, four formats, and the only place that writes to the terminal.
+//!
+//! Most of what is shown, somebody else wrote: ids and reasons of documents, who asked for a run, a registry's words. So
+//! nothing leaves for people without [`printable`]: cells and fields are made so one by one, and what a text is put
+//! together of is held to it once more as a whole ([`shown`]), where line breaks and colours are this program's own. What
+//! leaves for programs, as JSON or YAML, stays exact.
 
-use std::io::{ErrorKind, Write};
+use std::{
+    fmt,
+    io::{ErrorKind, Write},
+};
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, presets};
+use pipeline_core::printable::is_printable;
+pub use pipeline_core::printable::printable;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -40,7 +50,7 @@ pub trait Report: Serialize {
 /// The answer in the format asked for, with a newline at its end unless it is empty.
 pub fn render<R: Report>(report: &R, format: Format) -> Result<String, Failure> {
     let text = match format {
-        Format::Table => report.text(),
+        Format::Table => shown(&report.text()),
         Format::Json => serde_json::to_string_pretty(report).map_err(|error| unwritable(&error))?,
         Format::Jsonl => lines(serde_json::to_value(report).map_err(|error| unwritable(&error))?),
         Format::Yaml => serde_saphyr::to_string(report).map_err(|error| unwritable(&error))?,
@@ -65,16 +75,45 @@ pub fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A table with a heading and without lines, so that it can be cut with `awk` too.
+/// A line for people, on standard error.
+pub fn say(text: fmt::Arguments<'_>) {
+    anstream::eprintln!("{}", shown(&text.to_string()));
+}
+
+/// The same, and the cursor stays behind it.
+pub fn ask(text: fmt::Arguments<'_>) {
+    anstream::eprint!("{}", shown(&text.to_string()));
+}
+
+/// A table with a heading and without lines, so that it can be cut with `awk` too. A cell is one line, whatever it says.
+pub struct Table(comfy_table::Table);
+
+/// An empty table.
 pub fn table(heading: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(heading);
-    table
+    Table(table)
+}
+
+impl Table {
+    /// Adds a row.
+    pub fn add_row<T: fmt::Display>(&mut self, cells: impl IntoIterator<Item = T>) {
+        self.0.add_row(cells.into_iter().map(|cell| printable(&cell.to_string())));
+    }
+
+    /// Puts the numbers of some columns below each other.
+    pub fn align_right(&mut self, columns: std::ops::Range<usize>) {
+        let (first, count) = (columns.start, columns.len());
+        for column in self.0.column_iter_mut().skip(first).take(count) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
 }
 
 /// The table's text without the spaces that pad its last column.
 pub fn table_text(table: &Table) -> String {
     table
+        .0
         .to_string()
         .lines()
         .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
@@ -82,9 +121,33 @@ pub fn table_text(table: &Table) -> String {
         .join("\n")
 }
 
-/// Ids, names and reasons come from documents and messages: no control character of theirs reaches the terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+/// A text of several lines and colours for the terminal, without anything else that steers one.
+pub fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let style = style_at(rest);
+        if style > 0 {
+            let (own, after) = rest.split_at(style);
+            shown.push_str(own);
+            rest = after;
+            continue;
+        }
+        if character == '\n' || is_printable(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
+        }
+        rest = rest.split_at(character.len_utf8()).1;
+    }
+    shown
+}
+
+/// Bytes of the style that a text begins with, as `anstyle` writes it.
+fn style_at(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let length = parameters.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
+    if parameters.as_bytes().get(length) == Some(&b'm') { length + 3 } else { 0 }
 }
 
 fn lines(value: Value) -> String {
@@ -155,5 +218,22 @@ mod tests {
         - name: "a: b"
           count: null
         "#);
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_steers_no_terminal_and_breaks_no_line_of_a_table() {
+        let mut table = table(&["BY"]);
+        table.add_row(["me\n::error::x\u{1b}]0;t\u{7}\u{202e}"]);
+        assert_eq!(table_text(&table), "BY\nme\\n::error::x\\u{1b}]0;t\\u{7}\\u{202e}");
+        let text = "\u{1b}[1;31merror\u{1b}[0m: a\u{1b}[2Jb\u{202e}\r\nnext";
+        assert_eq!(shown(text), "\u{1b}[1;31merror\u{1b}[0m: a\\u{1b}[2Jb\\u{202e}\\r\nnext");
+        assert_eq!(shown("\u{1b}"), "\\u{1b}");
+    }
+
+    #[test]
+    fn json_is_exact() {
+        let fruits = Fruits(vec![Fruit { name: "a\n\u{202e}\u{1b}", count: None }]);
+        let json: Value = serde_json::from_str(&render(&fruits, Format::Json).unwrap()).unwrap();
+        assert_eq!(json[0]["name"], "a\n\u{202e}\u{1b}");
     }
 }

@@ -9,7 +9,7 @@ use pipeline_core::{
 };
 use pipeline_store::Store;
 
-use crate::{cli::Global, exit::Exit, failure::Failure};
+use crate::{cli::Global, exit::Exit, failure::Failure, output};
 
 /// What commands log unless told otherwise: their progress says the rest.
 const QUIET: &str = "warn";
@@ -88,7 +88,7 @@ pub fn quiet(loaded: &mut Loaded) {
 
 /// A line for people, on standard error.
 pub fn note(text: fmt::Arguments<'_>) {
-    anstream::eprintln!("{text}");
+    output::say(text);
 }
 
 /// How this program was called, so that what is printed can be typed again: its path, or its name when it was found by

@@ -6,6 +6,7 @@ use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    redaction::redact_url,
     settings::{SchemaRegistry, Settings, Source},
     target_url::{self, Link, LinkError},
 };
@@ -57,6 +58,7 @@ fn source(source: &Source, report: &mut Report<'_>) {
             report.fault(key, format!("not an absolute path: {}", quoted(url)), hint);
         }
     } else if scheme != "generator" {
+        no_secret(key, url, report);
         couchbase::check(source, report);
     }
 }
@@ -69,6 +71,10 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
             if parsed.path().trim_matches('/').is_empty() {
                 let hint = Some("end with its name: `mysql://user@host:port/database`".to_owned());
                 report.fault(key, "names no database".to_owned(), hint);
+            }
+            if parsed.password().is_some_and(|password| !password.is_empty()) {
+                let hint = Some("move it to `target.password_file`".to_owned());
+                report.warn(key, "holds a password, which whoever sees the URL reads".to_owned(), hint);
             }
             let other = settings.target.password.is_some() || settings.target.password_file.is_some();
             if parsed.password().is_some() && other {
@@ -93,8 +99,16 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
 }
 
 pub(super) fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
-    if scheme(key, url, &["http", "https"], report).is_some() {
-        host(key, url, "http://host:port", report);
+    if scheme(key, url, &["http", "https"], report).is_some() && host(key, url, "http://host:port", report).is_some() {
+        no_secret(key, url, report);
+    }
+}
+
+/// A URL is shown, logged and passed on, so a secret has a key, and best a file, of its own.
+pub(super) fn no_secret(key: &str, url: &str, report: &mut Report<'_>) {
+    if redact_url(url) != url {
+        let hint = "take it out; secrets have keys and files of their own, such as `password_file`".to_owned();
+        report.fault(key, "holds a password or a token".to_owned(), Some(hint));
     }
 }
 

@@ -7,12 +7,12 @@ use std::{
 
 use secrecy::SecretString;
 
-use crate::settings::{Settings, Source};
+use crate::{
+    files,
+    settings::{Settings, Source},
+};
 
-use super::Report;
-
-/// More than this is no password; it keeps a wrong path from filling memory.
-const LARGEST: u64 = 64 * 1024;
+use super::{Origin, Report};
 
 /// One secret with the two keys that can hold it.
 struct Slot<'a> {
@@ -41,7 +41,7 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         ("source.couchbase.client_key_file", &couchbase.client_key_file),
     ] {
         if let Some(path) = path
-            && let Err(source) = fs::File::open(path)
+            && let Err(source) = files::open(path)
         {
             report.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
         }
@@ -118,17 +118,22 @@ fn slots(settings: &mut Settings) -> [Slot<'_>; 7] {
 
 /// The file's text without one line break at its end, which editors and `echo` add.
 fn read_secret(path: &Path) -> io::Result<SecretString> {
-    let length = fs::metadata(path)?.len();
-    if length > LARGEST {
-        return Err(io::Error::other(format!("{length} bytes are no secret")));
-    }
-    let text = fs::read_to_string(path)?;
+    let text = files::read_text(path, files::SECRET)?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
         return Err(io::Error::other("it is empty"));
     }
     Ok(SecretString::from(text))
+}
+
+/// Warns of secrets that stand in the configuration's own file when others may read it.
+pub(super) fn warn_of_written<'a>(secret_keys: impl Iterator<Item = &'a str>, report: &mut Report<'_>) {
+    for key in secret_keys {
+        if let Some(Origin::File { path, .. }) = report.origin.get(key) {
+            warn_if_readable_by_all(key, &path.clone(), report);
+        }
+    }
 }
 
 /// A warning only: Kubernetes mounts secrets with mode 0644 unless told otherwise.

@@ -413,26 +413,52 @@ fn no_secret_is_ever_shown() {
             ("kafka.security_protocol", "sasl_plaintext"),
             ("kafka.sasl_mechanism", "PLAIN"),
             ("kafka.username", "somebody"),
-            ("target.password_file", path.to_str().expect("text")),
-            ("schema_registry.url", "http://user:canary-3@registry:8081"),
-            ("source.url", "couchbase://user:canary@4@host/bucket.scope?token=canary-5"),
+            ("schema_registry.username", "u"),
+            ("schema_registry.password_file", path.to_str().expect("text")),
+            ("target.url", "mysql://user:canary@3@127.0.0.1/copy"),
         ],
     )
     .expect("no faults");
     let rows = view(&loaded);
     let row = |key: &str| rows.iter().find(|(name, ..)| name == key).map(|(_, text, _)| text.as_str());
     assert_eq!(row("kafka.password"), Some("***"));
-    assert_eq!(row("target.password"), Some("***"));
-    assert_eq!(row("schema_registry.password"), Some(""));
-    assert_eq!(row("schema_registry.url"), Some("http://user:***@registry:8081"));
-    assert_eq!(row("source.url"), Some("couchbase://user:***@host/bucket.scope?token=***"));
+    assert_eq!(row("schema_registry.password"), Some("***"));
+    assert_eq!(row("target.password"), Some(""));
+    assert_eq!(row("target.url"), Some("mysql://user:***@127.0.0.1/copy"));
     assert_eq!(row("stage.batch_size"), Some("50"));
-    assert!(!format!("{rows:?} {:?}", loaded.settings.kafka).contains("canary"));
+    let warned = loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(!format!("{rows:?} {:?} {warned}", loaded.settings.kafka).contains("canary"));
 
     let wrong = File::new("kafka:\n  password: [canary]\ntarget:\n  password: 1234\n  url: 'pg://u:canary@h/d'\n");
     let faults = wrong.faults().join("\n");
     assert!(faults.contains("found a bare value; put it in quotes"), "{faults}");
     assert!(!faults.contains("canary") && !faults.contains("1234"), "{faults}");
+}
+
+#[test]
+fn a_secret_in_a_url_is_refused_and_not_shown() {
+    for (key, url) in [
+        ("schema_registry.url", "http://user:canary@registry:8081"),
+        ("schema_registry.url", "https://canary@registry"),
+        ("telemetry.otlp_endpoint", "http://collector:4318/?api_key=canary"),
+        ("source.url", "couchbase://user:canary@4@host/bucket.scope"),
+        ("source.url", "couchbase://host/bucket.scope?token=canary"),
+    ] {
+        let fault = flag_fault(key, url);
+        assert!(fault.contains("holds a password or a token") && !fault.contains("canary"), "{fault}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_file_that_others_may_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = File::new("schema_registry:\n  username: u\n  password: s3cret\n");
+    for (mode, warnings) in [(0o644, 1), (0o640, 0)] {
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("our own file");
+        let loaded = file.load().expect("no faults");
+        let about = loaded.warnings.iter().filter(|warning| warning.key == "schema_registry.password");
+        assert_eq!(about.count(), warnings, "{mode:o}");
+    }
 }
 
 #[test]

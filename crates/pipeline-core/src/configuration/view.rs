@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Loaded, Origin, keys::Keys};
-use crate::redaction::{MASK, redact_url};
+use crate::{
+    printable::printable,
+    redaction::{MASK, redact_url},
+};
 
 /// More of a wrong value than this helps nobody.
 const SHOWN: usize = 80;
@@ -33,13 +36,4 @@ pub(super) fn shown(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
     }
-}
-
-/// The text with control characters written out, so that it cannot steer a terminal or break a line.
-pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() { printable.extend(character.escape_default()) } else { printable.push(character) }
-    }
-    printable
 }

@@ -11,6 +11,7 @@ use super::{
     Entry, Fault, Origin, Written,
     keys::{Keys, join, listed},
 };
+use crate::files;
 
 /// The file's entries; what is wrong with its shape or its keys goes to `faults`.
 pub(super) fn read(path: &Path, keys: &Keys, faults: &mut Vec<Fault>) -> Vec<Entry> {
@@ -20,7 +21,7 @@ pub(super) fn read(path: &Path, keys: &Keys, faults: &mut Vec<Fault>) -> Vec<Ent
         problem,
         hint: None,
     };
-    let text = match std::fs::read_to_string(path) {
+    let text = match files::read_text(path, files::WRITTEN_BY_HAND) {
         Ok(text) => text,
         Err(source) => {
             faults.push(whole(format!("cannot read the configuration file: {source}")));

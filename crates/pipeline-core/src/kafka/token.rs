@@ -173,7 +173,7 @@ fn read(path: &std::path::Path) -> Result<String, Error> {
     if length > LARGEST {
         return Err(failed(format!("{length} bytes are no token")));
     }
-    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let text = crate::files::read_text(path, crate::files::SECRET).map_err(|error| failed(error.to_string()))?;
     let token = text.trim();
     if token.is_empty() { Err(failed("it is empty".to_owned())) } else { Ok(token.to_owned()) }
 }

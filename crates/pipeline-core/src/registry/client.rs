@@ -8,10 +8,6 @@ use std::{fmt, sync::Arc};
 
 use apache_avro::Schema;
 use reqwest::Method;
-use schema_registry_converter::{
-    async_impl::schema_registry as calls,
-    schema_registry_common::{SchemaType, SrCall, SuppliedSchema},
-};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -100,7 +96,7 @@ impl Registry {
     /// Succeeds when the registry answers and lets us in. Tells best why not: unlike the library, it knows the status
     /// of an answer that did not come from the registry itself, such as a proxy's 401.
     pub async fn ping(&self) -> Result<(), Error> {
-        let subjects: Vec<String> = self.inner.wire.call("list the subjects", Method::GET, &["subjects"], None).await?;
+        let subjects = self.subjects().await?;
         tracing::debug!(registry = self.url(), subjects = subjects.len(), "the schema registry answers");
         Ok(())
     }
@@ -116,14 +112,14 @@ impl Registry {
             return Ok(found);
         }
         let operation = format!("register the schema of `{subject}`");
-        let supplied = SuppliedSchema::new(None, SchemaType::Avro, compact(subject, schema)?);
-        let posted = calls::post_schema(self.inner.wire.library(), subject.to_owned(), supplied).await;
-        if let Err(error) = posted {
+        let body = json!({ "schema": compact(subject, schema)?, "schemaType": "AVRO" });
+        let path = ["subjects", subject, "versions"];
+        if let Err(error) = self.inner.wire.call::<Value>(&operation, Method::POST, &path, Some(body)).await {
             // Somebody may have registered the same schema just now, which a registry may answer with a conflict too.
             if let Some(found) = self.find(subject, schema).await? {
                 return Ok(found);
             }
-            return Err(match self.inner.wire.failed(operation, error) {
+            return Err(match error {
                 Error::Refused { code, message, .. } if code / 100 == 409 || code == 409 => {
                     Error::Incompatible { subject: subject.to_owned(), reason: message }
                 }
@@ -160,14 +156,13 @@ impl Registry {
 
     /// The names of all subjects.
     pub async fn subjects(&self) -> Result<Vec<String>, Error> {
-        let subjects = calls::get_all_subjects(self.inner.wire.library()).await;
-        subjects.map_err(|error| self.inner.wire.failed("list the subjects".to_owned(), error))
+        self.inner.wire.call("list the subjects", Method::GET, &["subjects"], None).await
     }
 
     /// The numbers of the subject's versions, oldest first; empty when there is no such subject.
     pub async fn versions(&self, subject: &str) -> Result<Vec<u32>, Error> {
-        let versions = calls::get_all_versions(self.inner.wire.library(), subject.to_owned()).await;
-        match versions.map_err(|error| self.inner.wire.failed(format!("list the versions of `{subject}`"), error)) {
+        let operation = format!("list the versions of `{subject}`");
+        match self.inner.wire.call(&operation, Method::GET, &["subjects", subject, "versions"], None).await {
             Err(error) if error.is_missing() => Ok(Vec::new()),
             other => other,
         }
@@ -175,21 +170,16 @@ impl Registry {
 
     /// One version of the subject, or the newest; `None` when there is no such version.
     pub async fn version(&self, subject: &str, version: Option<u32>) -> Result<Option<Version>, Error> {
-        let call = match version {
-            Some(version) => SrCall::GetBySubjectAndVersion(subject, version),
-            None => SrCall::GetLatest(subject),
-        };
+        let number = version.map_or_else(|| "latest".to_owned(), |version| version.to_string());
         let operation = format!("read a version of `{subject}`");
-        let answer = match calls::perform_sr_call(self.inner.wire.library(), call).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let error = self.inner.wire.failed(operation, error);
-                return if error.is_missing() { Ok(None) } else { Err(error) };
-            }
+        let path = ["subjects", subject, "versions", &number];
+        let answer: VersionAnswer = match self.inner.wire.call(&operation, Method::GET, &path, None).await {
+            Err(error) if error.is_missing() => return Ok(None),
+            other => other?,
         };
         match (answer.id, answer.version, answer.schema) {
             (Some(id), Some(version), Some(schema)) => {
-                let references = answer.references.unwrap_or_default().into_iter().map(Reference::from).collect();
+                let references = answer.references.unwrap_or_default();
                 Ok(Some(Version { id: SchemaId(id), version, schema, schema_type: answer.schema_type, references }))
             }
             _ => Err(self.inner.wire.nonsense(operation, "id, version or schema is missing".to_owned())),
@@ -228,19 +218,18 @@ impl Registry {
 
     async fn fetch(&self, id: SchemaId) -> Result<Arc<Stored>, Error> {
         let operation = format!("read schema {id}");
-        let registered = match calls::get_schema_by_id(id.0, self.inner.wire.library()).await {
-            Ok(registered) => registered,
-            Err(error) => {
-                let error = self.inner.wire.failed(operation, error);
-                return Err(if error.is_missing() { Error::UnknownId { id } } else { error });
-            }
+        let path = ["schemas", "ids", &id.to_string()];
+        let answer: VersionAnswer = match self.inner.wire.call(&operation, Method::GET, &path, None).await {
+            Err(error) if error.is_missing() => return Err(Error::UnknownId { id }),
+            other => other?,
         };
         let unusable = |reason: String| Error::Unusable { what: id.to_string(), reason };
-        if registered.schema_type != SchemaType::Avro {
-            return Err(unusable(format!("its type is {:?}", registered.schema_type)));
+        if let Some(kind) = answer.schema_type.filter(|kind| kind != "AVRO") {
+            return Err(unusable(format!("its type is {kind}")));
         }
-        let references = registered.references.into_iter().map(Reference::from).collect();
-        let text = self.with_references(&id.to_string(), &registered.schema, references).await?;
+        let schema =
+            answer.schema.ok_or_else(|| self.inner.wire.nonsense(operation, "schema is missing".to_owned()))?;
+        let text = self.with_references(&id.to_string(), &schema, answer.references.unwrap_or_default()).await?;
         let schema = reading::written(&text).map_err(unusable)?;
         tracing::debug!(registry = self.url(), schema_id = id.0, "schema read");
         Ok(Arc::new(Stored { schema, text }))
@@ -248,16 +237,15 @@ impl Registry {
 
     async fn find(&self, subject: &str, schema: &str) -> Result<Option<Registered>, Error> {
         let operation = format!("look up the schema of `{subject}`");
-        let body = json!({ "schema": compact(subject, schema)?, "schemaType": "AVRO" }).to_string();
-        match calls::perform_sr_call(self.inner.wire.library(), SrCall::PostForVersion(subject, &body)).await {
+        let body = json!({ "schema": compact(subject, schema)?, "schemaType": "AVRO" });
+        let path = ["subjects", subject];
+        match self.inner.wire.call::<VersionAnswer>(&operation, Method::POST, &path, Some(body)).await {
             Ok(answer) => match (answer.id, answer.version) {
                 (Some(id), Some(version)) => Ok(Some(Registered { id: SchemaId(id), version, already: true })),
                 _ => Err(self.inner.wire.nonsense(operation, "id or version is missing".to_owned())),
             },
-            Err(error) => {
-                let error = self.inner.wire.failed(operation, error);
-                if error.is_missing() { self.find_among_versions(subject, schema).await } else { Err(error) }
-            }
+            Err(error) if error.is_missing() => self.find_among_versions(subject, schema).await,
+            Err(error) => Err(error),
         }
     }
 
@@ -286,6 +274,17 @@ impl fmt::Debug for Registry {
 struct LevelAnswer {
     #[serde(rename = "compatibilityLevel")]
     level: String,
+}
+
+/// Every answer that has a schema in it leaves out some of these.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionAnswer {
+    id: Option<u32>,
+    version: Option<u32>,
+    schema: Option<String>,
+    schema_type: Option<String>,
+    references: Option<Vec<Reference>>,
 }
 
 /// Confluent gives `messages`, Apicurio one `reason`.

@@ -2,7 +2,7 @@
 //!
 //! It keeps what a real registry promises to its clients: equal schemas share one id, registering twice changes
 //! nothing, and a version that breaks the subject's compatibility level is refused. It forgets everything at its end.
-//! What it leaves out: other formats than Avro, deleting for good, modes, authentication.
+//! What it leaves out: other formats than Avro, deleting for good, modes, users. What keeps strangers out is [`access`].
 
 use std::{
     collections::HashMap,
@@ -17,17 +17,21 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Error;
+use crate::listener;
 
+mod access;
 mod subjects;
 #[cfg(test)]
 mod tests;
 
+use access::Access;
 use subjects::{Offered, Refusal, Subjects};
 
 use super::client::Reference;
@@ -36,8 +40,9 @@ use super::client::Reference;
 #[derive(Debug)]
 pub struct EmbeddedRegistry {
     url: String,
+    token: Option<SecretString>,
     stop: DropGuard,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 type Shared = Arc<Mutex<Subjects>>;
@@ -51,14 +56,21 @@ struct Json(Value);
 impl EmbeddedRegistry {
     /// Starts an empty registry on an address such as `127.0.0.1:0`; port 0 picks a free one.
     pub async fn start(bind: &str) -> Result<Self, Error> {
+        Self::start_with(bind, None).await
+    }
+
+    /// The same for those alone who send its token, which nobody can guess, as a bearer's; see [`Self::token`].
+    pub async fn start_guarded(bind: &str) -> Result<Self, Error> {
+        Self::start_with(bind, Some(uuid::Uuid::new_v4().simple().to_string().into())).await
+    }
+
+    async fn start_with(bind: &str, token: Option<SecretString>) -> Result<Self, Error> {
         let failed = |source| Error::Bind { address: bind.to_owned(), source };
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let server = axum::serve(listener, router()).with_graceful_shutdown(stopped);
-        let server = tokio::spawn(server.into_future());
-        Ok(Self { url: format!("http://{address}"), stop: stop.drop_guard(), server })
+        let server = tokio::spawn(listener::serve(listener, Access::by(token.clone()).guard(router()), stop.clone()));
+        Ok(Self { url: format!("http://{address}"), token, stop: stop.drop_guard(), server })
     }
 
     /// The address for `schema_registry.url`.
@@ -66,13 +78,16 @@ impl EmbeddedRegistry {
         &self.url
     }
 
+    /// The value for `schema_registry.token`; none when everybody on this machine may use the registry.
+    pub fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
     /// Ends the registry and waits until its port is closed and the last answer is out.
     pub async fn shutdown(self) {
         drop(self.stop);
-        match self.server.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the embedded registry ended with an error"),
-            Err(error) => tracing::warn!(%error, "the embedded registry did not end by itself"),
+        if let Err(error) = self.server.await {
+            tracing::warn!(%error, "the embedded registry did not end by itself");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pipeline_core::settings::Mapping;
 use tokio::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{AsyncWriteExt, BufWriter},
 };
 
@@ -29,7 +29,10 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) async fn create(folder: &Path, name: &str) -> Result<Self, Error> {
         let partial = folder.join(format!(".{name}.partial"));
-        let file = File::create(&partial).await.map_err(Error::write(&partial))?;
+        // What an export that was killed left, or a link that somebody put there; what it leads to is not touched.
+        remove(&partial).await?;
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial).await;
+        let file = new.map_err(Error::write(&partial))?;
         let writer = BufWriter::with_capacity(256 * 1024, file);
         let (path, name) = (folder.join(name), name.to_owned());
         Ok(Self { path, partial, name, tally: Tally::default(), writer, is_published: false })

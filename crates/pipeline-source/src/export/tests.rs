@@ -302,3 +302,24 @@ async fn names_in_a_folder_are_used_unless_the_settings_have_some_and_are_read_a
     fs::remove_file(&names).unwrap();
     assert_eq!(read_all(&source).await.counts().providers, 0);
 }
+
+#[tokio::test]
+async fn an_export_writes_through_no_link_and_nobody_else_reads_it() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let source = crate::open(&settings::Source {
+        url: "generator:?services=1&providers=1&seed=1".to_owned(),
+        ..Default::default()
+    });
+    let (into, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let victim = elsewhere.path().join("victim");
+    fs::write(&victim, "kept").unwrap();
+    symlink(&victim, into.path().join(".providers.jsonl.partial")).unwrap();
+    symlink(&victim, into.path().join("bundles.jsonl")).unwrap();
+    to_folder(&*source.unwrap(), into.path(), Shape::Nested).await.unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+    for name in ["provider_services.jsonl", "providers.jsonl", "bundles.jsonl"] {
+        let written = fs::symlink_metadata(into.path().join(name)).unwrap();
+        assert!(written.is_file(), "{name}");
+        assert_eq!(written.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}

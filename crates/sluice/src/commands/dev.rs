@@ -1,16 +1,16 @@
 //! `sluice dev`: the whole pipeline in this process until Ctrl-C, for trying and developing.
 
 use std::{
-    env, fs, io,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-    process,
+    io::{self, Write as _},
+    path::PathBuf,
 };
 
 use clap::Args;
 use pipeline_core::{admin, service, settings::Settings};
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::json;
+use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -80,7 +80,7 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
         admin: format!("http://{}", admin.local_addr),
         source: place.source_name,
         target: target.describe(),
-        config: config.path.clone(),
+        config: config.0.path().to_owned(),
         program: session::program(),
     };
     output::answer(&report, args.output.output)?;
@@ -118,40 +118,37 @@ async fn stopped_again() -> Result<(), Failure> {
     Err(Failure::new(Exit::Failed, "ended at once; what was in hand will be repeated"))
 }
 
-/// A configuration file in a folder of its own, which only this user can read; gone when dropped.
-struct ConfigFile {
-    path: PathBuf,
-}
+/// A configuration file with a name that nobody can guess, which only this user can read; gone when dropped. A process that
+/// is killed leaves it behind, so it holds nothing that outlives the process: the registry's token ends with the registry,
+/// and the target's password is the other shell's to have.
+struct ConfigFile(NamedTempFile);
 
 // === impl ConfigFile ===
 
 impl ConfigFile {
     fn write(settings: &Settings) -> io::Result<Self> {
-        let folder = env::temp_dir().join(format!("sluice-dev-{}", process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        let path = folder.join(".sluice-dev.yaml");
+        let token = settings.schema_registry.token.as_ref().map(|token| token.expose_secret());
         let text = serde_saphyr::to_string(&json!({
             "kafka": { "bootstrap_servers": settings.kafka.bootstrap_servers },
-            "schema_registry": { "url": settings.schema_registry.url },
+            "schema_registry": { "url": settings.schema_registry.url, "token": token },
             "source": { "url": settings.source.url },
-            "target": { "url": settings.target.url },
+            "target": { "url": without_password(&settings.target.url) },
         }))
         .map_err(io::Error::other)?;
-        fs::write(&path, text)?;
-        Ok(Self { path })
-    }
-
-    fn remove(path: &Path) -> io::Result<()> {
-        fs::remove_file(path)?;
-        path.parent().map_or(Ok(()), fs::remove_dir)
+        let mut file = tempfile::Builder::new().prefix("sluice-dev-").suffix(".yaml").tempfile()?;
+        file.write_all(text.as_bytes())?;
+        Ok(Self(file))
     }
 }
 
-impl Drop for ConfigFile {
-    fn drop(&mut self) {
-        if let Err(error) = Self::remove(&self.path) {
-            tracing::debug!("could not remove `{}`: {error}", self.path.display());
+/// The URL as far as it is no secret. What is no URL of a server has none.
+fn without_password(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+        Some((scheme @ ("mysql" | "mariadb"), (credentials, place))) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{place}")
         }
+        _ => url.to_owned(),
     }
 }
 
@@ -186,12 +183,25 @@ mod tests {
         settings.kafka.bootstrap_servers = "127.0.0.1:4711".to_owned();
         settings.target.url = "sqlite:///some folder/a: b.db".to_owned();
         let file = ConfigFile::write(&settings).unwrap();
-        let session = Session::new(Global { config: Some(file.path.clone()), ..Global::default() });
+        let session = Session::new(Global { config: Some(file.0.path().to_owned()), ..Global::default() });
         let read = session.load(Vec::new()).unwrap().settings;
         assert_eq!(read.kafka.bootstrap_servers, settings.kafka.bootstrap_servers);
         assert_eq!(read.target.url, settings.target.url);
-        let path = file.path.clone();
+        let path = file.0.path().to_owned();
         drop(file);
         assert!(!path.exists(), "the file is removed at the end");
+    }
+
+    #[test]
+    fn what_a_kill_leaves_behind_nobody_else_can_read_and_has_no_password_of_a_server() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mut settings = Settings::default();
+        settings.target.url = "mysql://loader:p/@ss@db:3306/copy".to_owned();
+        settings.target.password = Some("s3cret".into());
+        let file = ConfigFile::write(&settings).unwrap();
+        let text = std::fs::read_to_string(file.0.path()).unwrap();
+        assert!(!text.contains("p/@ss") && !text.contains("s3cret"), "{text}");
+        assert!(text.contains("mysql://loader@db:3306/copy"), "{text}");
+        assert_eq!(file.0.as_file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

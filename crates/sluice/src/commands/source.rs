@@ -166,7 +166,7 @@ fn bar() -> ProgressBar {
 
 fn show(bar: &ProgressBar, file: &str, documents: u64) {
     if documents.is_multiple_of(100) {
-        bar.set_message(format!("{file}: {documents} documents"));
+        bar.set_message(format!("{}: {documents} documents", output::printable(file)));
     }
 }
 

@@ -126,7 +126,14 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 fn sample_folder() -> Result<PathBuf, Failure> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
-    let folder = cache.unwrap_or_else(env::temp_dir).join("sluice");
+    let cache = cache.ok_or_else(|| {
+        Failure::new(
+            Exit::Failed,
+            "there is no folder to unpack the sample into: neither HOME nor XDG_CACHE_HOME is set",
+        )
+        .hint("set XDG_CACHE_HOME to a folder of yours")
+    })?;
+    let folder = cache.join("sluice");
     fs::create_dir_all(&folder).map_err(|error| {
         Failure::caused(Exit::Failed, format!("could not create the folder `{}`", folder.display()), &error)
             .hint("set XDG_CACHE_HOME to a folder that can be written to")

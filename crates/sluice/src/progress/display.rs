@@ -5,6 +5,7 @@ use std::{io::IsTerminal, time::Duration};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
+    output,
     progress::{StageLine, View},
     text,
 };
@@ -47,7 +48,7 @@ impl Display {
             Self::Bars(bars) => bars.show(view),
             Self::Lines(lines) => {
                 if let Some(line) = lines.next(at, view.line()) {
-                    anstream::eprintln!("{line}");
+                    output::say(format_args!("{line}"));
                 }
             }
         }
@@ -59,7 +60,7 @@ impl Display {
             Self::Bars(bars) => bars.finish(),
             Self::Lines(lines) => {
                 if let Some(line) = lines.last() {
-                    anstream::eprintln!("{line}");
+                    output::say(format_args!("{line}"));
                 }
             }
         }
@@ -96,7 +97,7 @@ impl Bars {
         }
         self.summary.abandon();
         // The last bar does not end its line.
-        anstream::eprintln!();
+        output::say(format_args!(""));
     }
 }
 

@@ -19,8 +19,13 @@ const EMPTY_NAMES: [&str; 4] = ["common", "utils", "helpers", "types"];
 const LONG: usize = 400;
 
 /// Where inside `pipeline-core/src` a library may be named: files, and folders with a final slash.
-const PLACES: [(&str, &[&str]); 2] =
-    [("rdkafka", &["kafka.rs", "kafka/"]), ("axum", &["admin.rs", "admin/", "registry/server.rs", "registry/server/"])];
+const PLACES: [(&str, &[&str]); 2] = [
+    ("rdkafka", &["kafka.rs", "kafka/"]),
+    ("axum", &["admin.rs", "admin/", "listener.rs", "listener/", "registry/server.rs", "registry/server/"]),
+];
+
+/// The sources of the command that people type.
+const COMMAND: &str = "crates/sluice/src/";
 
 /// A Rust file of this repository.
 pub struct SourceFile {
@@ -83,6 +88,11 @@ fn violations(file: &SourceFile) -> Vec<String> {
         let place = format!("{}:{}", file.path, number + 1);
         if let Some(name) = empty_module(code) {
             found.push(format!("{place}: module `{name}` says nothing about what is inside"));
+        }
+        if file.path.starts_with(COMMAND) && !file.path.ends_with("/output.rs") && code.contains("eprint") {
+            found.push(format!(
+                "{place}: the terminal is written to in `output.rs` alone, where text is made printable"
+            ));
         }
         for (library, allowed) in PLACES {
             if names(code, library) && !is_allowed(&file.path, allowed) {

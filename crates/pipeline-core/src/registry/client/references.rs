@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use pipeline_schema::Library;
-use schema_registry_converter::schema_registry_common::RegisteredReference;
 
 use super::{Error, Registry, Version};
 
@@ -61,14 +60,5 @@ impl Registry {
         }
         let library = Library::new(texts.iter().map(String::as_str));
         Ok(library.complete(schema).map_or_else(|| schema.to_owned(), |whole| whole.text))
-    }
-}
-
-// === impl Reference ===
-
-impl From<RegisteredReference> for Reference {
-    fn from(registered: RegisteredReference) -> Self {
-        let RegisteredReference { name, subject, version, .. } = registered;
-        Self { name, subject, version }
     }
 }

@@ -101,6 +101,25 @@ async fn a_registry_that_never_answers_is_given_up_after_the_timeout() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let endless = async move || {
+        let bytes = futures::stream::repeat_with(move || {
+            counter.fetch_add(65_536, Ordering::SeqCst);
+            Ok::<_, std::io::Error>(vec![b' '; 65_536])
+        });
+        axum::body::Body::from_stream(bytes)
+    };
+    let registry = serve(Router::new().fallback(any(endless))).await;
+    for error in [registry.ping().await.unwrap_err(), registry.by_id(SchemaId(1)).await.unwrap_err()] {
+        assert!(error.to_string().contains("more than 8388608 bytes"), "{error}");
+        assert_eq!(error.disposition(), Disposition::Unavailable);
+    }
+    assert!(sent.load(Ordering::SeqCst) < 64 * 1024 * 1024);
+}
+
+#[tokio::test]
 async fn a_denied_user_stops_instead_of_waiting() {
     let registry = answering(401, r#"{"error_code":40101,"message":"who are you"}"#).await;
     let proxy = answering(401, "<html>unauthorized</html>").await;

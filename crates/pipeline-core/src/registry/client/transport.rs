@@ -1,32 +1,38 @@
 //! How the client reaches the registry: addresses, credentials, TLS, proxies, and what an answer that is none means.
 //!
-//! The library makes the calls it knows; ours are those it lacks. Errors of both are sorted here, by the type of their
-//! source and by the registry's code, so that an outage is never taken for a refusal.
+//! What fails is sorted here, by how far it came and by the registry's code, so that an outage is never taken for a
+//! refusal. An answer is read up to a bound: whoever sends without end has not answered.
 
 use std::{path::Path, time::Duration};
 
 use reqwest::{Method, Url};
-use schema_registry_converter::{
-    async_impl::schema_registry::SrSettings, error::SRCError, schema_registry_common::RawError,
-};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::super::Error;
-use crate::{redaction::redact_url, settings};
+use crate::{files, redaction::redact_url, settings};
 
 mod tls;
 
 /// The media type of the registry's bodies.
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 
+/// Bytes of an answer: far above the longest schema or list of subjects, far below the memory.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// How the registry says no.
+#[derive(Deserialize)]
+struct RawError {
+    error_code: u32,
+    message: String,
+}
+
 /// A way to the registry.
 pub(super) struct Transport {
     url: Url,
     /// The address without credentials, for messages.
     shown: String,
-    library: SrSettings,
     http: reqwest::Client,
     credentials: Credentials,
 }
@@ -46,41 +52,21 @@ impl Transport {
         let credentials = Credentials::of(settings)?;
         let timeout = Duration::from_millis(settings.timeout_ms.into());
 
-        let mut library = SrSettings::new_builder(url.as_str().trim_end_matches('/').to_owned());
-        library.set_timeout(timeout);
-        let client = || {
-            let mut client = tls::client(&url, settings)?.timeout(timeout);
-            if is_loopback(&url) {
-                // A proxy of the environment could only get in the way of a registry on this machine.
-                client = client.no_proxy();
-            }
-            Ok(client)
-        };
-        match &credentials {
-            Credentials::Nobody => {}
-            Credentials::Basic(username, password) => {
-                library.set_basic_authorization(username, password.as_ref().map(ExposeSecret::expose_secret));
-            }
-            Credentials::Bearer(token) => {
-                library.set_token_authorization(token.expose_secret());
-            }
+        let mut client = tls::client(&url, settings)?.timeout(timeout);
+        if is_loopback(&url) {
+            // A proxy of the environment could only get in the way of a registry on this machine.
+            client = client.no_proxy();
         }
-        let unusable = |reason: String| Error::Setting { key: "url", reason };
-        let library = library.build_with(client()?).map_err(|error| unusable(error.error))?;
-        let http = client()?.build().map_err(|error| unusable(error.to_string()))?;
+        let http = client.build().map_err(|error| Error::Setting { key: "url", reason: error.to_string() })?;
         let shown = redact_url(url.as_str()).trim_end_matches('/').to_owned();
-        Ok(Self { shown, url, library, http, credentials })
+        Ok(Self { shown, url, http, credentials })
     }
 
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    pub(super) fn library(&self) -> &SrSettings {
-        &self.library
-    }
-
-    /// One call that the library lacks. The path's parts are escaped one by one.
+    /// One call. The path's parts are escaped one by one.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -92,9 +78,12 @@ impl Transport {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        // Confluent's registry gives the reasons of an incompatibility only when asked for.
-        if path.first() == Some(&"compatibility") {
-            url.query_pairs_mut().append_pair("verbose", "true");
+        match path.first() {
+            // Confluent's registry gives the reasons of an incompatibility only when asked for.
+            Some(&"compatibility") => drop(url.query_pairs_mut().append_pair("verbose", "true")),
+            // Messages outlive the version that they were written with.
+            Some(&"schemas") => drop(url.query_pairs_mut().append_pair("deleted", "true")),
+            _ => {}
         }
         let mut request = self.http.request(method, url).header("accept", MEDIA_TYPE);
         request = match &self.credentials {
@@ -108,9 +97,16 @@ impl Transport {
             request = request.header("content-type", MEDIA_TYPE).body(body.to_string());
         }
         let unreachable = |error: reqwest::Error| self.unreachable(operation.to_owned(), error);
-        let response = request.send().await.map_err(unreachable)?;
+        let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(unreachable)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            if bytes.len() + chunk.len() > MAX_ANSWER {
+                let detail = format!("the answer has more than {MAX_ANSWER} bytes");
+                return Err(self.nonsense(operation.to_owned(), detail));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
         if status.is_success() {
             return serde_json::from_slice(&bytes)
                 .map_err(|error| self.nonsense(operation.to_owned(), error.to_string()));
@@ -122,21 +118,6 @@ impl Transport {
             }
             Err(_) => self.nonsense(operation.to_owned(), status.to_string()),
         })
-    }
-
-    /// The library's error, sorted by the type of its source.
-    pub(super) fn failed(&self, operation: String, error: SRCError) -> Error {
-        let source = std::error::Error::source(&error);
-        if let Some(answer) = source.and_then(|source| source.downcast_ref::<RawError>()) {
-            if answer.error_code == 0 {
-                return self.nonsense(operation, format!("{}: {}", error.error, answer.message));
-            }
-            return self.answered(operation, answer.error_code, answer.message.clone());
-        }
-        match source.and_then(|source| source.downcast_ref::<reqwest::Error>()) {
-            Some(http) if !http.is_decode() => self.unreachable(operation, error),
-            _ => self.nonsense(operation, error.cause.unwrap_or(error.error)),
-        }
     }
 
     fn unreachable(&self, operation: String, source: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -185,7 +166,7 @@ fn secret(
     (key, file): (&'static str, Option<&Path>),
 ) -> Result<Option<SecretString>, Error> {
     let (None, Some(file)) = (value, file) else { return Ok(value.cloned()) };
-    let text = std::fs::read_to_string(file)
+    let text = files::read_text(file, files::SECRET)
         .map_err(|error| Error::Setting { key, reason: format!("`{}`: {error}", file.display()) })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
 }

@@ -27,7 +27,7 @@ impl Caller {
     }
 
     async fn put(&self, path: &str, body: Value) -> (u16, Value) {
-        self.send(self.http.put(self.address(path)).body(body.to_string())).await
+        self.send(self.http.put(self.address(path)).header("content-type", MEDIA_TYPE).body(body.to_string())).await
     }
 
     fn address(&self, path: &str) -> String {
@@ -119,4 +119,33 @@ async fn the_port_is_free_again_after_the_shutdown() {
     assert!(matches!(second, Error::Bind { address: taken, .. } if taken == address));
     registry.shutdown().await;
     EmbeddedRegistry::start(&address).await.unwrap().shutdown().await;
+}
+
+#[tokio::test]
+async fn a_web_page_cannot_speak_to_the_registry() {
+    let caller = Caller::new().await;
+    let body = json!({ "schema": INT }).to_string();
+    let path = "/subjects/x-value/versions";
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let sent = caller.http.post(caller.address(path)).header("content-type", media_type).body(body.clone());
+        assert_eq!(caller.send(sent).await.0, 415, "{media_type}");
+    }
+    for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example:80", "localhost.evil.example"] {
+        let sent = caller.http.get(caller.address("/subjects")).header("host", host);
+        assert_eq!(caller.send(sent).await.0, 403, "{host}");
+    }
+    for host in ["localhost:8081", "127.0.0.1", "[::1]:8081"] {
+        let sent = caller.http.get(caller.address("/subjects")).header("host", host);
+        assert_eq!(caller.send(sent).await, (200, json!([])), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_with_a_token_answers_nobody_else() {
+    let registry = EmbeddedRegistry::start_guarded("127.0.0.1:0").await.unwrap();
+    let settings = crate::settings::SchemaRegistry { url: registry.url().to_owned(), ..Default::default() };
+    let stranger = crate::registry::Registry::new(&settings).unwrap();
+    assert!(matches!(stranger.ping().await, Err(Error::Denied { .. })));
+    let ours = crate::settings::SchemaRegistry { token: registry.token().cloned(), ..settings };
+    crate::registry::Registry::new(&ours).unwrap().ping().await.unwrap();
 }

@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use comfy_table::CellAlignment;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
@@ -135,9 +134,7 @@ impl DemoReport {
             let verdict = self.verdict(in_source, in_copy);
             table.add_row([level.to_owned(), text::count(in_source), text::count(in_copy), verdict.to_owned()]);
         }
-        for column in table.column_iter_mut().skip(1).take(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        table.align_right(1..3);
         output::table_text(&table)
     }
 

@@ -8,7 +8,13 @@ use pipeline_store::{
 };
 use serde::Serialize;
 
-use crate::{exit::Exit, failure::Failure, follow::Ending, output::Report, session, text};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    follow::Ending,
+    output::{Report, printable},
+    session, text,
+};
 
 /// Rejects that an answer lists at most. A source that is broken as a whole would fill the memory otherwise.
 const LISTED_REJECTS: u32 = 1_000;
@@ -203,7 +209,8 @@ impl Report for RunReport {
         if self.dead_letters > 0 {
             rows.push(("dead", format!("{} open: sluice dlq ls --run {}", self.dead_letters, run.run_id)));
         }
-        let mut lines: Vec<String> = rows.into_iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
+        let mut lines: Vec<String> =
+            rows.into_iter().map(|(name, value)| format!("{name:<12}{}", printable(&value))).collect();
         if !self.rejects.is_empty() {
             lines.push(String::new());
             lines.push("Rejected documents:".to_owned());
@@ -219,7 +226,7 @@ impl Report for RunReport {
 }
 
 fn reject_line(reject: &Reject) -> String {
-    format!("  {}: {} ({})", reject.place, reject.reason, reject.code)
+    printable(&format!("  {}: {} ({})", reject.place, reject.reason, reject.code))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pipeline_core::files;
 use pipeline_schema::{Completed, Library, Schema};
 
 use crate::{exit::Exit, failure::Failure};
@@ -96,14 +97,9 @@ fn collect(path: &Path, found: &mut BTreeSet<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a file, and why that is no text. Only a regular file is opened: a pipe would wait for its writer.
+/// What is in a file, and why that is no text.
 fn read(path: &Path) -> io::Result<Content> {
-    let content = match fs::metadata(path) {
-        Ok(there) if !there.is_file() => Err(io::Error::other("it is no regular file")),
-        Ok(_) => fs::read(path),
-        Err(error) => Err(error),
-    };
-    match content {
+    match files::read(path, files::WRITTEN_BY_HAND) {
         Ok(bytes) => Ok(match text_of(bytes) {
             Ok(text) => (Some(text), None),
             Err(fault) => (Some(String::new()), Some(fault)),

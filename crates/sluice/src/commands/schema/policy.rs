@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
+use pipeline_core::files;
 use pipeline_schema::Level;
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
@@ -72,7 +73,7 @@ impl Policy {
     /// The policy of a folder of schemas; an empty one when the folder has none.
     pub fn of_folder(folder: &Path, known_rules: &[&str]) -> Result<Self, Failure> {
         let path = folder.join(FILE);
-        match fs::read_to_string(&path) {
+        match files::read_text(&path, files::WRITTEN_BY_HAND) {
             Ok(text) => Self::parse(&text, Some(&path), known_rules),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(unreadable(&path, &error)),
@@ -81,7 +82,7 @@ impl Policy {
 
     /// The policy in a file that has to be there.
     pub fn of_file(path: &Path, known_rules: &[&str]) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = files::read_text(path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(path, &error))?;
         Self::parse(&text, Some(path), known_rules)
     }
 

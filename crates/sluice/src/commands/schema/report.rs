@@ -3,11 +3,12 @@
 use std::{fs::OpenOptions, io::Write as _, path::Path};
 
 use clap::ValueEnum;
+use pipeline_core::printable::is_printable;
 use pipeline_schema::{Direction, Fault, Finding, Level, Rule, Severity};
 use serde::Serialize;
 
 use super::files::SchemaFile;
-use crate::{exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure, output};
 
 mod github;
 mod junit;
@@ -115,10 +116,10 @@ impl Verdict {
         let unwritable =
             |error: serde_json::Error| Failure::caused(Exit::Failed, "cannot write the answer in this format", &error);
         Ok(match format {
-            Format::Text => terminal::render(self),
+            Format::Text => terminal::render(&self.printable()),
             Format::Json => format!("{}\n", serde_json::to_string_pretty(self).map_err(unwritable)?),
-            Format::Junit => junit::render(self),
-            Format::Github => github::annotations(self),
+            Format::Junit => junit::render(&self.printable()),
+            Format::Github => github::annotations(&self.printable()),
             Format::Sarif => {
                 format!("{}\n", serde_json::to_string_pretty(&sarif::log(self)).map_err(unwritable)?)
             }
@@ -132,10 +133,20 @@ impl Verdict {
         };
         let mut file = OpenOptions::new().create(true).append(true).open(&path);
         let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-        written.and_then(|file| file.write_all(github::summary(self).as_bytes())).map_err(|error| {
+        written.and_then(|file| file.write_all(github::summary(&self.printable()).as_bytes())).map_err(|error| {
             let what = format!("could not write the step's summary to `{}`", Path::new(&path).display());
             Failure::caused(Exit::Failed, what, &error)
         })
+    }
+
+    /// The same for people and pipelines, which read the lines of what they are given: names, messages and source lines
+    /// are whatever somebody has pushed.
+    fn printable(&self) -> Self {
+        Self {
+            against: printable(&self.against),
+            subjects: self.subjects.iter().map(Subject::printable).collect(),
+            entries: self.entries.iter().map(Entry::printable).collect(),
+        }
     }
 
     /// Numbers of errors, warnings and waived findings.
@@ -152,15 +163,43 @@ impl Verdict {
 // === impl Subject ===
 
 impl Subject {
+    fn printable(&self) -> Self {
+        Self { subject: printable(&self.subject), file: printable(&self.file), ..self.clone() }
+    }
+
     /// A schema of which nothing is known yet.
     pub fn new(subject: &str, file: &Path, level: Level, versions: usize) -> Self {
         Self { subject: subject.to_owned(), file: file.display().to_string(), level, versions, state: "new" }
     }
 }
 
+/// Printable, and without the sign that begins a command of a GitHub workflow in the middle of a line.
+fn printable(text: &str) -> String {
+    output::printable(text).replace("##[", r"#\u{23}[")
+}
+
 // === impl Entry ===
 
 impl Entry {
+    fn printable(&self) -> Self {
+        Self {
+            subject: printable(&self.subject),
+            file: printable(&self.file),
+            path: printable(&self.path),
+            message: printable(&self.message),
+            breakage: printable(&self.breakage),
+            versions: self.versions.iter().map(|version| printable(version)).collect(),
+            advice: printable(&self.advice),
+            waived: self.waived.as_deref().map(printable),
+            // As the terminal shows it: a character in the place of each, or the marks would not stand below theirs.
+            source: self.source.as_deref().map(|source| {
+                let shown: String = source.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
+                shown.replace("##[", "# [")
+            }),
+            ..self.clone()
+        }
+    }
+
     /// A finding without a place.
     pub fn plain(
         subject: &str,

@@ -17,6 +17,13 @@ fn a_library_named_outside_its_module_is_found() {
 }
 
 #[test]
+fn the_command_writes_to_the_terminal_in_one_place() {
+    assert_eq!(found("crates/sluice/src/progress.rs", "anstream::eprintln!(\"{line}\");"), 1);
+    assert_eq!(found("crates/sluice/src/output.rs", "anstream::eprintln!(\"{line}\");"), 0);
+    assert_eq!(found("crates/pipeline-core/src/service.rs", "eprintln!(\"{name}\");"), 0);
+}
+
+#[test]
 fn comments_and_longer_names_are_not_uses() {
     assert_eq!(found("crates/pipeline-core/src/runtime.rs", "// as rdkafka::consumer says"), 0);
     assert_eq!(found("crates/pipeline-core/src/runtime.rs", "my_axum::serve(), crate::axum::x"), 0);

@@ -50,7 +50,7 @@ fn secured(mut builder: ClientBuilder, settings: &SchemaRegistry) -> Result<Clie
 
 #[cfg(feature = "tls")]
 fn read(key: &'static str, file: &std::path::Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(file).map_err(|error| unusable(key, file, &error.to_string()))
+    crate::files::read(file, crate::files::WRITTEN_BY_HAND).map_err(|error| unusable(key, file, &error.to_string()))
 }
 
 #[cfg(feature = "tls")]

@@ -274,7 +274,7 @@ impl CapacityReport {
         self.data.rows
     }
 
-    fn runs(&self) -> comfy_table::Table {
+    fn runs(&self) -> output::Table {
         let mut table = output::table(&["RUN", "TIME", "ROWS/S", "SOURCE CALLS", "STATEMENTS", "LIMIT"]);
         for (name, run) in [("full".to_owned(), &self.full), (format!("{} %", self.next.changed * 100.0), &self.next)] {
             let limit = advice::about(run.limited_by).name.to_owned();

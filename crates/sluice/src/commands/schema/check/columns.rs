@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pipeline_core::files;
 use pipeline_schema::{Kind, Schema, Severity};
 use serde::Deserialize;
 use toml::Spanned;
@@ -54,7 +55,7 @@ pub(super) fn check(files: &[SchemaFile]) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for folder in folders {
         let path = folder.join(FILE);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path, files::WRITTEN_BY_HAND) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unreadable(&path, &error)),
@@ -150,7 +151,7 @@ fn made_in(folder: &Path) -> Result<Made, Failure> {
     paths.sort();
     let mut made = Made::new();
     for path in paths {
-        apply(&fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?, &mut made);
+        apply(&files::read_text(&path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(&path, &error))?, &mut made);
     }
     Ok(made)
 }

@@ -2,6 +2,7 @@
 
 use super::{Entry, Verdict};
 
+/// Of a verdict that is printable.
 pub(super) fn render(verdict: &Verdict) -> String {
     let mut cases: Vec<(&str, &str)> =
         verdict.subjects.iter().map(|subject| (subject.subject.as_str(), subject.file.as_str())).collect();

@@ -13,6 +13,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 
+/// Of a verdict that is printable.
 pub(super) fn render(verdict: &Verdict) -> String {
     let mut out = String::new();
     for entry in &verdict.entries {
@@ -34,10 +35,9 @@ fn finding(entry: &Entry) -> String {
     let mut out = format!("{style}{word}[{rule}]{style:#}: {message}\n");
     push(&mut out, format_args!("{:width$}{BLUE}-->{BLUE:#} {file}:{line}:{column}\n", ""));
     if let Some(source) = &entry.source {
-        let shown = source.replace('\t', " ");
         let (indent, marks) = (column - 1, "^".repeat(entry.end_column.saturating_sub(*column).max(1)));
         push(&mut out, format_args!("{:width$} {BLUE}|{BLUE:#}\n", ""));
-        push(&mut out, format_args!("{BLUE}{line} |{BLUE:#} {shown}\n"));
+        push(&mut out, format_args!("{BLUE}{line} |{BLUE:#} {source}\n"));
         let path = if entry.path.is_empty() { String::new() } else { format!(" {}", entry.path) };
         push(&mut out, format_args!("{:width$} {BLUE}|{BLUE:#} {:indent$}{style}{marks}{style:#}{path}\n", "", ""));
     }

@@ -98,3 +98,24 @@ fn json_names_every_field_of_a_finding() {
     assert_eq!(finding["breaks"], serde_json::json!(["backward", "forward"]));
     assert_eq!(finding["versions"], serde_json::json!(["1a2b3c4"]));
 }
+
+#[test]
+fn what_somebody_has_pushed_is_no_command_of_a_pipeline_and_steers_no_terminal() {
+    let evil = "a\n::error file=x::owned\r\u{1b}[2J\u{202e}##[group]b";
+    let mut verdict = verdict();
+    verdict.subjects[0].subject = evil.to_owned();
+    for entry in &mut verdict.entries {
+        (entry.subject, entry.file, entry.path) = (evil.to_owned(), evil.to_owned(), evil.to_owned());
+        (entry.message, entry.versions) = (evil.to_owned(), vec![evil.to_owned()]);
+        entry.source = entry.source.as_ref().map(|_| evil.to_owned());
+    }
+    for format in [Format::Text, Format::Junit, Format::Github] {
+        let text = verdict.render(format).unwrap();
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert!(plain.chars().all(|c| c == '\n' || is_printable(c)), "{format:?}: {plain:?}");
+        assert!(!plain.lines().any(|line| line.trim_start().starts_with("::error file=x::")), "{format:?}: {plain}");
+        assert!(!plain.contains("##["), "{format:?}: {plain}");
+    }
+    let json: Value = serde_json::from_str(&verdict.render(Format::Json).unwrap()).unwrap();
+    assert_eq!(json["findings"][0]["message"], evil);
+}
