@@ -1,7 +1,7 @@
 //! `cargo xtask check`: what reviewers would otherwise have to repeat. All checks run; all faults are told at once.
 
 use crate::{
-    command,
+    command, deny,
     failure::{Failure, Outcome},
     generate, say,
 };
@@ -10,15 +10,18 @@ mod layers;
 pub mod metadata;
 mod pages;
 mod sources;
+mod workflows;
 
 /// A check's name and what it does.
 type Check = (&'static str, fn() -> Outcome);
 
 /// The quick ones first.
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 8] = [
     ("layers", layers::check),
     ("names and places", sources::check),
     ("a page for every error code", pages::check),
+    ("dependencies", deny::offline),
+    ("workflows", workflows::check),
     ("formatting", || command::run(&mut command::cargo(&["fmt", "--all", "--check"]))),
     ("lints", lints),
     ("generated documents", generate::check),

@@ -13,9 +13,13 @@ pub fn root() -> PathBuf {
     crate_folder.ancestors().nth(2).unwrap_or(crate_folder).to_owned()
 }
 
-/// A `cargo` command in the repository's root, the same cargo that runs this program.
+/// A `cargo` command in the repository's root, the same cargo that runs this program. It builds what `Cargo.lock` says, or
+/// nothing.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    if arguments.first() != Some(&"fmt") {
+        command.arg("--locked");
+    }
     command.args(arguments).current_dir(root());
     command
 }

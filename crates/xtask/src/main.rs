@@ -1,4 +1,4 @@
-//! The verbs of this repository: `cargo xtask setup | test | chaos | bench | check | generate | deny`.
+//! The verbs of this repository: `cargo xtask setup | test | chaos | fuzz | bench | check | generate | deny`.
 //!
 //! Each verb does alone what a person or a CI machine needs, prints what it is doing, and ends with a sentence on what
 //! to do when it fails. CI runs the same verbs.
@@ -14,9 +14,14 @@ mod check;
 mod command;
 mod deny;
 mod failure;
+mod fuzz;
 mod generate;
+// Shared with testkit as a file, so that set-up compiles without it.
+#[path = "../../testkit/src/stack/location.rs"]
+mod location;
 mod setup;
 mod suite;
+mod tool;
 
 /// Set-up, checks and generated files of Sluice.
 #[derive(Parser)]
@@ -38,6 +43,8 @@ enum Verb {
     },
     /// Run the long tiers of the fault tests: random faults, seed after seed; three brokers; a clock that jumps.
     Chaos(chaos::ChaosArgs),
+    /// Run the fuzz targets, one for each parser of bytes that strangers write. Needs `cargo-fuzz`.
+    Fuzz(fuzz::FuzzArgs),
     /// Measure Sluice against its counterparts and write docs/benchmarks.md.
     Bench {
         /// Only this figure, such as `load`; the others keep their last results.
@@ -54,7 +61,7 @@ enum Verb {
     Check,
     /// Rewrite the generated documents.
     Generate,
-    /// Check advisories, licences and sources of dependencies, when `cargo-deny` is installed.
+    /// Check advisories, licences and sources of dependencies. Needs `cargo-deny` and the network.
     Deny,
 }
 
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Test { filter } => suite::run(filter.as_deref()),
         Verb::Chaos(args) => chaos::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Bench { figure, size, more } => bench::run(figure.as_deref(), size.as_deref(), &more),
         Verb::Check => check::run(),
         Verb::Generate => generate::run(),

@@ -11,12 +11,8 @@ use std::{
 use crate::{
     command,
     failure::{Failure, Outcome},
-    say,
+    location, say,
 };
-
-// Shared with testkit as a file, so that set-up compiles without it.
-#[path = "../../../testkit/src/stack/location.rs"]
-mod location;
 
 /// Programs that one project file fetches together.
 struct Servers {
