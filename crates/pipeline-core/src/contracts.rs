@@ -49,6 +49,8 @@ pub struct RunRequested {
     pub max_rejected_providers: Option<i64>,
     /// Tolerated percentage of planned providers rejected.
     pub max_rejected_percent: Option<f64>,
+    /// Identity of the target that is meant; without it, the target of whoever reads the request.
+    pub target: Option<String>,
 }
 
 /// When readers are switched to the new generation.

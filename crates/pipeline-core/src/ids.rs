@@ -30,6 +30,11 @@ pub struct ServiceId(pub String);
 #[serde(transparent)]
 pub struct ProviderId(pub String);
 
+/// Identity of a target, made with its tables; texts are compared byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TargetId(pub String);
+
 // === impl RunId ===
 
 impl RunId {
@@ -114,3 +119,4 @@ macro_rules! text_id {
 
 text_id!(ServiceId);
 text_id!(ProviderId);
+text_id!(TargetId);

@@ -188,13 +188,16 @@ pub struct Admin {
     pub bind: String,
 }
 
+/// Providers in one batch, at most: configuration, command and request agree on it.
+pub const MAX_BATCH_SIZE: u32 = 5_000;
+
 /// How a stage works through its messages.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Stage {
     /// Providers in one batch, for runs that do not say. More make fewer, larger transactions, and each crash redoes
     /// more work.
-    #[schemars(range(min = 1, max = 5_000))]
+    #[schemars(range(min = 1, max = MAX_BATCH_SIZE))]
     pub batch_size: u32,
     /// Messages that one process handles side by side at most; beyond it the partitions pause. Memory grows with it.
     #[schemars(range(min = 1, max = 1_024))]

@@ -23,6 +23,7 @@
 //! | `announcing` | what of a run has stood still for too long, to be announced again |
 //! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
+//! | `identity` | which target this is, and whether a request is meant for it |
 //! | `database`, `dialect` | the thin layer over the drivers; everything in which dialects differ |
 //! | `load`, `insert` | many rows: as text where the server takes text, else in few statements |
 
@@ -45,6 +46,7 @@ mod facts;
 mod fence;
 pub mod guard;
 mod held;
+mod identity;
 mod insert;
 mod invariants;
 mod load;
@@ -74,6 +76,7 @@ pub use ending::Aborted;
 pub use error::{DriverError, ERRORS, Error};
 pub use guard::Exceeded;
 pub use held::Hold;
+pub use identity::meant_for_another;
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
 pub use load::TEXT as BYTES_PER_LOAD;

@@ -55,10 +55,15 @@ const MIGRATIONS: &[Migration] = &[
         mysql: include_str!("../migrations/mysql/0007_announced_again.sql"),
         sqlite: include_str!("../migrations/sqlite/0007_announced_again.sql"),
     },
+    Migration {
+        version: 8,
+        mysql: include_str!("../migrations/mysql/0008_target_identity.sql"),
+        sqlite: include_str!("../migrations/sqlite/0008_target_identity.sql"),
+    },
 ];
 
 /// The version that this program was built for.
-const NEEDED: i64 = 7;
+const NEEDED: i64 = 8;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
@@ -231,6 +236,7 @@ mod tests {
             for statement in statements(migration.mysql) {
                 let again = statement.starts_with("CREATE TABLE IF NOT EXISTS")
                     || statement.starts_with("CREATE OR REPLACE VIEW")
+                    || statement.starts_with("INSERT IGNORE")
                     || added_column(&statement).is_some();
                 assert!(again, "{statement}");
             }
@@ -238,6 +244,7 @@ mod tests {
                 let again = statement.contains(" IF NOT EXISTS ")
                     || statement.starts_with("DROP VIEW IF EXISTS")
                     || statement.starts_with("CREATE VIEW")
+                    || statement.starts_with("INSERT OR IGNORE")
                     || added_column(&statement).is_some();
                 assert!(again, "{statement}");
             }

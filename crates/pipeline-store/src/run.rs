@@ -4,7 +4,7 @@
 //!               ┌──────────── the last service is activated ───────────▶ activated
 //!  request ──▶ running ────── a person ends it ────────────────────────▶ aborted
 //!     │         └──────────── Sluice ends it (an empty source) ────────▶ failed
-//!     └──▶ refused (another run is open, or the request is too old)
+//!     └──▶ refused (another run is open; the request is too old, or meant for another target)
 //! ```
 //!
 //! Only a *running* run is written for; the other states are final. `sync_run.open_slot` is 1 in state *running* and
@@ -14,8 +14,8 @@
 
 use pipeline_core::{
     contracts,
-    ids::{Generation, RunId, ServiceId},
-    settings::MaxRemoved,
+    ids::{Generation, RunId, ServiceId, TargetId},
+    settings::{MAX_BATCH_SIZE, MaxRemoved},
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,7 @@ pub enum RunState {
     Aborted,
     /// Ended by Sluice; what was not active yet is undone.
     Failed,
-    /// Never opened, because another run was open or the request was too old.
+    /// Never opened: another run was open, or the request was too old or meant for another target.
     Refused,
 }
 
@@ -168,9 +168,10 @@ impl TryFrom<&contracts::RunRequested> for RunRequest {
     fn try_from(message: &contracts::RunRequested) -> Result<Self, Error> {
         let invalid = |reason: String| Error::InvalidRequest { reason };
         let run_id = RunId::parse(&message.run_id).map_err(|error| invalid(error.to_string()))?;
-        let batch_size = u32::try_from(message.batch_size).ok().filter(|size| *size >= 1);
-        let batch_size = batch_size
-            .ok_or_else(|| invalid(format!("the batch size is {}, expected 1 or more", message.batch_size)))?;
+        let batch_size = u32::try_from(message.batch_size).ok().filter(|size| (1..=MAX_BATCH_SIZE).contains(size));
+        let batch_size = batch_size.ok_or_else(|| {
+            invalid(format!("the batch size is {}, expected 1 to {MAX_BATCH_SIZE}", message.batch_size))
+        })?;
         if let Some(bound) = message.max_rejected_providers.filter(|bound| *bound < 0) {
             return Err(invalid(format!("the tolerance is {bound} rejected providers, expected 0 or more")));
         }
@@ -198,39 +199,37 @@ impl TryFrom<&contracts::RunRequested> for RunRequest {
 
 // === impl Run ===
 
-impl From<&Run> for contracts::RunRequested {
-    /// The request that opened the run; the root stage finds it open and goes on.
-    fn from(run: &Run) -> Self {
-        Self {
-            run_id: run.run_id.to_string(),
-            requested_by: run.requested_by.clone(),
-            requested_at_ms: run.requested_at_ms,
-            activation: match run.mode {
+impl Run {
+    /// The request that opened the run in this target; the root stage finds it open and goes on.
+    pub fn request(&self, target: &TargetId) -> contracts::RunRequested {
+        contracts::RunRequested {
+            run_id: self.run_id.to_string(),
+            requested_by: self.requested_by.clone(),
+            requested_at_ms: self.requested_at_ms,
+            activation: match self.mode {
                 ActivationMode::PerService => contracts::Activation::PerService,
                 ActivationMode::WholeRun => contracts::Activation::WholeRun,
             },
-            scope: run.scope.iter().map(|id| id.0.clone()).collect(),
-            batch_size: i32::try_from(run.batch_size).unwrap_or(i32::MAX),
-            max_rejected_providers: run.tolerance.max_providers,
-            max_rejected_percent: run.tolerance.max_percent,
+            scope: self.scope.iter().map(|id| id.0.clone()).collect(),
+            batch_size: i32::try_from(self.batch_size).unwrap_or(i32::MAX),
+            max_rejected_providers: self.tolerance.max_providers,
+            max_rejected_percent: self.tolerance.max_percent,
+            target: Some(target.0.clone()),
         }
     }
-}
 
-impl Run {
     /// Columns that [`Run::from_row`] reads.
     pub(crate) const COLUMNS: &'static str = "run_id, generation, state, mode, max_rejected_providers, \
         max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, reason, \
         discovered, max_removed, unreachable, held_at_ms";
 
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self, Error> {
-        let run_id = row.text("run_id")?;
         let state = row.text("state")?;
         let mode = row.text("mode")?;
         let batch_size = row.int("batch_size")?;
         let max_removed = row.optional_text("max_removed")?;
         Ok(Self {
-            run_id: RunId::parse(&run_id).map_err(|error| row.broken(error.to_string()))?,
+            run_id: run_id(row)?,
             generation: row.optional_int("generation")?.map(Generation),
             state: RunState::parse(&state).ok_or_else(|| row.broken(format!("`{state}` is not a state of a run")))?,
             mode: ActivationMode::parse(&mode).ok_or_else(|| row.broken(format!("`{mode}` is not a mode")))?,
@@ -332,6 +331,24 @@ impl Store {
         rows.into_iter().map(|row| Run::from_row(&row)).collect()
     }
 
+    /// The run that fills, or filled, a generation.
+    pub async fn run_of_generation(&self, generation: Generation) -> Result<Option<RunId>, Error> {
+        let mut session = self.database.session(Context::new("find the run of", generation.to_string())).await?;
+        let sql = "SELECT run_id FROM sync_run WHERE generation = ?";
+        let row = session.fetch_optional(sql, &[generation.into()]).await?;
+        row.map(|row| run_id(&row)).transpose()
+    }
+
+    /// Two runs, at most, whose ids begin with this text of hexadecimal digits and dashes, the oldest first.
+    pub async fn runs_beginning(&self, beginning: &str) -> Result<Vec<RunId>, Error> {
+        let mut session = self.database.session(Context::new("find the run that begins with", beginning)).await?;
+        // By length and not by a pattern: the text is nobody's wildcard.
+        let sql = "SELECT run_id FROM sync_run WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2";
+        let length = i64::try_from(beginning.len()).unwrap_or(i64::MAX);
+        let rows = session.fetch_all(sql, &[length.into(), beginning.into()]).await?;
+        rows.into_iter().map(|row| run_id(&row)).collect()
+    }
+
     /// The newest run that was not refused.
     pub async fn latest_run(&self) -> Result<Option<Run>, Error> {
         let mut session = self.database.session(Context::new("read run", "@latest")).await?;
@@ -404,6 +421,11 @@ async fn insert(
             &values,
         )
         .await
+}
+
+fn run_id(row: &Row<'_>) -> Result<RunId, Error> {
+    let text = row.text("run_id")?;
+    RunId::parse(&text).map_err(|error| row.broken(error.to_string()))
 }
 
 /// The run with this id, without a lock.

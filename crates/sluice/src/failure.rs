@@ -7,7 +7,7 @@ use pipeline_core::disposition::Classify;
 
 use crate::{
     exit::Exit,
-    output::{self, printable},
+    output::{self, Format, printable},
     pages,
 };
 
@@ -89,9 +89,21 @@ impl Failure {
         text
     }
 
-    /// Prints the failure to standard error.
-    pub fn print(&self) {
-        output::ask(format_args!("{}", self.render()));
+    /// The failure for programs, exact: `{"error": {"exit", "code", "what", "causes", "hint"}}`.
+    pub fn document(&self) -> serde_json::Value {
+        let Self { exit, code, what, causes, hint } = self;
+        serde_json::json!({
+            "error": { "exit": exit.code(), "code": code, "what": what, "causes": causes, "hint": hint }
+        })
+    }
+
+    /// Prints the failure to standard error, for people or for programs as the answer would have been.
+    pub fn print(&self, format: Format) {
+        if format.is_for_programs() {
+            output::say_exactly(&self.document().to_string());
+        } else {
+            output::ask(format_args!("{}", self.render()));
+        }
     }
 }
 
@@ -131,6 +143,10 @@ mod tests {
           because connection refused
           next: start it, or set `kafka.bootstrap_servers`
         ");
+        let document = failure.document();
+        assert_eq!(document["error"]["exit"], 75);
+        assert_eq!(document["error"]["causes"][0], "connection refused");
+        assert_eq!(document["error"]["code"], serde_json::Value::Null);
         assert_eq!(failure.one_line(), "could not reach the broker `localhost:1`: connection refused");
     }
 }

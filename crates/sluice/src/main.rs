@@ -1,7 +1,8 @@
 //! The command people type.
 //!
 //! Standard output holds the answer and nothing else; progress, notes and logs go to standard error. How the command
-//! ended is in its exit code ([`exit::Exit`]), and what went wrong is printed in one place ([`failure::Failure`]).
+//! ended is in its exit code ([`exit::Exit`]), and what went wrong is printed in one place ([`failure::Failure`]): for
+//! people, or as one line of JSON when the answer was asked for in a format of programs.
 
 use std::process::ExitCode;
 
@@ -27,10 +28,20 @@ use crate::{
     cli::{Cli, Color},
     exit::Exit,
     failure::Failure,
+    output::Format,
 };
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let format = output::asked_for(std::env::args_os().skip(1));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && format.is_for_programs() => {
+            let text = error.render().to_string();
+            let what = text.trim_start_matches("error: ").trim_end();
+            return failed(&Failure::new(Exit::Usage, what), format);
+        }
+        Err(error) => error.exit(),
+    };
     match cli.global.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -38,18 +49,18 @@ fn main() -> ExitCode {
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&Failure::caused(Exit::Failed, "cannot start the async runtime", &error)),
+        Err(error) => return failed(&Failure::caused(Exit::Failed, "cannot start the async runtime", &error), format),
     };
     let ended = runtime.block_on(commands::dispatch(cli));
     // Without waiting for a thread that waits for a disk itself: a read of a dead mount never comes back.
     runtime.shutdown_background();
     match ended {
         Ok(exit) => exit.into(),
-        Err(failure) => failed(&failure),
+        Err(failure) => failed(&failure, format),
     }
 }
 
-fn failed(failure: &Failure) -> ExitCode {
-    failure.print();
+fn failed(failure: &Failure, format: Format) -> ExitCode {
+    failure.print(format);
     failure.exit.into()
 }

@@ -6,6 +6,7 @@
 //! leaves for programs, as JSON or YAML, stays exact.
 
 use std::{
+    ffi::OsString,
     fmt,
     io::{ErrorKind, Write},
 };
@@ -31,6 +32,36 @@ pub enum Format {
     Jsonl,
     /// One YAML document.
     Yaml,
+}
+
+// === impl Format ===
+
+impl Format {
+    /// Whether programs read it: they get errors as JSON too.
+    pub fn is_for_programs(self) -> bool {
+        self != Self::Table
+    }
+}
+
+/// The format that a command line asks for, also when it cannot be parsed: the last of its `-o` and `--output`.
+pub fn asked_for(arguments: impl IntoIterator<Item = OsString>) -> Format {
+    let mut format = Format::default();
+    let mut awaited = false;
+    for argument in arguments {
+        let Some(text) = argument.to_str() else { continue };
+        let value = match text {
+            "--" => break,
+            "-o" | "--output" => None,
+            _ if awaited => Some(text),
+            _ => text.strip_prefix("--output=").or_else(|| text.strip_prefix("-o")),
+        };
+        awaited = matches!(text, "-o" | "--output");
+        if let Some(value) = value {
+            // What this command does not know is its parser's to refuse.
+            format = Format::from_str(value.trim_start_matches('='), false).unwrap_or_default();
+        }
+    }
+    format
 }
 
 /// The flag of every command that answers.
@@ -83,6 +114,11 @@ pub fn say(text: fmt::Arguments<'_>) {
 /// The same, and the cursor stays behind it.
 pub fn ask(text: fmt::Arguments<'_>) {
     anstream::eprint!("{}", shown(&text.to_string()));
+}
+
+/// A line for programs, on standard error.
+pub fn say_exactly(text: &str) {
+    eprintln!("{text}");
 }
 
 /// A table with a heading and without lines, so that it can be cut with `awk` too. A cell is one line, whatever it says.
@@ -228,6 +264,18 @@ mod tests {
         let text = "\u{1b}[1;31merror\u{1b}[0m: a\u{1b}[2Jb\u{202e}\r\nnext";
         assert_eq!(shown(text), "\u{1b}[1;31merror\u{1b}[0m: a\\u{1b}[2Jb\\u{202e}\\r\nnext");
         assert_eq!(shown("\u{1b}"), "\\u{1b}");
+    }
+
+    #[test]
+    fn the_format_of_errors_is_that_of_the_answer() {
+        let asked = |line: &str| asked_for(line.split(' ').map(OsString::from));
+        for line in ["run ls -o json", "run ls -ojson", "run ls --output json", "-o=json run", "run --output=json -x"] {
+            assert_eq!(asked(line), Format::Json, "{line}");
+        }
+        assert_eq!(asked("run ls -o json -o yaml"), Format::Yaml);
+        for line in ["run ls", "run ls -o", "run ls -- -o json", "schema check -o junit", "-output json"] {
+            assert_eq!(asked(line), Format::Table, "{line}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{env, fs, str::FromStr, sync::Arc};
 use clap::ValueEnum;
 use pipeline_core::{
     contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered},
-    ids::RunId,
+    ids::{RunId, TargetId},
     kafka::{Position, Producer, local::Budget, producer::Outbound},
     registry::{Codec, Registry},
     runtime::header,
@@ -61,8 +61,8 @@ pub struct Wanted {
 // === impl Wanted ===
 
 impl Wanted {
-    /// The message, with an id of its own.
-    pub fn into_message(self) -> RunRequested {
+    /// The message to the root stage of this target, with an id of its own.
+    pub fn into_message(self, target: TargetId) -> RunRequested {
         let (max_rejected_providers, max_rejected_percent) = match self.tolerate {
             Tolerate::None => (None, None),
             Tolerate::Providers(number) => (Some(number), None),
@@ -80,6 +80,7 @@ impl Wanted {
             batch_size: i32::try_from(self.batch_size).unwrap_or(i32::MAX),
             max_rejected_providers,
             max_rejected_percent,
+            target: Some(target.0),
         }
     }
 }
@@ -158,6 +159,11 @@ impl Outbox {
     }
 }
 
+/// Which target a request is to be meant for.
+pub async fn identity(store: &Store) -> Result<TargetId, Failure> {
+    store.identity().await.map_err(|error| session::store_failure(&error))
+}
+
 /// The run that is open on the target, if any.
 pub async fn open_run(store: &Store) -> Result<Option<Run>, Failure> {
     let runs = store.runs(RECENT).await.map_err(|error| session::store_failure(&error))?;
@@ -187,8 +193,13 @@ pub fn who() -> String {
     format!("{}@{}", user(), host())
 }
 
+/// By the environment, which `sudo` and schedulers set; else by the account, which has a number where it has no name.
 fn user() -> String {
-    env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned())
+    let named = ["USER", "LOGNAME"].into_iter().filter_map(|name| env::var(name).ok());
+    named
+        .chain(nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name))
+        .find(|name| !name.trim().is_empty())
+        .unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
 }
 
 fn host() -> String {
@@ -238,8 +249,9 @@ mod tests {
             batch_size: 20,
             tolerate: Tolerate::Percent(1.0),
         };
-        let message = wanted.into_message();
+        let message = wanted.into_message("t".into());
         assert_eq!((message.activation, message.batch_size), (Activation::WholeRun, 20));
+        assert_eq!(message.target.as_deref(), Some("t"));
         assert_eq!((message.max_rejected_providers, message.max_rejected_percent), (None, Some(1.0)));
         assert!(message.requested_by.ends_with("(sluice run start)"), "{}", message.requested_by);
         assert!(RunId::parse(&message.run_id).is_ok());

@@ -139,6 +139,7 @@ async fn a_proposed_schema_is_tried_on_the_messages_in_the_topics() {
         batch_size: 1,
         max_rejected_providers: None,
         max_rejected_percent: None,
+        target: None,
     };
     // What nobody can read says nothing about the proposal.
     world.produce(RunRequested::TOPIC, b"rubbish".to_vec()).await;

@@ -8,7 +8,8 @@
 //! Messages may be lost. On its timer the stage announces again what has stood still for too long: services that are not
 //! planned, and the run's own request while its services are not discovered.
 //!
-//! A request that is older than `run.max_request_age_ms` when it is first seen makes no run: it is refused with a note.
+//! A request that is older than `run.max_request_age_ms` when it is first seen, or meant for another target, makes no run:
+//! it is refused with a note.
 
 use std::{
     sync::Arc,
@@ -21,13 +22,13 @@ use pipeline_core::{
     contracts::{RunRequested, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Service},
-    ids::{Generation, RunId, ServiceId},
+    ids::{Generation, RunId, ServiceId, TargetId},
     settings,
     stage::{Either, Emit, GivenUp, Record, Stage},
     telemetry::run_events::RunEvents,
 };
 use pipeline_source::{Source, spool::Spool};
-use pipeline_store::{Again, Begin, Discovery, Part, Run, RunRequest, RunState, Store, Undone};
+use pipeline_store::{Again, Begin, Discovery, Part, Run, RunRequest, RunState, Store, Undone, meant_for_another};
 use serde::{Deserialize, Serialize};
 
 /// Documents read before they are written together.
@@ -84,14 +85,17 @@ impl RootStage {
         Self { source, store, limits, at_work: AtWork::default(), claimed, events: RunEvents::new() }
     }
 
-    /// The run of a request: opened, or refused because the request is too old, or as the ledger has it already.
-    async fn run_of(&self, request: &RunRequest) -> Result<Run, Error> {
-        let Some(reason) = too_old(request.requested_at_ms, now_ms(), self.limits.max_request_age()) else {
+    /// The run of a request: opened, or refused because the request is not for us, or as the ledger has it already.
+    async fn run_of(&self, request: &RunRequest, meant: Option<&str>) -> Result<Run, Error> {
+        let target = self.store.identity().await.map_err(Error::Ledger)?;
+        let reason = too_old(request.requested_at_ms, now_ms(), self.limits.max_request_age())
+            .or_else(|| meant_for_another(meant, &target));
+        let Some(reason) = reason else {
             return self.store.open_run(request).await.map_err(Error::Ledger);
         };
         let run = self.store.refuse_run(request, &reason).await.map_err(Error::Ledger)?;
         if run.state == RunState::Refused {
-            self.events.too_old(run.run_id, &reason);
+            self.events.request_refused(run.run_id, &reason);
         }
         Ok(run)
     }
@@ -149,9 +153,12 @@ fn announcement(
 }
 
 /// The messages of what the ledger says is to be announced again.
-fn messages(Again { run, generation, undone, .. }: Again) -> Vec<Either<ServiceDiscovered, RunRequested>> {
+fn messages(
+    Again { run, generation, undone, .. }: Again,
+    target: &TargetId,
+) -> Vec<Either<ServiceDiscovered, RunRequested>> {
     match undone {
-        Undone::Request => vec![Either::Right(RunRequested::from(&run))],
+        Undone::Request => vec![Either::Right(run.request(target))],
         Undone::Services(services) => {
             services.into_iter().map(|service| announcement(run.run_id, generation, service)).collect()
         }
@@ -196,7 +203,7 @@ impl Stage for RootStage {
         let _in_hand = self.at_work.begin(&record.message.run_id);
         let request = RunRequest::try_from(&record.message).map_err(Error::Request)?;
         let request = RunRequest { max_removed: Some(self.limits.max_removed), ..request };
-        let run = self.run_of(&request).await?;
+        let run = self.run_of(&request, record.message.target.as_deref()).await?;
         if run.state != RunState::Running {
             tracing::info!(run_id = %run.run_id, state = ?run.state, reason = run.reason, "nothing to do for this run");
             return Ok(Emit::nothing());
@@ -224,7 +231,9 @@ impl Stage for RootStage {
     async fn tick(&self) -> Result<Emit<Self::Output>, Error> {
         self.store.at_work(&self.at_work.runs(), Part::Services).await.map_err(Error::Ledger)?;
         let again = self.store.announce_again(Part::Services, self.limits.announce_after()).await;
-        Ok(self.claimed.emit(again.map_err(Error::Ledger)?.map(messages)))
+        let Some(again) = again.map_err(Error::Ledger)? else { return Ok(self.claimed.emit(None)) };
+        let target = self.store.identity().await.map_err(Error::Ledger)?;
+        Ok(self.claimed.emit(Some(messages(again, &target))))
     }
 
     async fn ready(&self) -> Result<(), Error> {

@@ -50,6 +50,7 @@ impl Messenger {
             batch_size,
             max_rejected_providers: None,
             max_rejected_percent: None,
+            target: None,
         };
         self.send(std::slice::from_ref(&request));
         request.run_id

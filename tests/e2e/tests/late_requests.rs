@@ -96,6 +96,7 @@ fn request(age: i64) -> Record<RunRequested> {
         batch_size: 3,
         max_rejected_providers: None,
         max_rejected_percent: None,
+        target: None,
     };
     Record { message, topic: String::new(), partition: 0, offset: 0, attempt: 1 }
 }

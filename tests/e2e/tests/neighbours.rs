@@ -1,4 +1,5 @@
-//! Two installations on one cluster and one registry: neither changes, reads or holds up the other's copy.
+//! Two installations on one cluster and one registry: neither changes, reads or holds up the other's copy, and a request
+//! for one target changes no other one.
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use e2e::{pipeline::Pipeline, rows::Rows};
@@ -8,7 +9,7 @@ use pipeline_core::{
     settings,
 };
 use serde_json::Value;
-use testkit::{process::Signal, wait};
+use testkit::{mariadb::MariaDb, process::Signal, wait};
 
 const OURS: &str = "generator:?services=3&providers=30&bundles=2&fields=2&seed=1";
 const THEIRS: &str = "generator:?services=5&providers=20&bundles=2&fields=2&seed=2";
@@ -27,6 +28,45 @@ fn spoil(pipeline: &Pipeline, topic_prefix: &str) {
     let sent =
         runtime.block_on(async { Producer::new(&settings, None).expect("a client").send_all(vec![message]).await });
     sent.expect("the broker takes it");
+}
+
+#[test]
+fn a_request_for_one_target_changes_no_other_one() {
+    let ours = Pipeline::start(OURS);
+    // Another target and other groups; all topics are the same.
+    let database = MariaDb::shared().fresh_database();
+    let other = |binary: &str| {
+        ours.configured(binary)
+            .env("SLUICE__TARGET__URL", &database.administrator.url(&database.name))
+            .env("SLUICE__TARGET__PASSWORD", database.administrator.password())
+            .env("SLUICE__KAFKA__GROUP_PREFIX", "other")
+    };
+    other("sluice").arg("migrate").run().expect_code(0);
+    let stages = ["stage-root", "stage-providers", "stage-bundles", "stage-activator"];
+    let mut workers = stages.map(|stage| other(stage).start());
+    for worker in &mut workers {
+        worker.wait_ready();
+    }
+    ours.run(&[]);
+    let mut session = database.session();
+    wait::until_blocking("the request is seen", wait::PATIENCE, || {
+        (session.number("SELECT COUNT(*) FROM sync_run") == 1).then_some(())
+    });
+    let refused = "SELECT COUNT(*) FROM sync_run WHERE state = 'refused' AND reason LIKE '%meant for the target%'";
+    assert_eq!(session.number(refused), 1);
+    let shown = other("sluice").args(["run", "ls", "-o", "json"]).run().expect_code(0);
+    assert!(shown.stdout.contains("meant for the target"), "{}", shown.stdout);
+    assert_eq!(session.number("SELECT COUNT(*) FROM providers"), 0, "nothing of it is copied");
+    // The other one has runs of its own, over the same topics, and ours stays as it is.
+    let rows = Rows::of_views(&ours.database);
+    other("sluice").args(["run", "start", "--wait"]).run().expect_code(0);
+    assert_eq!(session.number("SELECT COUNT(*) FROM providers"), 30);
+    Rows::of_views(&ours.database).assert_equals(&rows);
+    assert_eq!(ours.ask(&["dlq", "ls"], 0).as_array().map(Vec::len), Some(0));
+    for worker in workers {
+        worker.stop().expect_code(0);
+    }
+    ours.stop();
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn request() -> RunRequested {
         batch_size: 3,
         max_rejected_providers: None,
         max_rejected_percent: None,
+        target: None,
     }
 }
 

@@ -70,6 +70,7 @@ mod tests {
             batch_size: 1,
             max_rejected_providers: None,
             max_rejected_percent: None,
+            target: None,
         };
         let message = codec.encode(&record).unwrap();
         let read =

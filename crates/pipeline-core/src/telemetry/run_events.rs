@@ -53,8 +53,8 @@ impl RunEvents {
         warn!(stage, run_id, topic, messages, "nothing of the run has moved: announced again what is not done");
     }
 
-    /// A request is too old to become a run.
-    pub fn too_old(&self, run_id: RunId, reason: &str) {
+    /// A request makes no run: it is too old, or meant for another target.
+    pub fn request_refused(&self, run_id: RunId, reason: &str) {
         warn!(%run_id, reason, "a request is refused");
     }
 

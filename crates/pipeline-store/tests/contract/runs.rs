@@ -4,7 +4,7 @@ use futures::future::join_all;
 use pipeline_core::{
     contracts,
     disposition::{Classify, Disposition},
-    ids::RunId,
+    ids::{Generation, RunId},
 };
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
@@ -76,6 +76,21 @@ on_both! {
         assert_eq!(target.store.progress(RunId::new()).await.unwrap(), None);
     }
 
+    async fn a_run_is_found_by_the_beginning_of_its_id_and_by_its_generation(target: &Target) {
+        let ids = ["0abc1111-0000-7000-8000-000000000001", "0abc2222-0000-7000-8000-000000000002"];
+        for id in ids {
+            let id = RunId::parse(id).unwrap();
+            target.store.open_run(&RunRequest { run_id: id, ..request(PerService) }).await.unwrap();
+            target.store.fail_run(id, "no reason").await.unwrap();
+        }
+        let ids = ids.map(|id| RunId::parse(id).unwrap());
+        assert_eq!(target.store.runs_beginning("0abc").await.unwrap(), ids);
+        assert_eq!(target.store.runs_beginning("0abc2222-0").await.unwrap(), [ids[1]]);
+        assert_eq!(target.store.runs_beginning("0abd").await.unwrap(), []);
+        assert_eq!(target.store.run_of_generation(Generation(2)).await.unwrap(), Some(ids[1]));
+        assert_eq!(target.store.run_of_generation(Generation(3)).await.unwrap(), None);
+    }
+
     async fn an_empty_source_does_not_empty_the_copy(target: &Target) {
         let world = World::new(2, 2, 1, 1);
         sync(&target.store, &world, WholeRun).await;
@@ -136,11 +151,13 @@ fn a_request_that_cannot_be_a_run_is_refused() {
         batch_size: 1,
         max_rejected_providers: None,
         max_rejected_percent: None,
+        target: None,
     };
     assert_eq!(RunRequest::try_from(&good).unwrap().mode, WholeRun);
     let bad = [
         contracts::RunRequested { run_id: "7".to_owned(), ..good.clone() },
         contracts::RunRequested { batch_size: 0, ..good.clone() },
+        contracts::RunRequested { batch_size: 5_001, ..good.clone() },
         contracts::RunRequested { max_rejected_providers: Some(-1), ..good.clone() },
         contracts::RunRequested { max_rejected_percent: Some(f64::NAN), ..good },
     ];

@@ -14,6 +14,12 @@ use crate::{
 };
 
 on_both! {
+    async fn a_target_has_an_identity_of_its_own(target: &Target) {
+        let identity = target.store.identity().await.unwrap();
+        assert_eq!(target.another().await.identity().await.unwrap(), identity);
+        assert_ne!(Target::sqlite().await.store.identity().await.unwrap(), identity);
+    }
+
     async fn a_migrated_target_is_ready(target: &Target) {
         target.store.check_migrated().await.unwrap();
         assert!(target.store.describe().contains(target.url.rsplit_once('/').unwrap().1));
@@ -29,7 +35,9 @@ async fn a_migration_can_be_run_again() {
         let store = connect(&url).await;
         assert_eq!(store.migrate().await.unwrap(), Migrated { from: 0, to: VERSION });
         sync(&store, &world, PerService).await;
+        let identity = store.identity().await.unwrap();
         assert_eq!(store.migrate().await.unwrap(), Migrated { from: VERSION, to: VERSION });
+        assert_eq!(store.identity().await.unwrap(), identity, "requests on their way are still for this target");
         assert_eq!(store.counts().await.unwrap().subscription_fields, 1);
     }
 }

@@ -143,7 +143,7 @@ fn is_demo(run: &Run) -> bool {
 /// Asks for the run and shows it until it ends. A stage that stops ends the wait.
 async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Result<(Followed, Duration), Failure> {
     let start = Instant::now();
-    let message = wanted.into_message();
+    let message = wanted.into_message(request::identity(target).await?);
     let run_id = RunId::parse(&message.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     local.request(&message).await?;
     let mut display = Display::to_stderr();

@@ -82,7 +82,7 @@ pub async fn run(session: &Session, verb: DlqVerb) -> Result<Exit, Failure> {
 impl FilterArgs {
     /// The filter; `@latest` is looked up.
     pub async fn filter(&self, store: &Store) -> Result<LetterFilter, Failure> {
-        let run_id = match self.run {
+        let run_id = match &self.run {
             Some(run) => Some(run.id(store).await?),
             None => None,
         };

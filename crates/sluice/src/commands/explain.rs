@@ -5,6 +5,9 @@ use pipeline_core::error_pages::ErrorPage;
 
 use crate::{exit::Exit, failure::Failure, output, pages};
 
+/// How like a code has to be to be suggested, of 1.
+const LIKE: f64 = 0.7;
+
 /// Which code.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -32,9 +35,24 @@ fn explain(code: &str) -> Result<String, Failure> {
         Some(ErrorPage { code, title, cause, remedy }) => {
             Ok(format!("{code}: {title}\n\nWhy it happens\n{cause}\n\nWhat to do\n{remedy}\n"))
         }
-        None => Err(Failure::new(Exit::Failed, format!("there is no error code `{code}`"))
-            .hint("list all codes: sluice explain")),
+        None => {
+            let hint = match nearest(&code) {
+                Some(page) => format!("did you mean `{}` ({})? list all codes: sluice explain", page.code, page.title),
+                None => "list all codes: sluice explain".to_owned(),
+            };
+            Err(Failure::new(Exit::Failed, format!("there is no error code `{code}`")).hint(hint))
+        }
     }
+}
+
+/// The code that is most like what was typed, if any is.
+fn nearest(code: &str) -> Option<&'static ErrorPage> {
+    // The prefix that all share would make any two alike.
+    let own = |code: &'_ str| code.trim_start_matches("SLUICE-").to_owned();
+    let likeness = |page: &ErrorPage| strsim::normalized_damerau_levenshtein(&own(page.code), &own(code));
+    let best = pages::all().map(|page| (page, likeness(page)));
+    let best = best.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    best.filter(|(_, like)| *like >= LIKE).map(|(page, _)| page)
 }
 
 #[cfg(test)]
@@ -47,5 +65,14 @@ mod tests {
             assert!(explain(code).unwrap().starts_with("SLUICE-STORE-001: "), "{code}");
         }
         assert_eq!(explain("SLUICE-DOC-999").unwrap_err().exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_code_that_is_not_one_gets_the_nearest() {
+        for (typed, meant) in [("SLUICE-STORE-01", "SLUICE-STORE-001"), ("kakfa-011", "SLUICE-KAFKA-011")] {
+            let hint = explain(typed).unwrap_err().hint.unwrap();
+            assert!(hint.contains(&format!("did you mean `{meant}` (")), "{hint}");
+        }
+        assert_eq!(explain("what").unwrap_err().hint.unwrap(), "list all codes: sluice explain");
     }
 }

@@ -1,21 +1,15 @@
 //! `sluice run`: start, follow, list, mend, abort and undo runs.
 
-use std::str::FromStr;
-
 use clap::Subcommand;
-use pipeline_core::ids::RunId;
-use pipeline_store::{Run, Store};
 
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    session::{self, Session},
-};
+pub use self::reference::RunRef;
+use crate::{exit::Exit, failure::Failure, session::Session};
 
 pub mod abort;
 pub mod accept;
 pub mod activate;
 pub mod list;
+mod reference;
 pub mod report;
 pub mod retry;
 pub mod rollback;
@@ -51,15 +45,6 @@ pub enum RunVerb {
     Rollback(rollback::RollbackArgs),
 }
 
-/// Which run: an id, or `@latest`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunRef {
-    /// The newest run of the target.
-    Latest,
-    /// The run with this id.
-    Id(RunId),
-}
-
 /// Does what the verb says.
 pub async fn run(session: &Session, verb: RunVerb) -> Result<Exit, Failure> {
     match verb {
@@ -74,42 +59,5 @@ pub async fn run(session: &Session, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::AcceptRemovals(args) => accept::run(session, args).await,
         RunVerb::Abort(args) => abort::run(session, args).await,
         RunVerb::Rollback(args) => rollback::run(session, args).await,
-    }
-}
-
-// === impl RunRef ===
-
-impl FromStr for RunRef {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "@latest" => Ok(Self::Latest),
-            id => RunId::parse(id).map(Self::Id).map_err(|error| format!("{error}, or @latest")),
-        }
-    }
-}
-
-impl RunRef {
-    /// The run's id; `@latest` is looked up.
-    pub async fn id(self, store: &Store) -> Result<RunId, Failure> {
-        match self {
-            Self::Id(id) => Ok(id),
-            Self::Latest => match store.latest_run().await.map_err(|error| session::store_failure(&error))? {
-                Some(run) => Ok(run.run_id),
-                None => Err(Failure::new(Exit::Failed, format!("there is no run yet in `{}`", store.describe()))
-                    .hint("start one: sluice run start")),
-            },
-        }
-    }
-
-    /// The run, which has to be in the ledger.
-    pub async fn find(self, store: &Store) -> Result<Run, Failure> {
-        let id = self.id(store).await?;
-        let run = store.run(id).await.map_err(|error| session::store_failure(&error))?;
-        run.ok_or_else(|| {
-            Failure::new(Exit::Failed, format!("there is no run {id} in `{}`", store.describe()))
-                .hint("list them: sluice run ls")
-        })
     }
 }

@@ -94,6 +94,7 @@ impl Line {
             batch_size: 3,
             max_rejected_providers: tolerance.max_providers,
             max_rejected_percent: tolerance.max_percent,
+            target: None,
         };
         for service in root.handle(&record(request)).await.unwrap().messages {
             let Either::Left(service) = service else { panic!("{service:?}") };

@@ -276,7 +276,7 @@ async fn repair(
         batch_size: settings.stage.batch_size,
         tolerate: Tolerate::None,
     };
-    let message = wanted.into_message();
+    let message = wanted.into_message(request::identity(store).await?);
     let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
     request::send(settings, &registry, None, &message).await?;
     for (letter, _) in routed.iter().filter(|(_, route)| service(route).is_some()) {

@@ -143,7 +143,7 @@ impl Undone {
     async fn read_into(&mut self, store: &Store, run: &Run, generation: Generation) -> Result<(), Failure> {
         let failed = |error: pipeline_store::Error| session::store_failure(&error);
         if !run.discovered {
-            self.request = Some(RunRequested::from(run));
+            self.request = Some(run.request(&request::identity(store).await?));
         }
         let discovered = |service_id: ServiceId| ServiceDiscovered {
             run_id: run.run_id.to_string(),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use pipeline_core::{contracts::RunRequested, ids::RunId, redaction::redact_url, registry::Registry};
+use pipeline_core::{
+    contracts::RunRequested, ids::RunId, redaction::redact_url, registry::Registry, settings::MAX_BATCH_SIZE,
+};
 use serde::Serialize;
 
 use super::wait;
@@ -37,7 +39,7 @@ pub struct StartArgs {
     #[arg(long, value_enum, default_value_t = Mode::PerService)]
     pub mode: Mode,
     /// Providers in one batch [default: `stage.batch_size`]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH_SIZE)))]
     pub batch_size: Option<u32>,
     /// Rejected providers that do not hold the activation: none, a number, or a share such as 1%
     #[arg(long, value_name = "N|N%", default_value = "none")]
@@ -80,7 +82,7 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     let batch_size = args.batch_size.unwrap_or(settings.stage.batch_size);
     let wanted =
         Wanted { by: "sluice run start", mode: args.mode, scope: args.scope, batch_size, tolerate: args.tolerate };
-    let message = wanted.into_message();
+    let message = wanted.into_message(request::identity(&store).await?);
     let mut sent = None;
     if !args.dry_run {
         let place = request::send(&settings, &registry, None, &message).await?;

@@ -1,0 +1,8 @@
+-- Which target this is; see the MySQL file for the remarks.
+
+CREATE TABLE IF NOT EXISTS sluice_target (
+    slot INTEGER NOT NULL PRIMARY KEY,
+    identity TEXT NOT NULL
+) STRICT;
+
+INSERT OR IGNORE INTO sluice_target (slot, identity) VALUES (1, lower(hex(randomblob(16))));
