@@ -48,6 +48,12 @@ impl RunId {
         Uuid::try_parse(text).map(Self).map_err(|_| InvalidRunId { text: text.to_owned() })
     }
 
+    /// When the id was made, in milliseconds since 1970-01-01 UTC, if it says so: those that are made here do.
+    pub fn made_at_ms(&self) -> Option<i64> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        i64::try_from(seconds.checked_mul(1_000)?.checked_add(u64::from(nanos / 1_000_000))?).ok()
+    }
+
     /// The id's 128 bits as 32 lower-case hexadecimal digits: the trace id of the run.
     pub fn trace_id(&self) -> String {
         self.0.simple().to_string()

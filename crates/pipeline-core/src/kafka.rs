@@ -10,7 +10,9 @@
 //! | [`local`] | the in-process broker of local mode, and the guard against its silent size limit |
 //! | `presence` | whether topics are there |
 //! | [`Names`] | what topics, subjects and groups are called on the cluster |
-//! | [`admin`] | topics: create the missing ones, report what is there |
+//! | [`admin`] | what is there: brokers, topics, offsets |
+//! | [`provision`] | creating the topics that are missing |
+//! | [`survey`] | what topics and groups are like: whether a cluster is fit for the work |
 //! | [`admission`] | whether the brokers let a client in, and if not, why |
 //! | `asking` | a question by a client of its own, which ends when the client is refused |
 //! | `told` | what every client has in common: its log, what it is told, its tokens |
@@ -26,8 +28,10 @@ pub mod consumer;
 pub mod distrust;
 pub mod local;
 pub mod producer;
+pub mod provision;
 pub mod reader;
 pub mod standing;
+pub mod survey;
 pub mod token;
 
 mod asking;

@@ -23,6 +23,7 @@
 //! | `announcing` | what of a run has stood still for too long, to be announced again |
 //! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
+//! | `examination` | whether a target can be worked with: rights, clock |
 //! | `identity` | which target this is, and whether a request is meant for it |
 //! | `database`, `dialect` | the thin layer over the drivers; everything in which dialects differ |
 //! | `load`, `insert` | many rows: as text where the server takes text, else in few statements |
@@ -42,6 +43,7 @@ pub mod digest;
 mod discovery;
 mod ending;
 mod error;
+mod examination;
 mod facts;
 mod fence;
 pub mod guard;
@@ -74,6 +76,7 @@ pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{DriverError, ERRORS, Error};
+pub use examination::Examined;
 pub use guard::Exceeded;
 pub use held::Hold;
 pub use identity::meant_for_another;

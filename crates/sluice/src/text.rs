@@ -33,6 +33,11 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// A size: `1.50 GiB`.
+pub fn bytes(bytes: i64) -> String {
+    indicatif::BinaryBytes(u64::try_from(bytes).unwrap_or_default()).to_string()
+}
+
 /// Whole seconds: `4 s`, `3m 05s`, `2h 10m`.
 pub fn seconds(seconds: u64) -> String {
     match seconds {

@@ -5,7 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pipeline_core::{
     contracts::{self, Activation, Message, RunRequested},
     ids::RunId,
-    kafka::{self, Delivery, Names, Partition, Position, Producer, admin, producer::Outbound, reader},
+    kafka::{
+        self, Delivery, Names, Partition, Position, Producer, admin,
+        producer::Outbound,
+        provision::{self, Wanted},
+        reader,
+    },
     registry::{Codec, Registry},
     settings,
 };
@@ -31,7 +36,8 @@ impl Messenger {
         let runtime = runtime.expect("a runtime");
         let producer = Producer::new(&kafka, None).expect("a producer");
         let prepared = runtime.block_on(async {
-            admin::ensure_topics(&kafka, partitions, 1).await.expect("topics can be created");
+            let wanted = Wanted { partitions, replicas: 1, retention: None, letters_retention: None };
+            provision::ensure_topics(&kafka, &wanted).await.expect("topics can be created");
             Codec::prepare(&registry, &Names::default(), &[], &contracts::ALL, true).await
         });
         Self { codec: prepared.expect("schemas can be registered"), kafka, producer, runtime }

@@ -1,11 +1,9 @@
-//! Topics: create the missing ones, report what is there.
+//! What is there: brokers, topics, and how far each partition and each group is.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use rdkafka::{
     Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    config::FromClientConfigAndContext,
     consumer::Consumer as _,
     error::{KafkaError, KafkaResult},
     topic_partition_list::TopicPartitionListElem,
@@ -15,9 +13,7 @@ use rdkafka::{
 use super::{
     Error,
     asking::{Asker, ask, ask_blocking},
-    client_config,
     error::Resource,
-    told::Common,
 };
 use crate::{contracts, settings};
 
@@ -127,40 +123,6 @@ async fn states(settings: &settings::Kafka, topics: &[&'static str]) -> Result<V
 fn state(client: &Asker, topic: &str) -> KafkaResult<State> {
     let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
     Ok(super::presence::state(&metadata, topic))
-}
-
-/// Creates the topics that are missing; gives their names.
-///
-/// # Errors
-/// [`Error::Unreachable`], or [`Error::CreateTopic`] with the broker's reason.
-pub async fn ensure_topics(
-    settings: &settings::Kafka,
-    partitions: i32,
-    replication: i32,
-) -> Result<Vec<String>, Error> {
-    let missing = check(settings).await?.missing_topics;
-    if missing.is_empty() {
-        return Ok(missing);
-    }
-    let new: Vec<NewTopic<'_>> =
-        missing.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))).collect();
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
-    let results = admin_client(settings)?.create_topics(&new, &options).await.map_err(unreachable)?;
-    for result in results {
-        match result {
-            // Somebody else was faster, which is as good.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => return Err(Error::CreateTopic { topic, reason: code.to_string() }),
-        }
-    }
-    Ok(missing)
-}
-
-/// The client serves no queue of its own, and so cannot be asked for a token: who has none yet cannot log in.
-fn admin_client(settings: &settings::Kafka) -> Result<AdminClient<Common>, Error> {
-    AdminClient::from_config_and_context(&client_config(settings, "sluice-admin"), Common::new("admin", settings))
-        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 
 /// The first and the next offset of each partition of a contract's topic, in order of the partitions. Blocks the thread.

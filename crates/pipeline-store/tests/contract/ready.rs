@@ -39,6 +39,24 @@ async fn a_server_that_is_away_is_not_ready_and_is_ready_again_when_it_is_back()
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_an_account_lacks_are_told_by_table_and_nothing_is_changed() {
+    let target = Target::mysql().await;
+    let before = target.count("sync_audit").await;
+    let examined = target.store.examine().await.unwrap();
+    assert!(examined.lacking.is_empty(), "{examined:?}");
+    assert!(examined.bytes.unwrap() > 0 && examined.clock_ahead_ms.abs() < 60_000, "{examined:?}");
+    let mut administrator = target.administrator();
+    let (database, loader) = (target.url.rsplit_once('/').unwrap().1, "'sluice_loader'@'%'");
+    administrator.run(&format!("REVOKE ALL PRIVILEGES ON {database}.* FROM {loader}"));
+    administrator.run(&format!("GRANT SELECT, INSERT, UPDATE ON {database}.* TO {loader}"));
+    administrator.run(&format!("GRANT DELETE ON {database}.bundle TO {loader}"));
+    let examined = target.another().await.examine().await.unwrap();
+    assert!(examined.lacking.values().all(|rights| rights == &["DELETE"]), "{examined:?}");
+    assert!(examined.lacking.contains_key("sync_run") && !examined.lacking.contains_key("bundle"), "{examined:?}");
+    assert_eq!(target.count("sync_audit").await, before);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_takes_no_writes_is_not_ready() {
     let server = tokio::task::block_in_place(MariaDb::start);
@@ -53,6 +71,10 @@ async fn a_server_that_takes_no_writes_is_not_ready() {
         let error = target.store.ready().await.unwrap_err();
         assert_eq!(error.disposition(), Disposition::Unavailable, "{error}");
         assert!(chain(&error).contains(cause), "{}", chain(&error));
+        if cause == "read-only" {
+            let error = target.store.examine().await.unwrap_err();
+            assert!(chain(&error).contains(cause), "{}", chain(&error));
+        }
         administrator.run(unlock);
         target.store.ready().await.unwrap();
     }

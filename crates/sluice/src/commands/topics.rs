@@ -1,7 +1,12 @@
 //! `sluice topics`: brokers in production do not create topics by themselves.
 
+use std::{str::FromStr, time::Duration};
+
 use clap::{Args, Subcommand};
-use pipeline_core::kafka::admin;
+use pipeline_core::kafka::{
+    admin,
+    provision::{self, Wanted},
+};
 use serde::Serialize;
 
 use crate::{
@@ -9,6 +14,7 @@ use crate::{
     failure::Failure,
     output::{self, OutputArgs, Report},
     session::{self, Session},
+    text,
 };
 
 /// What to do with topics.
@@ -20,18 +26,28 @@ pub enum TopicsVerb {
 
 /// How to create topics.
 #[derive(Debug, Args)]
-#[command(after_help = "More workers of a stage than partitions of its topic stay idle.
+#[command(
+    after_help = "More workers of a stage than partitions of its topic stay idle. All replicas but one must have a message before
+it counts as written, so that a broker may be away. Ends with 10 when the cluster has too few brokers.
 
 Examples:
-  sluice topics create --partitions 24 --replication 3
-  sluice topics create --dry-run")]
+  sluice topics create --partitions 24
+  sluice topics create --replication 3 --retention 7d --letters-retention 365d
+  sluice topics create --dry-run"
+)]
 pub struct CreateArgs {
     /// Partitions of each new topic
     #[arg(long, default_value_t = 12, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=10_000))]
     pub partitions: i32,
-    /// Replicas of each partition
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100))]
-    pub replication: i32,
+    /// Replicas of each partition [default: 3, or as many as there are brokers]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=100))]
+    pub replication: Option<i32>,
+    /// How long messages between stages are kept, such as 7d, or `forever`
+    #[arg(long, default_value = "7d", value_name = "DURATION")]
+    pub retention: Kept,
+    /// How long dead letters are kept: until people have looked at them
+    #[arg(long, default_value = "90d", value_name = "DURATION")]
+    pub letters_retention: Kept,
     /// Say what is missing, and create nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -40,12 +56,17 @@ pub struct CreateArgs {
     pub output: OutputArgs,
 }
 
+/// How long messages are kept; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept(Option<Duration>);
+
 #[derive(Debug, Serialize)]
 struct TopicsReport {
     bootstrap_servers: String,
     dry_run: bool,
     partitions: i32,
     replication: i32,
+    min_insync_replicas: i32,
     /// Topics created, or missing in a dry run.
     created: Vec<String>,
     /// Topics that were there.
@@ -55,24 +76,68 @@ struct TopicsReport {
 /// Creates topics.
 pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Result<Exit, Failure> {
     let settings = session.settings()?.kafka;
+    let report = admin::check(&settings).await.map_err(|error| session::kafka_failure(&error))?;
+    let replicas = replicas(args.replication, report.brokers.len())?;
+    let wanted = Wanted {
+        partitions: args.partitions,
+        replicas,
+        retention: args.retention.0,
+        letters_retention: args.letters_retention.0,
+    };
     let created = if args.dry_run {
-        admin::check(&settings).await.map(|report| report.missing_topics)
+        report.missing_topics
     } else {
-        admin::ensure_topics(&settings, args.partitions, args.replication).await
-    }
-    .map_err(|error| session::kafka_failure(&error))?;
+        provision::ensure_topics(&settings, &wanted).await.map_err(|error| session::kafka_failure(&error))?
+    };
     let is_new = |topic: &String| created.iter().any(|created| created == topic);
-    let present = admin::topics(&settings).into_iter().filter(|topic| !is_new(topic)).collect();
+    let present: Vec<String> = admin::topics(&settings).into_iter().filter(|topic| !is_new(topic)).collect();
+    if !created.is_empty() && replicas < provision::REPLICAS {
+        session::note(format_args!(
+            "{} of each partition: a broker that is lost takes messages with it; production wants {} brokers and replicas",
+            text::plural(i64::from(replicas), "replica"),
+            provision::REPLICAS
+        ));
+    }
+    if !present.is_empty() {
+        session::note(format_args!(
+            "topics that were there stay as they are; `sluice doctor` says whether they will do"
+        ));
+    }
     let report = TopicsReport {
         bootstrap_servers: settings.bootstrap_servers,
         dry_run: args.dry_run,
         partitions: args.partitions,
-        replication: args.replication,
+        replication: replicas,
+        min_insync_replicas: wanted.min_in_sync(),
         created,
         present,
     };
     output::answer(&report, args.output.output)?;
     Ok(Exit::Ok)
+}
+
+/// As many as were asked for, or what production wants and the cluster can.
+fn replicas(asked: Option<i32>, brokers: usize) -> Result<i32, Failure> {
+    let brokers = i32::try_from(brokers).unwrap_or(i32::MAX);
+    match asked {
+        Some(asked) if asked > brokers => {
+            let brokers = text::plural(i64::from(brokers), "broker");
+            Err(Failure::new(Exit::NotReady, format!("the cluster has {brokers}, and cannot keep {asked} replicas"))
+                .hint("add brokers, or ask for fewer: --replication N"))
+        }
+        Some(asked) => Ok(asked),
+        None => Ok(provision::REPLICAS.min(brokers).max(1)),
+    }
+}
+
+// === impl Kept ===
+
+impl FromStr for Kept {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "forever" { Ok(Self(None)) } else { text::parse_duration(text).map(|kept| Self(Some(kept))) }
+    }
 }
 
 impl Report for TopicsReport {
@@ -85,5 +150,28 @@ impl Report for TopicsReport {
             }
         }
         output::table_text(&table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_gets_the_replicas_that_it_can_keep_and_no_more() {
+        assert_eq!([1, 2, 3, 9].map(|brokers| replicas(None, brokers).unwrap()), [1, 2, 3, 3]);
+        assert_eq!(replicas(Some(1), 9).unwrap(), 1);
+        let refused = replicas(Some(3), 1).unwrap_err();
+        assert_eq!(
+            (refused.exit, &*refused.what),
+            (Exit::NotReady, "the cluster has 1 broker, and cannot keep 3 replicas")
+        );
+    }
+
+    #[test]
+    fn messages_are_kept_for_a_time_or_for_ever() {
+        assert_eq!("forever".parse(), Ok(Kept(None)));
+        assert_eq!("7d".parse(), Ok(Kept(Some(Duration::from_secs(604_800)))));
+        assert!("7".parse::<Kept>().is_err());
     }
 }

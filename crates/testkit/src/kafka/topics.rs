@@ -11,6 +11,12 @@ impl Kafka {
         self.tool("org.apache.kafka.tools.TopicCommand", &["--delete", "--topic", topic]);
     }
 
+    /// Sets something of a topic, such as `retention.ms=1000`.
+    pub fn set_topic(&self, topic: &str, setting: &str) {
+        let class = "kafka.admin.ConfigCommand";
+        self.tool(class, &["--alter", "--entity-type", "topics", "--entity-name", topic, "--add-config", setting]);
+    }
+
     fn tool(&self, class: &str, arguments: &[&str]) {
         let mut command: Command = stack::java(&janitor::new_folder("tool"));
         command.args(["-Xmx64m", "-Dlog.level=WARN", "-cp"]).arg(stack::class_path()).arg(class);

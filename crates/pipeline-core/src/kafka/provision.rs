@@ -1,0 +1,104 @@
+//! Creating the topics, as production wants them: copies on several brokers, and messages kept for a stated time.
+
+use std::time::Duration;
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    config::FromClientConfigAndContext,
+    types::RDKafkaErrorCode,
+};
+
+use super::{
+    Error,
+    admin::{self, TIMEOUT},
+    client_config,
+    told::Common,
+};
+use crate::{contracts, settings};
+
+/// Replicas of a partition where the cluster has brokers enough: one may be lost while another is restarted.
+pub const REPLICAS: i32 = 3;
+
+/// What new topics are to be like.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Partitions of each.
+    pub partitions: i32,
+    /// Replicas of each partition, on as many brokers.
+    pub replicas: i32,
+    /// How long messages between stages are kept; `None` is for ever.
+    pub retention: Option<Duration>,
+    /// How long dead letters are kept; `None` is for ever.
+    pub letters_retention: Option<Duration>,
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// Replicas that must have a message before it counts as written: all but one, so that one broker may be away, and
+    /// what is acknowledged still lies on two.
+    pub fn min_in_sync(&self) -> i32 {
+        (self.replicas - 1).max(1)
+    }
+
+    fn retention_ms(&self, topic: &str, letters: &str) -> String {
+        let kept = if topic == letters { self.letters_retention } else { self.retention };
+        kept.map_or_else(|| "-1".to_owned(), |kept| kept.as_millis().to_string())
+    }
+}
+
+/// Creates the topics that are missing; gives their names. Those that are there stay as they are.
+///
+/// # Errors
+/// [`Error::Unreachable`], a refusal, or [`Error::CreateTopic`] with the broker's reason.
+pub async fn ensure_topics(settings: &settings::Kafka, wanted: &Wanted) -> Result<Vec<String>, Error> {
+    let missing = admin::check(settings).await?.missing_topics;
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    let letters = settings.names().topic(contracts::DEAD_LETTERS);
+    let in_sync = wanted.min_in_sync().to_string();
+    let retentions: Vec<String> = missing.iter().map(|topic| wanted.retention_ms(topic, &letters)).collect();
+    let new = missing.iter().zip(&retentions).map(|(topic, retention)| {
+        NewTopic::new(topic, wanted.partitions, TopicReplication::Fixed(wanted.replicas))
+            .set("min.insync.replicas", &in_sync)
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", retention)
+    });
+    let new: Vec<NewTopic<'_>> = new.collect();
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let unreachable = |source| Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source };
+    let results = client(settings)?.create_topics(&new, &options).await.map_err(unreachable)?;
+    for result in results {
+        match result {
+            // Somebody else was faster, which is as good.
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(Error::CreateTopic { topic, reason: code.to_string() }),
+        }
+    }
+    Ok(missing)
+}
+
+/// The client serves no queue of its own, and so cannot be asked for a token: who has none yet cannot log in.
+pub(super) fn client(settings: &settings::Kafka) -> Result<AdminClient<Common>, Error> {
+    AdminClient::from_config_and_context(&client_config(settings, "sluice-admin"), Common::new("admin", settings))
+        .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_broker_may_be_away_and_letters_have_a_time_of_their_own() {
+        let wanted = |replicas| Wanted {
+            partitions: 1,
+            replicas,
+            retention: Some(Duration::from_secs(1)),
+            letters_retention: None,
+        };
+        assert_eq!([1, 2, 3, 5].map(|replicas| wanted(replicas).min_in_sync()), [1, 1, 2, 4]);
+        assert_eq!(wanted(1).retention_ms("t", "letters"), "1000");
+        assert_eq!(wanted(1).retention_ms("letters", "letters"), "-1");
+    }
+}

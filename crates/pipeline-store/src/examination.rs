@@ -1,0 +1,135 @@
+//! Whether a target can be worked with: asked for real, and nothing is changed.
+//!
+//! Grants can be read in many ways, by roles, patterns and defaults, and none of them says what a server that is read-only
+//! does. So each right is used, by a statement that finds no row, in a transaction that is rolled back.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Error, Store,
+    clock::now_ms,
+    database::{Context, Session},
+    dialect::Dialect,
+};
+
+/// What an account that works as a stage must be allowed, beside reading.
+const WRITES: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
+
+/// What was found.
+#[derive(Debug)]
+pub struct Examined {
+    /// Rights that this account lacks, by table.
+    pub lacking: BTreeMap<String, Vec<&'static str>>,
+    /// How far the database's clock is before ours, in milliseconds.
+    pub clock_ahead_ms: i64,
+    /// Bytes of tables and indexes, where the database says.
+    pub bytes: Option<i64>,
+}
+
+impl Store {
+    /// Looks at rights and clock of a target that has its tables.
+    ///
+    /// # Errors
+    /// When the database does not answer, or takes no writes from anybody.
+    pub async fn examine(&self) -> Result<Examined, Error> {
+        let lacking = self.lacking_rights().await?;
+        if lacking.is_empty() {
+            self.check_writable().await?;
+        }
+        let mut session = self.database.session(Context::new("look at", self.describe())).await?;
+        let clock_ahead_ms = clock_ahead(&mut session).await?;
+        let bytes = bytes(&mut session).await?;
+        Ok(Examined { lacking, clock_ahead_ms, bytes })
+    }
+
+    /// A file has no rights within it.
+    async fn lacking_rights(&self) -> Result<BTreeMap<String, Vec<&'static str>>, Error> {
+        let mut lacking: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+        let mut session = self.database.begin(Context::new("ask for rights on", self.describe())).await?;
+        if session.dialect() == Dialect::Sqlite {
+            return Ok(lacking);
+        }
+        for (table, column) in tables() {
+            let reads = session.execute_text(&format!("SELECT 1 FROM {table} WHERE 1 = 0")).await;
+            if is_denied(reads)? {
+                lacking.entry(table.clone()).or_default().push("SELECT");
+            }
+            for right in WRITES.iter().copied().filter(|_| !only_migrated(&table)) {
+                let statement = match right {
+                    "INSERT" => format!("INSERT INTO {table} ({column}) SELECT NULL FROM DUAL WHERE 1 = 0"),
+                    "UPDATE" => format!("UPDATE {table} SET {column} = {column} WHERE 1 = 0"),
+                    _ => format!("DELETE FROM {table} WHERE 1 = 0"),
+                };
+                if is_denied(session.execute_text(&statement).await)? {
+                    lacking.entry(table.clone()).or_default().push(right);
+                }
+            }
+        }
+        Ok(lacking)
+    }
+}
+
+/// Written by migrations alone.
+fn only_migrated(table: &str) -> bool {
+    table.starts_with("sluice_")
+}
+
+/// The right is lacking. Anything else that keeps a statement out, such as a server that is read-only, is not about rights.
+fn is_denied(tried: Result<(), Error>) -> Result<bool, Error> {
+    match tried {
+        Ok(()) => Ok(false),
+        Err(Error::Denied { .. }) => Ok(true),
+        Err(error @ Error::Unavailable { .. }) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Our tables, each with its first column. From the migrations: a catalogue shows an account only what it has rights on.
+fn tables() -> Vec<(String, String)> {
+    let own = ("sluice_schema".to_owned(), "version".to_owned());
+    let made = crate::migration::mysql_definitions().flat_map(|definitions| {
+        definitions.split("CREATE TABLE IF NOT EXISTS ").skip(1).filter_map(|definition| {
+            let (table, columns) = definition.split_once('(')?;
+            Some((table.trim().to_owned(), columns.split_whitespace().next()?.to_owned()))
+        })
+    });
+    made.chain([own]).collect()
+}
+
+/// Half of the way there and back counts as the way: enough to tell clocks that are seconds apart.
+async fn clock_ahead(session: &mut Session) -> Result<i64, Error> {
+    let sql = match session.dialect() {
+        Dialect::MySql => "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now_ms",
+        Dialect::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now_ms",
+    };
+    let before = now_ms();
+    let theirs = session.fetch_one(sql, &[]).await?.int("now_ms")?;
+    Ok(theirs - before.midpoint(now_ms()))
+}
+
+async fn bytes(session: &mut Session) -> Result<Option<i64>, Error> {
+    let sql = match session.dialect() {
+        Dialect::MySql => {
+            "SELECT CAST(SUM(data_length + index_length) AS SIGNED) AS bytes FROM information_schema.tables \
+             WHERE table_schema = DATABASE()"
+        }
+        Dialect::Sqlite => "SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()",
+    };
+    session.fetch_one(sql, &[]).await?.optional_int("bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_the_migrations_is_asked_about_with_a_column_of_its_own() {
+        let tables = tables();
+        let made: usize = crate::migration::mysql_definitions().map(|text| text.matches("CREATE TABLE").count()).sum();
+        assert_eq!(tables.len(), made + 1);
+        for (table, column) in tables {
+            let is_name = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+            assert!(is_name(&table) && is_name(&column), "{table}.{column}");
+        }
+    }
+}
