@@ -9,6 +9,10 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+/// Values that are kept, at most. Topics know a few schemas each; who can register many more, and name them in messages,
+/// makes this process fetch them again and not hold them all.
+const MOST: usize = 1_000;
+
 /// Values by key, each made by the first who asks; the others wait for it. Failures are not remembered.
 pub(super) struct OnceMap<K, V> {
     cells: Mutex<HashMap<K, Arc<OnceCell<V>>>>,
@@ -22,7 +26,7 @@ impl<K: Copy + Eq + Hash, V: Clone> OnceMap<K, V> {
     where
         F: Future<Output = Result<V, E>>,
     {
-        let cell = Arc::clone(self.cells().entry(key).or_default());
+        let cell = self.cell(key);
         match cell.get_or_try_init(make).await {
             Ok(value) => Ok(value.clone()),
             Err(error) => {
@@ -35,6 +39,15 @@ impl<K: Copy + Eq + Hash, V: Clone> OnceMap<K, V> {
     /// Puts a value that is known beforehand.
     pub(super) fn put(&self, key: K, value: V) {
         self.cells().insert(key, Arc::new(OnceCell::new_with(Some(value))));
+    }
+
+    /// The cell of a key. A map that is full is emptied: what is still needed is made once more.
+    fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+        let mut cells = self.cells();
+        if cells.len() >= MOST && !cells.contains_key(&key) {
+            cells.clear();
+        }
+        Arc::clone(cells.entry(key).or_default())
     }
 
     /// Keys come from messages, so a key without a value must not stay: hostile messages would fill the map.
@@ -59,5 +72,35 @@ impl<K, V> Default for OnceMap<K, V> {
 impl<K, V> fmt::Debug for OnceMap<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnceMap").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_keys_come_only_so_many_values_are_kept() {
+        let (map, made) = (OnceMap::default(), AtomicUsize::new(0));
+        let ask = async |key: usize| {
+            let make = async || {
+                made.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(key)
+            };
+            map.get_or_make(key, make).await.unwrap()
+        };
+        for key in (0..MOST).chain(0..MOST) {
+            assert_eq!(ask(key).await, key);
+        }
+        assert_eq!(made.load(Ordering::Relaxed), MOST, "each is made once");
+        for key in 0..3 * MOST {
+            assert_eq!(ask(key).await, key);
+            assert!(map.cells().len() <= MOST);
+        }
     }
 }
