@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::{
     Error,
     database::{Context, Database, Limits, Loader, Server, Session},
+    migration::ViewPrefix,
 };
 
 mod encryption;
@@ -60,6 +61,8 @@ pub struct Store {
     pub(crate) packet_limit: usize,
     /// Turns of those who write the content of batches. Never closed.
     pub(crate) writers: Arc<Semaphore>,
+    /// What the views are called.
+    pub(crate) views: ViewPrefix,
     rows: RowWrites,
 }
 
@@ -135,6 +138,7 @@ impl Store {
 
 async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
+    let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
     let described = redact_url(url);
     let context = Context::new("connect to", described.as_str());
     let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
@@ -192,7 +196,7 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         packet: packet_limit,
     };
     let database = Database::MySql(Server::new(pool, limits));
-    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target), rows })
+    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target), views, rows })
 }
 
 /// The same server, account and session for the driver that loads rows.
@@ -249,6 +253,7 @@ async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error>
 /// not forget what a committed Kafka offset says is done.
 async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
+    let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
     let context = Context::new("open", url);
     target_url::check_file(url).map_err(|error| invalid(url, error.to_string()))?;
     let options = SqliteConnectOptions::from_str(url)
@@ -278,7 +283,7 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .connect_lazy_with(options);
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
     let rows = RowWrites::Insert("a file has no link to load them over");
-    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), rows })
+    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), views, rows })
 }
 
 /// Says what is in the way of a file that cannot be opened; SQLite does not.

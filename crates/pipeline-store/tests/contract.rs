@@ -56,6 +56,8 @@ mod guard;
 mod invariants;
 #[path = "contract/loading.rs"]
 mod loading;
+#[path = "contract/ownership.rs"]
+mod ownership;
 #[path = "contract/prune.rs"]
 mod prune;
 #[path = "contract/readback.rs"]

@@ -174,9 +174,17 @@ async fn check_target(session: &Session, settings: &Settings) -> Check {
         Ok(store) => store,
         Err(failure) => return Check::failed("target", &failure),
     };
-    match store.check_migrated().await {
+    let ready = async {
+        store.check_migrated().await?;
+        store.check_views().await
+    };
+    match ready.await {
         Ok(()) => {
-            let found = format!("{}: tables are up to date, {}", store.describe(), store.describe_row_writes());
+            let found = format!(
+                "{}: tables are up to date, views can be read, {}",
+                store.describe(),
+                store.describe_row_writes()
+            );
             Check::new("target", State::Ok, found)
         }
         Err(error) => Check::failed("target", &session::store_failure(&error)),
