@@ -31,6 +31,8 @@ macro_rules! on_both {
 
 #[path = "contract/abort.rs"]
 mod abort;
+#[path = "contract/accounts.rs"]
+mod accounts;
 #[path = "contract/activation.rs"]
 mod activation;
 #[path = "contract/announcing.rs"]
