@@ -5,7 +5,6 @@
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
-use mysql_async::{Opts, OptsBuilder};
 use pipeline_core::{
     files,
     redaction::redact_url,
@@ -22,10 +21,14 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
-    database::{Context, Database, Limits, Loader, Server, Session},
+    database::{Context, Database, Limits, Server},
+    migration::ViewPrefix,
 };
 
+use rows::RowWrites;
+
 mod encryption;
+mod rows;
 mod session;
 
 /// How long to wait for a connection, new or from the pool.
@@ -60,16 +63,9 @@ pub struct Store {
     pub(crate) packet_limit: usize,
     /// Turns of those who write the content of batches. Never closed.
     pub(crate) writers: Arc<Semaphore>,
-    rows: RowWrites,
-}
-
-/// How the rows of content are written.
-#[derive(Clone, Debug)]
-enum RowWrites {
-    /// As text, over connections of the other driver.
-    Load(Arc<Loader>),
-    /// By statements, and why.
-    Insert(&'static str),
+    /// What the views are called.
+    pub(crate) views: ViewPrefix,
+    rows: Arc<RowWrites>,
 }
 
 impl Store {
@@ -92,49 +88,18 @@ impl Store {
     /// Closes all connections, after the transactions under way have ended.
     pub async fn close(&self) {
         self.database.close().await;
-        if let RowWrites::Load(loader) = &self.rows {
-            loader.close();
-        }
+        self.rows.close();
     }
 
     /// Closes connections that have been idle for a while. The pool does so by itself.
     pub(crate) fn release_idle(&self) {
-        if let RowWrites::Load(loader) = &self.rows {
-            loader.release_idle();
-        }
-    }
-
-    /// How the bundles stage writes rows, for people.
-    pub fn describe_row_writes(&self) -> String {
-        match &self.rows {
-            RowWrites::Load(loader) if !loader.is_refused() => "rows are loaded".to_owned(),
-            RowWrites::Load(_) => "rows are inserted: they could not be loaded".to_owned(),
-            RowWrites::Insert(why) => format!("rows are inserted: {why}"),
-        }
-    }
-
-    /// A transaction that rows can be loaded in; none where they are to be inserted.
-    pub(crate) async fn begin_loading(&self, context: Context) -> Result<Option<Session>, Error> {
-        let loader = match &self.rows {
-            RowWrites::Load(loader) if !loader.is_refused() => loader,
-            RowWrites::Load(_) | RowWrites::Insert(_) => return Ok(None),
-        };
-        match self.database.begin_loading(loader, context).await {
-            Ok(session) => Ok(Some(session)),
-            // The server answers and has no connection left: the pool's may do, and say better what is wrong.
-            Err(Error::Unavailable { source, .. }) if source.is_of_server() => Ok(None),
-            // The other driver has got in with the same account: this one cannot, and will not be able to.
-            Err(error @ (Error::Denied { .. } | Error::Disagreement { .. })) => {
-                loader.refuse(&error.to_string());
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        self.rows.release_idle();
     }
 }
 
 async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
+    let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
     let described = redact_url(url);
     let context = Context::new("connect to", described.as_str());
     let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
@@ -168,9 +133,9 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     });
     let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&context, source))?;
     let rows = match (target.local_infile, local_infile == 1) {
-        (false, _) => RowWrites::Insert("`target.local_infile` is off"),
-        (true, false) => RowWrites::Insert("the server has `local_infile` off"),
-        (true, true) => loader(url, &link, !cipher.is_empty(), password, silence),
+        (false, _) => RowWrites::insert("`target.local_infile` is off"),
+        (true, false) => RowWrites::insert("the server has `local_infile` off"),
+        (true, true) => RowWrites::load(url, &link, !cipher.is_empty(), password, silence),
     };
     let packet_limit = usize::try_from(packet).unwrap_or(usize::MAX);
 
@@ -192,36 +157,14 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         packet: packet_limit,
     };
     let database = Database::MySql(Server::new(pool, limits));
-    Ok(Store { database, target: described.into(), packet_limit, writers: writers(target), rows })
-}
-
-/// The same server, account and session for the driver that loads rows.
-fn loader(url: &str, link: &Link, is_encrypted: bool, password: Option<String>, silence: Duration) -> RowWrites {
-    let (server, _) = url.split_once('?').unwrap_or((url, ""));
-    if link.socket.is_some() {
-        return RowWrites::Insert("the link to the server is a socket");
-    }
-    let encryption = match is_encrypted.then(|| encryption::of_loader(link)).transpose() {
-        Ok(encryption) => encryption,
-        Err(why) => return RowWrites::Insert(why),
-    };
-    let server = server.replacen("mariadb://", "mysql://", 1);
-    let Ok(options) = Opts::from_url(&server) else {
-        return RowWrites::Insert("the driver that loads them does not understand the URL");
-    };
-    let mut options = OptsBuilder::from_opts(options)
-        .init(session::preparation(silence))
-        .stmt_cache_size(STATEMENTS)
-        // Updates count the rows that they match, as with the other driver.
-        .client_found_rows(true)
-        // The way that the URL names, which may lead through a proxy, and never a short cut past it.
-        .prefer_socket(false)
-        // Never less than the other driver has.
-        .ssl_opts(encryption);
-    if password.is_some() {
-        options = options.pass(password);
-    }
-    RowWrites::Load(Arc::new(Loader::new(options, IDLE.min(silence.div_f32(2.0)))))
+    Ok(Store {
+        database,
+        target: described.into(),
+        packet_limit,
+        writers: writers(target),
+        views,
+        rows: Arc::new(rows),
+    })
 }
 
 async fn prepare_mysql_session(connection: &mut MySqlConnection, silence: Duration) -> Result<(), sqlx::Error> {
@@ -249,6 +192,7 @@ async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error>
 /// not forget what a committed Kafka offset says is done.
 async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
+    let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
     let context = Context::new("open", url);
     target_url::check_file(url).map_err(|error| invalid(url, error.to_string()))?;
     let options = SqliteConnectOptions::from_str(url)
@@ -277,8 +221,15 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
-    let rows = RowWrites::Insert("a file has no link to load them over");
-    Ok(Store { database, target: url.into(), packet_limit: SQLITE_PACKET, writers: writers(target), rows })
+    let rows = RowWrites::insert("a file has no link to load them over");
+    Ok(Store {
+        database,
+        target: url.into(),
+        packet_limit: SQLITE_PACKET,
+        writers: writers(target),
+        views,
+        rows: Arc::new(rows),
+    })
 }
 
 /// Says what is in the way of a file that cannot be opened; SQLite does not.

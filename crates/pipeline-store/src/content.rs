@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use pipeline_core::{
     documents::{Bundle, DocumentFault, Etag, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
+    telemetry::{metrics::RowPath, run_events::RunEvents},
 };
 
 use crate::{
@@ -192,7 +193,9 @@ impl Store {
 
         let stored = self.write_batch(&mut session, key, &batch, read).await?;
         record(&mut session, key, &stored).await?;
+        let path = if session.can_load() { RowPath::LoadData } else { RowPath::Insert };
         session.commit().await?;
+        RunEvents::new().written(path, stored.bundles_written.saturating_add(stored.fields_written));
         Ok(Begin::Work(stored))
     }
 

@@ -158,6 +158,34 @@ pub enum Error {
         /// The version needed.
         needed: i64,
     },
+    /// The target belongs to another installation.
+    #[error(
+        "cannot use `{target}`: it belongs to the installation `{owner}`, and this one is `{this}` (`kafka.topic_prefix`)"
+    )]
+    OtherInstallation {
+        /// The target, without its password.
+        target: String,
+        /// Whose it is.
+        owner: String,
+        /// Who came.
+        this: String,
+    },
+    /// Names that a migration needs are taken.
+    #[error("cannot migrate `{target}`: {found}; nothing was changed")]
+    NamesTaken {
+        /// The target, without its password.
+        target: String,
+        /// Which names, and by what; or whose tables they are.
+        found: String,
+    },
+    /// Readers get no answer from the views.
+    #[error("cannot use the views of `{target}`: {reason}; run `sluice migrate`")]
+    ViewsUnreadable {
+        /// The target, without its password.
+        target: String,
+        /// Which views, and why.
+        reason: String,
+    },
     /// The server has no collation that compares ids byte for byte.
     #[error("cannot migrate `{target}`: the server has neither `utf8mb4_nopad_bin` nor `utf8mb4_0900_bin`")]
     NoCollation {
@@ -271,6 +299,9 @@ impl Classify for Error {
             | Self::PasswordFile { .. }
             | Self::NotMigrated { .. }
             | Self::NoCollation { .. }
+            | Self::OtherInstallation { .. }
+            | Self::NamesTaken { .. }
+            | Self::ViewsUnreadable { .. }
             | Self::NotADatabase { .. }
             | Self::FileDamaged { .. }
             | Self::Broken { .. } => Disposition::Halt,
@@ -301,6 +332,9 @@ impl Classify for Error {
             Self::Ended { .. } => "SLUICE-STORE-020",
             Self::LoginRefused { .. } => "SLUICE-STORE-021",
             Self::NotTrusted { .. } => "SLUICE-STORE-022",
+            Self::NamesTaken { .. } => "SLUICE-STORE-023",
+            Self::ViewsUnreadable { .. } => "SLUICE-STORE-024",
+            Self::OtherInstallation { .. } => "SLUICE-STORE-025",
         }
     }
 }

@@ -3,6 +3,9 @@
 //! Two installations can read the same topics by mistake: a test system with production's addresses, a second one that
 //! only took other names for its groups. Without an identity, each request would change both copies. The identity lies in
 //! the target itself, not in the settings, so that nobody has to keep it and nobody can mistype it.
+//!
+//! Two installations on one target would replace each other's copy, each by a run that nobody could object to. So a target
+//! belongs to the installation whose root stage worked on it first.
 
 use pipeline_core::ids::TargetId;
 
@@ -14,6 +17,29 @@ impl Store {
         let mut session = self.database.session(Context::new("read the identity of", self.describe())).await?;
         let row = session.fetch_one("SELECT identity FROM sluice_target WHERE slot = 1", &[]).await?;
         row.text("identity").map(TargetId)
+    }
+
+    /// Takes the target for an installation, by the first word of its topics. The same one may come as often as it likes.
+    ///
+    /// # Errors
+    /// [`Error::OtherInstallation`] when the target belongs to another one.
+    pub async fn claim(&self, installation: &str) -> Result<(), Error> {
+        let mut session = self.database.session(Context::new("claim", self.describe())).await?;
+        // Of two that come at the same time, one changes the row, and both read what it says then.
+        let take = "UPDATE sluice_target SET installation = ? WHERE slot = 1 AND installation IS NULL";
+        let read = "SELECT installation FROM sluice_target WHERE slot = 1";
+        let mut owner = session.fetch_one(read, &[]).await?.optional_text("installation")?;
+        if owner.is_none() {
+            session.execute(take, &[installation.into()]).await?;
+            owner = session.fetch_one(read, &[]).await?.optional_text("installation")?;
+        }
+        match owner {
+            Some(owner) if owner != installation => {
+                let this = installation.to_owned();
+                Err(Error::OtherInstallation { target: self.describe(), owner, this })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! Definitions commit by themselves on MySQL and MariaDB, so a migration cannot be undone half-way. Instead every
 //! statement of a migration may be run again, and the version is recorded after the last one: a migration that was
 //! cut off is run once more from its beginning.
+//!
+//! **Nobody else's table or view is changed**: before its first change a migration looks at every name that it would make
+//! or replace, and refuses when what has the name is not ours (`ownership.rs`).
 
 use crate::{
     Error, Store,
@@ -11,6 +14,15 @@ use crate::{
     database::{Context, Session},
     dialect::Dialect,
 };
+
+pub(crate) use views::ViewPrefix;
+
+mod names;
+mod ownership;
+mod plan;
+mod views;
+
+pub use plan::MigrationPlan;
 
 /// A step from one version of the schema to the next.
 struct Migration {
@@ -76,18 +88,27 @@ pub(crate) fn mysql_definitions() -> impl Iterator<Item = &'static str> {
     MIGRATIONS.iter().map(|migration| migration.mysql)
 }
 
-/// Schema versions before and after a migration; 0 is an empty database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+/// The table of versions.
+const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS sluice_schema (
+    version BIGINT NOT NULL PRIMARY KEY,
+    applied_at_ms BIGINT NOT NULL
+)";
+
+/// What a migration did. Schema versions before and after; 0 is an empty database.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Migrated {
     /// Before.
     pub from: i64,
     /// After.
     pub to: i64,
+    /// Views that were missing or belonged to another account, and belong to this one now.
+    pub adopted: Vec<String>,
 }
 
 impl Store {
-    /// Creates or upgrades tables and views. The only operation that needs more than SELECT, INSERT, UPDATE and
-    /// DELETE. Running it again changes nothing.
+    /// Creates or upgrades tables and views, and gives the views to this account. The only operation that needs more than
+    /// SELECT, INSERT, UPDATE and DELETE. Running it again changes nothing. Fails before the first change when a name that
+    /// it needs is taken.
     pub async fn migrate(&self) -> Result<Migrated, Error> {
         let mut session = self.database.session(Context::new("migrate", &*self.target)).await?.patient();
         let locked = lock(&mut session).await?;
@@ -102,28 +123,22 @@ impl Store {
     pub async fn check_migrated(&self) -> Result<(), Error> {
         let mut session = self.database.session(Context::new("check the schema of", &*self.target)).await?;
         match version(&mut session).await? {
-            NEEDED => Ok(()),
+            NEEDED => self.check_views_are_there(&mut session).await,
             found => Err(Error::NotMigrated { target: self.describe(), found, needed: NEEDED }),
         }
     }
 
     async fn migrate_locked(&self, session: &mut Session) -> Result<Migrated, Error> {
-        let from = version(session).await?;
-        if from > NEEDED {
-            return Err(Error::NotMigrated { target: self.describe(), found: from, needed: NEEDED });
-        }
-        session
-            .execute_text(
-                "CREATE TABLE IF NOT EXISTS sluice_schema \
-                 (version BIGINT NOT NULL PRIMARY KEY, applied_at_ms BIGINT NOT NULL)",
-            )
-            .await?;
+        let MigrationPlan { from, .. } = self.plan_in(session).await?;
+        let dialect = session.dialect();
+        let collation = match dialect {
+            Dialect::MySql => self.collation(session).await?,
+            Dialect::Sqlite => "",
+        };
+        session.execute_text(VERSIONS).await?;
         for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
-            let text = match session.dialect() {
-                Dialect::MySql => migration.mysql.replace("{collation}", self.collation(session).await?),
-                Dialect::Sqlite => migration.sqlite.to_owned(),
-            };
-            for statement in statements(&text) {
+            for statement in migration.statements(dialect, &self.views) {
+                let statement = statement.replace("{collation}", collation);
                 if !is_done(session, &statement).await? {
                     session.execute_text(&statement).await?;
                 }
@@ -135,7 +150,7 @@ impl Store {
                 )
                 .await?;
         }
-        Ok(Migrated { from, to: NEEDED })
+        Ok(Migrated { from, to: NEEDED, adopted: self.adopt_views(session).await? })
     }
 
     /// The collation of ids: asked from the server by name, because version texts say little across two dialects.
@@ -153,6 +168,24 @@ impl Store {
         }
         Err(Error::NoCollation { target: self.describe() })
     }
+}
+
+// === impl Migration ===
+
+impl Migration {
+    /// Its statements, with the views called as they are called here.
+    fn statements(&self, dialect: Dialect, views: &ViewPrefix) -> Vec<String> {
+        let text = match dialect {
+            Dialect::MySql => self.mysql,
+            Dialect::Sqlite => self.sqlite,
+        };
+        statements(text).into_iter().map(|statement| names::with_prefix(statement, views.as_str())).collect()
+    }
+}
+
+/// The statements of all migrations in their order.
+fn definitions(dialect: Dialect, views: &ViewPrefix) -> Vec<String> {
+    MIGRATIONS.iter().flat_map(|migration| migration.statements(dialect, views)).collect()
 }
 
 /// Keeps a second migration out until the first has ended. SQLite needs no lock: its definitions take the file's, and

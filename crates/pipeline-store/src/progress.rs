@@ -95,11 +95,12 @@ impl Store {
     /// The rows that readers see in the four views now; counts every row.
     pub async fn counts(&self) -> Result<Counts, Error> {
         let mut session = self.database.session(Context::new("count rows of", "the views")).await?;
+        let [services, providers, bundles, subscription_fields] = self.views.names();
         Ok(Counts {
-            services: count(&mut session, "SELECT COUNT(*) AS found FROM provider_services").await?,
-            providers: count(&mut session, "SELECT COUNT(*) AS found FROM providers").await?,
-            bundles: count(&mut session, "SELECT COUNT(*) AS found FROM bundles").await?,
-            subscription_fields: count(&mut session, "SELECT COUNT(*) AS found FROM subscription_fields").await?,
+            services: count(&mut session, &services).await?,
+            providers: count(&mut session, &providers).await?,
+            bundles: count(&mut session, &bundles).await?,
+            subscription_fields: count(&mut session, &subscription_fields).await?,
         })
     }
 }
@@ -146,6 +147,6 @@ impl Progress {
     }
 }
 
-async fn count(session: &mut Session, sql: &'static str) -> Result<i64, Error> {
-    session.fetch_one(sql, &[]).await?.int("found")
+async fn count(session: &mut Session, view: &str) -> Result<i64, Error> {
+    session.fetch_one(format!("SELECT COUNT(*) AS found FROM {view}"), &[]).await?.int("found")
 }

@@ -90,7 +90,8 @@ impl Store {
     /// How many providers readers see now, by service.
     pub async fn copied_provider_counts(&self) -> Result<Vec<(ServiceId, i64)>, Error> {
         let mut session = self.database.session(Context::new("count", "providers of the copy")).await?;
-        let sql = "SELECT service_id, COUNT(*) AS found FROM providers GROUP BY service_id";
+        let sql =
+            format!("SELECT service_id, COUNT(*) AS found FROM {} GROUP BY service_id", self.views.name("providers"));
         let rows = session.fetch_all(sql, &[]).await?;
         rows.into_iter().map(|row| Ok((ServiceId(row.text("service_id")?), row.int("found")?))).collect()
     }

@@ -31,6 +31,8 @@ macro_rules! on_both {
 
 #[path = "contract/abort.rs"]
 mod abort;
+#[path = "contract/accounts.rs"]
+mod accounts;
 #[path = "contract/activation.rs"]
 mod activation;
 #[path = "contract/announcing.rs"]
@@ -56,6 +58,8 @@ mod guard;
 mod invariants;
 #[path = "contract/loading.rs"]
 mod loading;
+#[path = "contract/ownership.rs"]
+mod ownership;
 #[path = "contract/prune.rs"]
 mod prune;
 #[path = "contract/readback.rs"]

@@ -125,11 +125,15 @@ pub fn store_failure(error: &pipeline_store::Error) -> Failure {
             Failure { exit: Exit::NotReady, ..failure }.hint("create or update the tables: sluice migrate")
         }
         Error::NotMigrated { .. } => Failure { exit: Exit::NotReady, ..failure },
+        Error::ViewsUnreadable { .. } => Failure { exit: Exit::NotReady, ..failure }
+            .hint("make the views and give them to an account that stays: sluice migrate"),
         // Who asks again with the same account hears the same.
         Error::LoginRefused { .. }
         | Error::NotTrusted { .. }
         | Error::Denied { .. }
         | Error::InvalidTarget { .. }
+        | Error::NamesTaken { .. }
+        | Error::OtherInstallation { .. }
         | Error::PasswordFile { .. }
         | Error::FileReadOnly { .. }
         | Error::FileNotOpened { .. }

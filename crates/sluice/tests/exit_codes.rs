@@ -91,6 +91,33 @@ fn a_target_without_tables_is_not_ready_until_it_is_migrated() {
     assert_eq!(code(&["run", "wait", unknown, "--timeout", "1ms"]), Some(10), "time is up");
 }
 
+#[test]
+fn a_migration_that_meets_tables_of_another_installation_ends_with_78() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = format!("target.url=sqlite://{}/shop.db", folder.path().display());
+    let call = |arguments: &[&str]| sluice(folder.path(), &[arguments, &["-X", &target]].concat());
+    let answer = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_slice(&call(&[arguments, &["-o", "json"]].concat()).stdout).unwrap()
+    };
+    let dry = answer(&["migrate", "--dry-run"]);
+    assert_eq!((&dry["from"], &dry["changed"]), (&0.into(), &true.into()));
+    assert!(dry["makes"].as_array().unwrap().contains(&"bundles".into()), "{dry}");
+    assert_eq!(answer(&["migrate"])["changed"], true);
+    assert_eq!(answer(&["migrate", "--dry-run"])["changed"], false);
+
+    for arguments in [&["migrate", "--dry-run"][..], &["migrate"]] {
+        let output = call(&[arguments, &["-X", "target.view_prefix=two_"]].concat());
+        assert_eq!(output.status.code(), Some(78), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for part in ["SLUICE-STORE-023", "an installation whose views have no prefix", "nothing was changed"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    assert_eq!(call(&["run", "ls", "-X", "target.view_prefix=two_"]).status.code(), Some(10));
+    assert_eq!(call(&["run", "ls"]).status.code(), Some(0));
+    expect(78, &["run", "ls", "-X", &target, "-X", "target.view_prefix=Two."]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incompatible_schema_ends_with_100() {
     let server = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();

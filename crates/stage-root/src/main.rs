@@ -14,5 +14,6 @@ async fn build(settings: Settings) -> Result<RootStage, service::BuildError> {
     let source = pipeline_source::open(&settings.source).map_err(service::build_error)?;
     let store = Store::connect(&settings.target).await.map_err(service::build_error)?;
     store.check_migrated().await.map_err(service::build_error)?;
+    store.claim(&settings.kafka.topic_prefix).await.map_err(service::build_error)?;
     Ok(RootStage::new(source, store, settings.run))
 }

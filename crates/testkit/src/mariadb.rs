@@ -213,6 +213,12 @@ impl Account {
         &self.password
     }
 
+    /// Somebody who comes by TLS.
+    pub fn encrypted(host: &str, port: u16, user: &str, password: &str) -> Self {
+        let (host, user, password) = (host.to_owned(), user.to_owned(), password.to_owned());
+        Self { host, port, user, password, encrypted: true }
+    }
+
     fn local(port: u16, user: &str, password: &str) -> Self {
         let host = "127.0.0.1".to_owned();
         Self { host, port, user: user.to_owned(), password: password.to_owned(), encrypted: false }

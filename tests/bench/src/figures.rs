@@ -21,6 +21,7 @@ mod peers;
 mod per_message;
 mod scale;
 mod start;
+mod tls;
 mod tracing_cost;
 
 /// A way to measure one or more figures.
@@ -36,7 +37,7 @@ pub struct Measurement {
 }
 
 /// In the order of the page.
-pub const MEASUREMENTS: [Measurement; 8] = [
+pub const MEASUREMENTS: [Measurement; 9] = [
     Measurement { figures: &["load", "again", "memory"], sizes: &[Size::S, Size::M, Size::L], measure: load::measure },
     Measurement { figures: &["old-way"], sizes: &[Size::M], measure: old_way::measure },
     Measurement { figures: &["peers"], sizes: &[Size::M], measure: peers::measure },
@@ -45,6 +46,7 @@ pub const MEASUREMENTS: [Measurement; 8] = [
     Measurement { figures: &["scale"], sizes: &[Size::M], measure: scale::measure },
     Measurement { figures: &["start"], sizes: &[Size::M], measure: start::measure },
     Measurement { figures: &["tracing"], sizes: &[Size::M], measure: tracing_cost::measure },
+    Measurement { figures: &["tls"], sizes: &[Size::M], measure: tls::measure },
 ];
 
 /// What all measurements share.

@@ -40,6 +40,8 @@ pub struct Pipeline {
     pub database: Database,
     workers: Vec<(&'static str, Process)>,
     environment: Vec<(String, String)>,
+    /// The target's URL for the stages, where it is another one than that of the command.
+    link: Option<(&'static str, String)>,
 }
 
 /// A run that is over.
@@ -66,13 +68,19 @@ impl Pipeline {
     /// Starts the stages of a plan on an empty target and waits until they are ready and have their partitions: those
     /// of a stage that has just come are handed over in several rounds.
     pub fn start(servers: &Servers, plan: &Plan) -> Self {
-        let database = servers.migrated_database();
+        Self::start_in(servers.migrated_database(), "", servers, plan)
+    }
+
+    /// The same in a database that has empty tables, with these parameters of the target's URL for the stages.
+    pub fn start_in(database: Database, parameters: &str, servers: &Servers, plan: &Plan) -> Self {
         let mut environment = servers.environment(&plan.source, &database.loader, &database);
         for (key, value) in &plan.settings {
             let key = format!("SLUICE__{}", key.to_uppercase().replace('.', "__"));
             environment.push((key, value.clone()));
         }
-        let mut pipeline = Self { database, workers: Vec::new(), environment };
+        let url = format!("{}{parameters}", database.loader.url(&database.name));
+        let link = (!parameters.is_empty()).then_some(("SLUICE__TARGET__URL", url));
+        let mut pipeline = Self { database, workers: Vec::new(), environment, link };
         let stages = [("stage-root", 1), ("stage-providers", 1), ("stage-bundles", plan.bundles)];
         for (stage, count) in stages.into_iter().chain([("stage-activator", plan.activators)]) {
             (0..count).for_each(|_| pipeline.start_worker(stage));
@@ -150,6 +158,12 @@ impl Pipeline {
         self.workers.iter().map(|(stage, worker)| (*stage, usage::cpu_seconds(worker.id()))).collect()
     }
 
+    /// Rows that workers of the bundles stage have written by a path, `load_data` or `insert`.
+    pub fn rows_written(&self, path: &str) -> f64 {
+        let of = |worker: &Process| worker.metric(&format!("sluice_rows_written_total{{path=\"{path}\"}}"));
+        self.workers.iter().map(|(_, worker)| of(worker)).sum()
+    }
+
     /// The peak memory of each worker, in MiB.
     pub fn peaks(&self) -> Named {
         self.workers.iter().map(|(stage, worker)| (*stage, usage::peak_mib(worker.id()))).collect()
@@ -174,6 +188,7 @@ impl Pipeline {
 
     fn start_worker(&mut self, stage: &'static str) {
         let launch = Launch::binary(stage).envs(self.environment.iter().map(|(key, value)| (key, value)));
+        let launch = launch.envs(self.link.iter().map(|(key, value)| (key, value)));
         self.workers.push((stage, launch.start()));
     }
 

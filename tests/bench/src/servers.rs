@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How the database server differs from those of ordinary tests.
-const DATABASE_OPTIONS: [&str; 4] = [
+pub const DATABASE_OPTIONS: [&str; 4] = [
     "--innodb-flush-log-at-trx-commit=1",
     "--innodb-buffer-pool-size=2G",
     "--innodb-log-file-size=1G",
@@ -68,7 +68,12 @@ impl Servers {
 
     /// A database with empty tables.
     pub fn migrated_database(&self) -> Database {
-        let database = self.mariadb.fresh_database();
+        self.migrated_database_of(&self.mariadb)
+    }
+
+    /// The same on another database server.
+    pub fn migrated_database_of(&self, mariadb: &MariaDb) -> Database {
+        let database = mariadb.fresh_database();
         let environment = self.environment("", &database.administrator, &database);
         Launch::binary("sluice").arg("migrate").envs(environment).run().expect_code(0);
         database

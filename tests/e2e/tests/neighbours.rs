@@ -66,6 +66,9 @@ fn a_request_for_one_target_changes_no_other_one() {
     for worker in workers {
         worker.stop().expect_code(0);
     }
+    // Nobody else's root stage works on our target.
+    let intruder = ours.configured("stage-root").env("SLUICE__KAFKA__TOPIC_PREFIX", "acme.copy").run().expect_code(78);
+    assert!(intruder.stderr.contains("belongs to the installation `sluice`"), "{}", intruder.stderr);
     ours.stop();
 }
 

@@ -6,7 +6,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier},
     consumer::Consumer as _,
-    error::KafkaResult,
+    error::{KafkaResult, RDKafkaErrorCode},
     metadata::MetadataTopic,
 };
 
@@ -53,8 +53,8 @@ pub struct Group {
     pub name: String,
     /// Members; `None` where the broker does not say.
     pub members: Option<usize>,
-    /// Messages of its topic that it has not passed.
-    pub waiting: i64,
+    /// Messages of its topic that it has not passed; `None` where this account may not see the group (`Describe`).
+    pub waiting: Option<i64>,
     /// The first message that waits, of any partition: its number and the offset.
     pub first_waiting: Option<(i32, i64)>,
 }
@@ -117,13 +117,16 @@ pub async fn group(settings: &settings::Kafka, name: &str, topic: &str) -> Resul
     let topic = settings.names().topic(topic);
     let group = name.to_owned();
     ask(settings, Some(name), move |client| {
-        let waiting = waiting(client, &topic)?;
+        let waiting = match waiting(client, &topic) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => None,
+            waiting => Some(waiting?),
+        };
         // The broker of local mode does not know its members.
         let members = client.fetch_group_list(Some(&group), TIMEOUT).ok();
         let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
         let first_waiting =
-            waiting.iter().find(|(_, first, next)| first < next).map(|(number, first, _)| (*number, *first));
-        let waiting = waiting.iter().map(|(_, first, next)| next - first).sum();
+            waiting.iter().flatten().find(|(_, first, next)| first < next).map(|(number, first, _)| (*number, *first));
+        let waiting = waiting.map(|waiting| waiting.iter().map(|(_, first, next)| next - first).sum());
         Ok(Group { name: group, members, waiting, first_waiting })
     })
     .await

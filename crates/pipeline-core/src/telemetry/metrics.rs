@@ -36,6 +36,8 @@ pub const PAUSED: &str = "sluice_stage_paused";
 pub const RUN_HELD: &str = "sluice_run_held";
 /// Rows that left the views.
 pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
+/// Rows of content written, by how.
+pub const ROWS_WRITTEN: &str = "sluice_rows_written_total";
 /// Which build runs.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -68,7 +70,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 14] = [
+pub const DECLARED: [Declared; 15] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -163,6 +165,15 @@ pub const DECLARED: [Declared; 14] = [
         labels: &[("level", "`provider_service`, `provider`, `bundle`, `subscription_field`")],
     },
     Declared {
+        name: ROWS_WRITTEN,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Rows of bundles and subscription fields that this process wrote and committed, by how: loaded as text \
+               (`load_data`), or by statements (`insert`), which cost more. Where rows can be loaded, `insert` should \
+               stand still; the log says why it does not.",
+        labels: &[("path", "`load_data`, `insert`")],
+    },
+    Declared {
         name: BUILD_INFO,
         kind: Kind::Gauge,
         unit: Unit::Count,
@@ -170,6 +181,27 @@ pub const DECLARED: [Declared; 14] = [
         labels: &[("version", "the version"), ("revision", "the commit, `unknown` when it was not given to the build")],
     },
 ];
+
+/// How rows of content are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowPath {
+    /// As text, by `LOAD DATA LOCAL`.
+    LoadData,
+    /// By statements.
+    Insert,
+}
+
+// === impl RowPath ===
+
+impl RowPath {
+    /// Its label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoadData => "load_data",
+            Self::Insert => "insert",
+        }
+    }
+}
 
 /// What a stage's handler answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

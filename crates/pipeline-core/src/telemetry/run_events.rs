@@ -1,9 +1,9 @@
 //! What can be observed of a run by the stages that see it as a whole; like [`super::events`], the log line and the metric of an
 //! event are written together.
 
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, RUN_HELD};
+use super::metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, ROWS_WRITTEN, RUN_HELD, RowPath};
 use crate::{documents::Level, ids::RunId};
 
 /// The events of runs.
@@ -63,6 +63,18 @@ impl RunEvents {
         if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
             ::metrics::counter!(ROWS_REMOVED, "level" => level.as_str()).increment(rows);
         }
+    }
+
+    /// A batch was committed with these rows of content.
+    pub fn written(&self, path: RowPath, rows: i64) {
+        if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
+            ::metrics::counter!(ROWS_WRITTEN, "path" => path.as_str()).increment(rows);
+        }
+    }
+
+    /// Rows are inserted where they could be loaded; told once for each reason.
+    pub fn inserted(&self, reason: &str) {
+        info!(reason, "rows are inserted, which costs more than to load them");
     }
 }
 

@@ -8,7 +8,7 @@ use tracing::subscriber::with_default;
 
 use super::{
     events::{Attempt, StageEvents},
-    metrics::{DECLARED, Kind, Outcome},
+    metrics::{DECLARED, Kind, Outcome, RowPath},
     run_events::{HeldBy, RunEvents},
     span::{Coordinates, consumer_span},
     *,
@@ -207,6 +207,8 @@ fn each_event_moves_its_metric() {
     let runs = RunEvents::new();
     runs.held(HeldBy { removals: true, ..HeldBy::default() });
     runs.removed(Level::Bundle, 3);
+    runs.written(RowPath::LoadData, 5);
+    runs.written(RowPath::Insert, 2);
     runs.announced_again("metric-test", "a run", "sluice.sync.batch-planned.v1", 7);
     let in_flight = events.begin();
     drop(events.begin());
@@ -239,6 +241,8 @@ fn each_event_moves_its_metric() {
         "sluice_run_held{by=\"unanswered\"} 0",
         "sluice_messages_announced_again_total{stage=\"metric-test\",topic=\"sluice.sync.batch-planned.v1\"} 7",
         "sluice_rows_removed_total{level=\"bundle\"} 3",
+        "sluice_rows_written_total{path=\"load_data\"} 5",
+        "sluice_rows_written_total{path=\"insert\"} 2",
         &format!("sluice_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
     ];
     for line in expected {

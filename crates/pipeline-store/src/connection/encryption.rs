@@ -11,6 +11,8 @@ pub(super) fn of_loader(link: &Link) -> Result<SslOpts, &'static str> {
     use pipeline_core::target_url::TlsMode;
     use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
+    // The driver has a switch for it, and takes the library's words for a wrong name, which are others by now, for any
+    // other fault: with the switch it would refuse what the other driver takes.
     if link.tls == TlsMode::VerifyCa {
         return Err("the driver that loads them cannot leave out the host's name alone: `ssl-mode=VERIFY_CA`");
     }

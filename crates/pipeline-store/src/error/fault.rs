@@ -120,6 +120,21 @@ pub(crate) fn is_loading_refused(error: &mysql_async::Error) -> bool {
     matches!(error, mysql_async::Error::Server(error) if [1148, 3948, 4166, 2].contains(&error.code))
 }
 
+/// Whether a view could not be read because of its own account. It is gone: 1449 for administrators, and for others 1045,
+/// which no statement of a session gets otherwise. Or it lacks a right or a table that it needs: 1356.
+pub(crate) fn is_view_broken(error: &Error) -> bool {
+    let (Error::Disagreement { source, .. } | Error::Denied { source, .. } | Error::Refused { source, .. }) = error
+    else {
+        return false;
+    };
+    match source {
+        DriverError::Sqlx(sqlx::Error::Database(source)) => source
+            .try_downcast_ref::<MySqlDatabaseError>()
+            .is_some_and(|source| [1045, 1356, 1449].contains(&source.number())),
+        _ => false,
+    }
+}
+
 /// Whether the server does not let the account in, or not do something.
 pub(crate) fn is_denied(error: &sqlx::Error) -> bool {
     sqlx_fault(error) == Fault::Denied

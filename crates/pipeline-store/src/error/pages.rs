@@ -192,4 +192,29 @@ pub const ERRORS: &[ErrorPage] = &[
         remedy: "Let `ssl-ca` in `target.url` name the authority, and the URL the host that the certificate is for; or \
                  give the server a certificate. Nothing was sent to it: neither password nor rows.",
     },
+    ErrorPage {
+        code: "SLUICE-STORE-023",
+        title: "a name in the database is taken",
+        cause: "`sluice migrate` would make or replace a table or a view of a name that something else in the database has \
+                already: another program's view `bundles`, say. Or the tables are those of an installation of Sluice whose \
+                views have another prefix. The message lists all that was found. Nothing was changed.",
+        remedy: "Give Sluice a database of its own. To publish the views beside those of others, set `target.view_prefix` \
+                 before the first migration: it stands before the names of the views. Tables have no prefix: two \
+                 installations need two databases. What is not needed any more, rename or drop by hand.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-024",
+        title: "the views cannot be read",
+        cause: "A view is missing, or the account that the views belong to was dropped or lost its right to read the tables: \
+                readers then get an error, while runs go on. When views are missing, `target.view_prefix` may be another \
+                one than at the migration.",
+        remedy: "Run `sluice migrate` as an account that stays: it makes what is missing and gives the views to that account. \
+                 What readers were granted stays. Do not drop that account; lock it. docs/security.md has the grants.",
+    },
+    ErrorPage {
+        code: "SLUICE-STORE-025",
+        title: "the target belongs to another installation",
+        cause: "A root stage of another installation, whose topics begin with another word, worked on this target first. Two                 installations on one target would replace each other's copy.",
+        remedy: "Give this installation a database of its own. When the word was changed on purpose and the old                  installation is gone: `UPDATE sluice_target SET installation = NULL`, and the next root stage takes it.",
+    },
 ];

@@ -96,6 +96,8 @@ fn meaning(number: u16) -> Option<&'static str> {
         1927 | 4031 => "the server has ended the connection",
         1036 | 1290 | 1792 | 1836 => "the server is read-only",
         1021 | 1114 => "there is no space left",
+        1356 => "a view may not read its tables, or one is missing",
+        1449 => "the account that a view belongs to does not exist",
         1461 => "the server keeps no more prepared statements",
         1022 | 1062 | 1169 | 1586 => "a unique key has the value already",
         1264 | 1690 => "a number is out of range",

@@ -69,6 +69,21 @@ async fn rows_are_loaded_by_an_account_that_shows_a_certificate() {
     assert_eq!(target.store.describe_row_writes(), "rows are loaded");
 }
 
+/// The driver that loads can leave out everything but not the name alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_are_inserted_where_the_name_alone_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path(), &Authority::default(), "elsewhere.example").await;
+    let mut target = Target::mysql_on(&server).await;
+    target.store =
+        connect(&format!("{}?ssl-mode=VERIFY_CA&ssl-ca={}/ca.pem", target.url, folder.path().display())).await;
+    let world = World::new(1, 7, 2, 2);
+    sync(&target.store, &world, PerService).await;
+    assert_eq!(Views::read(&target).await, world.views());
+    assert!(target.store.describe_row_writes().starts_with("rows are inserted: "));
+    assert!(target.store.describe_row_writes().contains("`ssl-mode=VERIFY_CA`"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_be_trusted_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -91,6 +91,17 @@ on_both! {
         assert_eq!(target.store.run_of_generation(Generation(3)).await.unwrap(), None);
     }
 
+    async fn a_target_belongs_to_the_installation_that_came_first(target: &Target) {
+        let other = target.another().await;
+        let claims = join_all([target.store.claim("a"), other.claim("b"), target.store.claim("a")]).await;
+        let owner = if claims[0].is_ok() { "a" } else { "b" };
+        assert_eq!(claims.iter().filter(|claim| claim.is_ok()).count(), if owner == "a" { 2 } else { 1 });
+        other.claim(owner).await.unwrap();
+        let refused = other.claim("c").await.unwrap_err();
+        assert_eq!(refused.disposition(), Disposition::Halt);
+        assert!(refused.to_string().contains(&format!("installation `{owner}`, and this one is `c`")), "{refused}");
+    }
+
     async fn an_empty_source_does_not_empty_the_copy(target: &Target) {
         let world = World::new(2, 2, 1, 1);
         sync(&target.store, &world, WholeRun).await;

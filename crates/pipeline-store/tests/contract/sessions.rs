@@ -47,7 +47,10 @@ async fn a_server_with_other_defaults_shows_readers_the_same() {
     let mut world = World::new(9, 9, 2, 2);
     world.provider("s3", "p3").name = Some("Zażółć gęślą jaźń 😀".to_owned());
 
-    assert_eq!(connect(&database.url()).await.migrate().await.unwrap(), Migrated { from: 0, to: VERSION });
+    assert_eq!(
+        connect(&database.url()).await.migrate().await.unwrap(),
+        Migrated { from: 0, to: VERSION, adopted: vec![] }
+    );
     // From another session: it is committed, and not only said to be.
     let store = connect(&database.loader_url()).await;
     store.check_migrated().await.unwrap();

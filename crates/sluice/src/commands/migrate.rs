@@ -1,6 +1,7 @@
 //! `sluice migrate`: creates or updates the tables and views of the target.
 
 use clap::Args;
+use pipeline_store::{Migrated, MigrationPlan};
 use serde::Serialize;
 
 use crate::{
@@ -14,14 +15,18 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Run it once before the first run and with every upgrade, as a user who may create tables and views; the
-stages need no such right. Running it again changes nothing.
+stages need no such right. Running it again changes nothing. The views belong to the account that ran it last, and are
+read with its rights: it must stay.
+
+A table or view of another program that has a name of Sluice's is never changed: the command ends with 78 before its
+first change and lists all of them.
 
 Examples:
   sluice migrate --config sluice.yaml
   sluice migrate --dry-run"
 )]
 pub struct MigrateArgs {
-    /// Say whether there is something to do, and do nothing
+    /// Say what there is to do, and what is in the way, and do nothing
     #[arg(long)]
     pub dry_run: bool,
     /// How to answer.
@@ -33,12 +38,16 @@ pub struct MigrateArgs {
 struct MigrateReport {
     target: String,
     dry_run: bool,
-    /// Version of the tables before; unknown in a dry run.
-    from: Option<i64>,
-    /// Version of the tables after; unknown in a dry run.
-    to: Option<i64>,
+    /// Version of the tables before.
+    from: i64,
+    /// Version of the tables after.
+    to: i64,
     /// There was, or is, something to do.
     changed: bool,
+    /// Tables, views and indexes that would be made; empty unless it is a dry run.
+    makes: Vec<String>,
+    /// Views that would be, or were, made anew for this account.
+    replaces: Vec<String>,
     note: String,
 }
 
@@ -47,26 +56,47 @@ pub async fn run(session: &Session, args: MigrateArgs) -> Result<Exit, Failure> 
     let store = session.store(&session.settings()?).await?;
     let target = store.describe();
     let report = if args.dry_run {
-        let missing = match store.check_migrated().await.map_err(|error| session::store_failure(&error)) {
-            Ok(()) => None,
-            Err(failure) if failure.exit == Exit::NotReady => Some(failure.one_line()),
-            Err(failure) => return Err(failure),
-        };
-        let changed = missing.is_some();
-        let note = missing.map_or_else(|| "nothing to do".to_owned(), |missing| format!("to do: {missing}"));
-        MigrateReport { target, dry_run: true, from: None, to: None, changed, note }
+        let plan = store.plan_migration().await.map_err(|error| session::store_failure(&error))?;
+        MigrateReport::planned(target, plan)
     } else {
         let migrated = store.migrate().await.map_err(|error| session::store_failure(&error))?;
-        let changed = migrated.from != migrated.to;
-        let note = if changed {
-            format!("tables went from version {} to {}", migrated.from, migrated.to)
-        } else {
-            format!("nothing to do: tables are at version {}", migrated.to)
-        };
-        MigrateReport { target, dry_run: false, from: Some(migrated.from), to: Some(migrated.to), changed, note }
+        MigrateReport::done(target, migrated)
     };
     output::answer(&report, args.output.output)?;
     Ok(Exit::Ok)
+}
+
+// === impl MigrateReport ===
+
+impl MigrateReport {
+    fn planned(target: String, plan: MigrationPlan) -> Self {
+        let changed = !plan.is_empty();
+        let MigrationPlan { from, to, makes, replaces } = plan;
+        let mut note = match from == to {
+            true if changed => format!("to do: tables are at version {to}"),
+            true => format!("nothing to do: tables are at version {to}"),
+            false => format!("to do: tables go from version {from} to {to}"),
+        };
+        for (what, names) in [("make", &makes), ("make anew", &replaces)] {
+            if !names.is_empty() {
+                note.push_str(&format!("; {what} {}", names.join(", ")));
+            }
+        }
+        Self { target, dry_run: true, from, to, changed, makes, replaces, note }
+    }
+
+    fn done(target: String, Migrated { from, to, adopted }: Migrated) -> Self {
+        let mut note = match from == to {
+            true if adopted.is_empty() => format!("nothing to do: tables are at version {to}"),
+            true => format!("tables are at version {to}"),
+            false => format!("tables went from version {from} to {to}"),
+        };
+        if !adopted.is_empty() {
+            note.push_str(&format!("; made anew, and of this account now: {}", adopted.join(", ")));
+        }
+        let changed = from != to || !adopted.is_empty();
+        Self { target, dry_run: false, from, to, changed, makes: Vec::new(), replaces: adopted, note }
+    }
 }
 
 impl Report for MigrateReport {

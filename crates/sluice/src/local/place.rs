@@ -77,6 +77,7 @@ pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, F
     let store = session.store(settings).await?;
     store.migrate().await.map_err(|error| session::store_failure(&error))?;
     store.check_writable().await.map_err(|error| session::store_failure(&error))?;
+    store.claim(&settings.kafka.topic_prefix).await.map_err(|error| session::store_failure(&error))?;
     Ok(store)
 }
 

@@ -87,6 +87,11 @@ impl SecureKafka {
         format!("localhost:{}", self.ports.get(at).expect("a port for each listener"))
     }
 
+    /// Where the broker keeps its messages.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join(DATA)
+    }
+
     /// The authority that signed the broker's certificates.
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -17,7 +17,7 @@ pub(super) struct Section {
     pub(super) computed: fn(&[&Figure]) -> String,
 }
 
-pub(super) const SECTIONS: [Section; 10] = [
+pub(super) const SECTIONS: [Section; 11] = [
     Section {
         name: "load",
         title: "Load",
@@ -121,6 +121,14 @@ pub(super) const SECTIONS: [Section; 10] = [
               and without logs, in turns.",
         remarks: "",
         computed: spread,
+    },
+    Section {
+        name: "tls",
+        title: "TLS to the database",
+        how: "A load with the stages' links to the database over TLS, certificate and name verified, against one in plain \
+              text on the same server, in turns. Both load rows by `LOAD DATA LOCAL`.",
+        remarks: "",
+        computed: nothing,
     },
 ];
 

@@ -61,11 +61,15 @@ fn of_group(
         Some(members) => text::plural(i64::try_from(members).unwrap_or(i64::MAX), "worker"),
         None => "workers unknown".to_owned(),
     };
-    let mut found = format!("group `{}`: {workers}, {} waiting", group.name, text::plural(group.waiting, "message"));
+    let Some(waiting) = group.waiting else {
+        let found = format!("group `{}` is not visible to this account", group.name);
+        return Check::new(stage, State::NotSet, found).hint("give it `Describe` on the group, or ask as who has it");
+    };
+    let mut found = format!("group `{}`: {workers}, {} waiting", group.name, text::plural(waiting, "message"));
     if let Some(age) = oldest {
         found.push_str(&format!(", the first for {}", text::duration(age)));
     }
-    let is_needed = group.waiting > 0 || is_open == Some(true);
+    let is_needed = waiting > 0 || is_open == Some(true);
     if oldest.is_some_and(|age| age > max_age) {
         let hint = "it is refused when a root stage sees it (`run.max_request_age_ms`): ask again, `sluice run start`";
         return Check::new(stage, State::AtRisk, found).hint(hint);
@@ -89,7 +93,7 @@ mod tests {
     use super::*;
 
     fn of(members: usize, waiting: i64, is_open: bool, oldest: Option<u64>) -> Check {
-        let group = Group { name: "g".to_owned(), members: Some(members), waiting, first_waiting: None };
+        let group = Group { name: "g".to_owned(), members: Some(members), waiting: Some(waiting), first_waiting: None };
         let day = Duration::from_secs(86_400);
         of_group("stage-root", &group, Some(is_open), oldest.map(Duration::from_secs), day)
     }
@@ -103,6 +107,9 @@ mod tests {
         assert_eq!(waiting.detail, "group `g`: 0 workers, 2 messages waiting, the first for 3m 00s");
         assert!(waiting.hint.unwrap().contains("start stage-root"));
         assert_eq!(of(2, 7, true, None).state, State::Ok);
+        let hidden = Group { name: "g".to_owned(), members: None, waiting: None, first_waiting: None };
+        let hidden = of_group("stage-root", &hidden, Some(true), None, Duration::from_secs(1));
+        assert!(hidden.state == State::NotSet && hidden.hint.unwrap().contains("`Describe`"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The target: tables, rights, whether it can be written to, its clock.
+//! The target: tables, views, rights, whether it can be written to, its clock.
 
 use pipeline_core::settings::Settings;
 use pipeline_store::{Examined, Store};
@@ -28,6 +28,10 @@ pub async fn check(settings: &Settings, store: Result<Store, Failure>) -> (Vec<C
     let bytes = examined.bytes.map_or_else(String::new, |bytes| format!(", {}", text::bytes(bytes)));
     let found = format!("{}: tables are up to date{bytes}, {}", store.describe(), store.describe_row_writes());
     let mut checks = vec![Check::new("target", State::Ok, found)];
+    checks.push(match store.check_views().await {
+        Ok(()) => Check::new("views", State::Ok, "all can be read"),
+        Err(error) => Check::failed("views", &session::store_failure(&error)),
+    });
     checks.extend(rights(&examined));
     checks.push(clock(examined.clock_ahead_ms));
     let is_open = request::open_run(&store).await.ok().map(|run| run.is_some());
