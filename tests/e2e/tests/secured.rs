@@ -61,15 +61,30 @@ impl World {
 
     /// A process that comes as this user to Kafka and with this account to the database. Each secret is in a file.
     fn launch(&self, binary: &str, user: &str, account: &str) -> Launch {
-        let ca = self.file("ca.pem", &self.kafka.authority().certificate());
-        let url = page::url(&self.database, account);
-        Launch::binary(binary).envs([
+        self.unlisted(binary, account).envs([
             ("SLUICE__KAFKA__BOOTSTRAP_SERVERS", self.kafka.bootstrap(Listener::Sasl)),
             ("SLUICE__KAFKA__SECURITY_PROTOCOL", "sasl_ssl".to_owned()),
-            ("SLUICE__KAFKA__CA_FILE", ca.clone()),
+            ("SLUICE__KAFKA__CA_FILE", self.authority()),
             ("SLUICE__KAFKA__SASL_MECHANISM", "SCRAM-SHA-512".to_owned()),
             ("SLUICE__KAFKA__USERNAME", user.to_owned()),
             ("SLUICE__KAFKA__PASSWORD_FILE", self.file(&format!("kafka-{user}"), &format!("{user}-secret"))),
+        ])
+    }
+
+    /// The same by the listener of Kafka that asks nothing and lets do everything.
+    fn administrator(&self, arguments: &[&str]) {
+        let launch = self.unlisted("sluice", "sluice_migrator");
+        let launch = launch.env("SLUICE__KAFKA__BOOTSTRAP_SERVERS", &self.kafka.bootstrap(Listener::Plain));
+        launch.args(arguments.iter().copied()).run().expect_code(0);
+    }
+
+    fn authority(&self) -> String {
+        self.file("ca.pem", &self.kafka.authority().certificate())
+    }
+
+    fn unlisted(&self, binary: &str, account: &str) -> Launch {
+        let (ca, url) = (self.authority(), page::url(&self.database, account));
+        Launch::binary(binary).envs([
             ("SLUICE__SCHEMA_REGISTRY__URL", self.registry.url()),
             ("SLUICE__SCHEMA_REGISTRY__CA_FILE", ca.clone()),
             ("SLUICE__SCHEMA_REGISTRY__TOKEN_FILE", self.file("registry", &self.registry.token())),
@@ -100,24 +115,18 @@ impl World {
         self.database.session().run("DROP USER 'sluice_loader'@'%'");
         let blocks = page::sql(&self.database.name);
         self.database.session().run(&blocks[0]);
-        let administrator = |arguments: &[&str]| {
-            let launch = self.launch("sluice", "nobody", "sluice_migrator");
-            let launch = launch.envs([
-                ("SLUICE__KAFKA__BOOTSTRAP_SERVERS", self.kafka.bootstrap(Listener::Plain)),
-                ("SLUICE__KAFKA__SECURITY_PROTOCOL", "plaintext".to_owned()),
-            ]);
-            launch.args(arguments.iter().copied()).run().expect_code(0);
-        };
-        administrator(&["migrate"]);
-        administrator(&["topics", "create", "--partitions", "3"]);
-        administrator(&["schema", "register"]);
+        self.administrator(&["migrate"]);
+        self.administrator(&["topics", "create", "--partitions", "3"]);
+        self.administrator(&["schema", "register"]);
         self.database.session().run(&blocks[1]);
         for account in ["sluice_migrator", "sluice_loader", "sluice_reader"] {
             self.database.session().run(&format!("ALTER USER '{account}'@'%' REQUIRE SSL"));
         }
-        for Rights { principal, operation, kind, resource } in page::rights(OPERATOR) {
+        for Rights { principal, operation, resources } in page::rights(OPERATOR) {
             let principal = format!("User:{principal}");
-            self.kafka.grant(&["--allow-principal", &principal, "--operation", operation, kind, &resource]);
+            let rights = ["--allow-principal", &principal, "--operation", operation];
+            let resources = resources.iter().flat_map(|(kind, name)| [*kind, name.as_str()]);
+            self.kafka.grant(&rights.into_iter().chain(resources).collect::<Vec<_>>());
         }
     }
 
@@ -141,7 +150,7 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
     let arguments: Vec<String> = stages.iter().map(|stage| places::arguments_of(stage.id())).collect();
 
     // A run that a dead letter holds: the database refuses one provider's bundles for a while.
-    let trigger = "CREATE TRIGGER refuses BEFORE INSERT ON bundle FOR EACH ROW \
+    let trigger = "CREATE TRIGGER refuses BEFORE INSERT ON provider_content FOR EACH ROW \
                    BEGIN IF NEW.provider_id LIKE '%7' THEN SIGNAL SQLSTATE '45000'; END IF; END";
     world.database.session().run(&format!("DELIMITER //\n{trigger} //\nDELIMITER ;"));
     let run = world.ask(&["run", "start"], 0).stdout.trim().to_owned();
