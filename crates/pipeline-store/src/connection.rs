@@ -39,6 +39,11 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection lies in the pool before it is looked at again: a look costs as much as a small statement, and a
 /// batch would pay it twice.
 const DOUBTFUL: Duration = Duration::from_secs(1);
+/// Whether a file has tables, and none of ours: then it stays as it is until a migration has found that it may change it.
+const IS_FOREIGN: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_master) \
+     AND NOT EXISTS (SELECT 1 FROM pragma_table_info('sluice_schema') WHERE name = 'version')";
+/// Readers never wait for the writer. The file remembers it.
+pub(crate) const KEEP_A_LOG: &str = "PRAGMA journal_mode = WAL";
 /// How long a SQLite connection waits for a writer in another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same for the connection that finds out whether the file can be used.
@@ -198,7 +203,6 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|source| invalid(url, unusable(&source)))?
         .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENTS)
@@ -213,8 +217,19 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     }
     // Shorter than the time that the whole may take, so that it is SQLite who says that somebody holds the file.
     let first = options.clone().busy_timeout(FIRST_BUSY_TIMEOUT);
-    let first = within_timeout(async { first.connect().await?.close().await });
-    first.await.map_err(|source| not_opened(Error::statement(&context, source), options.get_filename()))?;
+    let first = within_timeout(async {
+        let mut connection = first.connect().await?;
+        let is_foreign: bool = sqlx::query_scalar(IS_FOREIGN).fetch_one(&mut connection).await?;
+        if !is_foreign {
+            connection.execute(KEEP_A_LOG).await?;
+        }
+        connection.close().await?;
+        Ok(is_foreign)
+    });
+    let is_foreign = first.await;
+    let is_foreign =
+        is_foreign.map_err(|source| not_opened(Error::statement(&context, source), options.get_filename()))?;
+    let options = if is_foreign { options } else { options.journal_mode(SqliteJournalMode::Wal) };
 
     let pool = SqlitePoolOptions::new()
         .max_connections(target.max_connections.max(2))

@@ -10,7 +10,7 @@
 use crate::{
     Error, Store,
     clock::now_ms,
-    connection::timed_out,
+    connection::{KEEP_A_LOG, timed_out},
     database::{Context, Session},
     dialect::Dialect,
 };
@@ -133,7 +133,10 @@ impl Store {
         let dialect = session.dialect();
         let collation = match dialect {
             Dialect::MySql => self.collation(session).await?,
-            Dialect::Sqlite => "",
+            Dialect::Sqlite => {
+                session.execute_text(KEEP_A_LOG).await?;
+                ""
+            }
         };
         session.execute_text(VERSIONS).await?;
         for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {

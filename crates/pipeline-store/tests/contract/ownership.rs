@@ -41,6 +41,12 @@ async fn names(url: &str) -> Vec<(String, String)> {
     }
 }
 
+/// The bytes of a SQLite file.
+fn file(url: &str) -> Option<Vec<u8>> {
+    let path = url.strip_prefix("sqlite://")?.trim_end_matches("?mode=rwc");
+    Some(std::fs::read(path).unwrap())
+}
+
 async fn connect_with_prefix(url: &str, view_prefix: &str) -> Store {
     let view_prefix = view_prefix.to_owned();
     let settings = settings::Target { url: url.to_owned(), view_prefix, ..settings::Target::default() };
@@ -67,8 +73,11 @@ async fn names_of_others_are_refused_all_at_once_and_nothing_is_changed() {
              CREATE VIEW sync_run AS SELECT id FROM shop; CREATE TABLE sluice_schema (a INT)",
         )
         .await;
-        let before = names(&url).await;
-        let message = refusal(&connect(&url).await).await;
+        let (before, bytes) = (names(&url).await, file(&url));
+        let store = connect(&url).await;
+        let message = refusal(&store).await;
+        store.close().await;
+        assert!(file(&url) == bytes, "not a byte of a file is changed");
         for part in [
             "`bundles` is a view of other tables",
             "`providers` is a table",
