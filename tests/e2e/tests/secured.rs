@@ -7,6 +7,12 @@ mod secured {
     pub mod places;
 }
 
+use std::{
+    fs::OpenOptions,
+    io::{ErrorKind, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+};
+
 use e2e::rows::Rows;
 use secured::{
     page::{self, Rights},
@@ -53,9 +59,13 @@ impl World {
         Self { kafka, registry, database, folder, canaries }
     }
 
+    /// A file of this name, for nobody else; made once, since other processes read it meanwhile.
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
-        std::fs::write(&path, text).expect("a file can be written");
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(mut file) => file.write_all(text.as_bytes()).expect("a file can be written"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
         path.display().to_string()
     }
 
@@ -152,7 +162,7 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
     // A run that a dead letter holds: the database refuses one provider's bundles for a while.
     let trigger = "CREATE TRIGGER refuses BEFORE INSERT ON provider_content FOR EACH ROW \
                    BEGIN IF NEW.provider_id LIKE '%7' THEN SIGNAL SQLSTATE '45000'; END IF; END";
-    world.database.session().run(&format!("DELIMITER //\n{trigger} //\nDELIMITER ;"));
+    world.database.session().run(&format!("DELIMITER //\n{trigger} //\nDELIMITER ;\n"));
     let run = world.ask(&["run", "start"], 0).stdout.trim().to_owned();
     let held = world.json(&["run", "wait", &run], 20);
     assert_eq!(held.pointer("/state").and_then(Value::as_str), Some("running"), "{held}");
