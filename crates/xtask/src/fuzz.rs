@@ -23,7 +23,7 @@ pub struct FuzzArgs {
     minutes: u64,
 }
 
-/// A parser of bytes that strangers write; each has a file in `fuzz/fuzz_targets`.
+/// A parser of bytes that strangers write; each has a file in `tests/fuzz/fuzz_targets`.
 #[derive(Clone, Copy, ValueEnum)]
 enum Target {
     /// The wire format of a message, with each contract.
@@ -51,11 +51,12 @@ pub fn run(args: &FuzzArgs) -> Outcome {
         let mut fuzz = Command::new(&cargo_fuzz);
         // The pinned toolchain is a stable one; coverage is all that is used of what it calls unstable.
         fuzz.env("RUSTC_BOOTSTRAP", "1").current_dir(command::root());
-        fuzz.args(["run", "--sanitizer", "none", &target.name()]).args(target.corpora()?);
+        fuzz.args(["run", "--fuzz-dir", "tests/fuzz", "--sanitizer", "none", &target.name()]).args(target.corpora()?);
         fuzz.args(["--", &format!("-max_total_time={}", args.minutes * 60), &format!("-max_len={MAX_LEN}")]);
         command::run(&mut fuzz).map_err(|_| {
-            Failure::new(format!("`{}` has a finding, or could not be built", target.name()))
-                .advise("a finding lies in `fuzz/artifacts`: mend the parser, and put the input into `fuzz/corpus`")
+            Failure::new(format!("`{}` has a finding, or could not be built", target.name())).advise(
+                "a finding lies in `tests/fuzz/artifacts`: mend the parser, and put the input into `tests/fuzz/corpus`",
+            )
         })?;
     }
     Ok(())
@@ -73,7 +74,7 @@ impl Target {
         let found = location::cache_folder().join("fuzz").join(self.name());
         fs::create_dir_all(&found)
             .map_err(|error| Failure::new(format!("could not make `{}`: {error}", found.display())))?;
-        Ok([found, command::root().join("fuzz/corpus").join(self.name())])
+        Ok([found, command::root().join("tests/fuzz/corpus").join(self.name())])
     }
 }
 
@@ -86,7 +87,7 @@ mod tests {
         let mut named: Vec<String> = Target::value_variants().iter().map(|target| target.name()).collect();
         named.sort();
         let list = |folder: &str| {
-            let entries = fs::read_dir(command::root().join("fuzz").join(folder)).unwrap();
+            let entries = fs::read_dir(command::root().join("tests/fuzz").join(folder)).unwrap();
             let stem = |entry: fs::DirEntry| entry.path().file_stem().unwrap().to_string_lossy().into_owned();
             let mut names: Vec<String> = entries.map(|entry| stem(entry.unwrap())).collect();
             names.sort();
