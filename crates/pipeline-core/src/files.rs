@@ -48,10 +48,7 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 pub fn open(path: &Path) -> io::Result<File> {
     // Opening a device may have effects, so it is asked for what it is first.
     check_regular(std::fs::metadata(path)?.file_type())?;
-    // It may have become a pipe since, which would be waited for until somebody writes to it.
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits());
-    let file = options.open(path)?;
+    let file = without_waiting().open(path)?;
     check_regular(file.metadata()?.file_type())?;
     Ok(file)
 }
@@ -62,16 +59,33 @@ pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
+/// What something is that is no regular file, with its article; `None` for one.
+pub fn other_than_file(kind: FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a directory"),
+        kind if kind.is_fifo() => Some("a named pipe"),
+        kind if kind.is_socket() => Some("a socket"),
+        kind if kind.is_char_device() || kind.is_block_device() => Some("a device"),
+        _ => Some("something else"),
+    }
+}
+
+/// How a regular file is opened that may have become a pipe since it was looked at: nobody waits for its writer.
+pub fn without_waiting() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits());
+    options
+}
+
 fn check_regular(kind: FileType) -> io::Result<()> {
-    let found = match kind {
-        kind if kind.is_file() => return Ok(()),
-        kind if kind.is_dir() => "a folder",
-        kind if kind.is_fifo() => "a pipe, such as `<(…)` of a shell: write what it gives into a file and name that",
-        kind if kind.is_socket() => "a socket",
-        kind if kind.is_char_device() || kind.is_block_device() => "a device",
-        _ => "something else",
+    let Some(found) = other_than_file(kind) else { return Ok(()) };
+    let pipe = if kind.is_fifo() {
+        ", such as `<(…)` of a shell: write what it gives into a file and name that"
+    } else {
+        ""
     };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is no file but {found}")))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is no file but {found}{pipe}")))
 }
 
 #[cfg(test)]

@@ -88,6 +88,15 @@ pub(crate) fn mysql_definitions() -> impl Iterator<Item = &'static str> {
     MIGRATIONS.iter().map(|migration| migration.mysql)
 }
 
+/// Our tables on MySQL and MariaDB, each with its first column. A catalogue would show an account only what it has rights
+/// on.
+pub(crate) fn tables() -> Vec<(String, String)> {
+    let made = definitions(Dialect::MySql, &ViewPrefix::default());
+    let made = made.iter().map(String::as_str).chain([VERSIONS]).filter_map(names::Made::by);
+    let tables = made.filter(|made| made.kind == names::Kind::Table);
+    tables.filter_map(|made| Some((made.name, made.parts.into_iter().next()?))).collect()
+}
+
 /// The table of versions.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS sluice_schema (
     version BIGINT NOT NULL PRIMARY KEY,
@@ -264,6 +273,12 @@ mod tests {
     fn the_last_migration_gives_the_version_that_is_needed() {
         let versions: Vec<_> = MIGRATIONS.iter().map(|migration| migration.version).collect();
         assert_eq!(versions, (1..=NEEDED).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_table_is_named_with_a_column_of_its_own() {
+        let made: usize = MIGRATIONS.iter().map(|migration| migration.mysql.matches("CREATE TABLE").count()).sum();
+        assert_eq!(super::tables().len(), made + 1, "and the table of versions");
     }
 
     #[test]

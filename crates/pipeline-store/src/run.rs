@@ -27,6 +27,10 @@ use crate::{
     error::fault::is_duplicate,
 };
 
+mod reading;
+
+pub(crate) use reading::read;
+
 /// When readers are switched to the new generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -229,7 +233,7 @@ impl Run {
         let batch_size = row.int("batch_size")?;
         let max_removed = row.optional_text("max_removed")?;
         Ok(Self {
-            run_id: run_id(row)?,
+            run_id: reading::run_id(row)?,
             generation: row.optional_int("generation")?.map(Generation),
             state: RunState::parse(&state).ok_or_else(|| row.broken(format!("`{state}` is not a state of a run")))?,
             mode: ActivationMode::parse(&mode).ok_or_else(|| row.broken(format!("`{mode}` is not a mode")))?,
@@ -312,57 +316,6 @@ impl Store {
         let run = self.run(request.run_id).await?;
         run.ok_or_else(|| Error::broken(&context, "a run that was refused is not in the ledger"))
     }
-
-    /// One run.
-    pub async fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
-        let mut session = self.database.session(Context::new("read run", id.to_string())).await?;
-        read(&mut session, id).await
-    }
-
-    /// The newest runs, newest first, refused ones included.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
-        let mut session = self.database.session(Context::new("list", "runs")).await?;
-        let rows = session
-            .fetch_all(
-                format!("SELECT {} FROM sync_run ORDER BY started_at_ms DESC, run_id DESC LIMIT ?", Run::COLUMNS),
-                &[i64::from(limit).into()],
-            )
-            .await?;
-        rows.into_iter().map(|row| Run::from_row(&row)).collect()
-    }
-
-    /// The run that fills, or filled, a generation.
-    pub async fn run_of_generation(&self, generation: Generation) -> Result<Option<RunId>, Error> {
-        let mut session = self.database.session(Context::new("find the run of", generation.to_string())).await?;
-        let sql = "SELECT run_id FROM sync_run WHERE generation = ?";
-        let row = session.fetch_optional(sql, &[generation.into()]).await?;
-        row.map(|row| run_id(&row)).transpose()
-    }
-
-    /// Two runs, at most, whose ids begin with this text of hexadecimal digits and dashes, the oldest first.
-    pub async fn runs_beginning(&self, beginning: &str) -> Result<Vec<RunId>, Error> {
-        let mut session = self.database.session(Context::new("find the run that begins with", beginning)).await?;
-        // By length and not by a pattern: the text is nobody's wildcard.
-        let sql = "SELECT run_id FROM sync_run WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2";
-        let length = i64::try_from(beginning.len()).unwrap_or(i64::MAX);
-        let rows = session.fetch_all(sql, &[length.into(), beginning.into()]).await?;
-        rows.into_iter().map(|row| run_id(&row)).collect()
-    }
-
-    /// The newest run that was not refused.
-    pub async fn latest_run(&self) -> Result<Option<Run>, Error> {
-        let mut session = self.database.session(Context::new("read run", "@latest")).await?;
-        let row = session
-            .fetch_optional(
-                format!(
-                    "SELECT {} FROM sync_run WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT 1",
-                    Run::COLUMNS
-                ),
-                &[],
-            )
-            .await?;
-        row.map(|row| Run::from_row(&row)).transpose()
-    }
 }
 
 /// Inserts an open run under the next generation. The generation is read before it is written, and may be taken by
@@ -421,18 +374,6 @@ async fn insert(
             &values,
         )
         .await
-}
-
-fn run_id(row: &Row<'_>) -> Result<RunId, Error> {
-    let text = row.text("run_id")?;
-    RunId::parse(&text).map_err(|error| row.broken(error.to_string()))
-}
-
-/// The run with this id, without a lock.
-pub(crate) async fn read(session: &mut Session, id: RunId) -> Result<Option<Run>, Error> {
-    let sql = format!("SELECT {} FROM sync_run WHERE run_id = ?", Run::COLUMNS);
-    let row = session.fetch_optional(sql, &[(&id.to_string()).into()]).await?;
-    row.map(|row| Run::from_row(&row)).transpose()
 }
 
 async fn open_run_id(session: &mut Session) -> Result<Option<String>, Error> {

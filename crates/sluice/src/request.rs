@@ -195,7 +195,10 @@ pub fn who() -> String {
 
 /// By the environment, which `sudo` and schedulers set; else by the account, which has a number where it has no name.
 fn user() -> String {
-    let named = ["USER", "LOGNAME"].into_iter().filter_map(|name| env::var(name).ok());
+    user_of(["USER", "LOGNAME"].into_iter().filter_map(|name| env::var(name).ok()))
+}
+
+fn user_of(named: impl Iterator<Item = String>) -> String {
     named
         .chain(nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name))
         .find(|name| !name.trim().is_empty())
@@ -238,6 +241,13 @@ mod tests {
         for wrong in ["", "-1", "101%", "NaN%", "many", "%"] {
             assert!(wrong.parse::<Tolerate>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whoever_asks_has_a_name_or_a_number() {
+        assert_eq!(user_of(["".to_owned(), "ada".to_owned()].into_iter()), "ada");
+        let nameless = user_of(std::iter::empty());
+        assert!(!nameless.is_empty() && nameless != "unknown", "{nameless}");
     }
 
     #[test]

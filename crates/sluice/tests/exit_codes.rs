@@ -46,6 +46,23 @@ fn a_wrong_command_line_ends_with_2() {
 }
 
 #[test]
+fn whoever_reads_json_gets_errors_as_json_too() {
+    let error = |code: i32, arguments: &[&str]| -> serde_json::Value {
+        let output = expect(code, arguments);
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
+    let usage = error(2, &["run", "wait", "not-an-id", "-o", "json"]);
+    assert_eq!(usage["error"]["exit"], 2);
+    assert!(usage["error"]["what"].as_str().unwrap().contains("not-an-id"), "{usage}");
+    let away = format!("target.url=mysql://root@{NOWHERE}/copy");
+    let away = error(75, &["run", "ls", "--output=yaml", "-X", &away]);
+    assert_eq!((&away["error"]["exit"], &away["error"]["code"]), (&75.into(), &"SLUICE-STORE-001".into()), "{away}");
+    assert!(away["error"]["hint"].is_string(), "{away}");
+}
+
+#[test]
 fn bad_configuration_ends_with_78_and_nothing_on_standard_output() {
     let output = expect(78, &["doctor", "-X", "stage.batchsize=1"]);
     assert!(output.stdout.is_empty());

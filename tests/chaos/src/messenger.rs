@@ -8,7 +8,7 @@ use pipeline_core::{
     kafka::{
         self, Delivery, Names, Partition, Position, Producer, admin,
         producer::Outbound,
-        provision::{self, Wanted},
+        provision::{self, NewTopics},
         reader,
     },
     registry::{Codec, Registry},
@@ -36,8 +36,8 @@ impl Messenger {
         let runtime = runtime.expect("a runtime");
         let producer = Producer::new(&kafka, None).expect("a producer");
         let prepared = runtime.block_on(async {
-            let wanted = Wanted { partitions, replicas: 1, retention: None, letters_retention: None };
-            provision::ensure_topics(&kafka, &wanted).await.expect("topics can be created");
+            let design = NewTopics { partitions, replicas: 1, retention: None, letters_retention: None };
+            provision::ensure_topics(&kafka, &design).await.expect("topics can be created");
             Codec::prepare(&registry, &Names::default(), &[], &contracts::ALL, true).await
         });
         Self { codec: prepared.expect("schemas can be registered"), kafka, producer, runtime }

@@ -209,6 +209,9 @@ fn each_stage_does_its_work_with_its_own_least_rights_and_says_what_it_lacks() {
     stages.iter_mut().for_each(testkit::process::Process::wait_ready);
     let report = as_user("sluice", USER).args(["run", "start", "--wait", "-o", "json"]).run().expect_code(0);
     println!("{}", report.stdout);
+    // Who only starts runs sees no group, and the doctor says so instead of calling the stages absent.
+    let doctor = as_user("sluice", USER).arg("doctor").run().expect_code(10);
+    assert!(doctor.stdout.contains("group `sluice-bundles` is not visible to this account"), "{}", doctor.stdout);
     for stage in stages {
         stage.stop().expect_code(0);
     }

@@ -131,11 +131,7 @@ fn state(client: &Asker, topic: &str) -> KafkaResult<State> {
 /// [`Error::Unreachable`] when the cluster does not answer in time.
 pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i64)>, Error> {
     let topic = &settings.names().topic(topic);
-    ask_blocking(settings, None, |client| {
-        let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
-        let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
-        partitions.map(|partition| client.fetch_watermarks(topic, partition, TIMEOUT)).collect()
-    })
+    ask_blocking(settings, None, |client| watermarks_by(client, topic))
 }
 
 /// The offset of each partition of a contract's topic that a group has committed, in order of the partitions; `None` where it has
@@ -146,17 +142,35 @@ pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i
 pub fn committed(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Vec<Option<i64>>, Error> {
     let topic = &settings.names().topic(topic);
     // The group is never joined: only asked about.
-    let committed = ask_blocking(settings, Some(group), |client| {
-        let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
-        let mut wanted = TopicPartitionList::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            wanted.add_partition(topic, partition.id());
-        }
-        client.committed_offsets(wanted, TIMEOUT)
-    })?;
+    ask_blocking(settings, Some(group), |client| committed_by(client, topic))
+}
+
+/// [`watermarks`] by a client that is there; the topic by its name on the cluster.
+pub(super) fn watermarks_by(client: &Asker, topic: &str) -> KafkaResult<Vec<(i64, i64)>> {
+    partitions(client, topic)?.into_iter().map(|number| client.fetch_watermarks(topic, number, TIMEOUT)).collect()
+}
+
+/// [`committed`] by a client of the group.
+pub(super) fn committed_by(client: &Asker, topic: &str) -> KafkaResult<Vec<Option<i64>>> {
+    let mut wanted = TopicPartitionList::new();
+    for number in partitions(client, topic)? {
+        wanted.add_partition(topic, number);
+    }
+    let committed = client.committed_offsets(wanted, TIMEOUT)?;
     let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some(offset),
         _ => None,
     };
     Ok(committed.elements().into_iter().map(offset).collect())
+}
+
+fn partitions(client: &Asker, topic: &str) -> KafkaResult<Vec<i32>> {
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+    Ok(metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect())
+}
+
+/// Members of a group; `None` where the broker does not say, as that of local mode does not.
+pub(super) fn members_by(client: &Asker, group: &str) -> Option<usize> {
+    let list = client.fetch_group_list(Some(group), TIMEOUT).ok()?;
+    Some(list.groups().iter().map(|group| group.members().len()).sum())
 }

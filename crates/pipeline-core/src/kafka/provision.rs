@@ -21,7 +21,7 @@ pub const REPLICAS: i32 = 3;
 
 /// What new topics are to be like.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct NewTopics {
     /// Partitions of each.
     pub partitions: i32,
     /// Replicas of each partition, on as many brokers.
@@ -32,9 +32,9 @@ pub struct Wanted {
     pub letters_retention: Option<Duration>,
 }
 
-// === impl Wanted ===
+// === impl NewTopics ===
 
-impl Wanted {
+impl NewTopics {
     /// Replicas that must have a message before it counts as written: all but one, so that one broker may be away, and
     /// what is acknowledged still lies on two.
     pub fn min_in_sync(&self) -> i32 {
@@ -51,16 +51,16 @@ impl Wanted {
 ///
 /// # Errors
 /// [`Error::Unreachable`], a refusal, or [`Error::CreateTopic`] with the broker's reason.
-pub async fn ensure_topics(settings: &settings::Kafka, wanted: &Wanted) -> Result<Vec<String>, Error> {
+pub async fn ensure_topics(settings: &settings::Kafka, design: &NewTopics) -> Result<Vec<String>, Error> {
     let missing = admin::check(settings).await?.missing_topics;
     if missing.is_empty() {
         return Ok(missing);
     }
     let letters = settings.names().topic(contracts::DEAD_LETTERS);
-    let in_sync = wanted.min_in_sync().to_string();
-    let retentions: Vec<String> = missing.iter().map(|topic| wanted.retention_ms(topic, &letters)).collect();
+    let in_sync = design.min_in_sync().to_string();
+    let retentions: Vec<String> = missing.iter().map(|topic| design.retention_ms(topic, &letters)).collect();
     let new = missing.iter().zip(&retentions).map(|(topic, retention)| {
-        NewTopic::new(topic, wanted.partitions, TopicReplication::Fixed(wanted.replicas))
+        NewTopic::new(topic, design.partitions, TopicReplication::Fixed(design.replicas))
             .set("min.insync.replicas", &in_sync)
             .set("cleanup.policy", "delete")
             .set("retention.ms", retention)
@@ -91,14 +91,14 @@ mod tests {
 
     #[test]
     fn one_broker_may_be_away_and_letters_have_a_time_of_their_own() {
-        let wanted = |replicas| Wanted {
+        let design = |replicas| NewTopics {
             partitions: 1,
             replicas,
             retention: Some(Duration::from_secs(1)),
             letters_retention: None,
         };
-        assert_eq!([1, 2, 3, 5].map(|replicas| wanted(replicas).min_in_sync()), [1, 1, 2, 4]);
-        assert_eq!(wanted(1).retention_ms("t", "letters"), "1000");
-        assert_eq!(wanted(1).retention_ms("letters", "letters"), "-1");
+        assert_eq!([1, 2, 3, 5].map(|replicas| design(replicas).min_in_sync()), [1, 1, 2, 4]);
+        assert_eq!(design(1).retention_ms("t", "letters"), "1000");
+        assert_eq!(design(1).retention_ms("letters", "letters"), "-1");
     }
 }

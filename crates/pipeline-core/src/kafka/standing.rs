@@ -8,6 +8,7 @@ use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaR
 
 use super::{
     Error, Position,
+    admin::members_by,
     asking::{Asker, ask},
 };
 use crate::settings;
@@ -33,10 +34,7 @@ pub async fn standing(settings: &settings::Kafka, group: &str, position: &Positi
     let topic = settings.names().topic(&position.partition.topic);
     ask(settings, Some(group), move |client| {
         let next = committed(client, &topic, number)?;
-        // The broker of local mode does not know its members.
-        let members = client.fetch_group_list(Some(&name), TIMEOUT).ok();
-        let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
-        Ok(Standing { members, next })
+        Ok(Standing { members: members_by(client, &name), next })
     })
     .await
 }

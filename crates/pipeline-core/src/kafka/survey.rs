@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rdkafka::{
-    Offset, TopicPartitionList,
     admin::{AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier},
     consumer::Consumer as _,
     error::{KafkaResult, RDKafkaErrorCode},
@@ -121,32 +120,20 @@ pub async fn group(settings: &settings::Kafka, name: &str, topic: &str) -> Resul
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => None,
             waiting => Some(waiting?),
         };
-        // The broker of local mode does not know its members.
-        let members = client.fetch_group_list(Some(&group), TIMEOUT).ok();
-        let members = members.map(|list| list.groups().iter().map(|group| group.members().len()).sum());
-        let first_waiting =
-            waiting.iter().flatten().find(|(_, first, next)| first < next).map(|(number, first, _)| (*number, *first));
+        let first_waiting = waiting.iter().flatten().find(|(_, first, next)| first < next);
+        let first_waiting = first_waiting.map(|(number, first, _)| (*number, *first));
         let waiting = waiting.map(|waiting| waiting.iter().map(|(_, first, next)| next - first).sum());
-        Ok(Group { name: group, members, waiting, first_waiting })
+        Ok(Group { members: admin::members_by(client, &group), name: group, waiting, first_waiting })
     })
     .await
 }
 
 /// Of each partition: its number, the first offset that the group has not passed, and the one that comes next.
 fn waiting(client: &Asker, topic: &str) -> KafkaResult<Vec<(i32, i64, i64)>> {
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
-    let mut list = TopicPartitionList::new();
-    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-        list.add_partition(topic, partition.id());
-    }
-    let committed = client.committed_offsets(list, TIMEOUT)?;
-    let place = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-        let (kept, next) = client.fetch_watermarks(topic, element.partition(), TIMEOUT)?;
-        let first = match element.offset() {
-            Offset::Offset(offset) => offset.clamp(kept, next),
-            _ => kept,
-        };
-        Ok((element.partition(), first, next))
+    let committed = admin::committed_by(client, topic)?;
+    let place = |(number, ((kept, next), committed)): (i32, ((i64, i64), Option<i64>))| {
+        (number, committed.map_or(kept, |committed| committed.clamp(kept, next)), next)
     };
-    committed.elements().iter().map(place).collect()
+    // A topic's partitions are numbered from 0.
+    Ok((0..).zip(admin::watermarks_by(client, topic)?.into_iter().zip(committed)).map(place).collect())
 }

@@ -1,14 +1,14 @@
 //! A file that is read without being waited for in vain: a regular one, and each operation on it noted.
 
 use std::{
-    fs::{File, FileType, Metadata, OpenOptions},
+    fs::{File, FileType, Metadata},
     io::{self, ErrorKind},
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
 };
 
-use nix::fcntl::OFlag;
+use pipeline_core::files;
 
 use super::threads::waiting;
 use crate::Error;
@@ -34,15 +34,10 @@ pub fn metadata(path: &Arc<Path>) -> Result<Option<Metadata>, Error> {
 
 /// Refuses what is read in another way than a file, or never ends.
 fn check_regular(path: &Path, file_type: FileType) -> Result<(), Error> {
-    let found = match file_type {
-        kind if kind.is_file() => return Ok(()),
-        kind if kind.is_dir() => "a directory",
-        kind if kind.is_fifo() => "a named pipe",
-        kind if kind.is_socket() => "a socket",
-        kind if kind.is_char_device() || kind.is_block_device() => "a device",
-        _ => "something else",
-    };
-    Err(Error::NotAFile { path: path.display().to_string(), found })
+    match files::other_than_file(file_type) {
+        None => Ok(()),
+        Some(found) => Err(Error::NotAFile { path: path.display().to_string(), found }),
+    }
 }
 
 impl Input {
@@ -51,10 +46,7 @@ impl Input {
         // Opening a device may have effects, so it is asked for what it is first.
         let Some(metadata) = metadata(path)? else { return Ok(None) };
         check_regular(path, metadata.file_type())?;
-        // It may have become a pipe since, which would be waited for until somebody writes to it.
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags((OFlag::O_NONBLOCK | OFlag::O_CLOEXEC).bits());
-        let file = match waiting(path, || options.open(path)) {
+        let file = match waiting(path, || files::without_waiting().open(path)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::read(path)(error)),

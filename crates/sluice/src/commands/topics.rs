@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use clap::{Args, Subcommand};
 use pipeline_core::kafka::{
     admin,
-    provision::{self, Wanted},
+    provision::{self, NewTopics},
 };
 use serde::Serialize;
 
@@ -78,7 +78,7 @@ pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Res
     let settings = session.settings()?.kafka;
     let report = admin::check(&settings).await.map_err(|error| session::kafka_failure(&error))?;
     let replicas = replicas(args.replication, report.brokers.len())?;
-    let wanted = Wanted {
+    let wanted = NewTopics {
         partitions: args.partitions,
         replicas,
         retention: args.retention.0,

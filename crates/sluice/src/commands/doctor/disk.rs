@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
+use percent_encoding::percent_decode_str;
 use pipeline_core::settings::Settings;
 
 use super::report::{Check, State};
@@ -23,8 +24,9 @@ pub fn check(settings: &Settings) -> Check {
 fn folders(settings: &Settings) -> Vec<PathBuf> {
     let spool = settings.source.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
     let file = settings.target.url.strip_prefix("sqlite://").map(|rest| rest.split('?').next().unwrap_or_default());
-    let file = file.and_then(|file| Path::new(file).parent()).filter(|folder| !folder.as_os_str().is_empty());
-    [Some(spool), file.map(Path::to_owned)].into_iter().flatten().collect()
+    let file = file.map(|file| percent_decode_str(file).decode_utf8_lossy().into_owned());
+    let folder = file.as_deref().and_then(|file| Path::new(file).parent()).map(Path::to_owned);
+    [Some(spool), folder.filter(|folder| !folder.as_os_str().is_empty())].into_iter().flatten().collect()
 }
 
 fn judge(free: &[(PathBuf, Option<u64>)]) -> Check {
@@ -53,7 +55,7 @@ mod tests {
         assert_eq!(of(Some(LITTLE - 1)).state, State::AtRisk);
         assert_eq!(of(None).detail, "`/tmp` cannot be looked at");
         let mut settings = Settings::default();
-        settings.target.url = "sqlite:///data/copy.db?mode=ro".to_owned();
-        assert_eq!(folders(&settings).last(), Some(&PathBuf::from("/data")));
+        settings.target.url = "sqlite:///my%20data/copy.db?mode=ro".to_owned();
+        assert_eq!(folders(&settings).last(), Some(&PathBuf::from("/my data")));
     }
 }
