@@ -108,9 +108,9 @@ mod tests {
         mkfifo(&path("pipe"), Mode::S_IRWXU).unwrap();
         symlink("/dev/zero", path("zero")).unwrap();
         let refused = |path: &Path| read(path, 5).unwrap_err().to_string();
-        assert!(refused(&path("pipe")).contains("a pipe, such as `<(…)`"));
+        assert!(refused(&path("pipe")).contains("a named pipe, such as `<(…)`"));
         assert!(refused(&path("zero")).contains("a device"));
-        assert!(refused(folder.path()).contains("a folder"));
+        assert!(refused(folder.path()).contains("a directory"));
         assert_eq!(read(&path("none"), 5).unwrap_err().kind(), io::ErrorKind::NotFound);
         // It says that it has no bytes.
         assert!(refused(Path::new("/proc/self/maps")).contains("bytes or more"));

@@ -49,15 +49,19 @@ impl Store {
         if session.dialect() == Dialect::Sqlite {
             return Ok(lacking);
         }
-        for (table, column) in crate::migration::tables() {
+        for (table, columns) in crate::migration::tables() {
+            let (all, first) = (columns.join(", "), columns.first().map_or("", String::as_str));
             let reads = session.execute_text(&format!("SELECT 1 FROM {table} WHERE 1 = 0")).await;
             if is_denied(reads)? {
                 lacking.entry(table.clone()).or_default().push("SELECT");
             }
             for right in WRITES.iter().copied().filter(|_| !only_migrated(&table)) {
                 let statement = match right {
-                    "INSERT" => format!("INSERT INTO {table} ({column}) SELECT NULL FROM DUAL WHERE 1 = 0"),
-                    "UPDATE" => format!("UPDATE {table} SET {column} = {column} WHERE 1 = 0"),
+                    "INSERT" => {
+                        let nulls = vec!["NULL"; columns.len()].join(", ");
+                        format!("INSERT INTO {table} ({all}) SELECT {nulls} FROM DUAL WHERE 1 = 0")
+                    }
+                    "UPDATE" => format!("UPDATE {table} SET {first} = {first} WHERE 1 = 0"),
                     _ => format!("DELETE FROM {table} WHERE 1 = 0"),
                 };
                 if is_denied(session.execute_text(&statement).await)? {

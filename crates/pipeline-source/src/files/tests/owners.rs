@@ -213,13 +213,20 @@ proptest! {
                 prop_assert!(bundle.id.starts_with(&format!("{service}-{provider}-")), "{bundle:?} of {service}/{provider}");
             }
         }
-        for (service, provider, id, line) in documents {
+        for (number, (service, provider, id, line)) in documents.iter().enumerate() {
+            // The beginning of a document, without its owner's name, behind another that broke off: both together are
+            // what one broken document can be. That it is gone is for the guard and the manifest, too.
+            let before = number.checked_sub(1).map(|before| (&lines[before], &documents[before].3));
+            let is_behind_a_cut = before.is_some_and(|(text, whole)| !text.ends_with('\n') && text != whole);
+            if is_behind_a_cut && !lines[number].contains("\"provider_id\"") {
+                continue;
+            }
             let owned = all.bundles.get(&(service.clone(), provider.clone()));
             let covered = |fault: &DocumentFault| {
-                fault.service_id.as_ref().is_none_or(|named| *named == service)
-                    && fault.provider_id.as_ref().is_none_or(|named| *named == provider)
+                fault.service_id.as_ref().is_none_or(|named| named == service)
+                    && fault.provider_id.as_ref().is_none_or(|named| named == provider)
             };
-            let kept = owned.is_none_or(|bundles| bundles.iter().any(|bundle| bundle.id == id));
+            let kept = owned.is_none_or(|bundles| bundles.iter().any(|bundle| bundle.id == *id));
             prop_assert!(kept || all.unreachable.iter().any(covered), "{line}\n{lines:#?}\n{:?}", all.faults());
         }
     }
