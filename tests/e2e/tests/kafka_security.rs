@@ -211,7 +211,10 @@ fn each_stage_does_its_work_with_its_own_least_rights_and_says_what_it_lacks() {
     println!("{}", report.stdout);
     // Who only starts runs sees no group, and the doctor says so instead of calling the stages absent.
     let doctor = as_user("sluice", USER).arg("doctor").run().expect_code(10);
-    assert!(doctor.stdout.contains("group `sluice-bundles` is not visible to this account"), "{}", doctor.stdout);
+    for group in ["sluice-root", "sluice-bundles"] {
+        let told = format!("group `{group}` is not visible to this account");
+        assert!(doctor.stdout.contains(&told), "{told}\n{}", doctor.stdout);
+    }
     for stage in stages {
         stage.stop().expect_code(0);
     }

@@ -164,7 +164,8 @@ pub(super) fn committed_by(client: &Asker, topic: &str) -> KafkaResult<Vec<Optio
     Ok(committed.elements().into_iter().map(offset).collect())
 }
 
-fn partitions(client: &Asker, topic: &str) -> KafkaResult<Vec<i32>> {
+/// Numbers of a topic's partitions; none when it is not there, or not to be seen.
+pub(super) fn partitions(client: &Asker, topic: &str) -> KafkaResult<Vec<i32>> {
     let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
     Ok(metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id()).collect())
 }

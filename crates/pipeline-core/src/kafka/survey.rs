@@ -52,11 +52,15 @@ pub struct Group {
     pub name: String,
     /// Members; `None` where the broker does not say.
     pub members: Option<usize>,
-    /// Messages of its topic that it has not passed; `None` where this account may not see the group (`Describe`).
+    /// Messages of its topic that it has not passed; `None` where this account may not see both (`Describe`).
     pub waiting: Option<i64>,
     /// The first message that waits, of any partition: its number and the offset.
     pub first_waiting: Option<(i32, i64)>,
 }
+
+/// How a group shows that this account may not see it.
+const HIDDEN: [Option<RDKafkaErrorCode>; 2] =
+    [Some(RDKafkaErrorCode::GroupAuthorizationFailed), Some(RDKafkaErrorCode::OperationTimedOut)];
 
 /// Every topic of Sluice that is there and may be seen, in the order of the flow.
 ///
@@ -116,9 +120,12 @@ pub async fn group(settings: &settings::Kafka, name: &str, topic: &str) -> Resul
     let topic = settings.names().topic(topic);
     let group = name.to_owned();
     ask(settings, Some(name), move |client| {
-        let waiting = match waiting(client, &topic) {
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => None,
-            waiting => Some(waiting?),
+        // First whether the cluster answers at all, and shows the topic.
+        let is_shown = !admin::partitions(client, &topic)?.is_empty();
+        let waiting = match is_shown.then(|| waiting(client, &topic)).transpose() {
+            // The client asks without end for a coordinator that it may not know.
+            Err(error) if HIDDEN.contains(&error.rdkafka_error_code()) => None,
+            waiting => waiting?,
         };
         let first_waiting = waiting.iter().flatten().find(|(_, first, next)| first < next);
         let first_waiting = first_waiting.map(|(number, first, _)| (*number, *first));

@@ -63,7 +63,8 @@ fn of_group(
     };
     let Some(waiting) = group.waiting else {
         let found = format!("group `{}` is not visible to this account", group.name);
-        return Check::new(stage, State::NotSet, found).hint("give it `Describe` on the group, or ask as who has it");
+        return Check::new(stage, State::NotSet, found)
+            .hint("give it `Describe` on the group and its topic; if it has that, is the group's coordinator away?");
     };
     let mut found = format!("group `{}`: {workers}, {} waiting", group.name, text::plural(waiting, "message"));
     if let Some(age) = oldest {
