@@ -36,6 +36,8 @@ pub const PAUSED: &str = "sluice_stage_paused";
 pub const RUN_HELD: &str = "sluice_run_held";
 /// Rows that left the views.
 pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
+/// Batches of spans that the trace collector did not take.
+pub const EXPORT_FAILURES: &str = "sluice_trace_export_failures_total";
 /// Which build runs.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -68,7 +70,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 14] = [
+pub const DECLARED: [Declared; 15] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -161,6 +163,13 @@ pub const DECLARED: [Declared; 14] = [
         unit: Unit::Count,
         help: "Rows that left the views with the services that this activator switched.",
         labels: &[("level", "`provider_service`, `provider`, `bundle`, `subscription_field`")],
+    },
+    Declared {
+        name: EXPORT_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Batches of spans that the trace collector did not take and that are lost; no stage waits for it.",
+        labels: &[("reason", "`untrusted`, `unreachable`, `refused`")],
     },
     Declared {
         name: BUILD_INFO,
