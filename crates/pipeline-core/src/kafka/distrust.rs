@@ -35,7 +35,7 @@ mod handshake {
     };
 
     use super::Distrust;
-    use crate::settings;
+    use crate::{files, settings};
 
     /// How long the look may take: the broker has answered a moment ago.
     const PATIENCE: Duration = Duration::from_secs(3);
@@ -80,7 +80,8 @@ mod handshake {
         let identity = (&settings.client_certificate_file, &settings.client_key_file);
         // An encrypted key is not read here; what the broker says then is about the missing certificate.
         if let (Some(chain), Some(key)) = identity
-            && let (Some(chain), Ok(key)) = (certificates(chain), PrivateKeyDer::from_pem_file(key))
+            && let (Some(chain), Some(key)) = (certificates(chain), pem(key))
+            && let Ok(key) = PrivateKeyDer::from_pem_slice(&key)
         {
             return builder.with_client_auth_cert(chain, key).ok();
         }
@@ -88,6 +89,10 @@ mod handshake {
     }
 
     fn certificates(path: &Path) -> Option<Vec<CertificateDer<'static>>> {
-        CertificateDer::pem_file_iter(path).ok()?.collect::<Result<_, _>>().ok()
+        CertificateDer::pem_slice_iter(&pem(path)?).collect::<Result<_, _>>().ok()
+    }
+
+    fn pem(path: &Path) -> Option<Vec<u8>> {
+        files::read(path, files::WRITTEN_BY_HAND).ok()
     }
 }

@@ -69,6 +69,11 @@ async fn tls_trusts_the_named_authority_and_no_other() {
     assert!(error.to_string().contains("is not signed by the authority of `source.couchbase.ca_file`"), "{error}");
     assert_eq!((error.code(), error.disposition()), ("SLUICE-SOURCE-037", Disposition::Unavailable));
 
+    // Only the client knows the public authorities, and it does not say why it tries again.
+    let public = settings::Couchbase { ca_file: None, connect_timeout_ms: 1_000, ..settings.couchbase.clone() };
+    let public = settings::Source { couchbase: public, ..settings.clone() };
+    assert!(matches!(open(&public).services().try_collect::<Vec<_>>().await.unwrap_err(), Error::TimedOut { .. }));
+
     // A certificate in place of a password.
     let identity = authority.client("sluice");
     let (certificate, key) = (folder.path().join("client.pem"), folder.path().join("client.key"));
