@@ -37,13 +37,13 @@ fn the_authority_of_the_endpoint_is_read_again_for_each_token() {
         ..Oauth::default()
     };
     let source = Source::new(oauth);
-    assert!(source.token().unwrap_err().to_string().contains("No such file"));
+    assert!(source.token().err().unwrap().to_string().contains("No such file"));
     fs::write(&path, "").unwrap();
-    assert!(source.token().unwrap_err().to_string().contains("it holds no certificate"));
+    assert!(source.token().err().unwrap().to_string().contains("it holds no certificate"));
     // Endless: it says that it has no bytes.
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    assert!(source.token().unwrap_err().to_string().contains("a device"));
+    assert!(source.token().err().unwrap().to_string().contains("a device"));
 }
 
 /// A token endpoint that knows one client.
