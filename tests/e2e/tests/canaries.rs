@@ -1,5 +1,6 @@
 //! A secret of every channel of the settings is in use, right and wrong, and is nowhere to be read: not in logs at the
 //! level trace, not in answers, errors, metrics and pages, not in the list of processes.
+#![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use std::fs;
 

@@ -1,4 +1,5 @@
 //! The trace collector behind TLS: it is trusted or told about once, it hears the secret header, and no run waits for it.
+#![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use std::{
     fs,
