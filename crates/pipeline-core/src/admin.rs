@@ -5,7 +5,7 @@
 //! about the work: is everything there that it needs, and if not, what is missing? It has a port of its own, so that it
 //! can stay inside the cluster.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use axum::{
     Json, Router,
@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::{
-    listener,
+    listener::{self, Tls},
+    settings::{self, AdminTls},
     telemetry::{REVISION, VERSION, metrics::Handle},
 };
 
@@ -38,12 +39,23 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The endpoint could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{bind}`; see `admin.bind`")]
-pub struct Error {
-    /// The address that was asked for.
-    pub bind: String,
-    /// Why not.
-    pub source: io::Error,
+pub enum Error {
+    /// There is no listening on the address.
+    #[error("cannot listen on `{bind}`; see `admin.bind`")]
+    Bind {
+        /// The address that was asked for.
+        bind: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Certificate and key cannot be used.
+    #[error("cannot answer over TLS on `{bind}`: {reason}; see `admin.certificate_file` and `admin.key_file`")]
+    Tls {
+        /// The address that was asked for.
+        bind: String,
+        /// Why not.
+        reason: String,
+    },
 }
 
 /// The open endpoint.
@@ -51,6 +63,8 @@ pub struct Error {
 pub struct Admin {
     /// Where it listens; with port 0 in the configuration this says which port it became.
     pub local_addr: SocketAddr,
+    /// `http`, or `https` when it answers over TLS.
+    pub scheme: &'static str,
     server: JoinHandle<()>,
 }
 
@@ -60,20 +74,47 @@ struct About {
     metrics: Handle,
 }
 
-/// Listens on `bind` until `stop` is cancelled.
+/// Listens on `admin.bind` until `stop` is cancelled.
 ///
 /// # Errors
-/// When the address is not free, not ours, or not an address.
-pub async fn start(bind: &str, health: Health, metrics: Handle, stop: CancellationToken) -> Result<Admin, Error> {
-    let failed = |source| Error { bind: bind.to_owned(), source };
+/// When the address is not free, not ours, or not an address, or the certificate cannot be used.
+pub async fn start(
+    settings: &settings::Admin,
+    health: Health,
+    metrics: Handle,
+    stop: CancellationToken,
+) -> Result<Admin, Error> {
+    let bind = &settings.bind;
+    let failed = |source| Error::Bind { bind: bind.clone(), source };
+    let tls = tls(settings).map_err(|reason| Error::Tls { bind: bind.clone(), reason })?;
     let listener = TcpListener::bind(bind).await.map_err(failed)?;
     let local_addr = listener.local_addr().map_err(failed)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let routes = routes(About { health, metrics: metrics.clone() });
     let server = tokio::spawn(async move {
-        tokio::join!(listener::serve(listener, routes, stop.clone()), keep_up(metrics, stop));
+        tokio::join!(listener::serve(listener, tls, routes, stop.clone()), keep_up(metrics, stop));
     });
-    tracing::info!(address = %local_addr, "the admin endpoint listens");
-    Ok(Admin { local_addr, server })
+    tracing::info!(address = %local_addr, scheme, "the admin endpoint listens");
+    Ok(Admin { local_addr, scheme, server })
+}
+
+/// How the endpoint proves who it is; `None` when it does not.
+fn tls(settings: &settings::Admin) -> Result<Option<Tls>, String> {
+    match (settings.tls, &settings.certificate_file, &settings.key_file) {
+        (AdminTls::Disabled, ..) | (AdminTls::Auto, None, None) => Ok(None),
+        (_, Some(certificate), Some(key)) => certified(certificate, key).map(Some),
+        _ => Err("certificate and key are not both set".to_owned()),
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certified(certificate: &Path, key: &Path) -> Result<Tls, String> {
+    Tls::new(certificate.to_owned(), key.to_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "tls"))]
+fn certified(_: &Path, _: &Path) -> Result<Tls, String> {
+    Err("this program was built without TLS".to_owned())
 }
 
 fn routes(about: About) -> Router {

@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::{printable::printable, redaction::MASK, settings::Settings};
 
+mod admin;
 mod checks;
 mod couchbase;
 mod kafka;

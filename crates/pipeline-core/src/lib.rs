@@ -12,6 +12,7 @@
 //! | [`settings`], [`configuration`] | the configuration keys, and how they are layered and checked |
 //! | [`files`] | files that are read up to a bound, and files that are made |
 //! | [`redaction`] | URLs without their secrets, for whatever people read |
+//! | [`distrust`] | why there is no trust between this program and a server |
 //! | [`printable`] | text that somebody else wrote, without what steers a terminal |
 //! | [`telemetry`], [`admin`] | logs, traces, metrics and the health endpoint |
 
@@ -21,15 +22,19 @@ pub mod configuration;
 pub mod contracts;
 pub mod crash;
 pub mod disposition;
+pub mod distrust;
 pub mod documents;
 pub mod error_pages;
 pub mod files;
 pub mod ids;
 pub mod kafka;
 mod listener;
+#[cfg(feature = "tls")]
+mod pem;
 pub mod printable;
 pub mod redaction;
 pub mod registry;
+mod renewal;
 pub mod runtime;
 pub mod service;
 pub mod settings;

@@ -5,7 +5,7 @@
 //! together are so many: whoever comes when they are all taken takes the place of the oldest. A place is thus always
 //! there for `/livez`, however many hold on to theirs.
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, io, pin::pin, time::Duration};
 
 use axum::{Router, http::StatusCode};
 use hyper::server::conn::http1;
@@ -14,6 +14,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
@@ -21,14 +22,25 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::TimeoutLayer;
 
+#[cfg(feature = "tls")]
+mod tls;
+
 #[cfg(test)]
 mod tests;
+
+#[cfg(feature = "tls")]
+pub(crate) use tls::Tls;
+
+/// A program without TLS has none.
+#[cfg(not(feature = "tls"))]
+#[derive(Clone)]
+pub(crate) enum Tls {}
 
 /// Connections at a time; a monitor, a cluster's probes and a few people need a dozen.
 const MAX_CONNECTIONS: usize = 128;
 
 /// How long the head of a request may take, from the moment that it is waited for: so a connection that nobody uses is
-/// closed too.
+/// closed too. A handshake may take so long before it.
 const HEAD: Duration = Duration::from_secs(5);
 
 /// How long a request may take, its body included. An answer takes milliseconds.
@@ -53,8 +65,9 @@ struct Connections {
     oldest: VecDeque<AbortHandle>,
 }
 
-/// Serves `routes` until `stop` is cancelled, then lets what is under way finish, for a few seconds at most.
-pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
+/// Serves `routes` until `stop` is cancelled, then lets what is under way finish, for a few seconds at most. With `tls`,
+/// who does not shake hands is sent away.
+pub(crate) async fn serve(listener: TcpListener, tls: Option<Tls>, routes: Router, stop: CancellationToken) {
     let routes = routes.layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST));
     let mut connections = Connections::default();
     loop {
@@ -63,7 +76,7 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => connections.add(converse(stream, routes.clone(), stop.clone())),
+            Ok((stream, _)) => connections.add(meet(stream, tls.clone(), routes.clone(), stop.clone())),
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 sleep(AFTER_FAILURE).await;
@@ -74,8 +87,21 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
     connections.end().await;
 }
 
+/// One connection, from its handshake to its end.
+async fn meet(stream: TcpStream, tls: Option<Tls>, routes: Router, stop: CancellationToken) {
+    let Some(tls) = tls else { return converse(stream, routes, stop).await };
+    let shaken = tokio::select! {
+        shaken = timeout(HEAD, tls.accept(stream)) => shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        () = stop.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => converse(stream, routes, stop).await,
+        Err(error) => tracing::debug!(%error, "a connection was closed at its handshake"),
+    }
+}
+
 /// One connection, from its first request to its end.
-async fn converse(stream: TcpStream, routes: Router, stop: CancellationToken) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, routes: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
@@ -94,6 +120,16 @@ async fn converse(stream: TcpStream, routes: Router, stop: CancellationToken) {
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection was closed");
+    }
+}
+
+// === impl Tls ===
+
+#[cfg(not(feature = "tls"))]
+impl Tls {
+    #[expect(clippy::unused_async, reason = "with TLS it waits for the other side")]
+    async fn accept(&self, _: TcpStream) -> io::Result<TcpStream> {
+        match *self {}
     }
 }
 

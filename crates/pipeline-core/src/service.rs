@@ -161,9 +161,9 @@ where
     let metrics = telemetry::metrics::install();
     let health = Health::named(name);
     let admin_stop = CancellationToken::new();
-    let (bind, about, stop) = (settings.admin.bind.clone(), health.clone(), admin_stop.clone());
+    let (at, about, stop) = (settings.admin.clone(), health.clone(), admin_stop.clone());
     // Where it answers however busy the stage is.
-    let started = control.spawn(async move { admin::start(&bind, about, metrics, stop).await }).await;
+    let started = control.spawn(async move { admin::start(&at, about, metrics, stop).await }).await;
     let admin = match started {
         Ok(Ok(admin)) => admin,
         Ok(Err(error)) => {

@@ -11,12 +11,14 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+pub use admin::{Admin, AdminTls};
 pub use kafka::{Oauth, SecurityProtocol};
 pub use source::{
     BundleFields, Children, Collections, Couchbase, Mapping, ProviderFields, ScanConsistency, ServiceFields, Source,
     Statements, SubscriptionFieldFields,
 };
 
+mod admin;
 mod kafka;
 mod source;
 
@@ -99,19 +101,19 @@ pub struct SchemaRegistry {
     /// Password for basic authentication; prefer `password_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub password: Option<SecretString>,
-    /// File that holds the password.
+    /// File that holds the password; read again when it changes.
     pub password_file: Option<PathBuf>,
     /// Bearer token, in place of user name and password; prefer `token_file`.
     #[schemars(with = "Option<String>", extend("writeOnly" = true))]
     pub token: Option<SecretString>,
-    /// File that holds the bearer token; read once, at the start.
+    /// File that holds the bearer token; read again when it changes.
     pub token_file: Option<PathBuf>,
     /// File with the certificate authority that signed the registry's certificate, PEM, for `https`. Not set: the
-    /// system's.
+    /// system's. Read again when it changes.
     pub ca_file: Option<PathBuf>,
-    /// File with a client certificate and its chain, PEM, for `https`.
+    /// File with a client certificate and its chain, PEM, for `https`. Read again when it changes.
     pub client_certificate_file: Option<PathBuf>,
-    /// File with the key of the client certificate, PEM.
+    /// File with the key of the client certificate, PEM. Read again when it changes.
     pub client_key_file: Option<PathBuf>,
     /// How long one call may take before it counts as failed and is tried again. Milliseconds.
     #[schemars(range(min = 10, max = 600_000))]
@@ -167,6 +169,16 @@ pub struct Target {
 pub struct Telemetry {
     /// Where traces go, by OTLP over HTTP, such as `http://jaeger:4318`; `/v1/traces` is added. Empty means no traces.
     pub otlp_endpoint: String,
+    /// File with headers for the collector, one `name: value` on a line, such as `authorization: Bearer TOKEN`. Secret;
+    /// read again when it changes.
+    pub otlp_headers_file: Option<PathBuf>,
+    /// File with the certificate authority that signed the collector's certificate, PEM, for `https`. Not set: the
+    /// system's. Read again when it changes.
+    pub otlp_ca_file: Option<PathBuf>,
+    /// File with a client certificate and its chain, PEM, for `https`. Read again when it changes.
+    pub otlp_client_certificate_file: Option<PathBuf>,
+    /// File with the key of the client certificate, PEM. Read again when it changes.
+    pub otlp_client_key_file: Option<PathBuf>,
     /// Shape of log lines, which go to standard error.
     pub log_format: LogFormat,
     /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,pipeline_core=debug`.
@@ -182,15 +194,6 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
-}
-
-/// The health and metrics endpoint.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Address of `/livez`, `/readyz`, `/metrics` and `/version`, such as `0.0.0.0:9464`; port 0 picks a free one,
-    /// which is logged at the start.
-    pub bind: String,
 }
 
 /// Providers in one batch, at most: configuration, command and request agree on it.
@@ -364,13 +367,15 @@ impl Default for Target {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { otlp_endpoint: String::new(), log_format: LogFormat::Human, log_filter: "info".to_owned() }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { bind: "127.0.0.1:0".to_owned() }
+        Self {
+            otlp_endpoint: String::new(),
+            otlp_headers_file: None,
+            otlp_ca_file: None,
+            otlp_client_certificate_file: None,
+            otlp_client_key_file: None,
+            log_format: LogFormat::Human,
+            log_filter: "info".to_owned(),
+        }
     }
 }
 

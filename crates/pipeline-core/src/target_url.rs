@@ -20,6 +20,8 @@ const MODES: [(&str, TlsMode); 5] = [
     ("VERIFY_CA", TlsMode::VerifyCa),
     ("VERIFY_IDENTITY", TlsMode::VerifyIdentity),
 ];
+/// The parameters of a `couchbase` URL. The client knows more: `enable_tls=false` would take TLS out of `couchbases`.
+const COUCHBASE: [&str; 4] = ["network", "num_kv_connections", "tcp_keep_alive_time", "config_poll_interval"];
 /// How other programs spell that TLS is wanted; no spelling is near enough to be guessed.
 const OTHER_NAMES: [&str; 6] = ["tls", "ssl", "usessl", "require_ssl", "requiressl", "verify"];
 
@@ -117,6 +119,11 @@ pub fn check_file(url: &str) -> Result<(), LinkError> {
     known(url.split_once('?').map_or("", |(_, query)| query), &SQLITE)
 }
 
+/// Whether a `couchbase` or `couchbases` URL has only parameters that are known.
+pub fn check_couchbase(url: &str) -> Result<(), LinkError> {
+    known(url.split_once('?').map_or("", |(_, query)| query), &COUCHBASE)
+}
+
 fn mode(url: &Url, is_near: bool) -> Result<TlsMode, LinkError> {
     let Some(text) = parameter(url, "ssl-mode") else {
         return Ok(if is_near { TlsMode::Preferred } else { TlsMode::VerifyIdentity });
@@ -176,8 +183,12 @@ fn path(url: &Url, name: &str) -> Option<PathBuf> {
 }
 
 /// Whether a URL's host is this machine.
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return true };
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_none_or(is_this_machine)
+}
+
+/// Whether a host, a name or an address, is this machine.
+pub(crate) fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

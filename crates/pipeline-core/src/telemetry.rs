@@ -29,6 +29,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+#[cfg(feature = "otlp")]
+use tracing_subscriber::filter::filter_fn;
+
 use crate::{
     printable::printable,
     settings::{LogFormat, Telemetry},
@@ -99,11 +102,13 @@ pub fn init(settings: &Telemetry, service_name: &str) -> Result<Guard, Error> {
         .parse(&settings.log_filter)
         .map_err(|source| Error::Filter { filter: settings.log_filter.clone(), source })?;
     let logs = log_layer(settings.log_format, has_colours(), io::stderr).with_filter(filter);
+    #[cfg(feature = "otlp")]
+    let logs = logs.with_filter(filter_fn(otlp::is_heard));
     let subscriber = Registry::default().with(logs);
 
     #[cfg(feature = "otlp")]
     {
-        let exporter = otlp::Exporter::new(&settings.otlp_endpoint, service_name)?;
+        let exporter = otlp::Exporter::new(settings, service_name)?;
         let traces = exporter.as_ref().map(|exporter| exporter.layer().with_filter(otlp::traced()));
         subscriber.with(traces).try_init().map_err(Error::Again)?;
         Ok(Guard { _exporter: exporter })

@@ -1,6 +1,9 @@
 //! What can go wrong while reading, as opposed to documents that are wrong.
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_core::{
+    disposition::{Classify, Disposition},
+    distrust::Distrust,
+};
 
 pub use pages::ERRORS;
 
@@ -123,6 +126,14 @@ pub enum Error {
         operation: String,
         /// What the network said.
         reason: String,
+    },
+    /// The cluster and this program do not trust each other.
+    #[error("no trust in the Couchbase cluster `{cluster}`: {}", distrust.by("source.couchbase."))]
+    Untrusted {
+        /// The cluster's hosts.
+        cluster: String,
+        /// Why not.
+        distrust: Distrust,
     },
     /// The cluster let a time-out pass.
     #[error("could not {operation}: `{cluster}` gave no answer for {after_ms} ms (`{setting}`)")]
@@ -343,6 +354,7 @@ impl Classify for Error {
             | Self::NoManifest { .. } => Disposition::Unavailable,
             // The cluster is away, busy, or lacks what a person can give it while the messages wait.
             Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::TimedOut { .. }
             | Self::Denied { .. }
             | Self::Forbidden { .. }
@@ -384,6 +396,7 @@ impl Classify for Error {
             Self::Stopped { .. } => "SLUICE-SOURCE-013",
             Self::Setting { .. } => "SLUICE-SOURCE-014",
             Self::Unreachable { .. } => "SLUICE-SOURCE-015",
+            Self::Untrusted { .. } => "SLUICE-SOURCE-037",
             Self::TimedOut { .. } => "SLUICE-SOURCE-016",
             Self::Denied { .. } => "SLUICE-SOURCE-017",
             Self::Forbidden { .. } => "SLUICE-SOURCE-018",

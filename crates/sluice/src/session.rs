@@ -153,7 +153,7 @@ pub fn registry_failure(error: &pipeline_core::registry::Error) -> Failure {
         Error::NotRegistered { .. } => {
             Failure { exit: Exit::NotReady, ..failure }.hint("register the schemas: sluice schema register")
         }
-        Error::Setting { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
+        Error::Setting { .. } | Error::Untrusted { .. } => Failure { exit: Exit::BadConfiguration, ..failure },
         Error::Unreachable { .. } => {
             failure.hint("start the registry, or correct `schema_registry.url`; then try again")
         }

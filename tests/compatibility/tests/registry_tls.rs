@@ -73,16 +73,34 @@ async fn a_registry_that_cannot_prove_who_it_is_hears_nothing() {
     let expired = Tls { is_expired: true, ..Tls::signed_by(&authority) };
     let other_name = Tls { name: "registry.example.org".to_owned(), ..Tls::signed_by(&authority) };
     let other_authority = Tls::signed_by(&Authority::default());
-    for tls in [expired, other_name, other_authority] {
+    let reasons = [
+        (expired, "its certificate has expired"),
+        (other_name, "its certificate is not for `127.0.0.1`, but for registry.example.org"),
+        (other_authority, "its certificate is not signed by the authority of `schema_registry.ca_file`"),
+    ];
+    for (tls, reason) in reasons {
         let secured = Secured::start(&tls, false).await;
-        let error = Registry::new(&secured.settings(&authority)).unwrap().ping().await.unwrap_err();
-        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-        assert_eq!(error.disposition(), Disposition::Unavailable);
+        let settings = SchemaRegistry {
+            username: Some("sluice".to_owned()),
+            password_file: secured.file("password", "canary"),
+            ..secured.settings(&authority)
+        };
+        let error = Registry::new(&settings).unwrap().ping().await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!((error.code(), error.disposition()), ("SLUICE-REGISTRY-013", Disposition::Unavailable));
+        assert!(!format!("{error:?}{error}").contains("canary"));
     }
+    let plain = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+    let secured = Secured::start(&Tls::signed_by(&authority), false).await;
+    let url = plain.url().replace("http://", "https://");
+    let settings = SchemaRegistry { url, ..secured.settings(&authority) };
+    let error = Registry::new(&settings).unwrap().ping().await.unwrap_err();
+    assert!(error.to_string().ends_with("it does not speak TLS at this port"), "{error}");
     // Without an authority of our own, the system's are asked, and none of them knows ours.
     let secured = Secured::start(&Tls::signed_by(&authority), false).await;
     let settings = SchemaRegistry { ca_file: None, ..secured.settings(&authority) };
-    assert!(Registry::new(&settings).unwrap().ping().await.is_err());
+    let error = Registry::new(&settings).unwrap().ping().await.unwrap_err();
+    assert!(error.to_string().contains("or of the system without one"), "{error}");
 }
 
 #[tokio::test]
@@ -100,6 +118,29 @@ async fn a_client_certificate_is_shown_where_one_is_configured() {
     let registry = Registry::new(&known).unwrap();
     registry.ping().await.unwrap();
     registry.register("x-value", INT).await.unwrap();
+}
+
+/// The next call has the new files, whatever the calls before it had.
+#[tokio::test]
+async fn an_authority_and_a_client_certificate_that_are_renewed_are_in_use_at_the_next_call() {
+    let (old, new) = (Authority::default(), Authority::default());
+    let secured = Secured::start(&Tls::signed_by(&new), true).await;
+    let (first, second) = (old.client("sluice"), new.client("sluice"));
+    let settings = SchemaRegistry {
+        client_certificate_file: secured.file("client.pem", &first.certificate),
+        client_key_file: secured.file("client.key", &first.key),
+        ..secured.settings(&old)
+    };
+    let registry = Registry::new(&settings).unwrap();
+    assert!(registry.ping().await.unwrap_err().to_string().contains("not signed by the authority"));
+    secured.file("ca.pem", &new.certificate());
+    // The client's own is still of the old authority.
+    assert!(registry.ping().await.is_err());
+    secured.file("client.pem", &second.certificate);
+    // It does not fit its key yet: what was there before stays.
+    assert!(registry.ping().await.is_err());
+    secured.file("client.key", &second.key);
+    registry.ping().await.unwrap();
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ struct Running {
 
 async fn running() -> Running {
     let (health, stop) = (Health::named("sluice-test"), CancellationToken::new());
-    let admin =
-        start("127.0.0.1:0", health.clone(), telemetry::metrics::install(), stop.clone()).await.expect("a free port");
+    let at = settings::Admin::default();
+    let admin = start(&at, health.clone(), telemetry::metrics::install(), stop.clone()).await.expect("a free port");
     Running { address: format!("http://{}", admin.local_addr), health, stop, admin }
 }
 
@@ -155,7 +155,8 @@ async fn the_endpoint_closes_when_it_is_told_to() {
 async fn an_address_that_is_taken_is_an_error_that_names_it() {
     let running = running().await;
     let taken = running.admin.local_addr.to_string();
-    let result = start(&taken, Health::new(), telemetry::metrics::install(), CancellationToken::new()).await;
+    let at = settings::Admin { bind: taken.clone(), ..settings::Admin::default() };
+    let result = start(&at, Health::new(), telemetry::metrics::install(), CancellationToken::new()).await;
     let error = result.expect_err("taken");
     assert_eq!(error.to_string(), format!("cannot listen on `{taken}`; see `admin.bind`"));
 }

@@ -1,17 +1,18 @@
 //! What no schema says: addresses that can be one, and keys that only make sense together.
 
-use std::net::SocketAddr;
-
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
     redaction::redact_url,
-    settings::{SchemaRegistry, Settings, Source},
-    target_url::{self, Link, LinkError},
+    settings::{SchemaRegistry, Settings, Source, Telemetry},
+    target_url::{self, Link, LinkError, is_loopback},
 };
 
-use super::{Report, couchbase, kafka, keys::listed, view::shown};
+use super::{Report, admin, couchbase, kafka, keys::listed, view::shown};
+
+/// What to do with a program that lacks TLS.
+pub(super) const NO_TLS: &str = "this program was built without TLS: build it with `--features tls`";
 
 /// Reports everything that cannot work.
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
@@ -26,11 +27,12 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     if !settings.telemetry.otlp_endpoint.is_empty() {
         web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
     }
+    collector(&settings.telemetry, report);
     if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
         let problem = format!("not a log filter: {source}");
         report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
     }
-    bind(&settings.admin.bind, report);
+    admin::check(&settings.admin, report);
 }
 
 fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
@@ -40,11 +42,51 @@ fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
         let problem = "is set, and so is a token: only one of them can be sent".to_owned();
         report.fault("schema_registry.username", problem, Some("keep one of them".to_owned()));
     }
-    let (certificate, key) = ("schema_registry.client_certificate_file", "schema_registry.client_key_file");
-    match (&registry.client_certificate_file, &registry.client_key_file) {
-        (Some(_), None) => report.fault(certificate, format!("needs `{key}`, which is not set"), None),
-        (None, Some(_)) => report.fault(key, format!("needs `{certificate}`, which is not set"), None),
-        _ => {}
+    let (ca, certificate, key) = (
+        ("schema_registry.ca_file", registry.ca_file.is_some()),
+        ("schema_registry.client_certificate_file", registry.client_certificate_file.is_some()),
+        ("schema_registry.client_key_file", registry.client_key_file.is_some()),
+    );
+    together(certificate, key, report);
+    secured("schema_registry.url", &registry.url, [ca, certificate, key], report);
+}
+
+fn collector(telemetry: &Telemetry, report: &mut Report<'_>) {
+    let (ca, certificate, key) = (
+        ("telemetry.otlp_ca_file", telemetry.otlp_ca_file.is_some()),
+        ("telemetry.otlp_client_certificate_file", telemetry.otlp_client_certificate_file.is_some()),
+        ("telemetry.otlp_client_key_file", telemetry.otlp_client_key_file.is_some()),
+    );
+    together(certificate, key, report);
+    // A build without the exporter sends nothing, and says so when it starts.
+    if cfg!(feature = "otlp") || !telemetry.otlp_endpoint.starts_with("https:") {
+        secured("telemetry.otlp_endpoint", &telemetry.otlp_endpoint, [ca, certificate, key], report);
+    }
+}
+
+/// A key with whether it is set.
+type Named<'a> = (&'a str, bool);
+
+/// A certificate is nothing without its key.
+pub(super) fn together(certificate: Named<'_>, key: Named<'_>, report: &mut Report<'_>) {
+    for ((set, is_set), (missing, is_there)) in [(certificate, key), (key, certificate)] {
+        if is_set && !is_there {
+            report.fault(set, format!("needs `{missing}`, which is not set"), None);
+        }
+    }
+}
+
+/// What is for TLS needs an address that has it, and a program.
+fn secured(key: &str, url: &str, named: [Named<'_>; 3], report: &mut Report<'_>) {
+    if url.starts_with("https:") {
+        if !cfg!(feature = "tls") {
+            report.fault(key, "`https` is TLS".to_owned(), Some(NO_TLS.to_owned()));
+        }
+        return;
+    }
+    for (file, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
+        let hint = Some("write `https://`, which is TLS".to_owned());
+        report.fault(file, format!("is for TLS, and `{key}` is not `https`"), hint);
     }
 }
 
@@ -99,8 +141,13 @@ fn target(settings: &Settings, report: &mut Report<'_>) {
 }
 
 pub(super) fn web_address(key: &str, url: &str, report: &mut Report<'_>) {
-    if scheme(key, url, &["http", "https"], report).is_some() && host(key, url, "http://host:port", report).is_some() {
+    if scheme(key, url, &["http", "https"], report).is_some() {
+        let Some(parsed) = host(key, url, "http://host:port", report) else { return };
         no_secret(key, url, report);
+        if parsed.scheme() == "http" && !is_loopback(&parsed) {
+            let hint = Some("write `https://`, unless the network between is your own".to_owned());
+            report.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
+        }
     }
 }
 
@@ -138,18 +185,6 @@ fn host(key: &str, url: &str, shape: &str, report: &mut Report<'_>) -> Option<Ur
         Err(source) => report.fault(key, format!("not a URL: {source}"), hint),
     }
     None
-}
-
-fn bind(bind: &str, report: &mut Report<'_>) {
-    let is_local_name = bind.strip_prefix("localhost:").is_some_and(|port| port.parse::<u16>().is_ok());
-    if bind.parse::<SocketAddr>().is_err() && !is_local_name {
-        let problem = format!("expected an address and a port, found {}", quoted(bind));
-        let hint = match bind.strip_prefix(':').unwrap_or(bind).parse::<u16>() {
-            Ok(port) => format!("write `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone"),
-            Err(_) => "such as `0.0.0.0:9464`".to_owned(),
-        };
-        report.fault("admin.bind", problem, Some(hint));
-    }
 }
 
 fn is_scheme(text: &str) -> bool {

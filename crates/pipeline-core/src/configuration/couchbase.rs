@@ -1,6 +1,9 @@
 //! What the settings of a Couchbase source must have in common, and what a statement of one's own must contain.
 
-use crate::settings::{Couchbase, Source, Statements};
+use crate::{
+    settings::{Couchbase, Source, Statements},
+    target_url::{self, LinkError, is_this_machine},
+};
 
 use super::Report;
 
@@ -31,6 +34,20 @@ fn address(url: &str, report: &mut Report<'_>) {
         report.fault(key, "names no host".to_owned(), hint);
     } else if keyspace.trim_matches('/').is_empty() {
         report.fault(key, "names no bucket".to_owned(), hint);
+    } else if url.starts_with("couchbase:") && !hosts.split(',').all(|host| is_this_machine(without_port(host))) {
+        let hint = Some("write `couchbases://`, unless the network between is your own".to_owned());
+        report.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
+    }
+    if let Err(LinkError { problem, remedy }) = target_url::check_couchbase(url) {
+        report.fault(key, problem, Some(remedy));
+    }
+}
+
+/// A host without its port; an address of the sixth version is in brackets when it has one.
+fn without_port(host: &str) -> &str {
+    match host.trim().rsplit_once(':') {
+        Some((host, _)) if host.ends_with(']') || !host.contains(':') => host,
+        _ => host.trim(),
     }
 }
 

@@ -26,7 +26,7 @@ struct Slot<'a> {
 /// there, too.
 pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'static str, PathBuf)> {
     let couchbase = &settings.source.couchbase;
-    let registry = &settings.schema_registry;
+    let (registry, telemetry) = (&settings.schema_registry, &settings.telemetry);
     for (key, path) in [
         ("kafka.ca_file", &settings.kafka.ca_file),
         ("kafka.client_certificate_file", &settings.kafka.client_certificate_file),
@@ -36,6 +36,12 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         ("schema_registry.ca_file", &registry.ca_file),
         ("schema_registry.client_certificate_file", &registry.client_certificate_file),
         ("schema_registry.client_key_file", &registry.client_key_file),
+        ("telemetry.otlp_headers_file", &telemetry.otlp_headers_file),
+        ("telemetry.otlp_ca_file", &telemetry.otlp_ca_file),
+        ("telemetry.otlp_client_certificate_file", &telemetry.otlp_client_certificate_file),
+        ("telemetry.otlp_client_key_file", &telemetry.otlp_client_key_file),
+        ("admin.certificate_file", &settings.admin.certificate_file),
+        ("admin.key_file", &settings.admin.key_file),
         ("source.couchbase.ca_file", &couchbase.ca_file),
         ("source.couchbase.client_certificate_file", &couchbase.client_certificate_file),
         ("source.couchbase.client_key_file", &couchbase.client_key_file),
@@ -45,6 +51,9 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         {
             report.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
         }
+    }
+    if let Some(path) = &telemetry.otlp_headers_file {
+        warn_if_readable_by_all("telemetry.otlp_headers_file", path, report);
     }
     let mut from_files = Vec::new();
     for slot in slots(settings) {

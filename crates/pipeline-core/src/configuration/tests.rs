@@ -6,6 +6,7 @@ use super::{keys::Keys, *};
 use crate::settings::LogFormat;
 
 mod kafka;
+mod links;
 
 /// Loads a file with this text; its folder goes when the test ends.
 struct File {
@@ -126,7 +127,7 @@ fn a_key_that_resembles_nothing_is_answered_with_what_there_is() {
         [
             "sluice.yaml:1:1 `zzz`: unknown key; sections are `kafka`, `schema_registry`, `source`, `target`, \
              `telemetry`, `admin`, `stage`, `run`",
-            "sluice.yaml:4:3 `admin.q`: unknown key; `admin` has `bind`",
+            "sluice.yaml:4:3 `admin.q`: unknown key; `admin` has `bind`, `tls`, `certificate_file`, `key_file`",
         ]
     );
 }

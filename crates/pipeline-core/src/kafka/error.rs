@@ -104,7 +104,7 @@ pub enum Error {
         reason: String,
     },
     /// Client and broker do not trust each other.
-    #[error("cannot use TLS with Kafka at `{broker}`: {distrust}")]
+    #[error("cannot use TLS with Kafka at `{broker}`: {}", distrust.by("kafka."))]
     Untrusted {
         /// The broker, `host:port`.
         broker: String,

@@ -5,7 +5,6 @@
 //! may be one on which waiting for a future is forbidden.
 
 use std::{
-    fs,
     path::PathBuf,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -16,7 +15,7 @@ use rdkafka::client::OAuthToken;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::{redaction::redact_url, service::chain, settings::Oauth};
+use crate::{files, redaction::redact_url, service::chain, settings::Oauth};
 
 #[cfg(test)]
 mod tests;
@@ -26,9 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a token holds that does not say so: its source is asked again this soon.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(60);
-
-/// More than this is no token.
-const LARGEST: u64 = 64 * 1024;
 
 /// Why there is no token.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -151,10 +147,8 @@ impl Source {
     fn client(&self) -> Result<reqwest::ClientBuilder, String> {
         let mut builder = reqwest::Client::builder();
         if let Some(file) = &self.oauth.ca_file {
-            let unusable = |reason: String| format!("`kafka.oauth.ca_file`: `{}`: {reason}", file.display());
-            let pem = fs::read(file).map_err(|error| unusable(error.to_string()))?;
-            let authorities =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
+            let authorities = crate::pem::authorities(file);
+            let authorities = authorities.map_err(|reason| format!("`kafka.oauth.ca_file`: {reason}"))?;
             builder = builder.tls_certs_only(authorities);
         }
         Ok(builder)
@@ -169,11 +163,7 @@ impl Source {
 
 fn read(path: &std::path::Path) -> Result<String, Error> {
     let failed = |reason: String| Error::File { path: path.to_owned(), reason };
-    let length = fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
-    if length > LARGEST {
-        return Err(failed(format!("{length} bytes are no token")));
-    }
-    let text = crate::files::read_text(path, crate::files::SECRET).map_err(|error| failed(error.to_string()))?;
+    let text = files::read_text(path, files::SECRET).map_err(|error| failed(error.to_string()))?;
     let token = text.trim();
     if token.is_empty() { Err(failed("it is empty".to_owned())) } else { Ok(token.to_owned()) }
 }

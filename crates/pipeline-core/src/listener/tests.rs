@@ -15,7 +15,7 @@ async fn serving(routes: Router) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(serve(listener, routes, stop.clone()));
+    let serving = tokio::spawn(serve(listener, None, routes, stop.clone()));
     Server { address, stop, serving }
 }
 

@@ -3,7 +3,10 @@
 use apache_avro::Error as AvroError;
 
 use super::SchemaId;
-use crate::disposition::{Classify, Disposition};
+use crate::{
+    disposition::{Classify, Disposition},
+    distrust::Distrust,
+};
 
 /// A source of any type; the registry's client libraries have several.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -21,6 +24,16 @@ pub enum Error {
         /// Why there was no answer.
         #[source]
         source: Cause,
+    },
+    /// The registry and this program do not trust each other.
+    #[error("cannot {operation}: no trust in the schema registry `{url}`: {}", distrust.by("schema_registry."))]
+    Untrusted {
+        /// What was tried.
+        operation: String,
+        /// The registry, without credentials.
+        url: String,
+        /// Why not.
+        distrust: Distrust,
     },
     /// The registry answered that it has a fault of its own.
     #[error("could not {operation}: the schema registry `{url}` failed with {code}: {message}")]
@@ -152,7 +165,10 @@ fn http_class(code: u32) -> u32 {
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Unreachable { .. } | Self::Failing { .. } | Self::Nonsense { .. } => Disposition::Unavailable,
+            // A certificate can be renewed on either side while the messages wait.
+            Self::Unreachable { .. } | Self::Untrusted { .. } | Self::Failing { .. } | Self::Nonsense { .. } => {
+                Disposition::Unavailable
+            }
             Self::UnknownId { .. } | Self::Unusable { .. } => Disposition::Reject,
             Self::Denied { .. }
             | Self::Refused { .. }
@@ -178,6 +194,7 @@ impl Classify for Error {
             Self::InvalidSchema { .. } => "SLUICE-REGISTRY-010",
             Self::Setting { .. } => "SLUICE-REGISTRY-011",
             Self::Bind { .. } => "SLUICE-REGISTRY-012",
+            Self::Untrusted { .. } => "SLUICE-REGISTRY-013",
         }
     }
 }

@@ -88,6 +88,18 @@ pub const ERRORS: &[ErrorPage] = &[
         remedy: "Another program may hold the port; end it, or let the system choose with port 0.",
     },
     ErrorPage {
+        code: "SLUICE-REGISTRY-013",
+        title: "no trust between this program and the schema registry",
+        cause: "The TLS handshake failed, and nothing was sent. The message names the reason: the registry's certificate is \
+                signed by another authority than that of `schema_registry.ca_file`, is for another name, or has expired; \
+                it speaks no TLS at this port; or it wants a client certificate that is not set, or does not take the one \
+                that is.",
+        remedy: "Look at the certificate: `openssl s_client -connect HOST:PORT -CAfile CA_FILE -verify_hostname HOST`. \
+                 Correct `schema_registry.ca_file`, `schema_registry.url` or `schema_registry.client_certificate_file`, or \
+                 have the registry's certificate renewed. Commands end with 78. A stage waits, and `/readyz` says why; it \
+                 reads renewed files by itself.",
+    },
+    ErrorPage {
         code: "SLUICE-WIRE-001",
         title: "the message is empty",
         cause: "A message without a value, called a tombstone, came where a record was expected.",

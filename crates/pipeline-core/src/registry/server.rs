@@ -69,7 +69,8 @@ impl EmbeddedRegistry {
         let listener = TcpListener::bind(bind).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let stop = CancellationToken::new();
-        let server = tokio::spawn(listener::serve(listener, Access::by(token.clone()).guard(router()), stop.clone()));
+        let routes = Access::by(token.clone()).guard(router());
+        let server = tokio::spawn(listener::serve(listener, None, routes, stop.clone()));
         Ok(Self { url: format!("http://{address}"), token, stop: stop.drop_guard(), server })
     }
 

@@ -3,14 +3,14 @@
 //!
 //! ERROR is for a person now, WARN is where to look first, INFO is the life of the process, DEBUG is each message.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use metrics::Gauge;
 use tracing::{debug, error, info, warn};
 
 use super::{
     Chain,
-    metrics::{Outcome, StageMetrics},
+    metrics::{EXPORT_FAILURES, Outcome, StageMetrics},
     span::Coordinates,
 };
 
@@ -44,6 +44,14 @@ pub struct WaitingAlone(Gauge);
 /// Counts a message as in flight until it is dropped.
 #[must_use = "the message counts as finished when it is dropped"]
 pub struct InFlight(Gauge);
+
+/// A batch of spans is lost, since the trace collector did not take it. The line is written for the first one only.
+pub fn spans_lost(collector: &str, reason: &'static str, error: impl fmt::Display, is_first: bool) {
+    metrics::counter!(EXPORT_FAILURES, "reason" => reason).increment(1);
+    if is_first {
+        warn!(collector, reason, %error, "spans are lost until the trace collector takes them; this is said once");
+    }
+}
 
 // === impl StageEvents ===
 

@@ -38,6 +38,8 @@ pub const RUN_HELD: &str = "sluice_run_held";
 pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
 /// Rows of content written, by how.
 pub const ROWS_WRITTEN: &str = "sluice_rows_written_total";
+/// Batches of spans that the trace collector did not take.
+pub const EXPORT_FAILURES: &str = "sluice_trace_export_failures_total";
 /// Which build runs.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -70,7 +72,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 15] = [
+pub const DECLARED: [Declared; 16] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -172,6 +174,13 @@ pub const DECLARED: [Declared; 15] = [
                (`load_data`), or by statements (`insert`), which cost more. Where rows can be loaded, `insert` should \
                stand still; the log says why it does not.",
         labels: &[("path", "`load_data`, `insert`")],
+    },
+    Declared {
+        name: EXPORT_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Batches of spans that the trace collector did not take and that are lost; no stage waits for it.",
+        labels: &[("reason", "`untrusted`, `unreachable`, `refused`")],
     },
     Declared {
         name: BUILD_INFO,

@@ -1,12 +1,12 @@
 //! Sends spans by OTLP over HTTP, in batches, from a thread of the exporter's own.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{SpanContext, TraceContextExt, TraceState, TracerProvider},
 };
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{SdkTracerProvider, Tracer},
@@ -15,9 +15,13 @@ use tracing::{Level, Metadata, Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::{filter::FilterFn, registry::LookupSpan};
 
-use crate::{redaction::redact_url, telemetry::Chain};
+use crate::{redaction::redact_url, settings::Telemetry, telemetry::Chain};
 
 use super::{Error, TraceContext, VERSION, names};
+
+mod collector;
+
+pub(super) use collector::is_heard;
 
 /// One call to the collector, and the wait for the last one at the end.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,19 +38,15 @@ pub(super) struct Exporter {
 
 impl Exporter {
     /// `None` when no endpoint is set.
-    pub(super) fn new(endpoint: &str, service_name: &str) -> Result<Option<Self>, Error> {
+    pub(super) fn new(settings: &Telemetry, service_name: &str) -> Result<Option<Self>, Error> {
+        let endpoint = settings.otlp_endpoint.as_str();
         if endpoint.is_empty() {
             return Ok(None);
         }
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_endpoint(address(endpoint))
-            .with_timeout(TIMEOUT)
-            .build()
-            .map_err(|source| {
-                let reason = source.to_string().replace(&address(endpoint), &redact_url(&address(endpoint)));
-                Error::Exporter { endpoint: redact_url(endpoint), reason }
-            })?;
+        // The client that blocks has a runtime of its own, which is neither made nor dropped within another one.
+        let built = thread::scope(|scope| scope.spawn(|| exporter(settings)).join());
+        let exporter = built.unwrap_or_else(|_| Err("making it ended early".to_owned()));
+        let exporter = exporter.map_err(|reason| Error::Exporter { endpoint: redact_url(endpoint), reason })?;
         let builder = SdkTracerProvider::builder().with_batch_exporter(exporter);
         Ok(Some(Self { provider: builder.with_resource(resource(service_name)).build() }))
     }
@@ -100,6 +100,18 @@ pub(super) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
 /// Spans are traced whatever the log filter says. Events are logs, not traces.
 pub(super) fn traced() -> FilterFn<fn(&Metadata<'_>) -> bool> {
     FilterFn::new(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
+}
+
+fn exporter(settings: &Telemetry) -> Result<SpanExporter, String> {
+    let address = address(&settings.otlp_endpoint);
+    let shown = redact_url(&address);
+    SpanExporter::builder()
+        .with_http()
+        .with_http_client(collector::Collector::new(redact_url(&settings.otlp_endpoint), settings)?)
+        .with_endpoint(&address)
+        .with_timeout(TIMEOUT)
+        .build()
+        .map_err(|source| source.to_string().replace(&address, &shown))
 }
 
 fn resource(service_name: &str) -> Resource {

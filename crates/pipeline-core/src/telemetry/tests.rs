@@ -13,7 +13,7 @@ use super::{
     span::{Coordinates, consumer_span},
     *,
 };
-use crate::{configuration::tests::assert_in_step, documents::Level, ids::RunId};
+use crate::{configuration::tests::assert_in_step, documents::Level, ids::RunId, settings};
 
 const AT: Coordinates<'static> = Coordinates {
     topic: "sluice.sync.batch-planned.v1",
@@ -212,6 +212,7 @@ fn each_event_moves_its_metric() {
     runs.announced_again("metric-test", "a run", "sluice.sync.batch-planned.v1", 7);
     let in_flight = events.begin();
     drop(events.begin());
+    events::spans_lost("c", "refused", "x", true);
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
     events.paused();
     let waiting = events.waits_alone();
@@ -243,6 +244,7 @@ fn each_event_moves_its_metric() {
         "sluice_rows_removed_total{level=\"bundle\"} 3",
         "sluice_rows_written_total{path=\"load_data\"} 5",
         "sluice_rows_written_total{path=\"insert\"} 2",
+        "sluice_trace_export_failures_total{reason=\"refused\"} 1",
         &format!("sluice_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
     ];
     for line in expected {
@@ -354,6 +356,10 @@ mod exported {
         assert!(exporter.0.lock().expect("no panic").is_empty());
     }
 
+    fn at(endpoint: &str) -> settings::Telemetry {
+        settings::Telemetry { otlp_endpoint: endpoint.to_owned(), ..settings::Telemetry::default() }
+    }
+
     /// Inside a runtime on purpose: the exporter's own thread and client must not depend on it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_is_left_is_sent_at_the_end() {
@@ -365,7 +371,7 @@ mod exported {
         let routes = axum::Router::new().route("/v1/traces", axum::routing::post(receive));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
 
-        let exporter = otlp::Exporter::new(&endpoint, "sluice-test").expect("an exporter").expect("an endpoint");
+        let exporter = otlp::Exporter::new(&at(&endpoint), "sluice-test").expect("an exporter").expect("an endpoint");
         with_default(Registry::default().with(exporter.layer()), || {
             drop(consumer_span("bundles", &AT, None));
         });
@@ -379,7 +385,7 @@ mod exported {
 
     #[test]
     fn an_endpoint_that_is_no_address_is_an_error_without_its_password() {
-        let error = otlp::Exporter::new("http://user:canary@ho st", "sluice-test").expect_err("not an address");
+        let error = otlp::Exporter::new(&at("http://user:canary@ho st"), "sluice-test").expect_err("not an address");
         assert!(!format!("{}", Chain(&error)).contains("canary"), "{error}");
     }
 }

@@ -326,7 +326,7 @@ impl Readyz {
     pub async fn of(worker: &Worker) -> Self {
         let stop = CancellationToken::new();
         let metrics = telemetry::metrics::install();
-        let admin = endpoint::start("127.0.0.1:0", worker.health.clone(), metrics, stop.clone()).await.unwrap();
+        let admin = endpoint::start(&Default::default(), worker.health.clone(), metrics, stop.clone()).await.unwrap();
         Self { admin, stop }
     }
 

@@ -1,5 +1,7 @@
 //! `couchbase://user@host,host:port/bucket.scope?options`: which cluster, and where in it.
 
+use pipeline_core::target_url::check_couchbase;
+
 use crate::Error;
 
 /// The scope of a bucket that has only the one it was born with.
@@ -26,6 +28,7 @@ impl Address {
     /// Reads a URL of one of the two schemes. Never repeats it in an error.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| unreadable("it has no `://`"))?;
+        check_couchbase(url).map_err(|error| Error::Url { reason: error.to_string() })?;
         let (rest, options) = match rest.split_once('?') {
             Some((rest, options)) => (rest, format!("?{options}")),
             None => (rest, String::new()),
@@ -95,6 +98,8 @@ mod tests {
             ("couchbase://host/bucket.", "usable name of a scope"),
             ("couchbase://host/b`; DROP", "usable name of a bucket"),
             ("couchbase://user:secr/et@host/bucket", "holds a password"),
+            ("couchbases://host/bucket?enable_tls=false", "unknown parameter `enable_tls`"),
+            ("couchbases://host/bucket?netwrok=external", "did you mean `network`?"),
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
             assert!(error.contains(expected), "{url}: {error}");

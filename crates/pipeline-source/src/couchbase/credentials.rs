@@ -7,7 +7,7 @@ use couchbase::{
     options::cluster_options::TlsOptions,
 };
 use couchbase_core::memdx::{auth_mechanism::AuthMechanism, op_auth_saslauto};
-use pipeline_core::settings;
+use pipeline_core::{files, settings};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,
@@ -34,8 +34,9 @@ impl Credentials {
     pub fn read(address: &Address, settings: &settings::Couchbase) -> Result<Self, Error> {
         if let (Some(chain), Some(key)) = (&settings.client_certificate_file, &settings.client_key_file) {
             let chain = certificates("source.couchbase.client_certificate_file", chain)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| unusable("source.couchbase.client_key_file", key, &error))?;
+            let name = "source.couchbase.client_key_file";
+            let pem = read(name, key)?;
+            let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable(name, key, &error))?;
             return Ok(Self::Certificate(chain, key));
         }
         let user = settings.username.as_ref().or(address.user.as_ref());
@@ -111,12 +112,15 @@ pub fn tls_config(authorities: &Authorities, credentials: &Credentials) -> Resul
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
+    match CertificateDer::pem_slice_iter(&read(key, path)?).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(unusable(key, path, &"it has no certificate in PEM")),
         Err(error) => Err(unusable(key, path, &error)),
     }
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
+    files::read(path, files::WRITTEN_BY_HAND).map_err(|error| unusable(key, path, &error))
 }
 
 fn unusable(key: &'static str, path: &Path, why: &dyn fmt::Display) -> Error {

@@ -19,6 +19,7 @@ use couchbase_core::{
         status::Status,
     },
 };
+use pipeline_core::distrust::Distrust;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_rustls::rustls::ClientConfig;
 
@@ -116,7 +117,10 @@ fn explained(address: &Address, credentials: &Credentials, error: &MemdxError) -
         Some(ServerErrorKind::TmpFail | ServerErrorKind::Busy) => {
             Error::Busy { operation: "log in".to_owned(), code: 0, reason: error.to_string() }
         }
-        _ => unreachable(address, chain(error)),
+        _ => match Distrust::of(error, matches!(credentials, Credentials::Certificate(..))) {
+            Some(distrust) => Error::Untrusted { cluster: address.hosts.clone(), distrust },
+            None => unreachable(address, chain(error)),
+        },
     }
 }
 

@@ -276,4 +276,15 @@ pub const ERRORS: &[ErrorPage] = &[
                  lasts, compare `SELECT COUNT(*)` of the collection with the items that the cluster shows, and build \
                  its indexes anew.",
     },
+    ErrorPage {
+        code: "SLUICE-SOURCE-037",
+        title: "no trust between this program and the Couchbase cluster",
+        cause: "The TLS handshake with a node failed, and no password was sent. The message names the reason: the node's \
+                certificate is signed by another authority than that of `source.couchbase.ca_file`, is for another name, \
+                or has expired; it speaks no TLS at this port; or it does not take the client certificate.",
+        remedy: "Correct `source.couchbase.ca_file`, the hosts of `source.url` or \
+                 `source.couchbase.client_certificate_file`, or have the node's certificate renewed. Stages wait and go on \
+                 by themselves when the node's certificate is right; settings and files of this program are read at its \
+                 start.",
+    },
 ];

@@ -66,18 +66,18 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
     let target = local::migrated(session, &place.settings).await?;
     let mut local = Local::start(place.settings, source, &target).await?;
     let stop_admin = CancellationToken::new();
-    let admin = admin::start(&local.settings.admin.bind, local.health.clone(), metrics, stop_admin.clone())
-        .await
-        .map_err(|error| {
+    let admin = admin::start(&local.settings.admin, local.health.clone(), metrics, stop_admin.clone()).await.map_err(
+        |error| {
             Failure::caused(Exit::Failed, "could not open the health and metrics endpoint", &error)
                 .hint("choose another address with `-X admin.bind=127.0.0.1:0`")
-        })?;
+        },
+    )?;
     let config = ConfigFile::write(&local.settings)
         .map_err(|error| Failure::caused(Exit::Failed, "could not write the configuration for other shells", &error))?;
     let report = DevReport {
         bootstrap_servers: local.settings.kafka.bootstrap_servers.clone(),
         schema_registry: local.settings.schema_registry.url.clone(),
-        admin: format!("http://{}", admin.local_addr),
+        admin: format!("{}://{}", admin.scheme, admin.local_addr),
         source: place.source_name,
         target: target.describe(),
         config: config.0.path().to_owned(),

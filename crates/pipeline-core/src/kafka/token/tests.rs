@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 #[test]
@@ -22,6 +24,26 @@ fn the_file_is_read_again_for_each_token() {
         fs::write(&path, format!("{token}\n")).unwrap();
         assert_eq!(source.token().unwrap().token, token);
     }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn the_authority_of_the_endpoint_is_read_again_for_each_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let oauth = Oauth {
+        token_endpoint: Some("https://127.0.0.1:1/token".to_owned()),
+        ca_file: Some(path.clone()),
+        ..Oauth::default()
+    };
+    let source = Source::new(oauth);
+    assert!(source.token().err().unwrap().to_string().contains("No such file"));
+    fs::write(&path, "").unwrap();
+    assert!(source.token().err().unwrap().to_string().contains("it holds no certificate"));
+    // Endless: it says that it has no bytes.
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    assert!(source.token().err().unwrap().to_string().contains("a device"));
 }
 
 /// A token endpoint that knows one client.

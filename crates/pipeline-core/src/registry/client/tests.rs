@@ -171,6 +171,41 @@ async fn a_bearer_token_is_sent_by_every_kind_of_call_and_never_shown() {
     assert!(!format!("{registry:?}").contains("t0ken"));
 }
 
+/// As whoever rotates them does: the registry takes the new one, then the file is written.
+#[tokio::test]
+async fn a_password_and_a_token_that_are_renewed_are_sent_by_the_next_call() {
+    let expected = Arc::new(std::sync::Mutex::new(String::new()));
+    let (asked, folder) = (Arc::clone(&expected), tempfile::tempdir().unwrap());
+    let authorised = middleware::from_fn(move |request: axum::extract::Request, next: middleware::Next| {
+        let wanted = asked.lock().unwrap().clone();
+        async move {
+            let sent = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+            if sent == Some(&wanted) { Ok(next.run(request).await) } else { Err(StatusCode::UNAUTHORIZED) }
+        }
+    });
+    let plain = serve(server::router().layer(authorised)).await;
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "old").unwrap();
+    let old: secrecy::SecretString = "old".to_owned().into();
+    let base = settings::SchemaRegistry { url: plain.url().to_owned(), ..Default::default() };
+    let by_password = settings::SchemaRegistry {
+        username: Some("ana".to_owned()),
+        password: Some(old.clone()),
+        password_file: Some(file.clone()),
+        ..base.clone()
+    };
+    let by_token = settings::SchemaRegistry { token: Some(old), token_file: Some(file.clone()), ..base };
+    // `ana:new` in base 64.
+    for (settings, header) in [(by_password, "Basic YW5hOm5ldw=="), (by_token, "Bearer new")] {
+        std::fs::write(&file, "old").unwrap();
+        let registry = Registry::new(&settings).unwrap();
+        *expected.lock().unwrap() = header.to_owned();
+        assert_eq!(registry.ping().await.unwrap_err().code(), "SLUICE-REGISTRY-004");
+        std::fs::write(&file, "new").unwrap();
+        registry.ping().await.unwrap();
+    }
+}
+
 #[test]
 fn addresses_that_cannot_work_are_refused_with_their_key() {
     for url in ["", "localhost:8081", "ftp://registry", "registry"] {

@@ -3,7 +3,7 @@
 //! What fails is sorted here, by how far it came and by the registry's code, so that an outage is never taken for a
 //! refusal. An answer is read up to a bound: whoever sends without end has not answered.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::super::Error;
-use crate::{files, redaction::redact_url, settings};
+use crate::{distrust::Distrust, files, redaction::redact_url, renewal::Renewed, settings, target_url::is_loopback};
 
 mod tls;
 
@@ -33,8 +33,15 @@ pub(super) struct Transport {
     url: Url,
     /// The address without credentials, for messages.
     shown: String,
+    settings: settings::SchemaRegistry,
+    way: Renewed<Way>,
+}
+
+/// What is made from files that somebody may renew.
+#[derive(Clone)]
+struct Way {
     http: reqwest::Client,
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
 }
 
 /// What is sent with every call so that the registry lets us in.
@@ -49,17 +56,10 @@ enum Credentials {
 impl Transport {
     pub(super) fn new(settings: &settings::SchemaRegistry) -> Result<Self, Error> {
         let url = parse_url(&settings.url)?;
-        let credentials = Credentials::of(settings)?;
-        let timeout = Duration::from_millis(settings.timeout_ms.into());
-
-        let mut client = tls::client(&url, settings)?.timeout(timeout);
-        if is_loopback(&url) {
-            // A proxy of the environment could only get in the way of a registry on this machine.
-            client = client.no_proxy();
-        }
-        let http = client.build().map_err(|error| Error::Setting { key: "url", reason: error.to_string() })?;
+        let settings = settings.clone();
+        let way = Renewed::new("schema registry", files_of(&settings), || Way::new(&url, &settings))?;
         let shown = redact_url(url.as_str()).trim_end_matches('/').to_owned();
-        Ok(Self { shown, url, http, credentials })
+        Ok(Self { url, shown, settings, way })
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -85,8 +85,9 @@ impl Transport {
             Some(&"schemas") => drop(url.query_pairs_mut().append_pair("deleted", "true")),
             _ => {}
         }
-        let mut request = self.http.request(method, url).header("accept", MEDIA_TYPE);
-        request = match &self.credentials {
+        let Way { http, credentials } = self.way.get(|| Way::new(&self.url, &self.settings));
+        let mut request = http.request(method, url).header("accept", MEDIA_TYPE);
+        request = match credentials.as_ref() {
             Credentials::Nobody => request,
             Credentials::Basic(username, password) => {
                 request.basic_auth(username, password.as_ref().map(ExposeSecret::expose_secret))
@@ -120,8 +121,12 @@ impl Transport {
         })
     }
 
-    fn unreachable(&self, operation: String, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-        Error::Unreachable { operation, url: self.shown.clone(), source: Box::new(source) }
+    fn unreachable(&self, operation: String, source: reqwest::Error) -> Error {
+        let url = self.shown.clone();
+        match distrust(&source, self.settings.client_certificate_file.is_some()) {
+            Some(distrust) => Error::Untrusted { operation, url, distrust },
+            None => Error::Unreachable { operation, url, source: Box::new(source) },
+        }
     }
 
     fn answered(&self, operation: String, code: u32, message: String) -> Error {
@@ -131,6 +136,40 @@ impl Transport {
     pub(super) fn nonsense(&self, operation: String, detail: String) -> Error {
         Error::Nonsense { operation, url: self.shown.clone(), detail }
     }
+}
+
+// === impl Way ===
+
+impl Way {
+    fn new(url: &Url, settings: &settings::SchemaRegistry) -> Result<Self, Error> {
+        let credentials = Arc::new(Credentials::of(settings)?);
+        let timeout = Duration::from_millis(settings.timeout_ms.into());
+        let mut client = tls::client(url, settings)?.timeout(timeout);
+        if is_loopback(url) {
+            // A proxy of the environment could only get in the way of a registry on this machine.
+            client = client.no_proxy();
+        }
+        let http = client.build().map_err(|error| Error::Setting { key: "url", reason: error.to_string() })?;
+        Ok(Self { http, credentials })
+    }
+}
+
+/// The files that the way to the registry is made from.
+fn files_of(settings: &settings::SchemaRegistry) -> Vec<std::path::PathBuf> {
+    let settings::SchemaRegistry { password_file, token_file, ca_file, .. } = settings;
+    let settings::SchemaRegistry { client_certificate_file, client_key_file, .. } = settings;
+    let files = [password_file, token_file, ca_file, client_certificate_file, client_key_file];
+    files.into_iter().flatten().cloned().collect()
+}
+
+#[cfg(feature = "tls")]
+fn distrust(error: &reqwest::Error, shows_certificate: bool) -> Option<Distrust> {
+    Distrust::of(error, shows_certificate)
+}
+
+#[cfg(not(feature = "tls"))]
+fn distrust(_: &reqwest::Error, _: bool) -> Option<Distrust> {
+    None
 }
 
 // === settings ===
@@ -160,18 +199,13 @@ impl Credentials {
     }
 }
 
-/// A secret, or else what its file holds.
+/// What the file of a secret holds, or else the secret: the file may have been renewed since the settings were read.
 fn secret(
     value: Option<&SecretString>,
     (key, file): (&'static str, Option<&Path>),
 ) -> Result<Option<SecretString>, Error> {
-    let (None, Some(file)) = (value, file) else { return Ok(value.cloned()) };
+    let Some(file) = file else { return Ok(value.cloned()) };
     let text = files::read_text(file, files::SECRET)
         .map_err(|error| Error::Setting { key, reason: format!("`{}`: {error}", file.display()) })?;
     Ok(Some(text.trim_end_matches(['\r', '\n']).into()))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

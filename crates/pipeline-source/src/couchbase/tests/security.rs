@@ -66,7 +66,13 @@ async fn tls_trusts_the_named_authority_and_no_other() {
     settings.couchbase.ca_file = Some(stranger);
     settings.couchbase.connect_timeout_ms = 10_000;
     let error = open(&settings).ready().await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("is not signed by the authority of `source.couchbase.ca_file`"), "{error}");
+    assert_eq!((error.code(), error.disposition()), ("SLUICE-SOURCE-037", Disposition::Unavailable));
+
+    // Only the client knows the public authorities, and it does not say why it tries again.
+    let public = settings::Couchbase { ca_file: None, connect_timeout_ms: 1_000, ..settings.couchbase.clone() };
+    let public = settings::Source { couchbase: public, ..settings.clone() };
+    assert!(matches!(open(&public).services().try_collect::<Vec<_>>().await.unwrap_err(), Error::TimedOut { .. }));
 
     // A certificate in place of a password.
     let identity = authority.client("sluice");
@@ -83,4 +89,24 @@ async fn tls_trusts_the_named_authority_and_no_other() {
     };
     let services: Vec<_> = open(&settings).services().try_collect().await.unwrap();
     assert_eq!(services.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_for_another_name_or_of_another_time_is_refused_with_the_reason() {
+    let authority = Authority::default();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.certificate()).unwrap();
+    let expired = Tls { is_expired: true, ..Tls::signed_by(&authority) };
+    let other_name = Tls { name: "db.example.org".to_owned(), ..Tls::signed_by(&authority) };
+    for (tls, reason) in [
+        (expired, "its certificate has expired"),
+        (other_name, "its certificate is not for `127.0.0.1`, but for db.example.org"),
+    ] {
+        let double = CouchbaseDouble::start(Options { tls: Some(tls), ..Options::default() });
+        let mut settings = settings(&double);
+        settings.couchbase.ca_file = Some(ca.clone());
+        let error = open(&settings).ready().await.unwrap_err();
+        assert!(matches!(&error, Error::Untrusted { .. }) && error.to_string().contains(reason), "{error}");
+    }
 }

@@ -25,35 +25,21 @@ fn secured(builder: ClientBuilder, _: &SchemaRegistry) -> Result<ClientBuilder, 
 
 #[cfg(feature = "tls")]
 fn secured(mut builder: ClientBuilder, settings: &SchemaRegistry) -> Result<ClientBuilder, Error> {
-    use reqwest::{Certificate, Identity};
+    use crate::pem;
 
     // What the registry redirects to in plain text would carry the credentials in plain text.
     builder = builder.https_only(true);
     if let Some(file) = &settings.ca_file {
-        let authorities = Certificate::from_pem_bundle(&read("ca_file", file)?)
-            .map_err(|error| unusable("ca_file", file, &error.to_string()))?;
-        if authorities.is_empty() {
-            return Err(unusable("ca_file", file, "it holds no certificate"));
-        }
-        builder = builder.tls_certs_only(authorities);
+        builder = builder.tls_certs_only(pem::authorities(file).map_err(|reason| unusable("ca_file", reason))?);
     }
     if let (Some(certificate), Some(key)) = (&settings.client_certificate_file, &settings.client_key_file) {
-        let mut pem = read("client_certificate_file", certificate)?;
-        pem.push(b'\n');
-        pem.extend(read("client_key_file", key)?);
-        let identity = Identity::from_pem(&pem)
-            .map_err(|error| unusable("client_certificate_file", certificate, &error.to_string()))?;
-        builder = builder.identity(identity);
+        let identity = pem::identity(certificate, key);
+        builder = builder.identity(identity.map_err(|reason| unusable("client_certificate_file", reason))?);
     }
     Ok(builder)
 }
 
 #[cfg(feature = "tls")]
-fn read(key: &'static str, file: &std::path::Path) -> Result<Vec<u8>, Error> {
-    crate::files::read(file, crate::files::WRITTEN_BY_HAND).map_err(|error| unusable(key, file, &error.to_string()))
-}
-
-#[cfg(feature = "tls")]
-fn unusable(key: &'static str, file: &std::path::Path, reason: &str) -> Error {
-    Error::Setting { key, reason: format!("`{}`: {reason}", file.display()) }
+fn unusable(key: &'static str, reason: String) -> Error {
+    Error::Setting { key, reason }
 }
