@@ -2,6 +2,7 @@
 //! test.
 
 use std::{
+    io,
     path::PathBuf,
     process::{Command, ExitStatus},
     time::Duration,
@@ -9,21 +10,34 @@ use std::{
 
 pub use nix::sys::signal::Signal;
 
-use crate::{http, janitor, ports, server::Running, wait};
+use crate::{
+    http::{self, Answer},
+    janitor, ports,
+    server::Running,
+    tls::Authority,
+    wait,
+};
 
 /// How to start a binary.
 pub struct Launch {
     name: String,
     command: Command,
     folder: PathBuf,
-    admin: String,
+    admin: Admin,
 }
 
 /// A running binary. Dropping it kills it.
 pub struct Process {
     name: String,
     running: Running,
-    admin: String,
+    admin: Admin,
+}
+
+/// Where the admin endpoint of a process is, and who signed its certificate when it speaks TLS.
+#[derive(Clone)]
+struct Admin {
+    address: String,
+    authority: Option<Authority>,
 }
 
 /// What a process that has ended left behind.
@@ -51,6 +65,7 @@ impl Launch {
             command.envs(std::env::var_os(variable).map(|value| (variable, value)));
         }
         command.env("SLUICE__ADMIN__BIND", &admin);
+        let admin = Admin { address: admin, authority: None };
         Self { name: name.to_owned(), command, folder, admin }
     }
 
@@ -80,6 +95,22 @@ impl Launch {
         self
     }
 
+    /// Lets its admin endpoint speak TLS alone, with a certificate of this authority.
+    pub fn admin_over_tls(mut self, authority: &Authority) -> Self {
+        let identity = authority.server("localhost", false);
+        let write = |name: &str, text: &str| {
+            let path = self.folder.join(name);
+            std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            path.display().to_string()
+        };
+        let certificate = write("admin.pem", &identity.certificate);
+        let key = write("admin.key", &identity.key);
+        self.admin.authority = Some(authority.clone());
+        self.env("SLUICE__ADMIN__TLS", "required")
+            .env("SLUICE__ADMIN__CERTIFICATE_FILE", &certificate)
+            .env("SLUICE__ADMIN__KEY_FILE", &key)
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Process {
         let running = Running::start(&self.name, &self.folder, &mut self.command);
@@ -102,13 +133,18 @@ impl Process {
 
     /// Address of its admin endpoint, `127.0.0.1:port`.
     pub fn admin(&self) -> &str {
-        &self.admin
+        &self.admin.address
+    }
+
+    /// A page of its admin endpoint, such as `/metrics`.
+    pub fn page(&self, path: &str) -> io::Result<Answer> {
+        self.admin.get(path)
     }
 
     /// The value of a metric of a process that runs one stage, by its name or with all its labels; 0 while it has none or
     /// does not answer.
     pub fn metric(&self, name: &str) -> f64 {
-        let page = http::get(&self.admin, "/metrics").map(|answer| answer.body).unwrap_or_default();
+        let page = self.page("/metrics").map(|answer| answer.body).unwrap_or_default();
         let line =
             page.lines().find(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} ")));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
@@ -117,7 +153,7 @@ impl Process {
     /// Waits until `/readyz` answers 200; a process that ends before fails the test with its output.
     pub fn wait_ready(&mut self) {
         let admin = self.admin.clone();
-        let ready = || http::get(&admin, "/readyz").is_ok_and(|answer| answer.status == 200);
+        let ready = || admin.get("/readyz").is_ok_and(|answer| answer.status == 200);
         self.running.wait_ready(wait::PATIENCE, ready).unwrap_or_else(|reason| panic!("{reason}"));
     }
 
@@ -176,6 +212,17 @@ impl Process {
         let what = format!("`{}` ends", self.name);
         let status = wait::until_blocking(&what, deadline, || self.running.exited());
         Ended { status, stdout: self.stdout(), stderr: self.stderr() }
+    }
+}
+
+// === impl Admin ===
+
+impl Admin {
+    fn get(&self, path: &str) -> io::Result<Answer> {
+        match &self.authority {
+            Some(authority) => http::get_over_tls(&self.address, path, authority),
+            None => http::get(&self.address, path),
+        }
     }
 }
 
