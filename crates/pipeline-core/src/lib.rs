@@ -18,6 +18,7 @@
 
 pub mod admin;
 pub mod announcing;
+mod answer;
 pub mod configuration;
 pub mod contracts;
 pub mod crash;

@@ -15,13 +15,16 @@ use rdkafka::client::OAuthToken;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::{files, redaction::redact_url, service::chain, settings::Oauth};
+use crate::{answer, files, redaction::redact_url, service::chain, settings::Oauth};
 
 #[cfg(test)]
 mod tests;
 
 /// How long the token endpoint may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer; a token has a few thousand.
+const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// How long a token holds that does not say so: its source is asked again this soon.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(60);
@@ -127,7 +130,10 @@ impl Source {
             .await
             .map_err(failed_call)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(failed_call)?;
+        let body = answer::body(response, LONGEST_ANSWER).await.map_err(|error| match error {
+            answer::Error::Broken(error) => failed_call(error),
+            answer::Error::TooLong { .. } => failed(error.to_string()),
+        })?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| failed("its answer holds no token".to_owned()));
         }

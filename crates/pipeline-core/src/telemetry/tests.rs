@@ -13,7 +13,7 @@ use super::{
     span::{Coordinates, consumer_span},
     *,
 };
-use crate::{configuration::tests::assert_in_step, documents::Level, ids::RunId, settings};
+use crate::{configuration::tests::assert_in_step, documents::Level, ids::RunId};
 
 const AT: Coordinates<'static> = Coordinates {
     topic: "sluice.sync.batch-planned.v1",

@@ -93,6 +93,24 @@ async fn an_endpoint_gives_a_token_to_its_client_and_says_why_not_to_another() {
     assert!(matches!(away, Error::Endpoint { .. }), "{away}");
 }
 
+#[tokio::test]
+async fn an_endpoint_that_sends_without_end_gives_no_token() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut [0; 1024]).await.unwrap(), 0);
+        let mut sent = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n{\"access_token\":\"").await;
+        while sent.is_ok() {
+            sent = stream.write_all(&[b'x'; 8192]).await;
+        }
+    });
+    let error = ask(&url, "secret").await.unwrap_err().to_string();
+    assert!(error.contains("the answer has more than 65536 bytes"), "{error}");
+}
+
 #[test]
 fn a_form_is_escaped() {
     assert_eq!(encoded(&[("grant_type", "a b"), ("scope", "x&y=z")]), "grant_type=a+b&scope=x%26y%3Dz");

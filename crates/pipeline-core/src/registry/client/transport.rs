@@ -11,7 +11,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::super::Error;
-use crate::{distrust::Distrust, files, redaction::redact_url, renewal::Renewed, settings, target_url::is_loopback};
+use crate::{
+    answer, distrust::Distrust, files, redaction::redact_url, renewal::Renewed, settings, target_url::is_loopback,
+};
 
 mod tls;
 
@@ -98,16 +100,12 @@ impl Transport {
             request = request.header("content-type", MEDIA_TYPE).body(body.to_string());
         }
         let unreachable = |error: reqwest::Error| self.unreachable(operation.to_owned(), error);
-        let mut response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if bytes.len() + chunk.len() > MAX_ANSWER {
-                let detail = format!("the answer has more than {MAX_ANSWER} bytes");
-                return Err(self.nonsense(operation.to_owned(), detail));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+        let bytes = answer::body(response, MAX_ANSWER).await.map_err(|error| match error {
+            answer::Error::Broken(error) => unreachable(error),
+            answer::Error::TooLong { .. } => self.nonsense(operation.to_owned(), error.to_string()),
+        })?;
         if status.is_success() {
             return serde_json::from_slice(&bytes)
                 .map_err(|error| self.nonsense(operation.to_owned(), error.to_string()));
