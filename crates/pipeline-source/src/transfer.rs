@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pipeline_core::settings;
+use pipeline_settings::settings;
 
 #[cfg(feature = "couchbase")]
 use crate::files::{Folder, manifest::Manifest};

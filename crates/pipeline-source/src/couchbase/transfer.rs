@@ -8,7 +8,7 @@ use std::{borrow::Cow, path::Path, time::Duration};
 
 use couchbase::transcoding;
 use futures::{StreamExt, TryStreamExt, stream};
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Couchbase, fault::Attempt, page::Parameters, statements, statements::Statement};

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use pipeline_core::{documents::DocumentFault, redaction::redact_url};
+use pipeline_model::documents::DocumentFault;
+use pipeline_settings::redaction::redact_url;
 use pipeline_source::{
     Counts,
     export::Exported,
@@ -148,10 +149,10 @@ async fn import(session: &Session, args: ImportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn settings_of_folder(folder: &std::path::Path) -> Result<pipeline_core::settings::Source, Failure> {
+fn settings_of_folder(folder: &std::path::Path) -> Result<pipeline_settings::settings::Source, Failure> {
     let folder = std::path::absolute(folder)
         .map_err(|error| Failure::caused(Exit::Failed, format!("could not find `{}`", folder.display()), &error))?;
-    Ok(pipeline_core::settings::Source { url: local::file_url("file", &folder), ..Default::default() })
+    Ok(pipeline_settings::settings::Source { url: local::file_url("file", &folder), ..Default::default() })
 }
 
 /// On a terminal only; it draws a few times a second, however often it is told.
