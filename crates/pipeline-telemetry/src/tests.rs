@@ -166,7 +166,7 @@ fn a_line_for_people_names_the_message_once_and_holds_on_one_line() {
     });
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
-    let rejected = "WARN crate::events: rejected stage=\"log-test\" \
+    let rejected = "WARN pipeline_telemetry::events: rejected stage=\"log-test\" \
                     run=\"01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10\" topic=\"sluice.sync.batch-planned.v1\" partition=3 \
                     offset=42 code=\"SLUICE-X-001\" error=could not store the batch: two\\nlines \\u{1b}[31mred";
     assert!(lines[0].ends_with(rejected), "{}", lines[0]);
