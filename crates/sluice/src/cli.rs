@@ -1,11 +1,13 @@
-//! The command line: one tree of verbs, and the flags that every verb has.
+//! The command line: one tree of verbs.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::commands::{
-    audit, config, demo, dev, dlq, doctor, explain, generate, migrate, plan, prune, run, schema, source, topics, verify,
+use crate::{
+    commands::{
+        audit, config, demo, dev, dlq, doctor, explain, generate, migrate, plan, prune, run, schema, source, topics,
+        verify,
+    },
+    global::Global,
 };
 
 /// Keep a relational copy of hierarchical documents, over Kafka.
@@ -21,33 +23,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
-}
-
-/// Flags of every verb.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
-pub struct Global {
-    /// Configuration file, YAML
-    #[arg(long, global = true, value_name = "FILE", env = "SLUICE_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Set one configuration key, such as `-X target.url=sqlite:///copy.db`; wins over file and environment
-    #[arg(short = 'X', global = true, value_name = "KEY=VALUE", value_parser = key_value)]
-    pub set: Vec<(String, String)>,
-    /// Colour on the terminal; NO_COLOR is obeyed
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The verbs.
@@ -106,13 +81,6 @@ Examples:
 Exit codes:
   0 ok, 1 failed, 2 usage, 10 not ready or timed out, 20 finished or held with rejects or dead letters,
   75 dependency unreachable (try again), 78 bad configuration, 100 incompatible schema";
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
-        _ => Err("expected `key=value`, such as `target.url=sqlite:///copy.db`".to_owned()),
-    }
-}
 
 #[cfg(test)]
 mod tests {

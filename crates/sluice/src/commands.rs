@@ -1,5 +1,7 @@
 //! The verbs, one file for each group.
 
+use clap::CommandFactory as _;
+
 use crate::{
     cli::{Cli, Verb},
     exit::Exit,
@@ -41,7 +43,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Plan(verb) => plan::run(&session, verb).await,
         Verb::Audit(verb) => audit::run(&session, verb).await,
         Verb::Prune(args) => prune::run(&session, args).await,
-        Verb::Generate(verb) => generate::run(&verb),
+        Verb::Generate(verb) => generate::run(Cli::command(), &verb),
         Verb::Verify(args) => verify::run(&session, args).await,
         Verb::Explain(args) => explain::run(&args),
     }

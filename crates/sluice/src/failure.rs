@@ -4,12 +4,9 @@ use std::{error::Error, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use pipeline_model::disposition::Classify;
+use pipeline_settings::printable::printable;
 
-use crate::{
-    exit::Exit,
-    output::{self, Format, printable},
-    pages,
-};
+use crate::{exit::Exit, pages};
 
 /// A failure on its way to the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,15 +92,6 @@ impl Failure {
         serde_json::json!({
             "error": { "exit": exit.code(), "code": code, "what": what, "causes": causes, "hint": hint }
         })
-    }
-
-    /// Prints the failure to standard error, for people or for programs as the answer would have been.
-    pub fn print(&self, format: Format) {
-        if format.is_for_programs() {
-            output::say_exactly(&self.document().to_string());
-        } else {
-            output::ask(format_args!("{}", self.render()));
-        }
     }
 }
 

@@ -9,7 +9,6 @@ use pipeline_model::ids::RunId;
 use pipeline_store::{LetterFilter, LetterState, Progress, RunState, Store};
 
 use crate::{
-    commands::run::report::word,
     exit::Exit,
     failure::Failure,
     outlook::Sent,
@@ -183,7 +182,7 @@ pub fn snapshot(progress: &Progress) -> Snapshot {
 
 /// The state that people are told: a run that only they can help on is held.
 pub fn shown_state(progress: &Progress) -> String {
-    word(&if progress.blocked.is_some() { RunState::Held } else { progress.run.state })
+    text::word(&if progress.blocked.is_some() { RunState::Held } else { progress.run.state })
 }
 
 // === impl Ending ===

@@ -15,6 +15,7 @@ mod confirm;
 mod exit;
 mod failure;
 mod follow;
+mod global;
 mod local;
 mod outlook;
 mod output;
@@ -24,12 +25,7 @@ mod request;
 mod session;
 mod text;
 
-use crate::{
-    cli::{Cli, Color},
-    exit::Exit,
-    failure::Failure,
-    output::Format,
-};
+use crate::{cli::Cli, exit::Exit, failure::Failure, global::Color, output::Format};
 
 fn main() -> ExitCode {
     let format = output::asked_for(std::env::args_os().skip(1));
@@ -60,7 +56,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints a failure to standard error, for people or for programs as the answer would have been.
 fn failed(failure: &Failure, format: Format) -> ExitCode {
-    failure.print(format);
+    if format.is_for_programs() {
+        output::say_exactly(&failure.document().to_string());
+    } else {
+        output::ask(format_args!("{}", failure.render()));
+    }
     failure.exit.into()
 }

@@ -9,7 +9,7 @@ use pipeline_settings::{
 use pipeline_store::Store;
 use pipeline_telemetry as telemetry;
 
-use crate::{cli::Global, exit::Exit, failure::Failure, output};
+use crate::{exit::Exit, failure::Failure, global::Global, output};
 
 /// What commands log unless told otherwise: their progress says the rest.
 const QUIET: &str = "warn";

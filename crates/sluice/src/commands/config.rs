@@ -106,7 +106,7 @@ impl Report for Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Global;
+    use crate::global::Global;
 
     #[test]
     fn a_file_with_faults_ends_with_the_code_of_bad_configuration_and_all_faults() {

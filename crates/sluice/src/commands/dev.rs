@@ -176,7 +176,7 @@ Stop with Ctrl-C.",
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Global;
+    use crate::global::Global;
 
     #[test]
     fn other_shells_can_read_the_configuration_that_is_left_for_them() {

@@ -2,10 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use clap::{CommandFactory, Subcommand};
+use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
-use crate::{cli::Cli, exit::Exit, failure::Failure, output};
+use crate::{exit::Exit, failure::Failure, output};
 
 /// What to generate.
 #[derive(Debug, Subcommand)]
@@ -29,14 +29,14 @@ pub enum GenerateVerb {
     },
 }
 
-/// Generates.
-pub fn run(verb: &GenerateVerb) -> Result<Exit, Failure> {
+/// Generates from the tree of verbs.
+pub fn run(mut tree: Command, verb: &GenerateVerb) -> Result<Exit, Failure> {
     let mut bytes = Vec::new();
     match verb {
         GenerateVerb::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "sluice", &mut bytes);
+            clap_complete::generate(*shell, &mut tree, "sluice", &mut bytes);
         }
-        GenerateVerb::Man { dir: None } => clap_mangen::Man::new(Cli::command())
+        GenerateVerb::Man { dir: None } => clap_mangen::Man::new(tree)
             .render(&mut bytes)
             .map_err(|error| Failure::caused(Exit::Failed, "could not render the manual page", &error))?,
         GenerateVerb::Man { dir: Some(dir) } => {
@@ -44,7 +44,7 @@ pub fn run(verb: &GenerateVerb) -> Result<Exit, Failure> {
                 Failure::caused(Exit::Failed, format!("could not write manual pages to `{}`", dir.display()), &error)
             };
             fs::create_dir_all(dir).map_err(written)?;
-            clap_mangen::generate_to(Cli::command(), dir).map_err(written)?;
+            clap_mangen::generate_to(tree, dir).map_err(written)?;
         }
     }
     output::write(&String::from_utf8_lossy(&bytes))?;
@@ -53,13 +53,16 @@ pub fn run(verb: &GenerateVerb) -> Result<Exit, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn manual_pages_are_written_for_every_verb() {
         let folder = tempfile::tempdir().unwrap();
         let verb = GenerateVerb::Man { dir: Some(folder.path().to_owned()) };
-        assert_eq!(run(&verb), Ok(Exit::Ok));
+        assert_eq!(run(Cli::command(), &verb), Ok(Exit::Ok));
         for page in ["sluice.1", "sluice-demo.1", "sluice-run-start.1"] {
             assert!(folder.path().join(page).exists(), "{page}");
         }

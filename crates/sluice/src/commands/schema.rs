@@ -21,6 +21,7 @@ mod policy;
 mod prune;
 mod report;
 mod retained;
+mod rules;
 mod subjects;
 
 pub use subjects::register;

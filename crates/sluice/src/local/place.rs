@@ -145,7 +145,7 @@ fn sample_folder() -> Result<PathBuf, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Global;
+    use crate::global::Global;
 
     fn session(set: &[(&str, &str)]) -> Session {
         let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

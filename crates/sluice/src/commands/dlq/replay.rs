@@ -26,7 +26,7 @@ use pipeline_settings::settings::Settings;
 use pipeline_store::{DeadLetter, Deed, LetterState, RunState, Store};
 use serde::Serialize;
 
-use super::{SelectArgs, part, show::run_of};
+use super::{SelectArgs, message::original, part, show::run_of};
 use crate::{
     confirm::ConfirmArgs,
     exit::Exit,
@@ -242,16 +242,6 @@ async fn whole(settings: &Settings, letter: &DeadLetter, delivery: Delivery) -> 
         return Ok(Some(delivery));
     }
     original(settings, letter, &delivery).await.map_err(|error| session::kafka_failure(&error))
-}
-
-/// The message of a letter at the place where it failed. A topic that was deleted and created anew has others there.
-pub(super) async fn original(
-    settings: &Settings,
-    letter: &DeadLetter,
-    delivery: &Delivery,
-) -> Result<Option<Delivery>, kafka::Error> {
-    let found = kafka::read_at(&settings.kafka, &letter.source.position()).await?;
-    Ok(found.filter(|found| delivery.key.is_none() || found.key == delivery.key))
 }
 
 /// Asks for one run over the services of all letters whose runs have ended.

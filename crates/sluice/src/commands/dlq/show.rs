@@ -8,9 +8,11 @@ use pipeline_settings::settings::Settings;
 use pipeline_store::{DeadLetter, LetterState, Run, Store};
 use serde::Serialize;
 
-use super::{message::Message, no_such, part, replay::original};
+use super::{
+    message::{Message, original},
+    no_such, part,
+};
 use crate::{
-    commands::run::report::word,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -89,7 +91,7 @@ impl LetterReport {
         };
         let page = pages::find(&letter.code);
         Ok(Self {
-            run_state: run.map(|run| word(&run.state)),
+            run_state: run.map(|run| text::word(&run.state)),
             trace_id: of_message.or_else(|| letter.run_id.map(|id| id.trace_id())),
             title: page.map(|page| page.title),
             remedy: page.map(|page| page.remedy),

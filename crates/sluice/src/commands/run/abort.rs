@@ -3,10 +3,7 @@
 use clap::Args;
 use pipeline_store::RunState;
 
-use super::{
-    RunRef,
-    report::{RunReport, word},
-};
+use super::{RunRef, report::RunReport};
 use crate::{
     confirm::ConfirmArgs,
     exit::Exit,
@@ -44,7 +41,10 @@ pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run = args.run.find(&store).await?;
     if run.state != RunState::Running {
-        return Err(Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, word(&run.state))));
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("run {} is not open: it is {}", run.run_id, text::word(&run.state)),
+        ));
     }
     let before = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
     if let Some(before) = &before {

@@ -4,7 +4,7 @@ use clap::Args;
 use pipeline_store::{Run, RunState};
 use serde::Serialize;
 
-use super::report::{took, word};
+use super::report::took;
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -54,9 +54,9 @@ impl Report for Runs {
         for run in &self.0 {
             table.add_row([
                 run.run_id.to_string(),
-                word(&run.state),
+                text::word(&run.state),
                 run.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string()),
-                word(&run.mode),
+                text::word(&run.mode),
                 text::time(run.requested_at_ms),
                 run.requested_by.clone(),
                 took(run).unwrap_or_else(|| "-".to_owned()),

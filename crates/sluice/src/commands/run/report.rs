@@ -96,8 +96,8 @@ impl RunReport {
 
     fn state(&self) -> String {
         match &self.blocked {
-            Some(reason) => format!("{}: {reason}", word(&self.run.state)),
-            None => word(&self.run.state),
+            Some(reason) => format!("{}: {reason}", text::word(&self.run.state)),
+            None => text::word(&self.run.state),
         }
     }
 
@@ -137,15 +137,6 @@ async fn open_letters(store: &Store, run: &Run) -> Result<usize, Failure> {
     Ok(letters.len())
 }
 
-/// The word that the ledger and JSON use for a state or a mode.
-pub fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(other) => other.to_string(),
-        Err(error) => error.to_string(),
-    }
-}
-
 /// From start to end, when there is an end.
 pub fn took(run: &Run) -> Option<String> {
     let millis = u64::try_from(run.finished_at_ms? - run.started_at_ms).ok()?;
@@ -159,7 +150,7 @@ impl Report for RunReport {
             ("run", run.run_id.to_string()),
             ("state", self.state()),
             ("generation", run.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string())),
-            ("activation", word(&run.mode)),
+            ("activation", text::word(&run.mode)),
             ("requested", format!("{} by {}", text::time(run.requested_at_ms), run.requested_by)),
         ];
         if !run.scope.is_empty() {

@@ -5,13 +5,14 @@ use pipeline_model::ids::RunId;
 use pipeline_store::{Run, RunState, Tolerance};
 use serde::Serialize;
 
-use super::{RunRef, report::word};
+use super::RunRef;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
     request::{self, Tolerate},
     session::{self, Session},
+    text,
 };
 
 /// Which run, and how much.
@@ -75,7 +76,7 @@ pub async fn run(session: &Session, args: TolerateArgs) -> Result<Exit, Failure>
 
 /// What is closed stays as it is.
 pub fn closed(run: &Run) -> Failure {
-    Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, word(&run.state)))
+    Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, text::word(&run.state)))
         .hint("start a new run, which reads everything again and writes what changed: sluice run start")
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use pipeline_core::registry::Registry;
-use pipeline_schema::{Level, RULES, Rule};
+use pipeline_schema::Level;
 use pipeline_settings::settings::Names;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     past::{Against, Gone, History},
     policy::{self, Policy},
     report::{Entry, Format, Verdict},
+    rules::rule_ids,
 };
 use crate::{
     exit::Exit,
@@ -88,22 +89,6 @@ pub async fn run(session: &Session, args: CheckArgs) -> Result<Exit, Failure> {
         verdict.write_step_summary()?;
     }
     Ok(if verdict.passes() { Exit::Ok } else { Exit::IncompatibleSchema })
-}
-
-/// The rules beyond the schemas themselves, with what each finds.
-pub const OTHER_RULES: [(&str, &str); 6] = [
-    (topics::UNREADABLE, "a message in a topic cannot be read with the proposed schema"),
-    (columns::UNMAPPED, "nothing says where a field is kept"),
-    (columns::MISSING, "a field is to be kept in a column that no migration makes"),
-    (columns::STALE, "columns.toml speaks of a field that is not there"),
-    (waivers::EXPIRED, "a waiver's last day has passed"),
-    (waivers::UNUSED, "a waiver that nothing needs"),
-];
-
-/// The rules that a waiver may name.
-pub fn rule_ids() -> Vec<&'static str> {
-    let others = OTHER_RULES.into_iter().map(|(id, _)| id);
-    RULES.into_iter().map(Rule::id).chain(others).collect()
 }
 
 /// The policies, by the folder of the schemas.

@@ -7,8 +7,8 @@ use pipeline_settings::settings::Names;
 use serde::Serialize;
 
 use super::{
-    check::rule_ids,
     policy::{Policy, STRICTEST},
+    rules::rule_ids,
 };
 use crate::{
     exit::Exit,

@@ -13,20 +13,18 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    commands::schema::{files::SchemaFile, policy, report::Entry},
+    commands::schema::{
+        files::SchemaFile,
+        policy,
+        report::Entry,
+        rules::{COLUMN_MISSING, FIELD_UNMAPPED, MAPPING_STALE},
+    },
     exit::Exit,
     failure::Failure,
 };
 
 /// The file's name, in the folder of the schemas.
 const FILE: &str = "columns.toml";
-
-/// A field that nothing is said of.
-pub const UNMAPPED: &str = "FIELD_WITHOUT_COLUMN";
-/// A column that a database's migrations do not make.
-pub const MISSING: &str = "COLUMN_WITHOUT_MIGRATION";
-/// A line about a field or a record that is not there.
-pub const STALE: &str = "COLUMN_MAPPING_STALE";
 
 /// Where fields are kept.
 #[derive(Deserialize)]
@@ -90,11 +88,11 @@ fn of_file(file: &SchemaFile, columns: &Columns, databases: &[(String, Made)]) -
                 let message = format!("nothing says where field `{field}` is kept");
                 let advice = "add it to columns.toml beside the schemas: `table.column` with a migration, or \
                               `{ none = \"why\" }`";
-                entries.push(error(UNMAPPED, message, advice, place));
+                entries.push(error(FIELD_UNMAPPED, message, advice, place));
             }
             Some(Home::Nowhere { none }) if none.trim().is_empty() => {
                 let message = format!("nothing says why field `{field}` is not kept");
-                entries.push(error(UNMAPPED, message, "give the reason in columns.toml", place));
+                entries.push(error(FIELD_UNMAPPED, message, "give the reason in columns.toml", place));
             }
             Some(Home::Nowhere { .. }) => {}
             Some(Home::Column(column)) => {
@@ -102,7 +100,7 @@ fn of_file(file: &SchemaFile, columns: &Columns, databases: &[(String, Made)]) -
                     let message =
                         format!("field `{field}` is to be kept in `{column}`, which `{database}` never makes");
                     let advice = "add a migration for every database, or correct columns.toml";
-                    entries.push(error(MISSING, message, advice, place));
+                    entries.push(error(COLUMN_MISSING, message, advice, place));
                 }
             }
         }
@@ -119,7 +117,7 @@ fn stale(path: &Path, text: &str, files: &[&SchemaFile], columns: &Columns) -> V
         // A file that is no schema has no fields, and a finding of its own.
         for (field, home) in homes.iter().filter(|(field, _)| !known.is_empty() && !known.contains(field)) {
             let message = format!("`{record}` has no field `{field}`");
-            let entry = Entry::plain(&file.subject, path, STALE, Severity::Error, message, "remove the line");
+            let entry = Entry::plain(&file.subject, path, MAPPING_STALE, Severity::Error, message, "remove the line");
             entries.push(Entry { line: policy::line_of(text, home.span().start), ..entry });
         }
     }
@@ -247,7 +245,7 @@ mod tests {
         );
         let found = check(&files::find(&[folder.path().to_owned()]).unwrap()).unwrap();
         let found: Vec<(&str, usize)> = found.iter().map(|entry| (entry.rule, entry.line)).collect();
-        assert_eq!(found, [(MISSING, 3), (UNMAPPED, 4), (STALE, 6)]);
+        assert_eq!(found, [(COLUMN_MISSING, 3), (FIELD_UNMAPPED, 4), (MAPPING_STALE, 6)]);
     }
 
     #[test]

@@ -6,13 +6,10 @@ use pipeline_model::contracts;
 use pipeline_schema::{Schema, Severity};
 
 use crate::{
-    commands::schema::{files::SchemaFile, report::Entry, retained},
+    commands::schema::{files::SchemaFile, report::Entry, retained, rules::UNREADABLE},
     failure::Failure,
     session::{self, Session},
 };
-
-/// A message that a program with the proposed schema could not read.
-pub const UNREADABLE: &str = "TOPIC_MESSAGE_UNREADABLE";
 
 /// Tries each schema on the last messages of each partition of its topic; the first that fails is a finding. Messages
 /// that this program cannot read either say nothing about the proposal, and are only counted.

@@ -7,12 +7,8 @@ use pipeline_schema::Severity;
 use crate::commands::schema::{
     policy::{Policy, Waiver},
     report::{Entry, Verdict},
+    rules::{WAIVER_EXPIRED, WAIVER_UNUSED},
 };
-
-/// A waiver whose last day has passed.
-pub const EXPIRED: &str = "WAIVER_EXPIRED";
-/// A waiver that nothing needs.
-pub const UNUSED: &str = "WAIVER_UNUSED";
 
 /// Marks what is waived, and adds a finding for each waiver that has expired and a warning for each that nothing
 /// needed. Of waivers for subjects that were not looked at nothing can be said.
@@ -48,14 +44,14 @@ fn expired(policy: &Policy, waiver: &Waiver) -> Entry {
     let Waiver { rule, subject, expires, reason, .. } = waiver;
     let message = format!("the waiver of {rule} for `{subject}` expired on {expires} ({reason})");
     let advice = "remove the waiver; where it is still needed, give it a new last day, and say why once more";
-    entry(policy, waiver, EXPIRED, Severity::Error, message, advice)
+    entry(policy, waiver, WAIVER_EXPIRED, Severity::Error, message, advice)
 }
 
 fn unused(policy: &Policy, waiver: &Waiver) -> Entry {
     let Waiver { rule, subject, .. } = waiver;
     let message = format!("nothing needs the waiver of {rule} for `{subject}`");
     let advice = "remove it; a waiver that waits for its finding hides the next one";
-    entry(policy, waiver, UNUSED, Severity::Warning, message, advice)
+    entry(policy, waiver, WAIVER_UNUSED, Severity::Warning, message, advice)
 }
 
 fn entry(

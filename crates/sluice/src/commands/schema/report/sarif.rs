@@ -4,7 +4,7 @@ use pipeline_schema::{RULES, Severity};
 use serde::Serialize;
 
 use super::{Entry, Verdict};
-use crate::commands::schema::check::OTHER_RULES;
+use crate::commands::schema::rules::OTHER_RULES;
 
 #[derive(Serialize)]
 pub(super) struct Log {
