@@ -51,12 +51,12 @@ use crate::{
 };
 
 use driver::Driver;
-use failure::Failure;
+use failure::{Dependency, Failure};
 use heads::Heads;
 use outage::Outage;
 use partition::Shared;
 use process::Processor;
-use questions::{Dependency, Questions};
+use questions::Questions;
 use tasks::{Kind, Tasks};
 
 pub use dead_letter::{header, is_incomplete, replayed};

@@ -1,6 +1,6 @@
 //! What is there: brokers, topics, and how far each partition and each group is.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use pipeline_settings::settings;
 use rdkafka::{
@@ -13,12 +13,10 @@ use rdkafka::{
 
 use super::{
     Error,
-    asking::{Asker, ask, ask_blocking},
+    asking::{Asker, TIMEOUT, ask, ask_blocking},
     error::Resource,
+    presence::{self, State},
 };
-
-/// How long a question to the cluster may take.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a cluster looks like from here.
 #[derive(Clone, Debug)]
@@ -29,19 +27,6 @@ pub struct ClusterReport {
     pub missing_topics: Vec<String>,
     /// Topics that were asked for and that this client may not see, by their names on the cluster.
     pub forbidden_topics: Vec<String>,
-}
-
-/// How a topic stands to this client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// There, and each partition has a leader.
-    Usable,
-    /// There; a partition has no leader.
-    Leaderless,
-    /// Not there.
-    Missing,
-    /// Not to be seen by this client.
-    Forbidden,
 }
 
 /// Asks the cluster for its brokers, and for these topics, by their names on the cluster.
@@ -114,7 +99,7 @@ async fn states(settings: &settings::Kafka, topics: &[&'static str]) -> Result<V
 /// Asked by its name: then the cluster says whether it is missing or not to be seen.
 fn state(client: &Asker, topic: &str) -> KafkaResult<State> {
     let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
-    Ok(super::presence::state(&metadata, topic))
+    Ok(presence::state(&metadata, topic))
 }
 
 /// The first and the next offset of each partition of a contract's topic, in order of the partitions. Blocks the thread.

@@ -17,9 +17,12 @@ use rdkafka::{
 };
 
 use super::{
-    Error, admission, client_config,
+    Error, client_config, refusal,
     told::{Common, Refusal, Told, next},
 };
+
+/// How long a question to the cluster may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one look at the client's own queue waits. Also what a question takes more than its answer, at most.
 const SERVE: Duration = Duration::from_millis(20);
@@ -44,13 +47,13 @@ pub(super) async fn ask<T: Send + 'static>(
     let answer = loop {
         tokio::select! {
             answer = &mut asked => break answer.unwrap_or(Err(KafkaError::Canceled)),
-            refusal = next(&mut words) => {
-                let hung_up = matches!(refusal, Refusal::HungUp(_));
+            refused = next(&mut words) => {
+                let hung_up = matches!(refused, Refusal::HungUp(_));
                 if hung_up && std::mem::replace(&mut has_looked, true) {
                     continue;
                 }
                 // The thread of the question ends when that has timed out; nobody waits for it.
-                if let Some(error) = admission::refused(settings, refusal).await {
+                if let Some(error) = refusal::refused(settings, refused).await {
                     return Err(error);
                 }
             }
@@ -70,7 +73,7 @@ pub(super) fn ask_blocking<T>(
 ) -> Result<T, Error> {
     let (client, told) = client(settings, group)?;
     served(&client, question).map_err(|source| match told.last() {
-        Some(refusal) => admission::of(settings, refusal),
+        Some(refused) => refusal::of(settings, refused),
         None => Error::Unreachable { bootstrap_servers: settings.bootstrap_servers.clone(), source },
     })
 }

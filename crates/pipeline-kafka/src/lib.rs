@@ -12,7 +12,7 @@
 //! | [`admin`] | what is there: brokers, topics, offsets |
 //! | [`provision`] | creating the topics that are missing |
 //! | [`survey`] | what topics and groups are like: whether a cluster is fit for the work |
-//! | [`admission`] | whether the brokers let a client in, and if not, why |
+//! | [`admission`], `refusal` | whether the brokers let a client in, and if not, why |
 //! | `asking` | a question by a client of its own, which ends when the client is refused |
 //! | `told` | what every client has in common: its log, what it is told, its tokens |
 //! | [`token`] | where the tokens of `OAUTHBEARER` come from |
@@ -35,8 +35,10 @@ pub mod token;
 
 mod asking;
 mod error;
+mod outbound;
 mod partitioner;
 mod presence;
+mod refusal;
 mod told;
 
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ use secrecy::{ExposeSecret, SecretString};
 use pipeline_settings::settings::Kafka;
 
 pub use error::{Error, Resource};
+pub use outbound::Outbound;
 pub use partitioner::Dealing;
 pub use pipeline_model::place::{Partition, Position};
 pub use presence::Absent;

@@ -18,7 +18,7 @@ use rdkafka::{
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
-use super::{Dealing, Delivery, Error, Partition, partitioner::KeyPartitioner, producer::Outbound};
+use super::{Dealing, Delivery, Error, Partition, outbound::Outbound, partitioner::KeyPartitioner};
 
 /// Bytes that may wait in one partition: what the broker keeps, less a margin for what is already on its way.
 const PARTITION_LIMIT: usize = 4 * 1024 * 1024;

@@ -80,7 +80,7 @@ mod tests {
     use pipeline_model::contracts::{BatchPlanned, Confirmed, Message as _, batch_of};
 
     use super::*;
-    use crate::{Partition, Position, Producer, local::LocalBroker, producer::Outbound};
+    use crate::{Outbound, Partition, Position, Producer, local::LocalBroker};
 
     /// Partitions of a topic of the local broker.
     const LOCAL: usize = 12;

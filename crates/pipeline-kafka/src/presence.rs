@@ -8,10 +8,23 @@ use rdkafka::{
     producer::Producer as _,
 };
 
-use super::{Error, Producer, admin::State};
+use super::{Error, Producer};
 
 /// How long the cluster may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a topic stands to this client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// There, and each partition has a leader.
+    Usable,
+    /// There; a partition has no leader.
+    Leaderless,
+    /// Not there.
+    Missing,
+    /// Not to be seen by this client.
+    Forbidden,
+}
 
 /// Topics that cannot be used, by their names on the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -21,10 +21,10 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    Dealing, Error, Header, Partition, Position, Resource, admission, client_config,
+    Dealing, Error, Outbound, Partition, Position, Resource, client_config,
     local::{Budget, Reservation},
     partitioner::KeyPartitioner,
-    size,
+    refusal,
     told::{Common, Told},
 };
 
@@ -45,19 +45,6 @@ pub struct Producer {
     budget: Option<Arc<Budget>>,
     /// Looked at by who does not wait for a cluster that refuses it.
     refusals: Option<Told>,
-}
-
-/// A message to be produced.
-#[derive(Clone, Debug)]
-pub struct Outbound {
-    /// The topic, by its contract.
-    pub topic: String,
-    /// The key: messages of one key stay in order, on one partition.
-    pub key: Option<Vec<u8>>,
-    /// The value.
-    pub payload: Option<Vec<u8>>,
-    /// The headers, in order.
-    pub headers: Vec<Header>,
 }
 
 /// What librdkafka calls: the client that comes with futures does not take a partitioner, so their few lines are here.
@@ -212,7 +199,7 @@ impl Producer {
         let Some(told) = &self.refusals else { return acknowledged(message, delivery).await };
         tokio::select! {
             acknowledgement = acknowledged(message, delivery) => acknowledgement,
-            refusal = told.refused() => Err(admission::of(&self.settings, refusal)),
+            refused = told.refused() => Err(refusal::of(&self.settings, refused)),
         }
     }
 
@@ -283,15 +270,6 @@ async fn enqueue(
 async fn acknowledged(message: &Outbound, delivery: oneshot::Receiver<Acknowledgement>) -> Result<(i32, i64), Error> {
     let acknowledgement = delivery.await.unwrap_or(Err(KafkaError::Canceled));
     acknowledgement.map_err(|source| Error::unproduced(&message.topic, message.size(), source))
-}
-
-// === impl Outbound ===
-
-impl Outbound {
-    /// Bytes that the message takes in a partition, about: as many as [`super::Delivery::size`] says when it is read.
-    pub fn size(&self) -> usize {
-        size(self.key.as_deref(), self.payload.as_deref(), &self.headers)
-    }
 }
 
 fn record(

@@ -9,12 +9,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::{
-    Error,
-    admin::{self, TIMEOUT},
-    client_config,
-    told::Common,
-};
+use super::{Error, admin, asking::TIMEOUT, client_config, told::Common};
 
 /// Replicas of a partition where the cluster has brokers enough: one may be lost while another is restarted.
 pub const REPLICAS: i32 = 3;

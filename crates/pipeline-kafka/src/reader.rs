@@ -12,7 +12,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::{Delivery, Error, Partition, Position, admission, client_config, consumer::detach, told::Common};
+use super::{Delivery, Error, Partition, Position, client_config, consumer::detach, refusal, told::Common};
 
 /// How long the cluster may take to come up with the message.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -86,7 +86,7 @@ impl PlaceReader {
         let told = state.consumer.context().told();
         self.state = Some(state);
         match (read, told.last()) {
-            (Err(_), Some(refusal)) => Err(admission::of(&self.settings, refusal)),
+            (Err(_), Some(refusal)) => Err(refusal::of(&self.settings, refusal)),
             (read, _) => read.map_err(failed),
         }
     }
@@ -178,7 +178,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Producer, local::LocalBroker, producer::Outbound};
+    use crate::{Outbound, Producer, local::LocalBroker};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn many_messages_are_read_by_one_client_in_any_order() {

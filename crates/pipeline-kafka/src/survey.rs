@@ -11,9 +11,8 @@ use rdkafka::{
 };
 
 use super::{
-    Error,
-    admin::{self, TIMEOUT},
-    asking::{Asker, ask},
+    Error, admin,
+    asking::{Asker, TIMEOUT, ask},
     provision,
 };
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tracing_subscriber::EnvFilter;
 
 use crate::{printable::printable, redaction::MASK, settings::Settings};
 
@@ -33,7 +34,8 @@ mod yaml;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use reference::{json_schema, reference_markdown};
+pub use keys::json_schema;
+pub use reference::reference_markdown;
 pub use view::view;
 
 use keys::Keys;
@@ -216,6 +218,27 @@ struct Layered {
     faulty: BTreeSet<String>,
 }
 
+/// Reports everything that cannot work.
+fn check(settings: &Settings, report: &mut Report<'_>) {
+    kafka::check(&settings.kafka, report);
+    checks::registry(&settings.schema_registry, report);
+    if !settings.source.url.is_empty() {
+        checks::source(&settings.source, report);
+    }
+    if !settings.target.url.is_empty() {
+        checks::target(settings, report);
+    }
+    if !settings.telemetry.otlp_endpoint.is_empty() {
+        checks::web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
+    }
+    checks::collector(&settings.telemetry, report);
+    if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
+        let problem = format!("not a log filter: {source}");
+        report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
+    }
+    admin::check(&settings.admin, report);
+}
+
 // === impl Layered ===
 
 impl Layered {
@@ -248,7 +271,7 @@ impl Layered {
             }
         };
         let mut report = Report { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
-        checks::check(&settings, &mut report);
+        check(&settings, &mut report);
         secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut report);
         let read = secrets::read(&mut settings, &mut report);
         let Report { faults, warnings, .. } = report;

@@ -47,6 +47,7 @@ mod keys;
 mod limits;
 mod page;
 mod patience;
+mod place;
 mod preflight;
 mod statements;
 mod subtrees;

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 pub use self::value::Value;
 
 mod encoding;
+mod escapes;
 mod read;
 #[cfg(test)]
 mod tests;

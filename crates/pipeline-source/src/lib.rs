@@ -23,7 +23,7 @@ use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
 };
-use pipeline_settings::settings::{self, Mapping};
+use pipeline_settings::settings::Mapping;
 
 #[cfg(feature = "couchbase")]
 pub mod couchbase;
@@ -33,6 +33,7 @@ pub mod files;
 pub mod generator;
 pub mod json;
 pub mod mapping;
+mod open;
 pub mod sample;
 pub mod spool;
 pub mod subtree;
@@ -42,6 +43,7 @@ pub mod transfer;
 mod url;
 
 pub use error::{ERRORS, Error};
+pub use open::{examine, open};
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.
 #[async_trait]
@@ -123,46 +125,10 @@ pub struct Counts {
     pub subscription_fields: i64,
 }
 
-/// Opens the source that the settings name, by the scheme of its URL. Reads no document; a folder must exist.
-pub fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
-    mapping::check_names(&settings.mapping)?;
-    match url::parse(&settings.url)? {
-        url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings)?)),
-        url::Location::Generator(query) => Ok(Arc::new(generator::Generator::from_query(&query)?)),
-        #[cfg(feature = "couchbase")]
-        url::Location::Couchbase => couchbase::open(settings),
-        #[cfg(not(feature = "couchbase"))]
-        url::Location::Couchbase => Err(Error::NotInThisBuild { scheme: "couchbase".to_owned() }),
-    }
-}
-
-/// Looks at everything that reading needs, and changes nothing; for an operator.
-pub async fn examine(settings: &settings::Source) -> Vec<Finding> {
-    #[cfg(feature = "couchbase")]
-    if let Ok(url::Location::Couchbase) = url::parse(&settings.url) {
-        return match couchbase::Couchbase::open(settings) {
-            Ok(source) => source.examine().await,
-            Err(error) => vec![Finding::new("source", Err(error))],
-        };
-    }
-    let result = match url::parse(&settings.url) {
-        Ok(url::Location::Folder(path)) => match files::Folder::open(path, settings) {
-            Ok(folder) => return folder.examine().await,
-            Err(error) => Err(error),
-        },
-        Ok(_) => match open(settings) {
-            Ok(source) => source.check().await,
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
-    vec![Finding::new("source", result)]
-}
-
 // === impl Finding ===
 
 impl Finding {
-    fn new(name: &'static str, result: Result<String, Error>) -> Self {
+    pub(crate) fn new(name: &'static str, result: Result<String, Error>) -> Self {
         Self { name, result, advice: None }
     }
 }

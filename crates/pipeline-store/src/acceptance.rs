@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     Counts, Error, Store,
     audit::{self, Deed},
-    database::Context,
+    context::Context,
     facts::{self, State},
     fence,
 };

@@ -21,7 +21,8 @@ use pipeline_model::ids::{Generation, ServiceId};
 
 use crate::{
     Error, PlannedBatch, Run, Store,
-    database::{Context, Row, Session},
+    context::Context,
+    database::{Row, Session},
     error::fault::is_duplicate,
 };
 

@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::{
     Error, Store,
     clock::now_ms,
-    database::{Context, Row, Session},
+    context::Context,
+    database::{Row, Session},
 };
 
 /// Something that a person does.

@@ -21,7 +21,8 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
-    database::{Context, Database, Limits, Server},
+    context::Context,
+    database::{Database, Limits, Server},
     migration::ViewPrefix,
 };
 

@@ -24,7 +24,8 @@ use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
 
 use crate::{
     Begin, Error, Store,
-    database::{Context, Session},
+    context::Context,
+    database::Session,
     digest::{self, Digest},
     fence,
     load::Unwritten,

@@ -19,6 +19,7 @@ use pipeline_telemetry::crash;
 
 use crate::{
     Error,
+    context::Context,
     dialect::Dialect,
     error::{DriverError, fault::is_loading_refused},
 };
@@ -26,7 +27,7 @@ use crate::{
 use arguments::{mysql_arguments, sqlite_arguments};
 use server::AtWork;
 
-pub(crate) use arguments::{TooLarge, check_size};
+pub(crate) use arguments::check_size;
 pub(crate) use loader::Loader;
 pub(crate) use row::{Row, Rows};
 pub(crate) use server::{Limits, Server};
@@ -53,15 +54,6 @@ pub(crate) enum Database {
     /// SQLite. It has one writer at a time; the mutex is the queue of this process's writers. Without it they would
     /// poll the file's lock, unfairly and up to a time-out.
     Sqlite(SqlitePool, Arc<Mutex<()>>),
-}
-
-/// What is being done to what, for errors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Context {
-    /// A verb and its object, such as `store batch`.
-    pub(crate) operation: &'static str,
-    /// Identifiers.
-    pub(crate) subject: String,
 }
 
 /// A connection in use: in a transaction, or for single statements. Dropping a transaction rolls it back.
@@ -177,14 +169,6 @@ impl Database {
             Self::MySql(server) => server.close().await,
             Self::Sqlite(pool, _) => pool.close().await,
         }
-    }
-}
-
-// === impl Context ===
-
-impl Context {
-    pub(crate) fn new(operation: &'static str, subject: impl Into<String>) -> Self {
-        Self { operation, subject: subject.into() }
     }
 }
 

@@ -19,7 +19,8 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Row, Value},
+    context::Context,
+    database::{Row, Value},
     insert::{IN_LIST, placeholders},
 };
 

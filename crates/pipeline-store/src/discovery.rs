@@ -23,7 +23,8 @@ use pipeline_model::{
 use crate::{
     Begin, Error, Run, RunState, Store,
     clock::now_ms,
-    database::{Context, Session},
+    context::Context,
+    database::Session,
     ending::undo,
     fence,
     insert::Insert,

@@ -21,7 +21,8 @@ use crate::{
     audit::{self, Deed},
     clock::now_ms,
     content::content_id,
-    database::{Context, Session},
+    context::Context,
+    database::Session,
     fence,
     versions::OPEN,
 };

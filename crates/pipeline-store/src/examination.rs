@@ -5,12 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    Error, Store,
-    clock::now_ms,
-    database::{Context, Session},
-    dialect::Dialect,
-};
+use crate::{Error, Store, clock::now_ms, context::Context, database::Session, dialect::Dialect};
 
 /// What an account that works as a stage must be allowed, beside reading.
 const WRITES: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];

@@ -23,32 +23,8 @@
 
 use pipeline_model::{documents::Level, ids::ServiceId};
 use pipeline_settings::settings::MaxRemoved;
-use serde::Serialize;
 
-use crate::{Counts, facts::Service, proof::ServiceFacts};
-
-/// A bound that a run would pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Exceeded {
-    /// The service that would lose too much; none when it is the run in all.
-    pub service_id: Option<ServiceId>,
-    /// The level of the rows: `provider_service`, `provider`, `bundle` or `subscription_field`.
-    #[serde(serialize_with = "word")]
-    pub level: Level,
-    /// Rows that would leave the views and that nobody has accepted.
-    pub removed: i64,
-    /// Rows that readers see now.
-    pub visible: i64,
-    /// Rows that may leave the views by themselves.
-    pub allowed: i64,
-}
-
-impl ServiceFacts {
-    /// What the service would take out of the views and nobody has accepted.
-    pub fn unaccepted(&self) -> Counts {
-        self.removed.without(self.accepted)
-    }
-}
+use crate::{Counts, exceeded::Exceeded, facts::Service, proof::ServiceFacts};
 
 /// The bound that a service passes by itself.
 pub fn service(bounds: &MaxRemoved, id: &ServiceId, facts: &ServiceFacts) -> Option<Exceeded> {
@@ -98,27 +74,6 @@ fn allowed(bounds: &MaxRemoved, level: Level, visible: i64) -> i64 {
     };
     let share = visible.saturating_mul(i64::from(bounds.percent)) / 100;
     share.max(i64::from(number))
-}
-
-impl std::fmt::Display for Exceeded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { service_id, level, removed, visible, allowed } = self;
-        let rows = match level {
-            Level::Service => "services",
-            Level::Provider => "providers",
-            Level::Bundle => "bundles",
-            Level::SubscriptionField => "subscription fields",
-        };
-        match service_id {
-            Some(id) => write!(f, "service `{id}` would lose {removed} of {visible} {rows}")?,
-            None => write!(f, "the run would take away {removed} of {visible} {rows} in all")?,
-        }
-        write!(f, ", and only {allowed} may go without acceptance")
-    }
-}
-
-fn word<S: serde::Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(level.as_str())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 
 use pipeline_model::ids::TargetId;
 
-use crate::{Error, Store, database::Context};
+use crate::{Error, Store, context::Context};
 
 impl Store {
     /// The identity of the target, made when its tables were.

@@ -23,7 +23,8 @@ use serde::Serialize;
 use crate::{
     Error, Run, RunState, Store,
     content::content_id,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     facts::{self, Service, State},
     guard, proof,
 };

@@ -11,82 +11,28 @@ use crate::{
     Error, Store,
     clock::now_ms,
     connection::{KEEP_A_LOG, timed_out},
-    database::{Context, Session},
+    context::Context,
+    database::Session,
     dialect::Dialect,
 };
 
-pub(crate) use views::ViewPrefix;
+pub(crate) use prefix::ViewPrefix;
+use steps::{MIGRATIONS, Migration, NEEDED};
 
 mod names;
 mod ownership;
 mod plan;
+mod prefix;
+pub(crate) mod steps;
 mod views;
 
 pub use plan::MigrationPlan;
-
-/// A step from one version of the schema to the next.
-struct Migration {
-    version: i64,
-    mysql: &'static str,
-    sqlite: &'static str,
-}
-
-const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        mysql: include_str!("../migrations/mysql/0001_ledger_and_rows.sql"),
-        sqlite: include_str!("../migrations/sqlite/0001_ledger_and_rows.sql"),
-    },
-    Migration {
-        version: 2,
-        mysql: include_str!("../migrations/mysql/0002_dead_letters_and_audit.sql"),
-        sqlite: include_str!("../migrations/sqlite/0002_dead_letters_and_audit.sql"),
-    },
-    Migration {
-        version: 3,
-        mysql: include_str!("../migrations/mysql/0003_source_versions.sql"),
-        sqlite: include_str!("../migrations/sqlite/0003_source_versions.sql"),
-    },
-    Migration {
-        version: 4,
-        mysql: include_str!("../migrations/mysql/0004_entity_tags.sql"),
-        sqlite: include_str!("../migrations/sqlite/0004_entity_tags.sql"),
-    },
-    Migration {
-        version: 5,
-        mysql: include_str!("../migrations/mysql/0005_removals.sql"),
-        sqlite: include_str!("../migrations/sqlite/0005_removals.sql"),
-    },
-    Migration {
-        version: 6,
-        mysql: include_str!("../migrations/mysql/0006_set_back.sql"),
-        sqlite: include_str!("../migrations/sqlite/0006_set_back.sql"),
-    },
-    Migration {
-        version: 7,
-        mysql: include_str!("../migrations/mysql/0007_announced_again.sql"),
-        sqlite: include_str!("../migrations/sqlite/0007_announced_again.sql"),
-    },
-    Migration {
-        version: 8,
-        mysql: include_str!("../migrations/mysql/0008_target_identity.sql"),
-        sqlite: include_str!("../migrations/sqlite/0008_target_identity.sql"),
-    },
-];
-
-/// The version that this program was built for.
-const NEEDED: i64 = 8;
 
 /// Collations that compare text code point by code point and pad nothing: MariaDB's, and MySQL's.
 const COLLATIONS: [&str; 2] = ["utf8mb4_nopad_bin", "utf8mb4_0900_bin"];
 
 /// Seconds that a migration waits for another one to end.
 const LOCK_TIMEOUT: i64 = 60;
-
-/// The statements of all migrations of MySQL and MariaDB, one text for each.
-pub(crate) fn mysql_definitions() -> impl Iterator<Item = &'static str> {
-    MIGRATIONS.iter().map(|migration| migration.mysql)
-}
 
 /// Our tables on MySQL and MariaDB, each with the columns that it was made with. A catalogue would show an account only what
 /// it has rights on.

@@ -38,7 +38,8 @@ use crate::{
     Begin, Error, Store,
     clock::now_ms,
     content::open_contents,
-    database::{Context, Row, Session},
+    context::Context,
+    database::{Row, Session},
     fence, rejects,
     versions::{self, Document, Table},
 };

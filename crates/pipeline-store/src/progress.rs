@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::{
     Counts, Error, Exceeded, Run, Store,
-    database::{Context, Session},
+    context::Context,
+    database::Session,
     facts::{self, Service, State},
     held::{self, Letters},
 };

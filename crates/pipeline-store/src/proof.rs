@@ -12,7 +12,7 @@
 //! - every provider that was planned is accounted for: stored, unchanged, rejected or skipped;
 //! - no rejects of its own hold it, or the run tolerates all that it has.
 
-use crate::{Counts, Exceeded, Tolerance};
+use crate::{Counts, Tolerance, exceeded::Exceeded};
 
 /// What the ledger says about one service of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +111,11 @@ pub enum Waiting {
 }
 
 impl ServiceFacts {
+    /// What the service would take out of the views and nobody has accepted.
+    pub fn unaccepted(&self) -> Counts {
+        self.removed.without(self.accepted)
+    }
+
     /// All rejected providers of the service.
     pub fn all_rejected(&self) -> i64 {
         self.plan_rejected.saturating_add(self.rejected)

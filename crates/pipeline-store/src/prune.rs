@@ -17,12 +17,7 @@ use std::collections::BTreeSet;
 use pipeline_model::ids::{Generation, RunId};
 use serde::Serialize;
 
-use crate::{
-    Error, Store,
-    audit::Deed,
-    database::{Context, Session},
-    rollback::open_run,
-};
+use crate::{Error, Store, audit::Deed, context::Context, database::Session, rollback::open_run};
 
 /// Versions deleted in one transaction.
 const STEP: i64 = 200;

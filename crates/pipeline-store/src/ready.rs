@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use crate::{
     Error, Store,
     connection::timed_out,
-    database::{Context, Database, Server},
+    context::Context,
+    database::{Database, Server},
     error::fault::is_full,
 };
 

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::{
     Error, Store,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     insert::Insert,
 };
 

@@ -32,7 +32,8 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
 };
 

@@ -23,7 +23,8 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     error::fault::is_duplicate,
 };
 

@@ -14,7 +14,8 @@ use pipeline_model::{
 
 use crate::{
     Error, Store,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
 };
 

@@ -11,8 +11,8 @@ use tracing::{debug, error, info, warn};
 use pipeline_model::chain::Chain;
 
 use super::{
+    coordinates::Coordinates,
     metrics::{EXPORT_FAILURES, Outcome, StageMetrics},
-    span::Coordinates,
 };
 
 /// A line about one message. It says itself where the message is, instead of leaving that to the span around it, which

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`context`] | the W3C trace context that travels in message headers |
+//! | [`coordinates`] | where a message is, for its lines and its span |
 //! | [`span`] | the span of one message |
 //! | [`metrics`] | every metric, declared once; `docs/telemetry.md` is made from it |
 //! | [`events`] | one function for each observable event, which writes log line and metric together |
@@ -38,6 +39,7 @@ use pipeline_settings::{
 };
 
 pub mod context;
+pub mod coordinates;
 pub mod crash;
 pub mod events;
 pub mod metrics;

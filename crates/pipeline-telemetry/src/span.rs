@@ -5,24 +5,7 @@
 
 use tracing::{Span, field::Empty, info_span};
 
-use super::{context::TraceContext, names};
-
-/// Where a message is, and what it belongs to.
-#[derive(Clone, Copy, Debug)]
-pub struct Coordinates<'a> {
-    /// Its topic.
-    pub topic: &'a str,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Its key, when that is text.
-    pub key: Option<&'a str>,
-    /// The group that consumes it.
-    pub group: &'a str,
-    /// Its run, canonical text; not known of a message that cannot be decoded.
-    pub run_id: Option<&'a str>,
-}
+use super::{context::TraceContext, coordinates::Coordinates, names};
 
 /// The span of one message, and the context that the messages which follow from it carry on.
 #[derive(Clone, Debug)]

@@ -9,10 +9,11 @@ use testkit::generated::assert_in_step;
 use tracing::subscriber::with_default;
 
 use super::{
+    coordinates::Coordinates,
     events::{Attempt, StageEvents},
     metrics::{DECLARED, Kind, Outcome, RowPath},
     run_events::{HeldBy, RunEvents},
-    span::{Coordinates, consumer_span},
+    span::consumer_span,
     *,
 };
 

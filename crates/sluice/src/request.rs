@@ -7,7 +7,7 @@ use pipeline_core::{
     registry::{Codec, Registry},
     runtime::header,
 };
-use pipeline_kafka::{Position, Producer, local::Budget, producer::Outbound};
+use pipeline_kafka::{Outbound, Position, Producer, local::Budget};
 use pipeline_model::{
     contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered, batch_of},
     ids::{RunId, TargetId},

@@ -17,7 +17,7 @@ use pipeline_core::{
     runtime::{self, Context},
     stage::{Emit, Record, Stage},
 };
-use pipeline_kafka::{Producer, admin, local::LocalBroker, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer, admin, local::LocalBroker};
 use pipeline_model::{
     contracts::{Activated, BatchPlanned, Confirmed, Message as _, batch_of},
     letter::GivenUp,

@@ -5,7 +5,7 @@
 use std::{fs, path::Path, process::Command};
 
 use pipeline_core::registry::{Codec, EmbeddedRegistry, Level, Registry, SchemaId};
-use pipeline_kafka::{Producer, local::LocalBroker, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer, local::LocalBroker};
 use pipeline_model::contracts::{self, Activation, Confirmed, Message, RunRequested, batch_of};
 use pipeline_settings::settings::{self, Names};
 use serde_json::Value;

@@ -6,6 +6,7 @@ use crate::{
     generate, say,
 };
 
+mod circles;
 mod layers;
 pub mod metadata;
 mod pages;
@@ -16,8 +17,9 @@ mod workflows;
 type Check = (&'static str, fn() -> Outcome);
 
 /// The quick ones first.
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("layers", layers::check),
+    ("circles", circles::check),
     ("names and places", sources::check),
     ("a page for every error code", pages::check),
     ("dependencies", deny::offline),

@@ -16,12 +16,13 @@ mod deny;
 mod failure;
 mod fuzz;
 mod generate;
-// Shared with testkit as a file, so that set-up compiles without it.
-#[path = "../../testkit/src/stack/location.rs"]
 mod location;
 mod setup;
 mod suite;
+mod terminal;
 mod tool;
+
+use terminal::say;
 
 /// Set-up, checks and generated files of Sluice.
 #[derive(Parser)]
@@ -83,9 +84,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Says what is going on.
-fn say(text: &str) {
-    println!("xtask: {text}");
 }

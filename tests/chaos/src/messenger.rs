@@ -5,8 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pipeline_core::registry::{Codec, Registry};
 use pipeline_kafka as kafka;
 use pipeline_kafka::{
-    Delivery, Partition, Position, Producer, admin,
-    producer::Outbound,
+    Delivery, Outbound, Partition, Position, Producer, admin,
     provision::{self, NewTopics},
     reader,
 };

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use e2e::{pipeline::Pipeline, rows::Rows};
-use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::contracts::{Message, ServiceDiscovered, batch_of};
 use pipeline_settings::settings;
 use serde_json::Value;

@@ -8,7 +8,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pipeline_kafka::{Delivery, Header, producer::Outbound};
+use pipeline_kafka::{Delivery, Header, Outbound};
 use pipeline_model::contracts;
 use pipeline_telemetry::TraceContext;
 

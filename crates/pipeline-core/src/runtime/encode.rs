@@ -1,6 +1,6 @@
 //! From a record to a message: the bytes of its contract, and the headers that carry run and trace.
 
-use pipeline_kafka::producer::Outbound;
+use pipeline_kafka::Outbound;
 use pipeline_model::{contracts::Message, ids::RunId};
 use pipeline_telemetry::TraceContext;
 

@@ -7,7 +7,16 @@ use pipeline_model::{
     disposition::{Classify, Disposition},
 };
 
-use super::questions::Dependency;
+/// What a message needs and may not get an answer from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Dependency {
+    /// What the stage itself needs: its target, its source. Answers to [`crate::stage::Stage::ready`].
+    Stage,
+    /// The brokers, as far as the stage produces.
+    Cluster,
+    /// The schema registry.
+    Registry,
+}
 
 /// Longest text of a failure that is kept, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -23,6 +32,13 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// What did not answer, when it is *unavailable*.
     pub(crate) of: Dependency,
+}
+
+// === impl Dependency ===
+
+impl Dependency {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Stage, Self::Cluster, Self::Registry];
 }
 
 // === impl Failure ===

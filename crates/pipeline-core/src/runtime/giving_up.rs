@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use pipeline_kafka::{Position, producer::Outbound};
+use pipeline_kafka::{Outbound, Position};
 use pipeline_model::{contracts::Message, disposition::Disposition, letter::GivenUp};
 
 use super::{
     dead_letter::{Letter, Obituary, dead_letter},
+    failure::Dependency,
     failure::Failure,
     process::{InHand, Processor, Settlement, wait},
-    questions::Dependency,
 };
 use crate::stage::Stage;
 

@@ -16,11 +16,7 @@ use pipeline_model::{contracts, disposition::Disposition};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    failure::Failure,
-    outage::Waiting,
-    partition::Shared,
-    process::Processor,
-    questions::{Dependency, Question},
+    failure::Dependency, failure::Failure, outage::Waiting, partition::Shared, process::Processor, questions::Question,
 };
 use crate::stage::{Outgoing as _, Stage};
 

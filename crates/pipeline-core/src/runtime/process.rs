@@ -9,13 +9,15 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use pipeline_kafka::{Delivery, Position, Producer, producer::Outbound};
+use pipeline_kafka::{Delivery, Outbound, Position, Producer};
 use pipeline_model::disposition::Disposition;
 use pipeline_settings::settings;
 use pipeline_telemetry::{
-    TraceContext, crash,
+    TraceContext,
+    coordinates::Coordinates,
+    crash,
     events::{Attempt, StageEvents},
-    span::{Coordinates, MessageSpan, consumer_span},
+    span::{MessageSpan, consumer_span},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -24,9 +26,9 @@ use super::{
     alone::Alone,
     dead_letter::header,
     encode::{Encode, Topic},
-    failure::Failure,
+    failure::{Dependency, Failure},
     outage::{Outage, Waiting},
-    questions::{Dependency, Questions},
+    questions::Questions,
 };
 use crate::{
     registry::Codec,

@@ -11,21 +11,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::failure::Failure;
+use super::failure::{Dependency, Failure};
 
 /// How long an answer holds. Many messages that fail together ask once.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// What a message needs and may not get an answer from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Dependency {
-    /// What the stage itself needs: its target, its source. Answers to [`crate::stage::Stage::ready`].
-    Stage,
-    /// The brokers, as far as the stage produces.
-    Cluster,
-    /// The schema registry.
-    Registry,
-}
 
 /// A question to each dependency.
 #[derive(Debug, Default)]
@@ -48,13 +37,6 @@ struct Answer {
     /// The question is still on its way: this holds until it comes back.
     hanging: bool,
     is_there: Result<(), Failure>,
-}
-
-// === impl Dependency ===
-
-impl Dependency {
-    /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Stage, Self::Cluster, Self::Registry];
 }
 
 // === impl Questions ===

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pipeline_core::{registry::Registry, runtime::header};
-use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::{
     contracts::{DEAD_LETTERS, Message as _, ServiceDiscovered, batch_of},
     disposition::Disposition,

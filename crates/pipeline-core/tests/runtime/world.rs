@@ -16,10 +16,9 @@ use pipeline_core::{
     stage::{Emit, Record, Stage},
 };
 use pipeline_kafka::{
-    Delivery, Producer, admin,
+    Delivery, Outbound, Producer, admin,
     consumer::{Event, GroupMember},
     local::LocalBroker,
-    producer::Outbound,
 };
 use pipeline_model::{
     contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered, batch_of},

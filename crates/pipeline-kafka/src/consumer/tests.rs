@@ -1,7 +1,7 @@
 use pipeline_model::disposition::{Classify as _, Disposition};
 
 use super::*;
-use crate::{Producer, local::LocalBroker, producer::Outbound};
+use crate::{Outbound, Producer, local::LocalBroker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_arrives_outside_its_queue_is_a_fault_that_must_not_be_passed_over() {

@@ -1,6 +1,5 @@
 //! What no schema says: addresses that can be one, and keys that only make sense together.
 
-use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::{
@@ -9,33 +8,12 @@ use crate::{
     target_url::{self, Link, LinkError, is_loopback},
 };
 
-use super::{Report, admin, couchbase, kafka, keys::listed, view::shown};
+use super::{Report, couchbase, keys::listed, view::shown};
 
 /// What to do with a program that lacks TLS.
 pub(super) const NO_TLS: &str = "this program was built without TLS: build it with `--features tls`";
 
-/// Reports everything that cannot work.
-pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
-    kafka::check(&settings.kafka, report);
-    registry(&settings.schema_registry, report);
-    if !settings.source.url.is_empty() {
-        source(&settings.source, report);
-    }
-    if !settings.target.url.is_empty() {
-        target(settings, report);
-    }
-    if !settings.telemetry.otlp_endpoint.is_empty() {
-        web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
-    }
-    collector(&settings.telemetry, report);
-    if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
-        let problem = format!("not a log filter: {source}");
-        report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
-    }
-    admin::check(&settings.admin, report);
-}
-
-fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
+pub(super) fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
     web_address("schema_registry.url", &registry.url, report);
     let has_token = registry.token.is_some() || registry.token_file.is_some();
     if has_token && registry.username.is_some() {
@@ -51,7 +29,7 @@ fn registry(registry: &SchemaRegistry, report: &mut Report<'_>) {
     secured("schema_registry.url", &registry.url, [ca, certificate, key], report);
 }
 
-fn collector(telemetry: &Telemetry, report: &mut Report<'_>) {
+pub(super) fn collector(telemetry: &Telemetry, report: &mut Report<'_>) {
     let (ca, certificate, key) = (
         ("telemetry.otlp_ca_file", telemetry.otlp_ca_file.is_some()),
         ("telemetry.otlp_client_certificate_file", telemetry.otlp_client_certificate_file.is_some()),
@@ -90,7 +68,7 @@ fn secured(key: &str, url: &str, named: [Named<'_>; 3], report: &mut Report<'_>)
     }
 }
 
-fn source(source: &Source, report: &mut Report<'_>) {
+pub(super) fn source(source: &Source, report: &mut Report<'_>) {
     let (key, url) = ("source.url", source.url.as_str());
     let Some(scheme) = scheme(key, url, &["file", "generator", "couchbase", "couchbases"], report) else { return };
     if scheme == "file" {
@@ -105,7 +83,7 @@ fn source(source: &Source, report: &mut Report<'_>) {
     }
 }
 
-fn target(settings: &Settings, report: &mut Report<'_>) {
+pub(super) fn target(settings: &Settings, report: &mut Report<'_>) {
     let (key, url) = ("target.url", settings.target.url.as_str());
     match scheme(key, url, &["mysql", "sqlite"], report) {
         Some("mysql") => {

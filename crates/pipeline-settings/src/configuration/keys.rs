@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{ENVIRONMENT_PREFIX, Fault, Origin, json_schema};
+use super::{ENVIRONMENT_PREFIX, Fault, Origin};
+use crate::settings::Settings;
 
 /// All known keys, in the order in which they are declared.
 pub(super) struct Keys {
@@ -234,4 +235,11 @@ fn kind(target: &Value) -> Option<(Kind, bool)> {
 
 fn text(schema: &Value, name: &str) -> String {
     schema.get(name).and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
+}
+
+/// The JSON Schema (draft 2020-12) of the configuration file.
+pub fn json_schema() -> Value {
+    let mut schema = schemars::schema_for!(Settings);
+    schema.insert("title".to_owned(), Value::from("Sluice configuration"));
+    schema.to_value()
 }

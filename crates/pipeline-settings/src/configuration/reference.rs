@@ -4,8 +4,6 @@ use std::fmt::{self, Write};
 
 use serde_json::Value;
 
-use crate::settings::Settings;
-
 use super::keys::{Key, Keys, Kind, parent};
 
 const INTRODUCTION: &str = "\
@@ -28,13 +26,6 @@ Secrets belong in files: `password_file` names a file whose content is the passw
 `sluice config view` shows every key with its value and origin, secrets as `***`; `sluice config lint` checks without
 connecting anywhere; `sluice config schema` prints a JSON Schema for editors. Examples are in `deploy/config/`.
 ";
-
-/// The JSON Schema (draft 2020-12) of the configuration file.
-pub fn json_schema() -> Value {
-    let mut schema = schemars::schema_for!(Settings);
-    schema.insert("title".to_owned(), Value::from("Sluice configuration"));
-    schema.to_value()
-}
 
 /// The reference of all keys, as it is in `docs/configuration.md`.
 pub fn reference_markdown() -> String {

@@ -28,8 +28,8 @@ use super::{
     connection::Connection,
     fault::Attempt,
     limits::Limits,
+    place::{Place, whole},
     statements::Statement,
-    subtrees::{Place, whole},
 };
 use crate::{Error, mapping::Violation};
 

@@ -3,11 +3,7 @@
 //! The children are read first, and then whether their provider is still there: a provider that is deleted with its
 //! children while they are read counts as gone, and not as one that has lost its bundles.
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    fmt::{self, Display},
-};
+use std::{borrow::Cow, collections::HashMap};
 
 use futures::future::try_join;
 use pipeline_model::{
@@ -20,22 +16,16 @@ use super::{
     Couchbase,
     keys::{self, Child},
     page::{Parameters, Row},
+    place::{Place, whole},
     statements::Statement,
 };
 use crate::{
     Error,
     files::peek::peek,
     json::quoted,
-    mapping::{self, FieldDocument, MAX_DOCUMENT, Violation},
+    mapping::{self, FieldDocument, Violation},
     subtree::Builder,
 };
-
-/// Where a document stands: a collection and a key.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    pub collection: &'a str,
-    pub key: &'a str,
-}
 
 /// The providers of a batch that are there.
 #[derive(Default)]
@@ -273,15 +263,6 @@ fn found(child: &Child, level: Level) -> Result<&[u8], Violation> {
     })
 }
 
-/// A document that is not larger than any source may give.
-pub fn whole(level: Level, document: &[u8]) -> Result<&[u8], Violation> {
-    if document.len() <= MAX_DOCUMENT {
-        return Ok(document);
-    }
-    let reason = format!("the document has more than {} MiB", MAX_DOCUMENT / 1024 / 1024);
-    Err(Violation { level, document_id: None, code: FaultCode::TooLarge, reason })
-}
-
 /// A violation of the document itself, not of what is nested in it, has the document's id wherever it can be read.
 pub fn with_id(violation: Violation, level: Level, document: &[u8], name: &str) -> Violation {
     if violation.document_id.is_some() || violation.level != level {
@@ -289,10 +270,4 @@ pub fn with_id(violation: Violation, level: Level, document: &[u8], name: &str) 
     }
     let [id] = peek(document, [name]);
     Violation { document_id: id.id().map(Cow::into_owned), ..violation }
-}
-
-impl Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.collection, self.key)
-    }
 }

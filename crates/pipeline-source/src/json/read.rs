@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, value::RawValue};
 
-use super::{Broken, Member, Object, Objects, Spelling, value::unescaped};
+use super::{Broken, Member, Object, Objects, Spelling, escapes::unescaped};
 
 /// An object, and the objects in the array that was wanted of it.
 pub(super) type WithList<'a> = (Object<'a>, Option<Objects<'a>>);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pipeline_model::documents::{DataType, FaultCode};
 
-use super::{Broken, MAX_DEPTH, Spelling, read};
+use super::{Broken, MAX_DEPTH, Spelling, escapes::has_escapes, read};
 
 /// A JSON value as written, without the white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +92,6 @@ impl<'a> Value<'a> {
         }
         deepest
     }
-}
-
-/// The characters of a string that is written without escapes.
-pub(super) fn unescaped(raw: &str) -> Option<&str> {
-    raw.strip_prefix('"')?.strip_suffix('"').filter(|inner| !has_escapes(inner))
-}
-
-fn has_escapes(inner: &str) -> bool {
-    memchr::memchr(b'\\', inner.as_bytes()).is_some()
 }
 
 fn skip_string(bytes: &mut std::str::Bytes<'_>) {

@@ -9,7 +9,8 @@ use super::ServiceActivation;
 use crate::{
     BEFORE_THE_FIRST, Counts, Error, Move, Store,
     clock::now_ms,
-    database::{Context, Row, Session, Value},
+    context::Context,
+    database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
 };
 

@@ -6,13 +6,7 @@ use super::{
     Outcome,
     verdict::{self, Verdict},
 };
-use crate::{
-    Error, RunState, Store,
-    clock::now_ms,
-    database::{Context, Session},
-    fence,
-    proof::Waiting,
-};
+use crate::{Error, RunState, Store, clock::now_ms, context::Context, database::Session, fence, proof::Waiting};
 
 /// Who switched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,8 @@ use pipeline_model::{
 
 use crate::{
     Error, Run,
-    database::{Context, Session, Value},
+    context::Context,
+    database::{Session, Value},
     facts::{self, Service, State},
     guard,
     proof::{self, Waiting},

@@ -13,7 +13,8 @@ use pipeline_telemetry::run_events::RunEvents;
 use super::{IDLE, STATEMENTS, encryption, session};
 use crate::{
     Error, Store,
-    database::{Context, Loader, Session},
+    context::Context,
+    database::{Loader, Session},
 };
 
 /// How rows are written, and what was told of it.

@@ -4,14 +4,7 @@ use mysql_async::{Params, Value as MySqlValue};
 use sqlx::{Arguments, Encode, Type, mysql::MySqlArguments, sqlite::SqliteArguments};
 
 use super::Value;
-
-/// Values that together are larger than the server accepts.
-#[derive(Debug, thiserror::Error)]
-#[error("the values have {bytes} bytes, and the server accepts {limit} (`max_allowed_packet`)")]
-pub(crate) struct TooLarge {
-    bytes: usize,
-    limit: usize,
-}
+use crate::error::TooLarge;
 
 pub(crate) fn check_size(values: &[Value<'_>], limit: usize) -> Result<(), TooLarge> {
     let bytes = size(values);

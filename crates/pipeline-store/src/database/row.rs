@@ -5,8 +5,7 @@
 use mysql_async::{FromValueError, prelude::FromValue};
 use sqlx::{Decode, MySql, Row as _, Sqlite, mysql::MySqlRow, sqlite::SqliteRow};
 
-use super::Context;
-use crate::{DriverError, Error};
+use crate::{DriverError, Error, context::Context};
 
 /// One row.
 pub(crate) struct Row<'c> {

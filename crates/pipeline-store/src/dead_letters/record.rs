@@ -19,7 +19,8 @@ use pipeline_model::{
 use crate::{
     Error, Store,
     clock::now_ms,
-    database::{Context, Session, Value},
+    context::Context,
+    database::{Session, Value},
     error::fault::is_duplicate,
 };
 

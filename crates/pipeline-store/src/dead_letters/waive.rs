@@ -26,7 +26,8 @@ use crate::{
     BatchKey, Error, Run, RunState, Store,
     audit::{self, Deed},
     clock::now_ms,
-    database::{Context, Session},
+    context::Context,
+    database::Session,
 };
 
 /// The code of a provider or service that was given up with its dead letter.

@@ -3,7 +3,7 @@
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
 
 use super::{DriverError, Error};
-use crate::database::Context;
+use crate::context::Context;
 
 /// The kinds of fault that a statement can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use super::{
     ERRORS, Error,
     fault::{Fault, mysql_fault, sqlite_fault},
 };
-use crate::database::{Context, Value, check_size};
+use crate::{
+    context::Context,
+    database::{Value, check_size},
+};
 
 #[test]
 fn server_numbers_are_judged_before_sqlstates() {

@@ -5,7 +5,8 @@ use std::io;
 use mysql_async::DriverError as LoaderError;
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError};
 
-use crate::{database::TooLarge, migration::mysql_definitions};
+use super::TooLarge;
+use crate::migration::steps::mysql_definitions;
 
 /// What stands before the name of a column or key in a server's text.
 const BEFORE_NAMES: [&str; 4] = [" for column ", " for key ", "Unknown column ", "Table "];

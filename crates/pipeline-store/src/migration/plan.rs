@@ -5,13 +5,10 @@ use super::{
     MIGRATIONS, NEEDED, VERSIONS,
     names::{Kind, Made},
     ownership::Catalogue,
-    version,
-    views::{self, VIEWS},
+    prefix::VIEWS,
+    version, views,
 };
-use crate::{
-    Error, Store,
-    database::{Context, Session},
-};
+use crate::{Error, Store, context::Context, database::Session};
 
 /// What a migration would do.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -9,7 +9,7 @@ use super::{PlannedBatch, not_in_ledger, provider_ids};
 use crate::{
     Begin, Error, Store,
     content::{Open, open_contents},
-    database::Context,
+    context::Context,
 };
 
 impl Store {

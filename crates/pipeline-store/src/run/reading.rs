@@ -5,7 +5,8 @@ use pipeline_model::ids::{Generation, RunId};
 use super::Run;
 use crate::{
     Error, Store,
-    database::{Context, Row, Session},
+    context::Context,
+    database::{Row, Session},
 };
 
 // === impl Store ===

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::contracts::batch_of;
 use rdkafka::{
     ClientConfig,

@@ -24,7 +24,7 @@ use pipeline_core::{
     runtime::{self, Context},
     stage::{Emit, Record, Stage},
 };
-use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::{
     contracts::{Message, batch_of},
     disposition::{Classify, Disposition},

@@ -5,7 +5,7 @@ use chaos::{
     world::{Plan, RUN_DEADLINE, World},
 };
 use pipeline_core::runtime::header;
-use pipeline_kafka::{Delivery, producer::Outbound};
+use pipeline_kafka::{Delivery, Outbound};
 use pipeline_model::contracts::{BatchPlanned, DEAD_LETTERS, Message};
 use serde_json::Value;
 use testkit::wait;

@@ -4,7 +4,7 @@ use chaos::{
     checker,
     world::{Plan, World},
 };
-use pipeline_kafka::{Delivery, producer::Outbound};
+use pipeline_kafka::{Delivery, Outbound};
 use pipeline_model::contracts::{BatchPlanned, Confirmed, DEAD_LETTERS, Message, RunRequested, ServiceDiscovered};
 use testkit::wait;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use pipeline_core::registry::EmbeddedRegistry;
-use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::contracts::batch_of;
 use pipeline_settings::settings;
 use secrecy::ExposeSecret as _;

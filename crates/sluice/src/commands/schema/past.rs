@@ -21,8 +21,8 @@ use crate::{
 mod git;
 mod lineage;
 
-pub use lineage::Lineage;
 use lineage::{Chapter, lineages};
+pub use lineage::{Lineage, Version};
 
 /// What to hold schemas against.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +33,6 @@ pub enum Against {
     Registry,
     /// The files of a folder.
     Folder(PathBuf),
-}
-
-/// An earlier version of a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// What people call it: a commit, `version 3`, a file.
-    pub label: String,
-    /// Its text, with what it takes from others; or why it cannot be read.
-    pub content: Result<String, String>,
 }
 
 /// The earlier versions of every schema.

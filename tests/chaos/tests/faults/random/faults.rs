@@ -6,7 +6,7 @@ use std::{
 };
 
 use chaos::world::World;
-use pipeline_kafka::producer::Outbound;
+use pipeline_kafka::Outbound;
 use pipeline_model::contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered};
 use testkit::{
     mariadb::Session,

@@ -6,8 +6,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Version;
 use crate::commands::schema::files::{SchemaFile, record_of};
+
+/// An earlier version of a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// What people call it: a commit, `version 3`, a file.
+    pub label: String,
+    /// Its text, with what it takes from others; or why it cannot be read.
+    pub content: Result<String, String>,
+}
 
 /// A file of the past.
 #[derive(Clone, Debug)]

@@ -1,0 +1,6 @@
+//! Where the caches are: shared with testkit as a file, so that set-up compiles without it.
+
+#[path = "../../testkit/src/stack/location.rs"]
+mod shared;
+
+pub use shared::{cache_folder, stack_folder};
