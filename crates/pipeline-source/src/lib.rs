@@ -38,7 +38,6 @@ pub mod spool;
 pub mod subtree;
 #[cfg(test)]
 mod testing;
-pub mod transfer;
 mod url;
 
 pub use error::{ERRORS, Error};
