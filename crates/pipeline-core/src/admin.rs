@@ -14,16 +14,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use pipeline_settings::settings::{self, AdminTls};
+use pipeline_telemetry::{REVISION, VERSION, metrics::Handle};
 use serde::Serialize;
 use tokio::{net::TcpListener, task::JoinHandle, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tower_http::limit::RequestBodyLimitLayer;
 
-use crate::{
-    listener::{self, Tls},
-    settings::{self, AdminTls},
-    telemetry::{REVISION, VERSION, metrics::Handle},
-};
+use crate::listener::{self, Tls};
 
 mod health;
 

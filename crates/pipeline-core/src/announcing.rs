@@ -6,22 +6,12 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use crate::{
-    contracts::Message,
-    stage::{Emit, Outgoing, VisitOutgoing},
-    telemetry::run_events::RunEvents,
-};
+use pipeline_model::contracts::Message;
+use pipeline_telemetry::run_events::RunEvents;
 
-/// How often a stage looks for lost messages, unless the setting is so short that this would be late.
-const LOOK: Duration = Duration::from_secs(10);
-
-/// How often to look, when a run may stand still for `after`.
-pub fn interval(after: Duration) -> Duration {
-    LOOK.min(after / 4).max(Duration::from_millis(100))
-}
+use crate::stage::{Emit, Outgoing, VisitOutgoing};
 
 /// The runs that this process has messages of in hand.
 #[derive(Debug, Default)]
@@ -123,8 +113,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use pipeline_model::contracts::ServiceDiscovered;
+
     use super::*;
-    use crate::contracts::ServiceDiscovered;
 
     fn message(service: &str) -> ServiceDiscovered {
         ServiceDiscovered { run_id: "run".to_owned(), generation: 1, service_id: service.to_owned() }
@@ -157,12 +148,5 @@ mod tests {
         assert_eq!(claimed.emit(None).messages, newer.messages);
         claimed.delivered(&newer);
         assert!(claimed.emit(None).messages.is_empty());
-    }
-
-    #[test]
-    fn a_look_is_never_late_and_never_without_a_pause() {
-        assert_eq!(interval(Duration::from_secs(60)), LOOK);
-        assert_eq!(interval(Duration::from_secs(8)), Duration::from_secs(2));
-        assert_eq!(interval(Duration::ZERO), Duration::from_millis(100));
     }
 }

@@ -6,7 +6,7 @@
 //!    emits is acknowledged by the brokers; or it is a dead letter, acknowledged too. See [`offsets`].
 //! 2. **A partition is given up only when it is drained and committed**, so its next owner repeats nothing; unless the
 //!    group took it away already, then nothing is committed and the repetition is harmless. See
-//!    [`crate::kafka::consumer`].
+//!    [`pipeline_kafka::consumer`].
 //! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`];
 //!    [`probe`] finds a dependency that is away, [`topics`] a topic that is gone.
 //! 4. **One message is not an outage**: what is slow by itself, while its dependencies are there, waits by itself, and
@@ -46,13 +46,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Health,
-    contracts::Message as _,
-    disposition::{Classify, Disposition},
-    kafka::{self, Producer, consumer::GroupMember, local::Budget},
     registry::{self, Codec, Registry},
-    settings::Settings,
     stage::{Outgoing as _, Stage},
-    telemetry::events::StageEvents,
 };
 
 use driver::Driver;
@@ -65,6 +60,14 @@ use questions::{Dependency, Questions};
 use tasks::{Kind, Tasks};
 
 pub use dead_letter::{header, is_incomplete, replayed};
+use pipeline_kafka as kafka;
+use pipeline_kafka::{Producer, consumer::GroupMember, local::Budget};
+use pipeline_model::{
+    contracts::{Message as _, batch_of},
+    disposition::{Classify, Disposition},
+};
+use pipeline_settings::settings::Settings;
+use pipeline_telemetry::events::StageEvents;
 
 /// How often a cluster that gave trouble is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -131,7 +134,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         admitted = kafka::admission::check(&settings.kafka) => admitted.map_err(unusable)?,
         () = shutdown.cancelled() => return Ok(()),
     }
-    let producer = Producer::new(&settings.kafka, local_budget.clone()).map_err(unusable)?;
+    let producer = Producer::new(&settings.kafka, batch_of, local_budget.clone()).map_err(unusable)?;
     let group = settings.kafka.group(S::NAME);
     let member = GroupMember::join(&settings.kafka, &group, S::Input::TOPIC).map_err(unusable)?;
     let events = StageEvents::new(S::NAME);

@@ -12,18 +12,23 @@
 use std::{future::Future, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser};
+use pipeline_model::{
+    chain::chain,
+    disposition::{Classify, Disposition},
+};
+use pipeline_settings::{
+    configuration::{self, Loaded, Options},
+    settings::Settings,
+};
+use pipeline_telemetry as telemetry;
+use pipeline_telemetry::crash;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Health},
-    configuration::{self, Loaded, Options},
-    crash,
-    disposition::{Classify, Disposition},
     registry::Registry,
     runtime::{self, Context},
-    settings::Settings,
     stage::Stage,
-    telemetry,
 };
 
 mod control;
@@ -254,18 +259,6 @@ where
             () = tokio::time::sleep(START_RETRY) => {}
         }
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

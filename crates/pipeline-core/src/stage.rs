@@ -5,12 +5,9 @@
 //! state, and emits the same messages, as handling it once.** Stages keep that promise by writing effect and proof in
 //! one transaction of the target and by emitting from the ledger.
 
-use std::{
-    future::Future,
-    time::{Duration, SystemTime},
-};
+use std::{future::Future, time::Duration};
 
-use crate::{contracts::Message, disposition::Classify, kafka::Position};
+use pipeline_model::{contracts::Message, disposition::Classify, letter::GivenUp};
 
 /// One step of the pipeline.
 pub trait Stage: Send + Sync + 'static {
@@ -78,27 +75,6 @@ pub struct Record<M> {
     pub offset: i64,
     /// How often it has been handed to the stage by this process, from 1.
     pub attempt: u32,
-}
-
-/// A message that was given up.
-#[derive(Clone, Debug)]
-pub struct GivenUp<'a> {
-    /// The run that it belongs to, canonical text, when that could be read.
-    pub run_id: Option<&'a str>,
-    /// Where the message lies.
-    pub source: &'a Position,
-    /// Where its dead letter lies.
-    pub dead_letter: &'a Position,
-    /// The message's key, when that is text.
-    pub key: Option<&'a str>,
-    /// The failure's code.
-    pub code: &'static str,
-    /// The failure and its causes, at most 1 KiB.
-    pub reason: &'a str,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it failed first.
-    pub first_failed_at: SystemTime,
 }
 
 /// The messages that follow from a handled one, in the order to be produced.

@@ -22,11 +22,11 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Found, Level, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
-    settings::{self, Mapping},
 };
+use pipeline_settings::settings::{self, Mapping};
 
 use self::{
     address::Address,

@@ -1,9 +1,7 @@
 //! What can go wrong while reading, as opposed to documents that are wrong.
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    distrust::Distrust,
-};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::link::distrust::Distrust;
 
 pub use pages::ERRORS;
 

@@ -14,11 +14,11 @@
 use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Provider, Service, SubscriptionField, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings::{self, Mapping},
 };
+use pipeline_settings::settings::{self, Mapping};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::fs;
 

@@ -20,11 +20,11 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
-    settings::{self, Mapping},
 };
+use pipeline_settings::settings::{self, Mapping};
 use tokio::sync::Mutex;
 
 use self::{snapshot::Snapshot, threads::Threads};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt, stream, stream::BoxStream};
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Found, Provider, Service, Subtree, SubtreeContent},
     ids::{ProviderId, ServiceId},
 };

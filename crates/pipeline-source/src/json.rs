@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use pipeline_core::documents::{Attributes, FaultCode};
+use pipeline_model::documents::{Attributes, FaultCode};
 use serde_json::value::RawValue;
 
 pub use self::value::Value;

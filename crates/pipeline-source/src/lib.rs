@@ -1,7 +1,7 @@
 //! Where documents come from.
 //!
 //! A source answers three questions, one per stage: which services are there, which providers has a service, and what
-//! is below these providers. It maps its own field names to [`pipeline_core::documents`], keeps what it does not know
+//! is below these providers. It maps its own field names to [`pipeline_model::documents`], keeps what it does not know
 //! in `attributes`, and reports a broken document as a [`Found::Fault`] instead of failing, so that one bad document
 //! never hides the others. Only an answer that cannot be had at all is an [`Error`].
 //!
@@ -19,11 +19,11 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
-    settings::{self, Mapping},
 };
+use pipeline_settings::settings::{self, Mapping};
 
 #[cfg(feature = "couchbase")]
 pub mod couchbase;

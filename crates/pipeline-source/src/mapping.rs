@@ -1,4 +1,4 @@
-//! From the bytes of one document to the types of [`pipeline_core::documents`], by the field names of the settings.
+//! From the bytes of one document to the types of [`pipeline_model::documents`], by the field names of the settings.
 //!
 //! Every function takes bytes and gives a document or the rules that it breaks; where the document stands, and to whom
 //! it belongs, is the caller's to add ([`Violation::at`]). All sources that read JSON share this module, so the same
@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField, Text},
     ids::{ProviderId, ServiceId},
-    settings::{BundleFields, Mapping, ProviderFields, ServiceFields, SubscriptionFieldFields},
 };
+use pipeline_settings::settings::{BundleFields, Mapping, ProviderFields, ServiceFields, SubscriptionFieldFields};
 
 use self::reader::Reader;
 use crate::{

@@ -46,7 +46,7 @@ fn content_hash() -> String {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::settings;
+    use pipeline_settings::settings;
 
     use super::*;
     use crate::{Counts, open};

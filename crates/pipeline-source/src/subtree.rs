@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, FaultCode, Level, SubtreeContent, Text},
     ids::{ProviderId, ServiceId},
 };

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use futures::TryStreamExt;
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Provider, Service, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings,
 };
+use pipeline_settings::settings;
 use tempfile::TempDir;
 
 use crate::{Counts, Source, files::Folder};

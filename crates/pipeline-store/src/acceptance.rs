@@ -4,7 +4,7 @@
 //! retry reads other documents or a part of it was not stored yet, the guard holds it again. Takes the exclusive lock
 //! on the run's row, like every change of what an activation judges by.
 
-use pipeline_core::ids::{RunId, ServiceId};
+use pipeline_model::ids::{RunId, ServiceId};
 use serde::Serialize;
 
 use crate::{

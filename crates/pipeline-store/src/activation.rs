@@ -22,7 +22,7 @@
 //! the run's row; only the one that finds no service left changes the row. Two last activators cannot miss each other:
 //! each looks after its own commit, so that the later one sees both. Should it die in between, the timer looks again.
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_model::ids::{Generation, RunId, ServiceId};
 use serde::Serialize;
 
 use crate::{

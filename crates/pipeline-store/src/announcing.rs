@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use pipeline_core::ids::{Generation, ServiceId};
+use pipeline_model::ids::{Generation, ServiceId};
 
 use crate::{
     Error, PlannedBatch, Run, Store,
@@ -28,6 +28,7 @@ use crate::{
 use pace::{Next, Standstill};
 
 pub(crate) use in_vain::InVain;
+pub use pace::announcing_interval;
 
 mod in_vain;
 mod pace;

@@ -5,7 +5,7 @@
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
-use pipeline_core::{
+use pipeline_settings::{
     files,
     redaction::redact_url,
     settings,

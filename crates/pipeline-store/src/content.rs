@@ -16,11 +16,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, Etag, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
-    telemetry::{metrics::RowPath, run_events::RunEvents},
 };
+use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
 
 use crate::{
     Begin, Error, Store,

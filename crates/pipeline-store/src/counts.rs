@@ -1,6 +1,6 @@
 //! Rows of each level, counted together.
 
-use pipeline_core::documents::Level;
+use pipeline_model::documents::Level;
 use serde::{Deserialize, Serialize};
 
 /// So many rows of each level: those that readers see, or those that leave their sight.

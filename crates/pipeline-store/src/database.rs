@@ -15,7 +15,7 @@ use bytes::Bytes;
 use sqlx::{AssertSqlSafe, MySql, Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use pipeline_core::crash;
+use pipeline_telemetry::crash;
 
 use crate::{
     Error,

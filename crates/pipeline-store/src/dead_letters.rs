@@ -9,9 +9,9 @@
 //!
 //! The bytes stay in the dead-letter topic; the row says where.
 
-use pipeline_core::{
+use pipeline_model::{
     ids::{BatchNo, RunId, ServiceId},
-    kafka::{Partition, Position},
+    place::{Partition, Position},
 };
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@
 //! changed and is written anew. A checker can recompute a digest from the rows of a content in order of their
 //! ordinals.
 
-use pipeline_core::documents::{Attributes, Bundle, DataType, MAPPING_VERSION, SubscriptionField};
+use pipeline_model::documents::{Attributes, Bundle, DataType, MAPPING_VERSION, SubscriptionField};
 
 /// 32 bytes of BLAKE3.
 pub type Digest = [u8; 32];
@@ -90,8 +90,9 @@ fn optional_text(buffer: &mut Vec<u8>, value: Option<&str>) {
 mod tests {
     use std::collections::HashSet;
 
+    use pipeline_model::documents::{Attributes, Bundle, DataType, SubscriptionField, Text};
+
     use super::{of, of_row};
-    use pipeline_core::documents::{Attributes, Bundle, DataType, SubscriptionField, Text};
 
     fn bundle(id: &str, name: Option<&str>, fields: Vec<SubscriptionField>) -> Bundle {
         Bundle { id: id.into(), name: name.map(Text::from), attributes: Attributes::empty(), source_cas: None, fields }

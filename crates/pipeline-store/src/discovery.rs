@@ -15,7 +15,7 @@
 
 use std::collections::HashSet;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Level, Service},
     ids::{Generation, RunId, ServiceId},
 };

@@ -13,7 +13,7 @@
 //! in a small transaction. Should the process die in between, they cost space and nothing else, and ending the run
 //! again, or [`Store::sweep`], deletes the rest.
 
-use pipeline_core::ids::{Generation, RunId};
+use pipeline_model::ids::{Generation, RunId};
 use serde::Serialize;
 
 use crate::{

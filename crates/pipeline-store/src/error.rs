@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 
 pub use driver::DriverError;
 pub use pages::ERRORS;

@@ -1,6 +1,6 @@
 //! The ledger's facts about the services of a run, read for the proof and for progress.
 
-use pipeline_core::ids::{RunId, ServiceId};
+use pipeline_model::ids::{RunId, ServiceId};
 
 use crate::{
     Counts, Error, Run,

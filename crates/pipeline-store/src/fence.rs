@@ -12,7 +12,7 @@
 //! Locks are taken in one order everywhere, so that these transactions cannot deadlock: run, service, batch, rows,
 //! ordinals, pointer.
 
-use pipeline_core::ids::{Generation, RunId};
+use pipeline_model::ids::{Generation, RunId};
 
 use crate::{Error, Run, RunState, database::Session};
 

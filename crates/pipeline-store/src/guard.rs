@@ -21,7 +21,8 @@
 //!
 //! Pure functions over the ledger's facts: activation, progress and the checker of invariants decide by the same ones.
 
-use pipeline_core::{documents::Level, ids::ServiceId, settings::MaxRemoved};
+use pipeline_model::{documents::Level, ids::ServiceId};
+use pipeline_settings::settings::MaxRemoved;
 use serde::Serialize;
 
 use crate::{Counts, facts::Service, proof::ServiceFacts};

@@ -9,11 +9,11 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::{RunId, ServiceId},
-    settings::MaxRemoved,
 };
+use pipeline_settings::settings::MaxRemoved;
 
 use crate::{
     ActivationMode, Error, Exceeded, Part, Run, RunState, Waiting,
@@ -275,7 +275,7 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::ids::Generation;
+    use pipeline_model::ids::Generation;
 
     use super::*;
     use crate::{Counts, Tolerance, facts::Sums, proof::ServiceFacts};

@@ -7,7 +7,7 @@
 //! Two installations on one target would replace each other's copy, each by a run that nobody could object to. So a target
 //! belongs to the installation whose root stage worked on it first.
 
-use pipeline_core::ids::TargetId;
+use pipeline_model::ids::TargetId;
 
 use crate::{Error, Store, database::Context};
 

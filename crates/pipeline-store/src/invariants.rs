@@ -17,7 +17,7 @@
 //! The other invariants of Sluice are about behaviour over time and cannot be seen in rows; [`INVARIANTS`] says of each
 //! what holds it instead.
 
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 use serde::Serialize;
 
 use crate::{

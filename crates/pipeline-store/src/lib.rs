@@ -67,7 +67,7 @@ mod versions;
 
 pub use acceptance::Accepted;
 pub use activation::{Activatable, Outcome, ServiceActivation};
-pub use announcing::{Again, Part, Undone};
+pub use announcing::{Again, Part, Undone, announcing_interval};
 pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};

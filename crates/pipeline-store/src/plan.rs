@@ -29,7 +29,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Known, Level, Provider},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };

@@ -1,6 +1,6 @@
 //! What the ledger says about a run, for people and for exit codes.
 
-use pipeline_core::ids::RunId;
+use pipeline_model::ids::RunId;
 use serde::Serialize;
 
 use crate::{

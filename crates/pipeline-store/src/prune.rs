@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 
-use pipeline_core::ids::{Generation, RunId};
+use pipeline_model::ids::{Generation, RunId};
 use serde::Serialize;
 
 use crate::{
@@ -208,7 +208,7 @@ fn add(count: &mut i64, rows: u64) {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::ids::Generation;
+    use pipeline_model::ids::Generation;
 
     use super::{Gap, gaps};
 

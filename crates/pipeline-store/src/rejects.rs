@@ -1,6 +1,6 @@
 //! Documents that break rules, as the ledger keeps them.
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, DocumentFault, FaultCode, Level},
     ids::{ProviderId, RunId, ServiceId},
 };

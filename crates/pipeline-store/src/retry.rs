@@ -18,7 +18,7 @@
 
 use std::collections::BTreeSet;
 
-use pipeline_core::ids::{Generation, ProviderId, RunId, ServiceId};
+use pipeline_model::ids::{Generation, ProviderId, RunId, ServiceId};
 use serde::Serialize;
 
 use crate::{

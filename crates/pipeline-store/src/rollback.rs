@@ -25,7 +25,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_model::ids::{Generation, RunId, ServiceId};
 use serde::Serialize;
 
 use crate::{

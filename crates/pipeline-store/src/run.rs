@@ -12,11 +12,11 @@
 //! The generation is one more than that of any run before, activated or not, so that rows that an aborted run left
 //! behind can never be taken for those of a later one.
 
-use pipeline_core::{
+use pipeline_model::{
     contracts,
     ids::{Generation, RunId, ServiceId, TargetId},
-    settings::{MAX_BATCH_SIZE, MaxRemoved},
 };
+use pipeline_settings::settings::{MAX_BATCH_SIZE, MaxRemoved};
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, Bundle, DataType, SubscriptionField, Text},
     ids::{Generation, ProviderId, ServiceId},
 };

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::Attributes,
     ids::{Generation, ServiceId},
 };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Store};
 use testkit::mariadb::MariaDb;
 use tracing_subscriber::fmt::MakeWriter;

@@ -3,10 +3,8 @@
 
 use std::{error::Error as _, fs, path::Path};
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    settings::Target,
-};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings::Target;
 use pipeline_store::{Error, Store};
 
 fn target(path: &Path, parameters: &str) -> Target {
@@ -88,7 +86,8 @@ async fn a_new_database_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("copy.db");
-    let target = pipeline_core::settings::Target { url: format!("sqlite://{}", file.display()), ..Default::default() };
+    let target =
+        pipeline_settings::settings::Target { url: format!("sqlite://{}", file.display()), ..Default::default() };
     let store = Store::connect(&target).await.unwrap();
     store.migrate().await.unwrap();
     for entry in std::fs::read_dir(folder.path()).unwrap() {

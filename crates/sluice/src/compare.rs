@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::StreamExt as _;
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Found, Level, Provider, Service, SubtreeContent},
     ids::{Generation, ProviderId, ServiceId},
 };

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use pipeline_core::disposition::Disposition;
+use pipeline_model::disposition::Disposition;
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

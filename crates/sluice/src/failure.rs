@@ -3,7 +3,7 @@
 use std::{error::Error, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
-use pipeline_core::disposition::Classify;
+use pipeline_model::disposition::Classify;
 
 use crate::{
     exit::Exit,

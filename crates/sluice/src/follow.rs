@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use pipeline_core::ids::RunId;
+use pipeline_model::ids::RunId;
 use pipeline_store::{LetterFilter, LetterState, Progress, RunState, Store};
 
 use crate::{

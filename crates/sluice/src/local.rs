@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
     admin::Health,
-    contracts::RunRequested,
-    kafka::{admin, local::LocalBroker},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
     service,
-    settings::{self, Settings},
     stage::Stage,
 };
+use pipeline_kafka::local::LocalBroker;
+use pipeline_model::contracts::RunRequested;
+use pipeline_settings::settings::{self, Settings};
 use pipeline_source::Source;
 use pipeline_store::Store;
 use stage_activator::ActivatorStage;
@@ -49,7 +49,7 @@ impl Local {
     /// Starts everything; the stages join their groups meanwhile.
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
         let broker =
-            LocalBroker::start(&admin::topics(&settings.kafka)).map_err(|error| session::kafka_failure(&error))?;
+            LocalBroker::start(&settings.kafka.names().topics()).map_err(|error| session::kafka_failure(&error))?;
         // Nobody else's: the machine may have other users, and its browser shows other people's pages.
         let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await;
         let embedded = embedded.map_err(|error| session::registry_failure(&error))?;

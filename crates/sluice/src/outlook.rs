@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use pipeline_core::{
-    kafka::{
-        Position,
-        standing::{Standing, standing},
-    },
-    settings::Settings,
+use pipeline_kafka::{
+    Position,
+    standing::{Standing, standing},
 };
+use pipeline_settings::settings::Settings;
 
 use crate::text;
 
@@ -67,7 +65,7 @@ fn outlook(group: &str, position: &Position, standing: Option<Standing>, max_age
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::kafka::Partition;
+    use pipeline_kafka::Partition;
 
     use super::*;
 

@@ -13,8 +13,8 @@ use std::{
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, presets};
-use pipeline_core::printable::is_printable;
-pub use pipeline_core::printable::printable;
+use pipeline_settings::printable::is_printable;
+pub use pipeline_settings::printable::printable;
 use serde::Serialize;
 use serde_json::Value;
 

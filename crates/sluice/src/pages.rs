@@ -1,9 +1,7 @@
 //! What there is to say about every error code, gathered from the crates that have them.
 
-use pipeline_core::{
-    error_pages::{self, ErrorPage},
-    registry,
-};
+use pipeline_core::registry;
+use pipeline_model::error_pages::{self, ErrorPage};
 
 /// All pages, crate by crate.
 pub fn all() -> impl Iterator<Item = &'static ErrorPage> {

@@ -4,15 +4,17 @@ use std::{env, fs, str::FromStr, sync::Arc};
 
 use clap::ValueEnum;
 use pipeline_core::{
-    contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered},
-    ids::{RunId, TargetId},
-    kafka::{Position, Producer, local::Budget, producer::Outbound},
     registry::{Codec, Registry},
     runtime::header,
-    settings::Settings,
-    telemetry::TraceContext,
 };
+use pipeline_kafka::{Position, Producer, local::Budget, producer::Outbound};
+use pipeline_model::{
+    contracts::{Activation, BatchPlanned, Message, RunRequested, ServiceDiscovered, batch_of},
+    ids::{RunId, TargetId},
+};
+use pipeline_settings::settings::Settings;
 use pipeline_store::{Run, RunState, Store};
+use pipeline_telemetry::TraceContext;
 use serde::Serialize;
 
 use crate::{exit::Exit, failure::Failure, session, text};
@@ -132,8 +134,8 @@ impl Outbox {
         let codec = Codec::prepare(registry, &settings.kafka.names(), &[], writes, settings.stage.register_schemas)
             .await
             .map_err(|error| session::registry_failure(&error))?;
-        let producer =
-            Producer::at_least_once(&settings.kafka, budget).map_err(|error| session::kafka_failure(&error))?;
+        let producer = Producer::at_least_once(&settings.kafka, batch_of, budget)
+            .map_err(|error| session::kafka_failure(&error))?;
         Ok(Self { codec, producer })
     }
 

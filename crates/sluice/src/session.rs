@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::OnceLock};
 
-use pipeline_core::{
+use pipeline_settings::{
     configuration::{self, Loaded, Options, Origin},
     settings::Settings,
-    telemetry,
 };
 use pipeline_store::Store;
+use pipeline_telemetry as telemetry;
 
 use crate::{cli::Global, exit::Exit, failure::Failure, output};
 
@@ -162,8 +162,8 @@ pub fn registry_failure(error: &pipeline_core::registry::Error) -> Failure {
 }
 
 /// A failure of the cluster.
-pub fn kafka_failure(error: &pipeline_core::kafka::Error) -> Failure {
-    use pipeline_core::kafka::Error;
+pub fn kafka_failure(error: &pipeline_kafka::Error) -> Failure {
+    use pipeline_kafka::Error;
     let failure = Failure::classified(error);
     match error {
         // Who asks again as the same hears the same.

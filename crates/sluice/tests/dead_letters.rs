@@ -13,13 +13,16 @@ use std::{
 
 use pipeline_core::{
     admin::Health,
-    contracts::{Activated, BatchPlanned, Confirmed, Message as _},
-    kafka::{Producer, admin, local::LocalBroker, producer::Outbound},
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
-    settings::{self, Settings},
-    stage::{Emit, GivenUp, Record, Stage},
+    stage::{Emit, Record, Stage},
 };
+use pipeline_kafka::{Producer, admin, local::LocalBroker, producer::Outbound};
+use pipeline_model::{
+    contracts::{Activated, BatchPlanned, Confirmed, Message as _, batch_of},
+    letter::GivenUp,
+};
+use pipeline_settings::settings::{self, Settings};
 use pipeline_store::Store;
 use serde_json::{Value, json};
 use stage_activator::ActivatorStage;
@@ -75,7 +78,7 @@ struct World {
 impl World {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let broker = LocalBroker::start(&admin::topics(&settings::Kafka::default())).unwrap();
+        let broker = LocalBroker::start(&settings::Kafka::default().names().topics()).unwrap();
         let embedded = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
         let mut settings = Settings::default();
         settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
@@ -245,7 +248,7 @@ async fn bytes_that_are_no_record_hold_nothing(world: &World) {
         payload: Some(b"{\"not\": \"avro\"}".to_vec()),
         headers: vec![("origin".to_owned(), Some(vec![0, 255]))],
     };
-    Producer::new(&world.settings.kafka, None).unwrap().send_all(vec![foreign]).await.unwrap();
+    Producer::new(&world.settings.kafka, batch_of, None).unwrap().send_all(vec![foreign]).await.unwrap();
     let id = loop {
         let (letters, _) = world.sluice(&["dlq", "ls", "--code", "SLUICE-WIRE-002"]).await;
         if let Some(letter) = letters.as_array().unwrap().first() {

@@ -6,11 +6,9 @@ use std::{
     process::{Command, Output},
 };
 
-use pipeline_core::{
-    contracts,
-    registry::{EmbeddedRegistry, Registry},
-    settings::SchemaRegistry,
-};
+use pipeline_core::registry::{EmbeddedRegistry, Registry};
+use pipeline_model::contracts;
+use pipeline_settings::settings::SchemaRegistry;
 
 /// Nothing listens there.
 const NOWHERE: &str = "127.0.0.1:1";

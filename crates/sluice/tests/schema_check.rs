@@ -3,10 +3,8 @@
 
 use std::fs;
 
-use pipeline_core::{
-    registry::{EmbeddedRegistry, Level, Registry},
-    settings::SchemaRegistry,
-};
+use pipeline_core::registry::{EmbeddedRegistry, Level, Registry};
+use pipeline_settings::settings::SchemaRegistry;
 use serde_json::Value;
 
 mod repository;

@@ -4,12 +4,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use pipeline_core::{
-    contracts::{self, Activation, Confirmed, Message, RunRequested},
-    kafka::{Names, Producer, local::LocalBroker, producer::Outbound},
-    registry::{Codec, EmbeddedRegistry, Level, Registry, SchemaId},
-    settings,
-};
+use pipeline_core::registry::{Codec, EmbeddedRegistry, Level, Registry, SchemaId};
+use pipeline_kafka::{Producer, local::LocalBroker, producer::Outbound};
+use pipeline_model::contracts::{self, Activation, Confirmed, Message, RunRequested, batch_of};
+use pipeline_settings::settings::{self, Names};
 use serde_json::Value;
 
 /// A registry and a broker with all topics.
@@ -35,7 +33,7 @@ impl World {
             settings::Kafka { bootstrap_servers: self.broker.bootstrap_servers().to_owned(), ..Default::default() };
         let key = Some(b"k".to_vec());
         let message = Outbound { topic: topic.to_owned(), key, payload: Some(payload), headers: Vec::new() };
-        Producer::new(&settings, None).unwrap().send_all(vec![message]).await.unwrap();
+        Producer::new(&settings, batch_of, None).unwrap().send_all(vec![message]).await.unwrap();
     }
 
     /// `sluice schema …`, which has to end with this code; gives its JSON.

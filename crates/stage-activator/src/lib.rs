@@ -7,14 +7,15 @@
 
 use std::time::Duration;
 
-use pipeline_core::{
+use pipeline_core::stage::{Emit, Record, Stage};
+use pipeline_model::{
     contracts::{Activated, Confirmed},
     disposition::{Classify, Disposition},
     ids::{InvalidRunId, RunId, ServiceId},
-    stage::{Emit, GivenUp, Record, Stage},
-    telemetry::run_events::{HeldBy, RunEvents},
+    letter::GivenUp,
 };
 use pipeline_store::{Activatable, Counts, Hold, Outcome, ServiceActivation, Store};
+use pipeline_telemetry::run_events::{HeldBy, RunEvents};
 
 /// The stage.
 pub struct ActivatorStage {

@@ -8,15 +8,18 @@
 use std::{sync::Arc, time::Duration};
 
 use pipeline_core::{
-    announcing::{self, AtWork},
+    announcing::AtWork,
+    stage::{Emit, Record, Stage},
+};
+use pipeline_model::{
     contracts::{BatchPlanned, Confirmation, Confirmed},
     disposition::{Classify, Disposition},
     ids::{BatchNo, Generation, InvalidRunId, RunId, ServiceId},
-    settings,
-    stage::{Emit, GivenUp, Record, Stage},
+    letter::GivenUp,
 };
+use pipeline_settings::settings;
 use pipeline_source::Source;
-use pipeline_store::{BatchKey, BatchState, Begin, Part, Store, StoredBatch};
+use pipeline_store::{BatchKey, BatchState, Begin, Part, Store, StoredBatch, announcing_interval};
 
 /// The stage.
 pub struct BundlesStage {
@@ -114,7 +117,7 @@ impl Stage for BundlesStage {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        Some(announcing::interval(self.announce_after))
+        Some(announcing_interval(self.announce_after))
     }
 
     /// Says which runs are at work, so that a slow batch is not taken for a lost one.

@@ -10,16 +10,19 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use pipeline_core::{
-    announcing::{self, AtWork, Claimed},
+    announcing::{AtWork, Claimed},
+    stage::{Either, Emit, Record, Stage},
+};
+use pipeline_model::{
     contracts::{BatchPlanned, Confirmation, Confirmed, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Known, Provider},
     ids::{Generation, InvalidRunId, ProviderId, RunId, ServiceId},
-    settings,
-    stage::{Either, Emit, GivenUp, Record, Stage},
+    letter::GivenUp,
 };
+use pipeline_settings::settings;
 use pipeline_source::{Source, spool::Spool};
-use pipeline_store::{Again, Begin, Part, Plan, PlannedBatch, Store, Undone};
+use pipeline_store::{Again, Begin, Part, Plan, PlannedBatch, Store, Undone, announcing_interval};
 use serde::{Deserialize, Serialize};
 
 /// Documents that are compared and written together, whatever the size of the batches that they are planned in.
@@ -222,7 +225,7 @@ impl Stage for ProvidersStage {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        Some(announcing::interval(self.announce_after))
+        Some(announcing_interval(self.announce_after))
     }
 
     async fn tick(&self) -> Result<Emit<Self::Output>, Error> {

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use pipeline_core::{service, settings::Settings};
+use pipeline_core::service;
+use pipeline_settings::settings::Settings;
 use pipeline_store::Store;
 use stage_providers::ProvidersStage;
 

@@ -18,17 +18,22 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use pipeline_core::{
-    announcing::{self, AtWork, Claimed},
+    announcing::{AtWork, Claimed},
+    stage::{Either, Emit, Record, Stage},
+};
+use pipeline_model::{
     contracts::{RunRequested, ServiceDiscovered},
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Service},
     ids::{Generation, RunId, ServiceId, TargetId},
-    settings,
-    stage::{Either, Emit, GivenUp, Record, Stage},
-    telemetry::run_events::RunEvents,
+    letter::GivenUp,
 };
+use pipeline_settings::settings;
 use pipeline_source::{Source, spool::Spool};
-use pipeline_store::{Again, Begin, Discovery, Part, Run, RunRequest, RunState, Store, Undone, meant_for_another};
+use pipeline_store::{
+    Again, Begin, Discovery, Part, Run, RunRequest, RunState, Store, Undone, announcing_interval, meant_for_another,
+};
+use pipeline_telemetry::run_events::RunEvents;
 use serde::{Deserialize, Serialize};
 
 /// Documents read before they are written together.
@@ -225,7 +230,7 @@ impl Stage for RootStage {
     }
 
     fn tick_interval(&self) -> Option<Duration> {
-        Some(announcing::interval(self.limits.announce_after()))
+        Some(announcing_interval(self.limits.announce_after()))
     }
 
     async fn tick(&self) -> Result<Emit<Self::Output>, Error> {

@@ -9,6 +9,7 @@
 //! | [`clock`] | a wall clock of one process that jumps |
 //! | [`connect`] | Kafka Connect with a JDBC sink, to be measured against |
 //! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
+//! | [`generated`] | files of the repository that are made from code |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
 //! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
 //! | [`tls`] | a certificate authority, what it signs, and a listener that shows it |
@@ -32,6 +33,7 @@ pub mod avro;
 pub mod clock;
 pub mod connect;
 pub mod couchbase;
+pub mod generated;
 pub mod http;
 mod janitor;
 pub mod kafka;

@@ -4,7 +4,7 @@
 //! a redo log that hold the data of size M, since what is measured is the way into the database and not its paging; all
 //! counterparts use the same server.
 
-use pipeline_core::settings::Settings;
+use pipeline_settings::settings::Settings;
 use testkit::{
     kafka::Kafka,
     mariadb::{Account, Database, MariaDb, Session},

@@ -1,7 +1,7 @@
 //! What must hold after every fault, asked of views, tables, ledger and topics.
 
 use e2e::rows::Rows;
-use pipeline_core::contracts::DEAD_LETTERS;
+use pipeline_model::contracts::DEAD_LETTERS;
 use testkit::wait;
 
 use crate::world::World;

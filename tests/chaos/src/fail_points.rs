@@ -1,4 +1,4 @@
-//! The stages with fail points in them, called `NAME-with-fail-points`; see `pipeline_core::crash`.
+//! The stages with fail points in them, called `NAME-with-fail-points`; see `pipeline_telemetry::crash`.
 
 use testkit::variant::Variant;
 

@@ -2,18 +2,19 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pipeline_core::{
-    contracts::{self, Activation, Message, RunRequested},
-    ids::RunId,
-    kafka::{
-        self, Delivery, Names, Partition, Position, Producer, admin,
-        producer::Outbound,
-        provision::{self, NewTopics},
-        reader,
-    },
-    registry::{Codec, Registry},
-    settings,
+use pipeline_core::registry::{Codec, Registry};
+use pipeline_kafka as kafka;
+use pipeline_kafka::{
+    Delivery, Partition, Position, Producer, admin,
+    producer::Outbound,
+    provision::{self, NewTopics},
+    reader,
 };
+use pipeline_model::{
+    contracts::{self, Activation, Message, RunRequested, batch_of},
+    ids::RunId,
+};
+use pipeline_settings::settings::{self, Names};
 use tokio::runtime::Runtime;
 
 /// A client of a broker and a registry.
@@ -34,9 +35,13 @@ impl Messenger {
         let registry = Registry::new(&registry).expect("an address");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let producer = Producer::new(&kafka, None).expect("a producer");
+        let producer = Producer::new(&kafka, batch_of, None).expect("a producer");
         let prepared = runtime.block_on(async {
-            let design = NewTopics { partitions, replicas: 1, retention: None, letters_retention: None };
+            let design = NewTopics {
+                topics: kafka.names().topics().into_iter().map(|topic| (topic, None)).collect(),
+                partitions,
+                replicas: 1,
+            };
             provision::ensure_topics(&kafka, &design).await.expect("topics can be created");
             Codec::prepare(&registry, &Names::default(), &[], &contracts::ALL, true).await
         });

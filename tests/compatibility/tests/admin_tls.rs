@@ -3,11 +3,9 @@
 
 use std::path::PathBuf;
 
-use pipeline_core::{
-    admin::{self, Admin, Health},
-    settings::{self, AdminTls},
-    telemetry::metrics,
-};
+use pipeline_core::admin::{self, Admin, Health};
+use pipeline_settings::settings::{self, AdminTls};
+use pipeline_telemetry::metrics;
 use testkit::tls::{Authority, Identity};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -3,11 +3,9 @@
 
 use std::path::PathBuf;
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    registry::{EmbeddedRegistry, Error, Registry},
-    settings::SchemaRegistry,
-};
+use pipeline_core::registry::{EmbeddedRegistry, Error, Registry};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings::SchemaRegistry;
 use testkit::tls::{Authority, Tls};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -9,13 +9,11 @@ use std::collections::BTreeMap;
 
 use compatibility::evolved;
 use e2e::{pipeline::Pipeline, rows::Rows};
-use pipeline_core::{
-    contracts::{Confirmed, Message, subject},
-    kafka::{Partition, PlaceReader, admin},
-    registry::{Registry, SchemaId},
-    settings,
-};
+use pipeline_core::registry::{Registry, SchemaId};
+use pipeline_kafka::{Partition, PlaceReader, admin};
+use pipeline_model::contracts::{Confirmed, Message, subject};
 use pipeline_schema::{Level, Past, Schema, check};
+use pipeline_settings::settings;
 use serde_json::Value;
 use testkit::process::Process;
 

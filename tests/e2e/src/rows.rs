@@ -1,11 +1,11 @@
 //! What the four views hold, and what they should hold according to the source, as rows of exact text.
 
 use futures::TryStreamExt;
-use pipeline_core::{
+use pipeline_model::{
     documents::{Found, Provider, Service, Subtree, SubtreeContent},
     ids::ProviderId,
-    settings,
 };
+use pipeline_settings::settings;
 use pipeline_source::Source;
 use testkit::mariadb::Database;
 

@@ -4,12 +4,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use e2e::pipeline::Pipeline;
-use pipeline_core::{
+use pipeline_core::stage::{Record, Stage};
+use pipeline_model::{
     contracts::{Activation, RunRequested},
     ids::RunId,
-    settings,
-    stage::{Record, Stage},
 };
+use pipeline_settings::settings;
 use pipeline_store::{RunRequest, RunState, Store};
 use serde_json::Value;
 use stage_root::RootStage;

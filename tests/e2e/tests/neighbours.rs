@@ -3,11 +3,9 @@
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use e2e::{pipeline::Pipeline, rows::Rows};
-use pipeline_core::{
-    contracts::{Message, ServiceDiscovered},
-    kafka::{Producer, producer::Outbound},
-    settings,
-};
+use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_model::contracts::{Message, ServiceDiscovered, batch_of};
+use pipeline_settings::settings;
 use serde_json::Value;
 use testkit::{mariadb::MariaDb, process::Signal, wait};
 
@@ -25,8 +23,8 @@ fn spoil(pipeline: &Pipeline, topic_prefix: &str) {
     let topic = ServiceDiscovered::TOPIC.to_owned();
     let message = Outbound { topic, key: Some(b"s".to_vec()), payload, headers: Vec::new() };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let sent =
-        runtime.block_on(async { Producer::new(&settings, None).expect("a client").send_all(vec![message]).await });
+    let sent = runtime
+        .block_on(async { Producer::new(&settings, batch_of, None).expect("a client").send_all(vec![message]).await });
     sent.expect("the broker takes it");
 }
 

@@ -2,12 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 use futures::future::join_all;
-use pipeline_core::{
-    contracts,
-    ids::RunId,
-    registry::{EmbeddedRegistry, Error, Level, Registered, Registry, SchemaId},
-    settings::SchemaRegistry,
-};
+use pipeline_core::registry::{EmbeddedRegistry, Error, Level, Registered, Registry, SchemaId};
+use pipeline_model::{contracts, ids::RunId};
+use pipeline_settings::settings::SchemaRegistry;
 use testkit::registry::Registry as RealRegistry;
 
 const INT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;

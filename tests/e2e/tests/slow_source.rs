@@ -8,13 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
-use pipeline_core::{
+use pipeline_core::stage::{Either, Record, Stage};
+use pipeline_model::{
     contracts::{Activation, RunRequested},
     documents::{Attributes, DocumentFault, Found, Provider, Service, Subtree},
     ids::{ProviderId, RunId, ServiceId},
-    settings,
-    stage::{Either, Record, Stage},
 };
+use pipeline_settings::settings;
 use pipeline_source::{Counts, Error, Source};
 use pipeline_store::{RunState, Store, Tolerance};
 use stage_providers::ProvidersStage;

@@ -25,7 +25,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use pipeline_core::settings::MaxRemoved;
+use pipeline_settings::settings::MaxRemoved;
 use pipeline_store::{Counts, Progress, RunState, Tolerance};
 
 use folder::{Documents, Level, Row};
@@ -146,10 +146,10 @@ fn nothing_beyond_the_bound(before: &BTreeSet<Row>, gone: &BTreeSet<Row>, contex
     let services: BTreeSet<&str> = before.iter().map(|row| row.service.as_str()).collect();
     let bound = |level, visible: i64| {
         let number = match level {
-            pipeline_core::documents::Level::Service => BOUNDS.services,
-            pipeline_core::documents::Level::Provider => BOUNDS.providers,
-            pipeline_core::documents::Level::Bundle => BOUNDS.bundles,
-            pipeline_core::documents::Level::SubscriptionField => BOUNDS.subscription_fields,
+            pipeline_model::documents::Level::Service => BOUNDS.services,
+            pipeline_model::documents::Level::Provider => BOUNDS.providers,
+            pipeline_model::documents::Level::Bundle => BOUNDS.bundles,
+            pipeline_model::documents::Level::SubscriptionField => BOUNDS.subscription_fields,
         };
         i64::from(number).max(visible / 5)
     };

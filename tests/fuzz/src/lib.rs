@@ -7,15 +7,17 @@ use std::sync::LazyLock;
 
 use apache_avro::Schema;
 use pipeline_core::{
-    configuration::{self, Options},
-    contracts,
-    kafka::{Delivery, Partition, Position},
     registry::{Reading, SchemaId, datum::Layout},
     runtime,
+};
+use pipeline_kafka::{Delivery, Partition, Position};
+use pipeline_model::contracts;
+use pipeline_settings::{
+    configuration::{self, Options},
     settings::Mapping,
-    telemetry::TraceContext,
 };
 use pipeline_source::mapping;
+use pipeline_telemetry::TraceContext;
 
 /// The wire format, and the datum in it as a record of each contract.
 pub fn wire(bytes: &[u8]) {

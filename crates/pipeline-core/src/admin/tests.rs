@@ -1,7 +1,7 @@
+use pipeline_telemetry as telemetry;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::telemetry;
 
 struct Running {
     address: String,

@@ -13,7 +13,7 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use crate::{files, renewal::Renewed};
+use pipeline_settings::{files, link::renewal::Renewed};
 
 /// How a listener proves who it is. Cheap to clone.
 #[derive(Clone)]

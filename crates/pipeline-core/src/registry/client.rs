@@ -7,12 +7,12 @@
 use std::{fmt, sync::Arc};
 
 use apache_avro::Schema;
+use pipeline_settings::settings;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Error, SchemaId, compatibility::Level, once_map::OnceMap, reading};
-use crate::settings;
 
 mod references;
 #[cfg(test)]

@@ -15,12 +15,13 @@ use apache_avro::{
     Error as AvroError, GenericSingleObjectReader, Schema, from_value, util::max_allocation_bytes,
     writer::datum::GenericDatumWriter,
 };
+use pipeline_model::contracts::Message;
+use pipeline_settings::settings::Names;
 
 use super::{
     Error, Reading, Registry, SchemaId, client::Stored, compatibility::can_read, datum::Layout, once_map::OnceMap,
     reading,
 };
-use crate::{contracts::Message, kafka::Names};
 
 mod error;
 #[cfg(test)]

@@ -1,12 +1,10 @@
 //! What can go wrong between this program and the registry, and what the runtime does about each.
 
 use apache_avro::Error as AvroError;
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::link::distrust::Distrust;
 
 use super::SchemaId;
-use crate::{
-    disposition::{Classify, Disposition},
-    distrust::Distrust,
-};
 
 /// A source of any type; the registry's client libraries have several.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;

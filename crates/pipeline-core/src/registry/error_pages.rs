@@ -1,6 +1,6 @@
 //! The pages of the registry's and the wire format's error codes.
 
-use crate::error_pages::ErrorPage;
+use pipeline_model::error_pages::ErrorPage;
 
 /// What to say about each code of [`Error`](super::Error), [`DecodeError`](super::DecodeError) and
 /// [`EncodeError`](super::EncodeError).

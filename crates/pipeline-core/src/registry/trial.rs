@@ -19,8 +19,10 @@ pub struct Trial {
 impl Trial {
     /// Puts a schema on trial for a topic's values.
     pub fn new(topic: &'static str, schema: &str) -> Result<Self, Error> {
-        let invalid =
-            |source| Error::InvalidSchema { subject: crate::contracts::subject(topic), source: Box::new(source) };
+        let invalid = |source| Error::InvalidSchema {
+            subject: pipeline_model::contracts::subject(topic),
+            source: Box::new(source),
+        };
         Schema::parse_str(schema).map_err(invalid)?;
         Ok(Self { topic, text: schema.to_owned() })
     }
@@ -46,13 +48,11 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
+    use pipeline_model::contracts::{Message, RunRequested};
+    use pipeline_settings::settings::{self, Names};
+
     use super::*;
-    use crate::{
-        contracts::{Message, RunRequested},
-        kafka::Names,
-        registry::{Codec, EmbeddedRegistry},
-        settings,
-    };
+    use crate::registry::{Codec, EmbeddedRegistry};
 
     #[tokio::test]
     async fn a_proposed_schema_is_tried_on_the_bytes() {
@@ -65,7 +65,7 @@ mod tests {
             run_id: "r".to_owned(),
             requested_by: "t".to_owned(),
             requested_at_ms: 1,
-            activation: crate::contracts::Activation::WholeRun,
+            activation: pipeline_model::contracts::Activation::WholeRun,
             scope: Vec::new(),
             batch_size: 1,
             max_rejected_providers: None,

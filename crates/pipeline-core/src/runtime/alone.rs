@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::telemetry::events::{StageEvents, WaitingAlone};
+use pipeline_telemetry::events::{StageEvents, WaitingAlone};
 
 /// How long one message has waited by itself.
 #[derive(Default)]

@@ -8,12 +8,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use pipeline_kafka::{Delivery, Header, producer::Outbound};
+use pipeline_model::contracts;
+use pipeline_telemetry::TraceContext;
+
 use super::failure::Failure;
-use crate::{
-    contracts,
-    kafka::{Delivery, Header, producer::Outbound},
-    telemetry::TraceContext,
-};
 
 /// Header names of a dead letter.
 pub mod header {
@@ -185,12 +184,10 @@ fn is_ours(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use pipeline_kafka::{Partition, Position};
+    use pipeline_model::{disposition::Disposition, ids::RunId};
+
     use super::*;
-    use crate::{
-        disposition::Disposition,
-        ids::RunId,
-        kafka::{Partition, Position},
-    };
 
     #[test]
     fn a_dead_letter_keeps_key_bytes_and_foreign_headers_and_says_why_once() {

@@ -2,6 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use pipeline_kafka as kafka;
+use pipeline_kafka::{
+    Partition, Position,
+    consumer::{Event, GroupMember, Reply},
+};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings::{self, Settings};
+use pipeline_telemetry::events::StageEvents;
 use tokio::{
     sync::{mpsc, oneshot},
     task::AbortHandle,
@@ -18,14 +26,7 @@ use super::{
 };
 use crate::{
     admin::{Component, Health},
-    disposition::{Classify, Disposition},
-    kafka::{
-        self, Partition, Position,
-        consumer::{Event, GroupMember, Reply},
-    },
-    settings::{self, Settings},
     stage::Stage,
-    telemetry::events::StageEvents,
 };
 
 /// How often moved heads are committed. What a crash repeats is what settled in this time.

@@ -1,10 +1,11 @@
 //! From a record to a message: the bytes of its contract, and the headers that carry run and trace.
 
+use pipeline_kafka::producer::Outbound;
+use pipeline_model::{contracts::Message, ids::RunId};
+use pipeline_telemetry::TraceContext;
+
 use super::{dead_letter::header, failure::Failure};
-use crate::{
-    contracts::Message, ids::RunId, kafka::producer::Outbound, registry::Codec, stage::VisitOutgoing,
-    telemetry::TraceContext,
-};
+use crate::{registry::Codec, stage::VisitOutgoing};
 
 /// Makes the bytes and headers of a message.
 pub(super) struct Encode<'a> {

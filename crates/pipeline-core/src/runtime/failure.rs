@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::questions::Dependency;
-use crate::{
+use pipeline_model::{
+    chain::chain,
     disposition::{Classify, Disposition},
-    service::chain,
 };
+
+use super::questions::Dependency;
 
 /// Longest text of a failure that is kept, in bytes.
 const MAX_TEXT: usize = 1024;

@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use pipeline_kafka::{Position, producer::Outbound};
+use pipeline_model::{contracts::Message, disposition::Disposition, letter::GivenUp};
+
 use super::{
     dead_letter::{Letter, Obituary, dead_letter},
     failure::Failure,
     process::{InHand, Processor, Settlement, wait},
     questions::Dependency,
 };
-use crate::{
-    contracts::Message,
-    disposition::Disposition,
-    kafka::{Position, producer::Outbound},
-    stage::{GivenUp, Stage},
-};
+use crate::stage::Stage;
 
 impl<S: Stage> Processor<S> {
     /// Puts the message where people find it. That must not fail, so it is tried like during an outage.

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::kafka::{Partition, Position};
+use pipeline_kafka::{Partition, Position};
 
 /// The next offset to commit, and how many messages have settled up to there since the partition was assigned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

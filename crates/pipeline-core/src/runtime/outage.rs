@@ -6,9 +6,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pipeline_telemetry::events::StageEvents;
 use tokio::sync::watch;
 
-use crate::{admin::Component, telemetry::events::StageEvents};
+use crate::admin::Component;
 
 /// Shared by the probes and all messages of a stage.
 pub(crate) struct Outage {

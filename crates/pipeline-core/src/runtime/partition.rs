@@ -2,6 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
+use pipeline_kafka::{Delivery, Partition, Position, consumer::PartitionQueue, local::Budget};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
     task::{JoinError, JoinSet},
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     admin::{Health, MAX_WAITING},
-    kafka::{Delivery, Partition, Position, consumer::PartitionQueue, local::Budget},
     stage::Stage,
 };
 

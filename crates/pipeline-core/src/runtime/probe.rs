@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use pipeline_kafka as kafka;
+use pipeline_model::{contracts, disposition::Disposition};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -20,12 +22,7 @@ use super::{
     process::Processor,
     questions::{Dependency, Question},
 };
-use crate::{
-    contracts,
-    disposition::Disposition,
-    kafka,
-    stage::{Outgoing as _, Stage},
-};
+use crate::stage::{Outgoing as _, Stage};
 
 /// Pause between two questions. How late an outage is noticed at most, the patience aside.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -9,6 +9,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use pipeline_kafka::{Delivery, Position, Producer, producer::Outbound};
+use pipeline_model::disposition::Disposition;
+use pipeline_settings::settings;
+use pipeline_telemetry::{
+    TraceContext, crash,
+    events::{Attempt, StageEvents},
+    span::{Coordinates, MessageSpan, consumer_span},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -21,17 +29,8 @@ use super::{
     questions::{Dependency, Questions},
 };
 use crate::{
-    crash,
-    disposition::Disposition,
-    kafka::{Delivery, Position, Producer, producer::Outbound},
     registry::Codec,
-    settings,
     stage::{Emit, Outgoing, Record, Stage},
-    telemetry::{
-        TraceContext,
-        events::{Attempt, StageEvents},
-        span::{Coordinates, MessageSpan, consumer_span},
-    },
 };
 
 /// The first pause between two attempts at most; it doubles from there.

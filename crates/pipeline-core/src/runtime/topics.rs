@@ -12,14 +12,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pipeline_kafka::Absent;
+use pipeline_model::contracts::Message as _;
 use tokio::time::sleep;
 
 use super::partition::Shared;
-use crate::{
-    contracts::Message as _,
-    kafka::Absent,
-    stage::{Outgoing as _, Stage},
-};
+use crate::stage::{Outgoing as _, Stage};
 
 /// Pause between two questions: how late a missing topic is noticed, about.
 const INTERVAL: Duration = Duration::from_secs(5);

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_core::{
-    contracts::{DEAD_LETTERS, Message as _, ServiceDiscovered},
+use pipeline_core::{registry::Registry, runtime::header};
+use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_model::{
+    contracts::{DEAD_LETTERS, Message as _, ServiceDiscovered, batch_of},
     disposition::Disposition,
-    kafka::{Producer, producer::Outbound},
-    registry::Registry,
-    runtime::header,
-    telemetry,
 };
+use pipeline_telemetry as telemetry;
 
 use crate::world::{Failure, World, told};
 
@@ -95,7 +94,7 @@ async fn an_emission_that_no_topic_takes_is_a_dead_letter_and_not_an_outage() {
 async fn a_dead_letter_that_is_too_large_goes_without_its_value_and_says_where_that_is() {
     let mut world = World::new().await;
     world.budgeted = true;
-    let sender = Producer::new(&world.settings.kafka, None).unwrap();
+    let sender = Producer::new(&world.settings.kafka, batch_of, None).unwrap();
     let message = Outbound {
         topic: ServiceDiscovered::TOPIC.to_owned(),
         key: Some(b"large".to_vec()),

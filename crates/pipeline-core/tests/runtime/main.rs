@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
-use pipeline_core::{
+use pipeline_core::runtime::{self, header};
+use pipeline_kafka::admin;
+use pipeline_model::{
     contracts::{BatchPlanned, Message as _, ServiceDiscovered},
     disposition::Disposition,
-    kafka::admin,
-    runtime::{self, header},
 };
 
 use world::{Failure, Tick, World};

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{
+use pipeline_core::runtime::header;
+use pipeline_model::{
     contracts::{BatchPlanned, DEAD_LETTERS, Message as _},
     disposition::Disposition,
-    runtime::header,
-    settings::SecurityProtocol,
 };
+use pipeline_settings::settings::SecurityProtocol;
 
 use crate::world::{Failure, Readyz, Tick, World};
 

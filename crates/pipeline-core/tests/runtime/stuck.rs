@@ -8,11 +8,11 @@ use std::{
 };
 
 use pipeline_core::{
-    configuration::{self, Options},
-    contracts::{BatchPlanned, ServiceDiscovered},
     service,
     stage::{Emit, Record, Stage},
 };
+use pipeline_model::contracts::{BatchPlanned, ServiceDiscovered};
+use pipeline_settings::configuration::{self, Options};
 
 use crate::world::{Failure, World};
 

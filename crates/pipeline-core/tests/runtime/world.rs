@@ -11,21 +11,24 @@ use std::{
 
 use pipeline_core::{
     admin::{self as endpoint, Admin, Health},
-    contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered},
-    disposition::{Classify, Disposition},
-    ids::RunId,
-    kafka::{
-        Delivery, Names, Producer, admin,
-        consumer::{Event, GroupMember},
-        local::LocalBroker,
-        producer::Outbound,
-    },
     registry::{Codec, Registry, server::EmbeddedRegistry},
     runtime::{self, Context},
-    settings::{self, Settings},
-    stage::{Emit, GivenUp, Record, Stage},
-    telemetry,
+    stage::{Emit, Record, Stage},
 };
+use pipeline_kafka::{
+    Delivery, Producer, admin,
+    consumer::{Event, GroupMember},
+    local::LocalBroker,
+    producer::Outbound,
+};
+use pipeline_model::{
+    contracts::{BatchPlanned, DEAD_LETTERS, Message as _, ServiceDiscovered, batch_of},
+    disposition::{Classify, Disposition},
+    ids::RunId,
+    letter::GivenUp,
+};
+use pipeline_settings::settings::{self, Names, Settings};
+use pipeline_telemetry as telemetry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -151,7 +154,7 @@ impl World {
     }
 
     pub async fn unregistered() -> Self {
-        let broker = LocalBroker::start(&admin::topics(&settings::Kafka::default())).unwrap();
+        let broker = LocalBroker::start(&settings::Kafka::default().names().topics()).unwrap();
         let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
         let mut settings = Settings::default();
         settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
@@ -159,7 +162,7 @@ impl World {
         settings.stage.in_flight = 4;
         settings.stage.max_attempts = 3;
         settings.stage.max_backoff_ms = 50;
-        let producer = Producer::new(&settings.kafka, Some(broker.budget())).unwrap();
+        let producer = Producer::new(&settings.kafka, batch_of, Some(broker.budget())).unwrap();
         Self {
             broker,
             budgeted: false,

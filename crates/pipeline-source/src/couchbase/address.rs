@@ -1,6 +1,6 @@
 //! `couchbase://user@host,host:port/bucket.scope?options`: which cluster, and where in it.
 
-use pipeline_core::target_url::check_couchbase;
+use pipeline_settings::target_url::check_couchbase;
 
 use crate::Error;
 

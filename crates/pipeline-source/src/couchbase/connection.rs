@@ -8,7 +8,7 @@ use couchbase::{
     scope::Scope,
 };
 use couchbase_core::address::Address as Node;
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use tokio::{
     sync::OnceCell,
     time::{Instant, timeout_at},

@@ -7,7 +7,7 @@ use couchbase::{
     options::cluster_options::TlsOptions,
 };
 use couchbase_core::memdx::{auth_mechanism::AuthMechanism, op_auth_saslauto};
-use pipeline_core::{files, settings};
+use pipeline_settings::{files, settings};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pipeline_core::settings::{self, Children};
+use pipeline_settings::settings::{self, Children};
 
 use super::{
     Couchbase,

@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use couchbase::error::ErrorKind;
 use futures::{StreamExt, TryStreamExt, stream};
-use pipeline_core::documents::{FaultCode, Level};
+use pipeline_model::documents::{FaultCode, Level};
 use tokio::time::timeout;
 
 use super::{

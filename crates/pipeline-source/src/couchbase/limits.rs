@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use governor::DefaultDirectRateLimiter;
 use governor::{Quota, RateLimiter};
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Both bounds.

@@ -15,11 +15,11 @@ use couchbase::{
     results::query_results::{QueryResult, QueryStatus},
 };
 use futures::StreamExt;
-use pipeline_core::{
+use pipeline_model::{
     documents::{FaultCode, Level},
     ids::ProviderId,
-    settings,
 };
+use pipeline_settings::settings;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use tokio::time::{Instant, timeout_at};

@@ -19,7 +19,7 @@ use couchbase_core::{
         status::Status,
     },
 };
-use pipeline_core::distrust::Distrust;
+use pipeline_settings::link::distrust::Distrust;
 use tokio::{sync::oneshot, time::Instant};
 use tokio_rustls::rustls::ClientConfig;
 

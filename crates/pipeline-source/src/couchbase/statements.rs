@@ -5,7 +5,7 @@
 //! `d AS doc`: with `d.*` its own field `id` would take the place of the key. Statements are read-only, and what
 //! varies is a parameter, so the server plans each of them once.
 
-use pipeline_core::settings::{self, Children};
+use pipeline_settings::settings::{self, Children};
 
 use super::address::is_name;
 use crate::Error;

@@ -10,11 +10,11 @@ use std::{
 };
 
 use futures::future::try_join;
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, FaultCode, Level, Subtree, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings::Children,
 };
+use pipeline_settings::settings::Children;
 
 use super::{
     Couchbase,

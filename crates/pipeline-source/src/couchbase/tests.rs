@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures::TryStreamExt;
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, Found, SubtreeContent},
     ids::{ProviderId, ServiceId},
-    settings::{self, Children, ScanConsistency},
 };
+use pipeline_settings::settings::{self, Children, ScanConsistency};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use testkit::couchbase::{CouchbaseDouble, Options};

@@ -16,10 +16,8 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, future, stream, stream::BoxStream};
-use pipeline_core::{
-    documents::{DocumentFault, FaultCode, Level},
-    settings::Children,
-};
+use pipeline_model::documents::{DocumentFault, FaultCode, Level};
+use pipeline_settings::settings::Children;
 
 use super::{
     Couchbase,

@@ -1,6 +1,6 @@
 //! What a person is told about each code: symptom, cause, and what to do.
 
-use pipeline_core::error_pages::ErrorPage;
+use pipeline_model::error_pages::ErrorPage;
 
 /// One page for each code of [`super::Error`], in order of their numbers.
 pub const ERRORS: &[ErrorPage] = &[

@@ -1,7 +1,7 @@
 //! One document as a line of a file.
 
-use pipeline_core::documents::{Attributes, DataType, SubscriptionField};
-use pipeline_core::settings::SubscriptionFieldFields;
+use pipeline_model::documents::{Attributes, DataType, SubscriptionField};
+use pipeline_settings::settings::SubscriptionFieldFields;
 
 /// A JSON object on its way to a file.
 pub(super) struct Line {

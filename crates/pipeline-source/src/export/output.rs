@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pipeline_core::settings::Mapping;
+use pipeline_settings::settings::Mapping;
 use tokio::{
     fs::{self, File, OpenOptions},
     io::{AsyncWriteExt, BufWriter},

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use tempfile::TempDir;
 

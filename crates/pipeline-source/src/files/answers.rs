@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream, stream::BoxStream};
-use pipeline_core::{
+use pipeline_model::{
     documents::{
         Bundle, DocumentFault, Etag, FaultCode, Found, Known, Level, Provider, Service, Subtree, SubtreeContent,
     },

@@ -8,10 +8,8 @@
 //! counts, because a field without a position takes the place where it stands.
 
 use blake3::Hasher;
-use pipeline_core::{
-    documents::{Etag, MAPPING_VERSION},
-    settings::Mapping,
-};
+use pipeline_model::documents::{Etag, MAPPING_VERSION};
+use pipeline_settings::settings::Mapping;
 
 use super::collection::Text;
 
@@ -138,7 +136,8 @@ fn hash_digests(hasher: &mut Hasher, digests: &[[u8; 32]]) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::{documents::Etag, settings::Mapping};
+    use pipeline_model::documents::Etag;
+    use pipeline_settings::settings::Mapping;
 
     use super::{KEPT, Reading, Text};
 

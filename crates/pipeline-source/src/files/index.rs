@@ -8,7 +8,7 @@
 //! parent will ask for. A document that is broken but says whose it is goes to that parent, because that parent cannot
 //! be copied completely.
 
-use pipeline_core::settings::Mapping;
+use pipeline_settings::settings::Mapping;
 
 pub use self::ids::Entry;
 use self::{

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use pipeline_core::files;
+use pipeline_settings::files;
 
 use super::threads::waiting;
 use crate::Error;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use pipeline_core::settings::Mapping;
+use pipeline_settings::settings::Mapping;
 
 use super::{NAMES, collection::Fingerprint, input, input::Input};
 use crate::{Error, mapping::check_names};

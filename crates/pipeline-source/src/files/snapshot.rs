@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use pipeline_core::settings::Mapping;
+use pipeline_settings::settings::Mapping;
 use tokio::sync::OnceCell;
 
 use super::{

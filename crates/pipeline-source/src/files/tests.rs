@@ -1,10 +1,10 @@
 use std::{fs, io::Write, path::Path};
 
-use pipeline_core::{
+use pipeline_model::{
     disposition::{Classify, Disposition},
     documents::{DocumentFault, FaultCode, Level, SubtreeContent},
-    settings::{self, SubscriptionFieldFields},
 };
+use pipeline_settings::settings::{self, SubscriptionFieldFields};
 use tempfile::TempDir;
 
 use super::*;

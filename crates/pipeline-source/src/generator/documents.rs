@@ -1,6 +1,6 @@
 //! What generated documents look like: every type of value, names in several scripts, and fields that no mapping knows.
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, Bundle, DataType, Provider, Service, SubscriptionField, Text, format_text},
     ids::{ProviderId, ServiceId},
 };

@@ -1,4 +1,4 @@
-use pipeline_core::documents::DataType;
+use pipeline_model::documents::DataType;
 
 use super::*;
 use crate::testing::read_all;

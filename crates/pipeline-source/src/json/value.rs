@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pipeline_core::documents::{DataType, FaultCode};
+use pipeline_model::documents::{DataType, FaultCode};
 
 use super::{Broken, MAX_DEPTH, Spelling, read};
 

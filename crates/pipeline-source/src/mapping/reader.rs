@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use pipeline_core::{
-    documents::{Attributes, DataType, FaultCode, Level, SubscriptionField, Text},
-    settings::SubscriptionFieldFields,
-};
+use pipeline_model::documents::{Attributes, DataType, FaultCode, Level, SubscriptionField, Text};
+use pipeline_settings::settings::SubscriptionFieldFields;
 
 use super::{MAX_ID, MAX_NAME, Violation};
 use crate::json::{Broken, Object, Objects, Value, quoted};

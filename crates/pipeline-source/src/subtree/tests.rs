@@ -1,4 +1,4 @@
-use pipeline_core::settings::{BundleFields, SubscriptionFieldFields};
+use pipeline_settings::settings::{BundleFields, SubscriptionFieldFields};
 
 use super::*;
 use crate::mapping;

@@ -1,6 +1,6 @@
 //! What was switched and is still to be told to others.
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::Activated,
     ids::{Generation, RunId, ServiceId},
 };

@@ -1,6 +1,6 @@
 //! The transactions that move the pointers.
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_model::ids::{Generation, RunId, ServiceId};
 
 use super::{
     Outcome,

@@ -7,7 +7,7 @@
 //!
 //! [`Store::retry_run`]: crate::Store::retry_run
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, ServiceDiscovered},
     ids::{RunId, ServiceId},
 };

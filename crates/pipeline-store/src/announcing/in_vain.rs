@@ -1,6 +1,6 @@
 //! What was announced again and again, and nobody took: for people.
 
-use pipeline_core::contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered};
+use pipeline_model::contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered};
 
 use super::{Part, pace::IN_VAIN, undone::movement};
 use crate::{Error, database::Session};

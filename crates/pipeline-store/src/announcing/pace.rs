@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use pipeline_core::announcing::interval;
+/// How often to look for lost messages, unless the setting is so short that this would be late.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// The longest pause between two rounds, unless the first one is longer.
 const LONGEST: Duration = Duration::from_secs(10 * 60);
@@ -16,6 +17,11 @@ pub(crate) const IN_VAIN: i64 = 4;
 
 /// Items that are announced at a time: a few messages a second, when looked at every ten seconds.
 const AT_A_TIME: i64 = 200;
+
+/// How often a stage looks for lost messages, when a run may stand still for `after`.
+pub fn announcing_interval(after: Duration) -> Duration {
+    LOOK.min(after / 4).max(Duration::from_millis(100))
+}
 
 /// What the ledger remembers of a part that stands still. Times are the database's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +58,7 @@ impl Standstill {
         let rested_ms = now_ms.saturating_sub(self.announced_at_ms);
         let rested = self.rounds == 0 || rested_ms >= millis(pause(self.rounds, after));
         // What was announced of the round is taken first, and may have been there all the time.
-        let calm = still_ms >= millis(interval(after));
+        let calm = still_ms >= millis(announcing_interval(after));
         match (still_ms >= millis(after) && rested, self.round_open && calm) {
             (true, _) => Next::Begin,
             (false, true) => Next::GoOn,
@@ -86,6 +92,13 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_look_is_never_late_and_never_without_a_pause() {
+        assert_eq!(announcing_interval(MINUTE), LOOK);
+        assert_eq!(announcing_interval(Duration::from_secs(8)), Duration::from_secs(2));
+        assert_eq!(announcing_interval(Duration::ZERO), Duration::from_millis(100));
+    }
 
     fn still(since_s: i64) -> Standstill {
         Standstill { since_ms: since_s * 1_000, rounds: 0, in_vain: 0, announced_at_ms: 0, round_open: false }

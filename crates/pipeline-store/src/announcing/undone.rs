@@ -1,6 +1,6 @@
 //! What of a run is not done, and what of it moves.
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::{BatchNo, ServiceId},
 };

@@ -3,12 +3,12 @@
 #[cfg(feature = "tls")]
 use mysql_async::ClientIdentity;
 use mysql_async::SslOpts;
-use pipeline_core::target_url::Link;
+use pipeline_settings::target_url::Link;
 
 /// What the driver that loads is told; or why it cannot have a link like the other one.
 #[cfg(feature = "tls")]
 pub(super) fn of_loader(link: &Link) -> Result<SslOpts, &'static str> {
-    use pipeline_core::target_url::TlsMode;
+    use pipeline_settings::target_url::TlsMode;
     use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
     // The driver has a switch for it, and takes the library's words for a wrong name, which are others by now, for any

@@ -7,7 +7,8 @@ use std::{
 };
 
 use mysql_async::{Opts, OptsBuilder};
-use pipeline_core::{target_url::Link, telemetry::run_events::RunEvents};
+use pipeline_settings::target_url::Link;
+use pipeline_telemetry::run_events::RunEvents;
 
 use super::{IDLE, STATEMENTS, encryption, session};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::Etag,
     ids::{ProviderId, ServiceId},
 };

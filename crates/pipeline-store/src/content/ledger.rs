@@ -1,6 +1,6 @@
 //! The row of a batch in the ledger, and what a batch has to know of its service.
 
-use pipeline_core::ids::{Generation, ProviderId};
+use pipeline_model::ids::{Generation, ProviderId};
 
 use super::{BatchKey, StoredBatch};
 use crate::{

@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, FaultCode, Level},
     ids::{Generation, ProviderId},
 };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, FaultCode, Level, SubscriptionField},
     ids::ProviderId,
 };

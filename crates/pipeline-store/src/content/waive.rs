@@ -3,7 +3,7 @@
 //! The rejects that are written here have a code of their own. They are how the proof tells waived providers from
 //! others, so that a batch that is set back takes its waiver with it.
 
-use pipeline_core::ids::{ProviderId, ServiceId};
+use pipeline_model::ids::{ProviderId, ServiceId};
 
 use super::{BatchKey, StoredBatch, compare, loss, open_contents, read_batch, record};
 use crate::{

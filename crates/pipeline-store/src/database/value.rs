@@ -1,6 +1,6 @@
 //! What is bound to a placeholder.
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, Etag},
     ids::{BatchNo, Generation, ProviderId, ServiceId},
 };

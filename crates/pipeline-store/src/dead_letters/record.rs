@@ -9,11 +9,11 @@
 
 use std::time::UNIX_EPOCH;
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Confirmed, Message, ServiceDiscovered},
     ids::{BatchNo, RunId, ServiceId},
-    kafka::{Partition, Position},
-    stage::GivenUp,
+    letter::GivenUp,
+    place::{Partition, Position},
 };
 
 use crate::{
@@ -171,7 +171,7 @@ impl Belongs {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered};
+    use pipeline_model::contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered};
 
     use super::Belongs;
 

@@ -16,7 +16,7 @@
 
 use std::collections::HashSet;
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::{BatchNo, Generation, RunId, ServiceId},
 };

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, FaultCode, Level},
     ids::{ProviderId, ServiceId},
 };

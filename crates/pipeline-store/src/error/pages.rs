@@ -1,6 +1,6 @@
 //! What people are told about each code; `sluice explain` prints it and `docs/errors/` is made from it.
 
-use pipeline_core::error_pages::ErrorPage;
+use pipeline_model::error_pages::ErrorPage;
 
 /// All codes of this crate, in order.
 pub const ERRORS: &[ErrorPage] = &[

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 
 use super::{
     ERRORS, Error,
@@ -49,7 +49,7 @@ fn what_nobody_foresaw_is_the_failure_of_one_message() {
     let error = Error::statement(&context, refusal);
     assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-STORE-019"));
     assert_eq!(
-        pipeline_core::service::chain(&error),
+        pipeline_model::chain::chain(&error),
         "could not store batch `r/s/0`: the database refuses the \
         statement: error 1644 (45000): a trigger or procedure refused it (`SIGNAL`)"
     );

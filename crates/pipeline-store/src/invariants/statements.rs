@@ -1,6 +1,6 @@
 //! One query for each promise that rows alone can break.
 
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 
 use super::Statement;
 

@@ -4,7 +4,7 @@
 //! provider is accounted for in the same way, and neither the proof nor anybody who counts has to know that some were
 //! never read. Nobody is told of such a batch: there is nothing to do for it.
 
-use pipeline_core::ids::{BatchNo, ProviderId, ServiceId};
+use pipeline_model::ids::{BatchNo, ProviderId, ServiceId};
 use serde_json::Value as Json;
 
 use super::length;

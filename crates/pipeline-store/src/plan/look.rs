@@ -1,6 +1,6 @@
 //! What the ledger says of a plan without a lock: before anything is read for it, and when it is made.
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Known, Provider},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };

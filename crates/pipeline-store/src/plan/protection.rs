@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use pipeline_core::ids::ProviderId;
+use pipeline_model::ids::ProviderId;
 
 use super::Plan;
 use crate::{

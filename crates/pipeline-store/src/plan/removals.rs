@@ -1,6 +1,6 @@
 //! What readers see of a service, and what of it leaves their sight with a provider.
 
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 
 use super::Plan;
 use crate::{Counts, Error, versions::OPEN};

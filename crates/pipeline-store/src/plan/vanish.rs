@@ -1,6 +1,6 @@
 //! Which providers of a service are gone, and which are kept although they are in no batch.
 
-use pipeline_core::ids::ProviderId;
+use pipeline_model::ids::ProviderId;
 
 use super::{Plan, batches::Kept, length};
 use crate::{

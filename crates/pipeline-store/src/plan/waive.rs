@@ -1,6 +1,6 @@
 //! The end of a plan whose dead letter a person gave up.
 
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_model::ids::{Generation, RunId, ServiceId};
 
 use crate::{
     Begin, Error, Store,

@@ -1,6 +1,6 @@
 //! Runs as the ledger has them: one, by whatever people know of it, or the newest.
 
-use pipeline_core::ids::{Generation, RunId};
+use pipeline_model::ids::{Generation, RunId};
 
 use super::Run;
 use crate::{

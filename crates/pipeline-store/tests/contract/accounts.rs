@@ -1,6 +1,6 @@
 //! The three accounts of docs/security.md, made with its statements: what each may do, and what it may not.
 
-use pipeline_core::contracts::{BatchPlanned, Message};
+use pipeline_model::contracts::{BatchPlanned, Message};
 use pipeline_store::{ActivationMode::PerService, Error, LetterFilter, RolledBack, Store};
 use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection};
 use testkit::mariadb::MariaDb;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
-use pipeline_core::contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered};
+use pipeline_model::contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered};
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     Again, Deed, Part, RunRequest, Store, Undone,

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::RunId,
-    kafka::{Partition, Position},
-    stage::GivenUp,
+    letter::GivenUp,
+    place::{Partition, Position},
 };
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Level, Subtree, SubtreeContent},
     ids::{Generation, ProviderId, RunId, ServiceId},
 };

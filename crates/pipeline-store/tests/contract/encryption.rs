@@ -1,6 +1,6 @@
 //! Over TLS, rows are loaded as they are without; a server that cannot be trusted gets nothing.
 
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Error, Store};
 use sqlx::{Connection, Executor, Row, mysql::MySqlConnection};
 use testkit::{

@@ -1,6 +1,6 @@
 //! What a source names by a tag is not read again, and nothing is taken for unchanged that is not.
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Etag, Known, Level, Subtree, SubtreeContent},
     ids::{BatchNo, ProviderId, ServiceId},
 };

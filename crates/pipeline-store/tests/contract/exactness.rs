@@ -1,6 +1,6 @@
 //! What goes in comes out, to the last byte.
 
-use pipeline_core::documents::{Attributes, DataType, format_text};
+use pipeline_model::documents::{Attributes, DataType, format_text};
 use pipeline_store::ActivationMode::PerService;
 
 use crate::{

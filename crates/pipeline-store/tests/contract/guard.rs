@@ -1,6 +1,7 @@
 //! What a run may take away by itself, and what a person has to accept.
 
-use pipeline_core::{ids::ServiceId, settings::MaxRemoved};
+use pipeline_model::ids::ServiceId;
+use pipeline_settings::settings::MaxRemoved;
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},
     Counts, Outcome, RunRequest, RunState, Tolerance, Waiting,

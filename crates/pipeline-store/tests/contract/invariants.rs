@@ -1,5 +1,6 @@
 //! The checker finds what is planted, and nothing in a sound target.
 
+use pipeline_model::documents::Level;
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     Violation,
@@ -11,7 +12,6 @@ use crate::{
     target::Target,
     world::{World, fault},
 };
-use pipeline_core::documents::Level;
 
 on_both! {
     async fn a_sound_target_has_no_violation_at_any_step(target: &Target) {

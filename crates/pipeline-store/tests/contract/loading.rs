@@ -1,10 +1,10 @@
 //! Rows are loaded where the server lets them be, and inserted where it does not; the copy is the same.
 
-use pipeline_core::{
+use pipeline_model::{
     disposition::{Classify, Disposition},
     ids::RunId,
-    settings,
 };
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Begin, Store};
 use sqlx::{Connection, Executor, Row, mysql::MySqlConnection};
 use testkit::mariadb::MariaDb;

@@ -1,9 +1,7 @@
 //! A migration changes nobody else's tables and views.
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    settings,
-};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Error, Store};
 use sqlx::{AssertSqlSafe, Connection, mysql::MySqlConnection, sqlite::SqliteConnection};
 

@@ -1,6 +1,6 @@
 //! Forgetting old generations, and nothing else.
 
-use pipeline_core::{documents::format_text, ids::Generation};
+use pipeline_model::{documents::format_text, ids::Generation};
 use pipeline_store::{ActivationMode::WholeRun, RolledBack};
 
 use crate::{

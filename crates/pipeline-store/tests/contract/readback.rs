@@ -1,6 +1,6 @@
 //! The copy as documents again.
 
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 use pipeline_store::{ActivationMode::WholeRun, digest};
 
 use crate::{damage::damage, driver::sync, target::Target, world::World};

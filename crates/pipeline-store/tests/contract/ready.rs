@@ -1,8 +1,8 @@
 //! Whether a store knows that its database is there, also when nobody works with it.
 
-use pipeline_core::{
+use pipeline_model::{
+    chain::chain,
     disposition::{Classify, Disposition},
-    service::chain,
 };
 use testkit::{
     mariadb::MariaDb,

@@ -1,8 +1,8 @@
 //! A database that says no to one statement.
 
-use pipeline_core::{
+use pipeline_model::{
+    chain::chain,
     disposition::{Classify, Disposition},
-    service::chain,
 };
 use pipeline_store::{ActivationMode, Begin, Error};
 use sqlx::{AssertSqlSafe, Connection, Executor, mysql::MySqlConnection};

@@ -1,6 +1,6 @@
 //! Broken documents: what they hold, and what they do not.
 
-use pipeline_core::documents::Level;
+use pipeline_model::documents::Level;
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     Outcome, RunState, Tolerance, Waiting,

@@ -1,6 +1,6 @@
 //! Going on with a run that rejects hold.
 
-use pipeline_core::documents::Level;
+use pipeline_model::documents::Level;
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     BatchState, Begin, Outcome, RunState, Tolerance, Waiting,

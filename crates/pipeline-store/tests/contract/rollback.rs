@@ -1,6 +1,6 @@
 //! Going back, going back again, and going on afterwards.
 
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     RolledBack, RunState,

@@ -1,7 +1,7 @@
 //! Opening runs, and sources that are empty.
 
 use futures::future::join_all;
-use pipeline_core::{
+use pipeline_model::{
     contracts,
     disposition::{Classify, Disposition},
     ids::{Generation, RunId},

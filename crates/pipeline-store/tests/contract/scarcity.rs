@@ -1,7 +1,7 @@
 //! A server that has few connections, and others who want them too.
 
 use futures::future::try_join_all;
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode, Begin, RunState, Store};
 use sqlx::{Connection, mysql::MySqlConnection};
 use testkit::{mariadb::MariaDb, wait};

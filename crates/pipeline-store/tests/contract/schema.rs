@@ -1,9 +1,7 @@
 //! Migrations, accounts, and targets that cannot be used.
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    settings,
-};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Error, Migrated, Store};
 use secrecy::SecretString;
 

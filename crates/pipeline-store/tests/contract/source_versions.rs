@@ -1,6 +1,6 @@
 //! Which version of a document a row was made from.
 
-use pipeline_core::documents::{Provider, Service};
+use pipeline_model::documents::{Provider, Service};
 use pipeline_store::{ActivationMode::WholeRun, Begin, Migrated, Store};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, mysql::MySqlConnection};
 

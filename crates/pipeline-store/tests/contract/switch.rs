@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use pipeline_core::{documents::Level, settings::MaxRemoved};
+use pipeline_model::documents::Level;
+use pipeline_settings::settings::MaxRemoved;
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},
     Outcome, RunRequest, RunState, Tolerance, Waiting,

@@ -1,6 +1,6 @@
 //! An empty, migrated database for one test, and eyes on its tables that do not go through the store.
 
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use pipeline_store::Store;
 use sqlx::{AssertSqlSafe, Connection, Row, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::{

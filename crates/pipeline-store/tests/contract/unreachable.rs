@@ -1,6 +1,6 @@
 //! Documents that no parent asks for: what they hold, and what they protect.
 
-use pipeline_core::documents::{DocumentFault, Level};
+use pipeline_model::documents::{DocumentFault, Level};
 use pipeline_store::{
     ActivationMode::{PerService, WholeRun},
     Outcome, RunRequest, RunState, Tolerance, Waiting,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_core::documents::{
+use pipeline_model::documents::{
     Attributes, Bundle, DataType, DocumentFault, FaultCode, Level, Provider, Service, SubscriptionField, format_text,
 };
 

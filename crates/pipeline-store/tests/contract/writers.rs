@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use pipeline_core::settings;
+use pipeline_settings::settings;
 use pipeline_store::{ActivationMode::PerService, Store};
 use sqlx::{Connection, Executor, mysql::MySqlConnection};
 

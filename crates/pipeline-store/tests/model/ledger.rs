@@ -3,7 +3,7 @@
 //! A small, fixed size makes it cheap to copy and to compare: runs, services and providers have numbers instead of
 //! ids, and sets are bits. How it changes is in `transactions`.
 
-use pipeline_core::settings::MaxRemoved;
+use pipeline_settings::settings::MaxRemoved;
 use pipeline_store::{ActivationMode, Tolerance};
 
 use crate::{

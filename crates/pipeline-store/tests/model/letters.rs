@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use pipeline_core::{
+use pipeline_model::{
     contracts::{BatchPlanned, Message, ServiceDiscovered},
-    kafka::{Partition, Position},
-    stage::GivenUp,
+    letter::GivenUp,
+    place::{Partition, Position},
 };
 use pipeline_store::{DeadLetter, Deed, Error, LetterFilter, LetterState, Store, Waived};
 

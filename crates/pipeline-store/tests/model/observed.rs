@@ -1,6 +1,6 @@
 //! What can be seen of a target from outside: told by the model, and read from the store and its views.
 
-use pipeline_core::ids::ServiceId;
+use pipeline_model::ids::ServiceId;
 use pipeline_store::{Counts, Progress, proof};
 use sqlx::{AssertSqlSafe, Row};
 
@@ -182,7 +182,7 @@ impl Whole {
             whole.discovered[run] = discovered.iter().map(|service| number(service.as_str())).collect();
             for service in 0..SERVICES {
                 let planned = real.store.planned_batches(real.runs[run], &service_id(service)).await.unwrap();
-                let set = |ids: &[pipeline_core::ids::ProviderId]| {
+                let set = |ids: &[pipeline_model::ids::ProviderId]| {
                     ids.iter().fold(0, |set, id| set | (1 << number(id.as_str())))
                 };
                 whole.batches[run][service] =

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{
         Attributes, Bundle, DataType, DocumentFault, Etag, FaultCode, Known, Level, Provider, Service,
         SubscriptionField, Subtree, SubtreeContent, format_text,
     },
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
-    settings,
 };
+use pipeline_settings::settings;
 use pipeline_store::{
     BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store, StoredBatch,
 };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use pipeline_core::configuration::{self, Options, Origin};
+use pipeline_settings::configuration::{self, Options, Origin};
 use serde::Serialize;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pipeline_core::ids::RunId;
+use pipeline_model::ids::RunId;
 use pipeline_store::{Counts, Reject, Run, Store};
 
 use crate::{

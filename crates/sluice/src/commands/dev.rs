@@ -6,7 +6,8 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::{admin, service, settings::Settings};
+use pipeline_core::{admin, service};
+use pipeline_settings::settings::Settings;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde_json::json;
@@ -61,7 +62,7 @@ struct DevReport {
 pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
     let place = Place::find(session, args.source, args.target, "sluice-dev.db", |_| {})?;
     let telemetry = session::init_telemetry(&place.settings)?;
-    let metrics = pipeline_core::telemetry::metrics::install();
+    let metrics = pipeline_telemetry::metrics::install();
     let source = place.open_source()?;
     let target = local::migrated(session, &place.settings).await?;
     let mut local = Local::start(place.settings, source, &target).await?;

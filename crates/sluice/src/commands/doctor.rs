@@ -1,7 +1,9 @@
 //! `sluice doctor`: is everything there, and is it ready? Each failing line says why and what to do.
 
 use clap::Args;
-use pipeline_core::{contracts, registry::Registry, settings::Settings};
+use pipeline_core::registry::Registry;
+use pipeline_model::contracts;
+use pipeline_settings::settings::Settings;
 
 use self::report::{Check, DoctorReport, State};
 use crate::{
@@ -67,7 +69,7 @@ async fn check_source(settings: &Settings) -> Vec<Check> {
             ..Check::new("source", State::NotSet, "`source.url` is not set")
         }];
     }
-    let name = pipeline_core::redaction::redact_url(&settings.source.url);
+    let name = pipeline_settings::redaction::redact_url(&settings.source.url);
     let check = |finding: pipeline_source::Finding| match finding.result {
         Ok(found) => Check { hint: finding.advice, ..Check::new(finding.name, State::Ok, format!("{name}: {found}")) },
         Err(error) => Check::failed(finding.name, &session::source_failure(&error)),

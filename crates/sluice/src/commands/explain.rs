@@ -1,7 +1,7 @@
 //! `sluice explain`: what an error code means and what to do, as in `docs/errors/`.
 
 use clap::Args;
-use pipeline_core::error_pages::ErrorPage;
+use pipeline_model::error_pages::ErrorPage;
 
 use crate::{exit::Exit, failure::Failure, output, pages};
 

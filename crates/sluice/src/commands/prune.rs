@@ -1,7 +1,7 @@
 //! `sluice prune`: forget old generations.
 
 use clap::Args;
-use pipeline_core::ids::Generation;
+use pipeline_model::ids::Generation;
 use pipeline_store::Pruned;
 use serde::Serialize;
 

@@ -2,7 +2,8 @@
 //! and only looked up by the stages.
 
 use clap::Subcommand;
-use pipeline_core::{kafka::Names, registry::Registry};
+use pipeline_core::registry::Registry;
+use pipeline_settings::settings::Names;
 
 use crate::{
     exit::Exit,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use pipeline_core::documents::DocumentFault;
+use pipeline_model::documents::DocumentFault;
 use pipeline_source::{
     Counts,
     export::{self, Exported},

@@ -3,10 +3,11 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
-use pipeline_core::kafka::{
+use pipeline_kafka::{
     admin,
     provision::{self, NewTopics},
 };
+use pipeline_model::contracts::DEAD_LETTERS;
 use serde::Serialize;
 
 use crate::{
@@ -76,13 +77,15 @@ struct TopicsReport {
 /// Creates topics.
 pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Result<Exit, Failure> {
     let settings = session.settings()?.kafka;
-    let report = admin::check(&settings).await.map_err(|error| session::kafka_failure(&error))?;
+    let topics = settings.names().topics();
+    let report = admin::check(&settings, topics.clone()).await.map_err(|error| session::kafka_failure(&error))?;
     let replicas = replicas(args.replication, report.brokers.len())?;
+    let letters = settings.names().topic(DEAD_LETTERS);
+    let kept = |topic: &String| if *topic == letters { args.letters_retention.0 } else { args.retention.0 };
     let wanted = NewTopics {
+        topics: topics.iter().map(|topic| (topic.clone(), kept(topic))).collect(),
         partitions: args.partitions,
         replicas,
-        retention: args.retention.0,
-        letters_retention: args.letters_retention.0,
     };
     let created = if args.dry_run {
         report.missing_topics
@@ -90,7 +93,7 @@ pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Res
         provision::ensure_topics(&settings, &wanted).await.map_err(|error| session::kafka_failure(&error))?
     };
     let is_new = |topic: &String| created.iter().any(|created| created == topic);
-    let present: Vec<String> = admin::topics(&settings).into_iter().filter(|topic| !is_new(topic)).collect();
+    let present: Vec<String> = topics.into_iter().filter(|topic| !is_new(topic)).collect();
     if !created.is_empty() && replicas < provision::REPLICAS {
         session::note(format_args!(
             "{} of each partition: a broker that is lost takes messages with it; production wants {} brokers and replicas",

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use futures::TryStreamExt as _;
-use pipeline_core::{
+use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use pipeline_core::ids::{ProviderId, ServiceId};
+use pipeline_model::ids::{ProviderId, ServiceId};
 use serde::{Serialize, Serializer};
 
 /// Behind a service, or behind one provider within it; written `SERVICE` or `SERVICE/PROVIDER`.

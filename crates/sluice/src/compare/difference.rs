@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, Bundle, DocumentFault, Level, Provider, Service, SubscriptionField},
     ids::{ProviderId, ServiceId},
 };

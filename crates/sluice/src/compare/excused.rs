@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{DocumentFault, Level},
     ids::{ProviderId, ServiceId},
 };
@@ -88,7 +88,7 @@ impl Excused {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::documents::FaultCode;
+    use pipeline_model::documents::FaultCode;
 
     use super::*;
 

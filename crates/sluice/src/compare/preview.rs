@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, SubscriptionField},
     ids::{Generation, ProviderId, ServiceId},
 };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
-use pipeline_core::{
+use pipeline_settings::{
     configuration::{Loaded, Origin},
     redaction::redact_url,
     settings::Settings,
@@ -58,7 +58,7 @@ impl Place {
         }
         let source_name = if own_source {
             settings.source.url = file_url("file", &sample_folder()?);
-            settings.source.mapping = pipeline_core::settings::Mapping::default();
+            settings.source.mapping = pipeline_settings::settings::Mapping::default();
             "the sample catalogue".to_owned()
         } else {
             redact_url(&settings.source.url)

@@ -19,10 +19,8 @@ const EMPTY_NAMES: [&str; 4] = ["common", "utils", "helpers", "types"];
 const LONG: usize = 400;
 
 /// Where inside `pipeline-core/src` a library may be named: files, and folders with a final slash.
-const PLACES: [(&str, &[&str]); 2] = [
-    ("rdkafka", &["kafka.rs", "kafka/"]),
-    ("axum", &["admin.rs", "admin/", "listener.rs", "listener/", "registry/server.rs", "registry/server/"]),
-];
+const PLACES: [(&str, &[&str]); 1] =
+    [("axum", &["admin.rs", "admin/", "listener.rs", "listener/", "registry/server.rs", "registry/server/"])];
 
 /// The sources of the command that people type.
 const COMMAND: &str = "crates/sluice/src/";

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use pipeline_core::ids::{RunId, ServiceId};
+use pipeline_model::ids::{RunId, ServiceId};
 use pipeline_store::{Outcome, RolledBack, Store};
 
 use super::{Bench, figure, verdict};

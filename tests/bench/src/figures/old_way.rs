@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use pipeline_core::documents::{Bundle, Found, Provider, Service, SubtreeContent};
+use pipeline_model::documents::{Bundle, Found, Provider, Service, SubtreeContent};
 use pipeline_source::{Source as _, generator::Generator};
 use sqlx::{Connection as _, MySqlConnection};
 

@@ -17,7 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipeline_core::kafka::{Producer, producer::Outbound};
+use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_model::contracts::batch_of;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -102,7 +103,7 @@ fn fill(bench: &Bench, database: &Database) {
     bench.runtime.block_on(async {
         let settings = bench.servers.settings(database);
         create_topics(&settings.kafka.bootstrap_servers).await;
-        let producer = Producer::new(&settings.kafka, None).expect("a producer");
+        let producer = Producer::new(&settings.kafka, batch_of, None).expect("a producer");
         for table in TABLES {
             let file = bench.folder.join(format!("{table}.json"));
             dump(&mut session, table, &file);

@@ -20,14 +20,16 @@ use apache_avro::AvroSchema;
 use futures::{StreamExt as _, stream::FuturesOrdered};
 use pipeline_core::{
     admin::Health,
-    contracts::Message,
-    disposition::{Classify, Disposition},
-    kafka::{Producer, producer::Outbound},
     registry::{Codec, Registry},
     runtime::{self, Context},
-    settings::Settings,
     stage::{Emit, Record, Stage},
 };
+use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_model::{
+    contracts::{Message, batch_of},
+    disposition::{Classify, Disposition},
+};
+use pipeline_settings::settings::Settings;
 use rdkafka::{
     ClientConfig, Message as _,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -140,7 +142,7 @@ async fn fill(settings: &Settings, count: usize) {
     let codec = Codec::prepare(&registry, &settings.kafka.names(), &[], &contracts, true)
         .await
         .expect("the schema is registered");
-    let producer = Producer::new(&settings.kafka, None).expect("a producer");
+    let producer = Producer::new(&settings.kafka, batch_of, None).expect("a producer");
     let numbers: Vec<usize> = (0..count).collect();
     for part in numbers.chunks(10_000) {
         let messages = part.iter().map(|number| {

@@ -4,7 +4,8 @@ use chaos::{
     checker, observe,
     world::{Plan, RUN_DEADLINE, World},
 };
-use pipeline_core::{contracts::DEAD_LETTERS, runtime::header};
+use pipeline_core::runtime::header;
+use pipeline_model::contracts::DEAD_LETTERS;
 use testkit::wait;
 
 const SOURCE: &str = "generator:?services=1&providers=1001&bundles=1&fields=1&seed=41";

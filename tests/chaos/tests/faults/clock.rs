@@ -6,7 +6,7 @@ use chaos::{
     checker, observe,
     world::{Plan, World},
 };
-use pipeline_core::contracts::{Activated, DEAD_LETTERS};
+use pipeline_model::contracts::{Activated, DEAD_LETTERS};
 use testkit::{clock::Clock, process::Process, proxy::Fault};
 
 const SOURCE: &str = "generator:?services=20&providers=500&bundles=2&fields=2&seed=33";

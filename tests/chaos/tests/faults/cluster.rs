@@ -13,11 +13,8 @@ use chaos::{
     checker, observe,
     world::{Plan, RUN_DEADLINE, World},
 };
-use pipeline_core::{
-    contracts::{BatchPlanned, Confirmed, Message},
-    kafka::admin,
-    settings,
-};
+use pipeline_model::contracts::{BatchPlanned, Confirmed, Message};
+use pipeline_settings::settings;
 use testkit::{process::Process, proxy::Fault, wait};
 
 const SOURCE: &str = "generator:?services=20&providers=2000&bundles=1&fields=1&seed=31";
@@ -157,7 +154,7 @@ fn coordinator(world: &World, group: &str) -> i32 {
 
 /// Waits until no partition lacks a replica.
 fn wait_in_sync(world: &World) {
-    for topic in admin::topics(&settings::Kafka::default()).iter().map(String::as_str).chain([OFFSETS]) {
+    for topic in settings::Kafka::default().names().topics().iter().map(String::as_str).chain([OFFSETS]) {
         wait::until_blocking(&format!("every replica of `{topic}` is in sync"), RUN_DEADLINE, || {
             let partitions = world.partitions_of(topic)?;
             partitions.iter().all(|partition| partition.in_sync.len() == REPLICAS).then_some(())

@@ -4,7 +4,7 @@ use chaos::{
     checker,
     world::{Plan, RUN_DEADLINE, World},
 };
-use pipeline_core::{
+use pipeline_model::{
     contracts::{Activated, Confirmation, Confirmed, Message},
     ids::RunId,
 };

@@ -4,11 +4,9 @@ use chaos::{
     observe,
     world::{Plan, RUN_DEADLINE, World},
 };
-use pipeline_core::{
-    contracts::{BatchPlanned, DEAD_LETTERS, Message},
-    kafka::{Delivery, producer::Outbound},
-    runtime::header,
-};
+use pipeline_core::runtime::header;
+use pipeline_kafka::{Delivery, producer::Outbound};
+use pipeline_model::contracts::{BatchPlanned, DEAD_LETTERS, Message};
 use serde_json::Value;
 use testkit::wait;
 
@@ -106,7 +104,7 @@ fn record(case: &str, payload: Vec<u8>, mut headers: Vec<(String, Option<Vec<u8>
 /// The largest size that the broker takes of such a message. Tried on a topic that no stage reads.
 fn largest(world: &World, message: impl Fn(usize) -> Outbound) -> usize {
     let takes = |size: usize| {
-        let message = Outbound { topic: pipeline_core::contracts::Activated::TOPIC.to_owned(), ..message(size) };
+        let message = Outbound { topic: pipeline_model::contracts::Activated::TOPIC.to_owned(), ..message(size) };
         world.messenger.try_send_bytes(vec![message]).is_ok()
     };
     let (mut fits, mut too_large) = (1_000_000, 1_100_000);

@@ -7,7 +7,7 @@ use chaos::{
     world::{Plan, RUN_DEADLINE, World},
 };
 use e2e::rows::Rows;
-use pipeline_core::contracts::DEAD_LETTERS;
+use pipeline_model::contracts::DEAD_LETTERS;
 use serde_json::{Value, json};
 use testkit::wait;
 

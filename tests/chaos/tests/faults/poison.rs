@@ -4,10 +4,8 @@ use chaos::{
     checker,
     world::{Plan, World},
 };
-use pipeline_core::{
-    contracts::{BatchPlanned, Confirmed, DEAD_LETTERS, Message, RunRequested, ServiceDiscovered},
-    kafka::{Delivery, producer::Outbound},
-};
+use pipeline_kafka::{Delivery, producer::Outbound};
+use pipeline_model::contracts::{BatchPlanned, Confirmed, DEAD_LETTERS, Message, RunRequested, ServiceDiscovered};
 use testkit::wait;
 
 const SOURCE: &str = "generator:?services=10&providers=200&bundles=2&fields=2&seed=16";

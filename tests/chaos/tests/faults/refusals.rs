@@ -4,7 +4,7 @@ use chaos::{
     checker,
     world::{Plan, RUN_DEADLINE, World},
 };
-use pipeline_core::contracts::DEAD_LETTERS;
+use pipeline_model::contracts::DEAD_LETTERS;
 use testkit::{mariadb::Session, process::Process, wait};
 
 const SOURCE: &str = "generator:?services=10&providers=200&bundles=2&fields=2&seed=31";

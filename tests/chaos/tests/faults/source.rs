@@ -17,7 +17,7 @@ use chaos::{
 };
 use e2e::{folder::Folder, rows::Rows};
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use pipeline_core::contracts::DEAD_LETTERS;
+use pipeline_model::contracts::DEAD_LETTERS;
 use testkit::{process::Process, proxy::Fault, wait};
 
 const STAGES: [&str; 4] = ["stage-root", "stage-providers", "stage-bundles", "stage-activator"];

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use pipeline_core::{
-    kafka::{Producer, producer::Outbound},
-    registry::EmbeddedRegistry,
-    settings,
-};
+use pipeline_core::registry::EmbeddedRegistry;
+use pipeline_kafka::{Producer, producer::Outbound};
+use pipeline_model::contracts::batch_of;
+use pipeline_settings::settings;
 use secrecy::ExposeSecret as _;
 use testkit::{
     couchbase::{CouchbaseDouble, Options},
@@ -137,8 +136,8 @@ pub fn spoil(kafka: &SecureKafka, topic: &str) -> String {
     let payload = Some(text.as_bytes().to_vec());
     let message = Outbound { topic: topic.to_owned(), key: Some(b"s".to_vec()), payload, headers: Vec::new() };
     let runtime = Runtime::new().expect("a runtime");
-    let sent =
-        runtime.block_on(async { Producer::new(&settings, None).expect("a client").send_all(vec![message]).await });
+    let sent = runtime
+        .block_on(async { Producer::new(&settings, batch_of, None).expect("a client").send_all(vec![message]).await });
     sent.expect("the broker takes it");
     text.to_owned()
 }

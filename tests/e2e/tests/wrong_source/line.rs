@@ -7,12 +7,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use pipeline_core::{
+use pipeline_core::stage::{Either, Record, Stage};
+use pipeline_model::{
     contracts::{Activation, RunRequested},
     ids::RunId,
-    settings::{self, MaxRemoved},
-    stage::{Either, Record, Stage},
 };
+use pipeline_settings::settings::{self, MaxRemoved};
 use pipeline_source::Source;
 use pipeline_store::{Progress, RunState, Store, Tolerance, Violation};
 use stage_activator::ActivatorStage;

@@ -1,13 +1,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::{Router, http::StatusCode, middleware, routing::any};
-
-use super::*;
-use crate::{
+use pipeline_model::{
     contracts::{self, Message, RunRequested},
     disposition::{Classify, Disposition},
-    registry::{EmbeddedRegistry, server},
 };
+
+use super::*;
+use crate::registry::{EmbeddedRegistry, server};
 
 const INT: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
 

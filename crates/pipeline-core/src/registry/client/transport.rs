@@ -5,15 +5,19 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use pipeline_settings::{
+    files,
+    link::{answer, distrust::Distrust, renewal::Renewed},
+    redaction::redact_url,
+    settings,
+    target_url::is_loopback,
+};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::super::Error;
-use crate::{
-    answer, distrust::Distrust, files, redaction::redact_url, renewal::Renewed, settings, target_url::is_loopback,
-};
 
 mod tls;
 

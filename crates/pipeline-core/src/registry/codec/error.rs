@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use apache_avro::Error as AvroError;
+use pipeline_model::disposition::{Classify, Disposition};
 
-use crate::{
-    disposition::{Classify, Disposition},
-    registry::{
-        Error, SchemaId,
-        datum::Fault,
-        reading::{Unfit, Unread},
-    },
+use crate::registry::{
+    Error, SchemaId,
+    datum::Fault,
+    reading::{Unfit, Unread},
 };
 
 /// A schema that a registry lacks comes by people, not in a moment: the pause between two attempts at least.

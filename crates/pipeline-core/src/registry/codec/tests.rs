@@ -1,16 +1,16 @@
 use std::collections::BTreeSet;
 
 use apache_avro::{AvroSchema, types::Value};
+use pipeline_model::{
+    contracts::{self, Activated, BatchPlanned, Confirmation, Confirmed, RunRequested, ServiceDiscovered},
+    disposition::{Classify, Disposition},
+};
+use pipeline_settings::settings;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{
-    contracts::{self, Activated, BatchPlanned, Confirmation, Confirmed, RunRequested, ServiceDiscovered},
-    disposition::{Classify, Disposition},
-    registry::{ERRORS, EmbeddedRegistry, Level, datum::tests::doubling},
-    settings,
-};
+use crate::registry::{ERRORS, EmbeddedRegistry, Level, datum::tests::doubling};
 
 /// A record of three fields, and what it was before the last two came.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema)]

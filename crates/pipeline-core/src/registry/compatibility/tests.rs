@@ -32,7 +32,7 @@ fn a_conflict_names_rule_field_reader_and_version() {
 /// written is lost without a word.
 #[test]
 fn our_records_use_no_aliases() {
-    for (topic, schema) in crate::contracts::ALL {
+    for (topic, schema) in pipeline_model::contracts::ALL {
         assert!(!schema.contains("\"aliases\""), "{topic}");
     }
 }

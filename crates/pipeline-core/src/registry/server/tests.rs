@@ -143,9 +143,9 @@ async fn a_web_page_cannot_speak_to_the_registry() {
 #[tokio::test]
 async fn a_registry_with_a_token_answers_nobody_else() {
     let registry = EmbeddedRegistry::start_guarded("127.0.0.1:0").await.unwrap();
-    let settings = crate::settings::SchemaRegistry { url: registry.url().to_owned(), ..Default::default() };
+    let settings = pipeline_settings::settings::SchemaRegistry { url: registry.url().to_owned(), ..Default::default() };
     let stranger = crate::registry::Registry::new(&settings).unwrap();
     assert!(matches!(stranger.ping().await, Err(Error::Denied { .. })));
-    let ours = crate::settings::SchemaRegistry { token: registry.token().cloned(), ..settings };
+    let ours = pipeline_settings::settings::SchemaRegistry { token: registry.token().cloned(), ..settings };
     crate::registry::Registry::new(&ours).unwrap().ping().await.unwrap();
 }

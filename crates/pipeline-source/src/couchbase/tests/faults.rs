@@ -1,6 +1,6 @@
 //! Every way in which a cluster can misbehave ends in the class that is meant for it, in time, and loses no row.
 
-use pipeline_core::disposition::{
+use pipeline_model::disposition::{
     Classify,
     Disposition::{self, Retry, Unavailable},
 };

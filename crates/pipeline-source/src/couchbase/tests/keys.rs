@@ -1,6 +1,6 @@
 //! Children by the keys that their parents list.
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 use testkit::couchbase::{Misbehaviour, Service};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Rows that are not what a statement ought to give, and rows that do not come.
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 use testkit::couchbase::{Misbehaviour, Service};
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Who is let in, and what is shown of secrets.
 
-use pipeline_core::disposition::{Classify, Disposition};
+use pipeline_model::disposition::{Classify, Disposition};
 use testkit::tls::{Authority, Tls};
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pipeline_core::documents::{Bundle, FaultCode, Level, Provider, Service};
+use pipeline_model::documents::{Bundle, FaultCode, Level, Provider, Service};
 
 use crate::{
     files::{

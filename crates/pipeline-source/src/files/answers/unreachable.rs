@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
-use pipeline_core::{
+use pipeline_model::{
     documents::{Bundle, DocumentFault, FaultCode, Level, Provider},
     ids::{ProviderId, ServiceId},
-    settings::SubscriptionFieldFields,
 };
+use pipeline_settings::settings::SubscriptionFieldFields;
 
 use super::{Answer, documents, read};
 use crate::{

@@ -1,9 +1,7 @@
 use std::{fs, path::Path};
 
-use pipeline_core::{
-    disposition::{Classify, Disposition},
-    settings,
-};
+use pipeline_model::disposition::{Classify, Disposition};
+use pipeline_settings::settings;
 use tempfile::TempDir;
 
 use super::{Listed, MANIFEST, Manifest};

@@ -1,6 +1,6 @@
 //! Who knows the tag of a content is told whether it still holds.
 
-use pipeline_core::documents::{Etag, Known};
+use pipeline_model::documents::{Etag, Known};
 
 use super::*;
 

@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
-use pipeline_core::{
-    contracts::{BatchPlanned, Confirmed, Message as Contract, RunRequested, ServiceDiscovered},
-    kafka::Delivery,
-    registry::{Codec, Registry},
-    settings::Settings,
-};
+use pipeline_core::registry::{Codec, Registry};
+use pipeline_kafka::Delivery;
+use pipeline_model::contracts::{BatchPlanned, Confirmed, Message as Contract, RunRequested, ServiceDiscovered};
+use pipeline_settings::settings::Settings;
 use serde::Serialize;
 use serde_json::Value;
 

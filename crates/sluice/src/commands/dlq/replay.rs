@@ -15,14 +15,14 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::{
-    contracts::{Confirmed, Message, RunRequested},
+use pipeline_core::{registry::Registry, runtime};
+use pipeline_kafka as kafka;
+use pipeline_kafka::{Delivery, Partition, PlaceReader, Position, Producer};
+use pipeline_model::{
+    contracts::{Confirmed, Message, RunRequested, batch_of},
     ids::RunId,
-    kafka::{self, Delivery, Partition, PlaceReader, Position, Producer},
-    registry::Registry,
-    runtime,
-    settings::Settings,
 };
+use pipeline_settings::settings::Settings;
 use pipeline_store::{DeadLetter, Deed, LetterState, RunState, Store};
 use serde::Serialize;
 
@@ -184,7 +184,7 @@ async fn produce(
     by: &By<'_>,
     rate: Option<NonZeroU32>,
 ) -> Result<(), Failure> {
-    let producer = Producer::new(&settings.kafka, None).map_err(|error| session::kafka_failure(&error))?;
+    let producer = Producer::new(&settings.kafka, batch_of, None).map_err(|error| session::kafka_failure(&error))?;
     let mut pace = rate.map(|rate| tokio::time::interval(Duration::from_secs(1) / rate.get()));
     let mut wanted: Vec<_> = routed.iter_mut().filter(|(_, route)| matches!(route, Route::Produce(_))).collect();
     wanted.sort_by(|(one, _), (other, _)| one.letter.cmp(&other.letter));
@@ -343,7 +343,7 @@ impl Report for ReplayReport {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::{
+    use pipeline_model::{
         contracts::BatchPlanned,
         ids::{BatchNo, ServiceId},
     };

@@ -1,11 +1,10 @@
 //! `sluice dlq show`: everything that a person needs to mend one dead letter.
 
 use clap::Args;
-use pipeline_core::{
-    kafka::{self, Delivery},
-    runtime::header,
-    settings::Settings,
-};
+use pipeline_core::runtime::header;
+use pipeline_kafka as kafka;
+use pipeline_kafka::Delivery;
+use pipeline_settings::settings::Settings;
 use pipeline_store::{DeadLetter, LetterState, Run, Store};
 use serde::Serialize;
 
@@ -198,7 +197,7 @@ impl Report for LetterReport {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::ids::{BatchNo, RunId};
+    use pipeline_model::ids::{BatchNo, RunId};
     use pipeline_store::Place;
 
     use super::*;

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use pipeline_core::{
-    contracts,
-    kafka::{
-        admin::{self, ClusterReport},
-        provision::REPLICAS,
-        survey::{self, Topic},
-    },
-    settings,
+use pipeline_kafka::{
+    admin::{self, ClusterReport},
+    provision::REPLICAS,
+    survey::{self, Topic},
 };
+use pipeline_model::contracts;
+use pipeline_settings::settings;
 
 use super::report::{Check, State};
 use crate::{session, text};
@@ -23,12 +21,12 @@ const LETTERS_RETENTION: Duration = Duration::from_secs(14 * 86_400);
 /// Brokers and topics.
 pub async fn check(settings: &settings::Kafka) -> Vec<Check> {
     let name = &settings.bootstrap_servers;
-    let report = match admin::check(settings).await {
+    let report = match admin::check(settings, settings.names().topics()).await {
         Ok(report) => report,
         Err(error) => return vec![Check::failed("broker", &session::kafka_failure(&error))],
     };
     let mut checks = vec![of_cluster(name, &report)];
-    match survey::topics(settings).await {
+    match survey::topics(settings, settings.names().topics()).await {
         Ok(topics) => {
             checks.extend(of_topics(&topics, report.brokers.len(), &settings.names().topic(contracts::DEAD_LETTERS)))
         }
@@ -165,7 +163,7 @@ fn count(number: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::kafka::survey::TopicSettings;
+    use pipeline_kafka::survey::TopicSettings;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
 use percent_encoding::percent_decode_str;
-use pipeline_core::settings::Settings;
+use pipeline_settings::settings::Settings;
 
 use super::report::{Check, State};
 use crate::text;

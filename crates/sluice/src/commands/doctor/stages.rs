@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use pipeline_core::{
+use pipeline_core::runtime::header;
+use pipeline_kafka::{
+    Partition, Position, read_at,
+    survey::{self, Group},
+};
+use pipeline_model::{
     contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered},
     ids::RunId,
-    kafka::{
-        Partition, Position, read_at,
-        survey::{self, Group},
-    },
-    runtime::header,
-    settings::Settings,
 };
+use pipeline_settings::settings::Settings;
 
 use super::report::{Check, State};
 use crate::{session, text};

@@ -1,6 +1,6 @@
 //! The target: tables, views, rights, whether it can be written to, its clock.
 
-use pipeline_core::settings::Settings;
+use pipeline_settings::settings::Settings;
 use pipeline_store::{Examined, Store};
 
 use super::report::{Check, State};

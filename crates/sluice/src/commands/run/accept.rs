@@ -1,7 +1,7 @@
 //! `sluice run accept-removals`: let a held run take away what it would take away.
 
 use clap::Args;
-use pipeline_core::ids::{RunId, ServiceId};
+use pipeline_model::ids::{RunId, ServiceId};
 use pipeline_store::{Counts, RunState};
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use pipeline_core::ids::{Generation, RunId, ServiceId};
+use pipeline_model::ids::{Generation, RunId, ServiceId};
 use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Counts, Deed, Outcome, Progress, RunState, Store};
 use serde::Serialize;
 

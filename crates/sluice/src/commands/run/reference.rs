@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use pipeline_core::ids::{Generation, RunId};
+use pipeline_model::ids::{Generation, RunId};
 use pipeline_store::{Run, Store};
 
 use crate::{exit::Exit, failure::Failure, session};

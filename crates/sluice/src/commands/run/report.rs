@@ -231,7 +231,7 @@ fn reject_line(reject: &Reject) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_core::ids::{Generation, RunId};
+    use pipeline_model::ids::{Generation, RunId};
     use pipeline_store::{ActivationMode, Tolerance};
 
     use super::*;

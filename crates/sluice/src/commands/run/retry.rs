@@ -1,10 +1,10 @@
 //! `sluice run retry`: another try for the failed parts of an open run.
 
 use clap::Args;
-use pipeline_core::{
+use pipeline_core::registry::Registry;
+use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered},
     ids::{BatchNo, Generation, RunId, ServiceId},
-    registry::Registry,
 };
 use pipeline_store::{DeadLetter, LetterFilter, LetterState, Retried, Run, RunState, Store};
 use serde::Serialize;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use pipeline_core::{
+use pipeline_core::registry::Registry;
+use pipeline_model::{
     contracts::{Activated, Message as _},
     ids::ServiceId,
-    registry::Registry,
-    settings::Settings,
 };
+use pipeline_settings::settings::Settings;
 use pipeline_store::{BEFORE_THE_FIRST, Move, RolledBack, Store};
 use serde::Serialize;
 

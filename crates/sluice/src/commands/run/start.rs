@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use pipeline_core::{
-    contracts::RunRequested, ids::RunId, redaction::redact_url, registry::Registry, settings::MAX_BATCH_SIZE,
-};
+use pipeline_core::registry::Registry;
+use pipeline_model::{contracts::RunRequested, ids::RunId};
+use pipeline_settings::{redaction::redact_url, settings::MAX_BATCH_SIZE};
 use serde::Serialize;
 
 use super::wait;
@@ -103,7 +103,7 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
 // === impl Started ===
 
 impl Started {
-    fn of(message: RunRequested, mode: Mode, dry_run: bool, settings: &pipeline_core::settings::Settings) -> Self {
+    fn of(message: RunRequested, mode: Mode, dry_run: bool, settings: &pipeline_settings::settings::Settings) -> Self {
         Self {
             run_id: message.run_id,
             dry_run,

@@ -1,7 +1,7 @@
 //! `sluice run tolerate`: change how many rejected providers an open run may have.
 
 use clap::Args;
-use pipeline_core::ids::RunId;
+use pipeline_model::ids::RunId;
 use pipeline_store::{Run, RunState, Tolerance};
 use serde::Serialize;
 

@@ -7,8 +7,9 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::{kafka::Names, registry::Registry};
+use pipeline_core::registry::Registry;
 use pipeline_schema::{Level, RULES, Rule};
+use pipeline_settings::settings::Names;
 
 use super::{
     files::{self, SchemaFile},

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipeline_core::files;
 use pipeline_schema::{Completed, Library, Schema};
+use pipeline_settings::files;
 
 use crate::{exit::Exit, failure::Failure};
 

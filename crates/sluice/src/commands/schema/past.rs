@@ -9,10 +9,8 @@ use std::{
     str::FromStr,
 };
 
-use pipeline_core::{
-    kafka::Names,
-    registry::{Error as RegistryError, Registry},
-};
+use pipeline_core::registry::{Error as RegistryError, Registry};
+use pipeline_settings::settings::Names;
 
 use super::files::{self, SchemaFile};
 use crate::{

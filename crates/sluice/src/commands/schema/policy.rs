@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipeline_core::files;
 use pipeline_schema::Level;
+use pipeline_settings::files;
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 

@@ -6,11 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use pipeline_core::{
-    contracts,
-    registry::{Registry, SchemaId},
-    settings,
-};
+use pipeline_core::registry::{Registry, SchemaId};
+use pipeline_model::contracts;
+use pipeline_settings::settings;
 use serde::Serialize;
 
 use super::retained;

@@ -3,8 +3,8 @@
 use std::{fs::OpenOptions, io::Write as _, path::Path};
 
 use clap::ValueEnum;
-use pipeline_core::printable::is_printable;
 use pipeline_schema::{Direction, Fault, Finding, Level, Rule, Severity};
+use pipeline_settings::printable::is_printable;
 use serde::Serialize;
 
 use super::files::SchemaFile;

@@ -1,9 +1,7 @@
 //! The messages that lie in a topic, partition by partition.
 
-use pipeline_core::{
-    kafka::{Delivery, Partition, PlaceReader, admin},
-    settings,
-};
+use pipeline_kafka::{Delivery, Partition, PlaceReader, admin};
+use pipeline_settings::settings;
 
 use crate::{exit::Exit, failure::Failure, session};
 
@@ -16,7 +14,7 @@ pub async fn each(
     mut visit: impl AsyncFnMut(Delivery) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failure = |error| session::kafka_failure(&error);
-    let report = admin::check(settings).await.map_err(failure)?;
+    let report = admin::check(settings, settings.names().topics()).await.map_err(failure)?;
     let there = settings.names().topic(topic);
     if report.missing_topics.contains(&there) {
         return Ok(());

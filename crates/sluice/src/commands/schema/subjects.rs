@@ -1,7 +1,9 @@
 //! Registering and listing: what this program's records are in the registry, and at which level.
 
 use clap::Args;
-use pipeline_core::{contracts, kafka::Names, registry::Registry};
+use pipeline_core::registry::Registry;
+use pipeline_model::contracts;
+use pipeline_settings::settings::Names;
 use serde::Serialize;
 
 use super::{

@@ -1,4 +1,4 @@
-use pipeline_core::{
+use pipeline_model::{
     documents::{Attributes, Bundle, DataType, Provider, Service, SubscriptionField},
     ids::Generation,
 };

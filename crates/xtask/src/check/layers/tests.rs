@@ -8,13 +8,17 @@ fn member(name: &str, dependencies: &[&str]) -> Member {
 
 fn sound() -> Vec<Member> {
     vec![
+        member("pipeline-model", &["serde"]),
         member("pipeline-schema", &["serde"]),
-        member("pipeline-core", &["pipeline-schema", "rdkafka", "axum", "serde"]),
-        member("pipeline-source", &["pipeline-core"]),
-        member("pipeline-store", &["pipeline-core", "sqlx"]),
+        member("pipeline-settings", &["pipeline-model"]),
+        member("pipeline-telemetry", &["pipeline-model", "pipeline-settings"]),
+        member("pipeline-kafka", &["pipeline-model", "pipeline-settings", "rdkafka"]),
+        member("pipeline-core", &["pipeline-kafka", "pipeline-schema", "pipeline-telemetry", "axum", "serde"]),
+        member("pipeline-source", &["pipeline-model", "pipeline-settings"]),
+        member("pipeline-store", &["pipeline-model", "pipeline-telemetry", "sqlx"]),
         member("stage-root", &["pipeline-core", "pipeline-source", "pipeline-store"]),
         member("stage-bundles", &["pipeline-core", "pipeline-source", "pipeline-store"]),
-        member("sluice", &["pipeline-core", "stage-root", "stage-bundles"]),
+        member("sluice", &["pipeline-core", "pipeline-kafka", "stage-root", "stage-bundles"]),
         member("testkit", &["nix"]),
     ]
 }
@@ -37,6 +41,13 @@ fn each_planted_violation_is_found() {
         ("stage-bundles", "stage-root"),
         ("pipeline-core", "pipeline-store"),
         ("pipeline-schema", "pipeline-core"),
+        ("pipeline-model", "pipeline-settings"),
+        ("pipeline-kafka", "pipeline-core"),
+        ("pipeline-kafka", "pipeline-telemetry"),
+        ("pipeline-store", "pipeline-core"),
+        ("pipeline-store", "pipeline-kafka"),
+        ("stage-root", "pipeline-kafka"),
+        ("pipeline-core", "rdkafka"),
         ("pipeline-source", "pipeline-store"),
         ("pipeline-store", "pipeline-source"),
         ("pipeline-store", "stage-root"),

@@ -6,10 +6,8 @@ use std::{
 };
 
 use chaos::world::World;
-use pipeline_core::{
-    contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered},
-    kafka::producer::Outbound,
-};
+use pipeline_kafka::producer::Outbound;
+use pipeline_model::contracts::{BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered};
 use testkit::{
     mariadb::Session,
     process::{Process, Signal},

@@ -10,7 +10,7 @@ use chaos::{
     world::{Plan, RUN_DEADLINE, World},
 };
 use fastrand::Rng;
-use pipeline_core::contracts::DEAD_LETTERS;
+use pipeline_model::contracts::DEAD_LETTERS;
 use testkit::{
     clock::Clock,
     mariadb::Session,

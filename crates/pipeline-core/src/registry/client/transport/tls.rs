@@ -3,10 +3,10 @@
 //! The registry's certificate is always verified, against the authority of `schema_registry.ca_file` alone when that is
 //! set, and otherwise against the system's. There is no switch to turn this off.
 
+use pipeline_settings::settings::SchemaRegistry;
 use reqwest::{ClientBuilder, Url};
 
 use super::Error;
-use crate::settings::SchemaRegistry;
 
 /// The client to begin with for this address.
 pub(super) fn client(url: &Url, settings: &SchemaRegistry) -> Result<ClientBuilder, Error> {
@@ -25,7 +25,7 @@ fn secured(builder: ClientBuilder, _: &SchemaRegistry) -> Result<ClientBuilder, 
 
 #[cfg(feature = "tls")]
 fn secured(mut builder: ClientBuilder, settings: &SchemaRegistry) -> Result<ClientBuilder, Error> {
-    use crate::pem;
+    use pipeline_settings::link::pem;
 
     // What the registry redirects to in plain text would carry the credentials in plain text.
     builder = builder.https_only(true);

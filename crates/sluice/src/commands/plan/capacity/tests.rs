@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use clap::Parser;
-use pipeline_core::settings::Settings;
+use pipeline_settings::settings::Settings;
 use proptest::prelude::*;
 
 use super::{

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipeline_core::files;
 use pipeline_schema::{Kind, Schema, Severity};
+use pipeline_settings::files;
 use serde::Deserialize;
 use toml::Spanned;
 

@@ -1,10 +1,8 @@
 //! Proof on data: the last messages of each topic, read as a program with the proposed schema would read them.
 
-use pipeline_core::{
-    contracts,
-    kafka::Delivery,
-    registry::{DecodeError, Error as RegistryError, Registry, Trial},
-};
+use pipeline_core::registry::{DecodeError, Error as RegistryError, Registry, Trial};
+use pipeline_kafka::Delivery;
+use pipeline_model::contracts;
 use pipeline_schema::{Schema, Severity};
 
 use crate::{

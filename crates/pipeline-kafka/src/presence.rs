@@ -1,0 +1,87 @@
+//! Whether topics are there, asked over a connection that a producer has already.
+
+use std::time::Duration;
+
+use rdkafka::{
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    metadata::Metadata,
+    producer::Producer as _,
+};
+
+use super::{Error, Producer, admin::State};
+
+/// How long the cluster may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Topics that cannot be used, by their names on the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Absent {
+    /// The cluster does not have them.
+    pub missing: Vec<String>,
+    /// This client may not see them.
+    pub forbidden: Vec<String>,
+}
+
+impl Producer {
+    /// Those of these contracts' topics that the cluster does not have, or does not show to this client.
+    ///
+    /// # Errors
+    /// [`Error::Produce`] when the cluster does not answer.
+    pub async fn absent_topics(&self, topics: &[&'static str]) -> Result<Absent, Error> {
+        let mut absent = Absent::default();
+        for topic in topics {
+            let client = self.client();
+            let name = self.settings.names().topic(topic);
+            let asked = name.clone();
+            // librdkafka's metadata call blocks its thread.
+            let asking = tokio::task::spawn_blocking(move || ask(client.client(), &asked));
+            let answer = asking.await.unwrap_or(Err(KafkaError::Canceled));
+            match answer.map_err(|source| Error::Produce { topic: name.clone(), source })? {
+                State::Missing => absent.missing.push(name),
+                State::Forbidden => absent.forbidden.push(name),
+                State::Usable | State::Leaderless => {}
+            }
+        }
+        Ok(absent)
+    }
+}
+
+// === impl Absent ===
+
+impl Absent {
+    /// Whether every topic can be used.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.forbidden.is_empty()
+    }
+}
+
+fn ask<C: rdkafka::ClientContext>(client: &rdkafka::client::Client<C>, topic: &str) -> KafkaResult<State> {
+    Ok(state(&client.fetch_metadata(Some(topic), TIMEOUT)?, topic))
+}
+
+/// How the topic stands, by an answer to a question for it alone. One that the cluster has trouble with is there.
+pub(super) fn state(metadata: &Metadata, topic: &str) -> State {
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return State::Missing };
+    match found.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition) => State::Missing,
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => State::Forbidden,
+        _ if found.partitions().iter().any(|partition| partition.leader() < 0) => State::Leaderless,
+        _ => State::Usable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline_settings::settings;
+
+    use crate::{Producer, local::LocalBroker};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_topic_that_is_there_is_not_missed() {
+        let broker = LocalBroker::start(&["there"]).unwrap();
+        let settings =
+            settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };
+        let producer = Producer::new(&settings, |_, _| None, None).unwrap();
+        assert_eq!(producer.absent_topics(&["there", "absent"]).await.unwrap().missing, ["absent"]);
+    }
+}

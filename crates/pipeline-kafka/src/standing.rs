@@ -1,0 +1,68 @@
+//! How a group stands to a message: whether it has passed it, and whether anybody is there to take it.
+//!
+//! Asked without joining the group, so that asking disturbs nobody.
+
+use std::time::Duration;
+
+use pipeline_settings::settings;
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaResult};
+
+use super::{
+    Error, Position,
+    admin::members_by,
+    asking::{Asker, ask},
+};
+
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the cluster knows of a group and a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Members of the group; `None` where the broker does not say.
+    pub members: Option<usize>,
+    /// The next offset of the partition that the group reads; `None` when it has committed none.
+    pub next: Option<i64>,
+}
+
+/// Asks how `group` stands to the message at `position`.
+///
+/// # Errors
+/// [`Error::Client`] when librdkafka refuses the configuration, [`Error::Unreachable`] when the cluster does not answer.
+pub async fn standing(settings: &settings::Kafka, group: &str, position: &Position) -> Result<Standing, Error> {
+    let (name, number) = (group.to_owned(), position.partition.number);
+    let topic = settings.names().topic(&position.partition.topic);
+    ask(settings, Some(group), move |client| {
+        let next = committed(client, &topic, number)?;
+        Ok(Standing { members: members_by(client, &name), next })
+    })
+    .await
+}
+
+fn committed(client: &Asker, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition(topic, partition);
+    let committed = client.committed_offsets(list, TIMEOUT)?;
+    let offset = committed.find_partition(topic, partition).map(|found| found.offset());
+    Ok(offset.and_then(|offset| match offset {
+        Offset::Offset(next) => Some(next),
+        _ => None,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Partition, local::LocalBroker};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_group_that_never_was_has_passed_nothing() {
+        let broker = LocalBroker::start(&["t"]).unwrap();
+        let settings =
+            settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };
+        let position = Position { partition: Partition { topic: "t".to_owned(), number: 0 }, offset: 0 };
+        let standing = standing(&settings, "nobody", &position).await.unwrap();
+        assert_eq!(standing.next, None);
+        assert!(standing.members.is_none_or(|members| members == 0));
+    }
+}

@@ -1,0 +1,17 @@
+//! The words that everybody uses: no I/O, no server's client.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`], [`documents`] | the names of things and the documents of the hierarchy |
+//! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
+//! | [`place`], [`letter`] | places on topics, and what was given up there |
+//! | [`disposition`], [`chain`] | what happens when something fails, and all that an error says |
+
+pub mod chain;
+pub mod contracts;
+pub mod disposition;
+pub mod documents;
+pub mod error_pages;
+pub mod ids;
+pub mod letter;
+pub mod place;

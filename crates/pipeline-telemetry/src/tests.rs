@@ -1,0 +1,394 @@
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use pipeline_model::{documents::Level, ids::RunId};
+use testkit::generated::assert_in_step;
+use tracing::subscriber::with_default;
+
+use super::{
+    events::{Attempt, StageEvents},
+    metrics::{DECLARED, Kind, Outcome, RowPath},
+    run_events::{HeldBy, RunEvents},
+    span::{Coordinates, consumer_span},
+    *,
+};
+
+const AT: Coordinates<'static> = Coordinates {
+    topic: "sluice.sync.batch-planned.v1",
+    partition: 3,
+    offset: 42,
+    key: Some("s1/0"),
+    group: "sluice-bundles",
+    run_id: Some("01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10"),
+};
+
+#[derive(Debug, thiserror::Error)]
+#[error("could not store the batch")]
+struct Failed(#[source] io::Error);
+
+fn failed(text: &str) -> Failed {
+    Failed(io::Error::other(text.to_owned()))
+}
+
+/// What a closure logs.
+fn logged(format: LogFormat, filter: &str, log: impl FnOnce()) -> String {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&written);
+    let layer = log_layer(format, false, move || Shared(Arc::clone(&writer)));
+    let filter = EnvFilter::builder().parse(filter).expect("a filter");
+    with_default(Registry::default().with(layer.with_filter(filter)), log);
+    let bytes = written.lock().expect("no panic").clone();
+    String::from_utf8(bytes).expect("text")
+}
+
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_trace_context_survives_its_text() {
+    let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let context = TraceContext::parse(text).expect("an example of the standard");
+    assert_eq!(context.to_string(), text);
+    assert_eq!(context.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(context.span_id(), "00f067aa0ba902b7");
+    assert!(context.is_sampled());
+    assert!(!TraceContext::parse(&text.replace("-01", "-00")).expect("not sampled").is_sampled());
+}
+
+#[test]
+fn a_trace_context_is_read_as_strictly_as_the_standard_says() {
+    let accepted = [
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes-later",
+    ];
+    for text in accepted {
+        assert!(TraceContext::parse(text).is_ok(), "{text}");
+    }
+    let refused = [
+        "",
+        "00",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more",
+        "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-001",
+        "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902bé-01",
+    ];
+    for text in refused {
+        assert_eq!(TraceContext::parse(text), Err(context::InvalidTraceParent), "{text}");
+    }
+}
+
+#[test]
+fn a_run_has_one_trace_and_its_id_is_the_runs() {
+    let run = RunId::new();
+    let context = TraceContext::for_run(run);
+    assert_eq!(context.trace_id(), run.trace_id());
+    assert_eq!(context, TraceContext::for_run(run));
+    assert!(context.is_sampled());
+    let child = context.child();
+    assert_eq!(child.trace_id(), run.trace_id());
+    assert_ne!(child.span_id(), context.span_id());
+    assert!(TraceContext::parse(&child.to_string()).is_ok());
+
+    let nil = RunId::parse("00000000-0000-0000-0000-000000000000").expect("a UUID");
+    assert!(TraceContext::parse(&TraceContext::for_run(nil).to_string()).is_ok());
+}
+
+#[test]
+fn a_message_passes_the_context_on_although_nothing_is_exported() {
+    let parent = TraceContext::for_run(RunId::new());
+    let opened = consumer_span("bundles", &AT, Some(&parent));
+    assert_eq!(opened.context.trace_id(), parent.trace_id());
+    assert_ne!(opened.context.span_id(), parent.span_id());
+    assert!(TraceContext::parse(&consumer_span("bundles", &AT, None).context.to_string()).is_ok());
+}
+
+#[test]
+fn the_span_of_a_message_has_the_attributes_of_the_pinned_conventions() {
+    let fields = with_default(Registry::default(), || {
+        let opened = consumer_span("bundles", &AT, None);
+        let metadata = opened.span.metadata().expect("an enabled span");
+        metadata.fields().iter().map(|field| field.name()).collect::<Vec<_>>()
+    });
+    assert_eq!(
+        fields,
+        [
+            "otel.name",
+            "otel.kind",
+            "otel.status_code",
+            "sluice.stage",
+            "sluice.run.id",
+            "messaging.system",
+            "messaging.destination.name",
+            "messaging.destination.partition.id",
+            "messaging.kafka.offset",
+            "messaging.kafka.message.key",
+            "messaging.consumer.group.name",
+            "messaging.operation.name",
+            "messaging.operation.type",
+            "error.type",
+        ]
+    );
+    let documented: Vec<_> = names::ATTRIBUTES.iter().map(|(name, _)| *name).collect();
+    assert!(fields.iter().filter(|name| !name.starts_with("otel.")).all(|name| documented.contains(name)));
+}
+
+#[test]
+fn a_line_for_people_names_the_message_once_and_holds_on_one_line() {
+    let text = logged(LogFormat::Human, "info", || {
+        let events = StageEvents::new("log-test");
+        let opened = consumer_span("log-test", &AT, None);
+        opened.span.in_scope(|| {
+            events.consumed(&AT);
+            events.rejected(&AT, "SLUICE-X-001", &failed("two\nlines \u{1b}[31mred"), Duration::ZERO);
+            tracing::info!("from inside");
+        });
+    });
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let rejected = "WARN crate::events: rejected stage=\"log-test\" \
+                    run=\"01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10\" topic=\"sluice.sync.batch-planned.v1\" partition=3 \
+                    offset=42 code=\"SLUICE-X-001\" error=could not store the batch: two\\nlines \\u{1b}[31mred";
+    assert!(lines[0].ends_with(rejected), "{}", lines[0]);
+    assert!(lines[1].contains("offset=42") && lines[1].ends_with("from inside"), "{}", lines[1]);
+    assert!(!text.contains("messaging.") && !text.contains("otel."), "{text}");
+}
+
+#[test]
+fn a_line_for_machines_is_one_object_with_everything() {
+    let text = logged(LogFormat::Json, "warn", || {
+        let events = StageEvents::new("json-test");
+        events.dead_lettered(&AT, "SLUICE-X-001");
+    });
+    let line: serde_json::Value = serde_json::from_str(&text).expect("one object");
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["message"], "put on the dead-letter topic");
+    assert_eq!(line["stage"], "json-test");
+    assert_eq!(line["offset"], 42);
+    assert_eq!(line["run"], AT.run_id.expect("a run"));
+}
+
+#[test]
+fn each_event_moves_its_metric() {
+    let events = StageEvents::new("metric-test");
+    let second = Duration::from_secs(1);
+    let next = Attempt { number: 2, pause: second };
+    events.started("t", "g");
+    events.assigned(3);
+    events.consumed(&AT);
+    events.consumed(&AT);
+    events.handled(&AT, second, 1);
+    events.rejected(&AT, "SLUICE-X-001", &failed("x"), second);
+    events.retrying(&AT, "SLUICE-X-002", &failed("x"), second, next);
+    events.gave_up(&AT, "SLUICE-X-002", 5);
+    events.dead_lettered(&AT, "SLUICE-X-002");
+    events.emitted("sluice.sync.confirmed.v1");
+    events.halted(&AT, "SLUICE-X-003", &failed("x"), second);
+    events.committed("t", 0, 7, 5);
+    let runs = RunEvents::new();
+    runs.held(HeldBy { removals: true, ..HeldBy::default() });
+    runs.removed(Level::Bundle, 3);
+    runs.written(RowPath::LoadData, 5);
+    runs.written(RowPath::Insert, 2);
+    runs.announced_again("metric-test", "a run", "sluice.sync.batch-planned.v1", 7);
+    let in_flight = events.begin();
+    drop(events.begin());
+    events::spans_lost("c", "refused", "x", true);
+    events.unavailable("SLUICE-X-004", &failed("x"), second, second);
+    events.paused();
+    let waiting = events.waits_alone();
+    drop(events.waits_alone());
+    events.waiting(&AT, "SLUICE-X-005", &failed("x"), second, second, second);
+    events.lost_patience(&AT, "SLUICE-X-005", &failed("x"), second);
+
+    let text = metrics::install().render();
+    let expected = [
+        "sluice_messages_consumed_total{stage=\"metric-test\"} 2",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"ok\"} 1",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"reject\"} 1",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"retry\"} 1",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"unavailable\"} 3",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"halt\"} 1",
+        "sluice_messages_emitted_total{stage=\"metric-test\",topic=\"sluice.sync.confirmed.v1\"} 1",
+        "sluice_dead_letters_total{stage=\"metric-test\",code=\"SLUICE-X-002\"} 1",
+        "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 7",
+        "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 7",
+        "sluice_in_flight_messages{stage=\"metric-test\"} 1",
+        "sluice_waiting_messages{stage=\"metric-test\"} 1",
+        "sluice_committed_offsets_total{stage=\"metric-test\"} 5",
+        "sluice_assigned_partitions{stage=\"metric-test\"} 3",
+        "sluice_stage_paused{stage=\"metric-test\"} 1",
+        "sluice_run_held{by=\"removals\"} 1",
+        "sluice_run_held{by=\"rejects\"} 0",
+        "sluice_run_held{by=\"unanswered\"} 0",
+        "sluice_messages_announced_again_total{stage=\"metric-test\",topic=\"sluice.sync.batch-planned.v1\"} 7",
+        "sluice_rows_removed_total{level=\"bundle\"} 3",
+        "sluice_rows_written_total{path=\"load_data\"} 5",
+        "sluice_rows_written_total{path=\"insert\"} 2",
+        "sluice_trace_export_failures_total{reason=\"refused\"} 1",
+        &format!("sluice_build_info{{version=\"{VERSION}\",revision=\"{REVISION}\"}} 1"),
+    ];
+    for line in expected {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    drop((in_flight, waiting));
+    events.available();
+    events.stopped(0);
+    let text = metrics::install().render();
+    for line in [
+        "sluice_in_flight_messages{stage=\"metric-test\"} 0",
+        "sluice_stage_paused{stage=\"metric-test\"} 0",
+        "sluice_waiting_messages{stage=\"metric-test\"} 0",
+        "sluice_assigned_partitions{stage=\"metric-test\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    for declared in &DECLARED {
+        assert!(text.contains(&format!("# HELP {} {}", declared.name, declared.help)), "{}", declared.name);
+        assert!(text.contains(&format!("# TYPE {} {}", declared.name, declared.kind.as_str())), "{}", declared.name);
+    }
+}
+
+#[test]
+fn every_metric_is_named_as_the_rules_say() {
+    for declared in &DECLARED {
+        assert!(declared.name.starts_with("sluice_"), "{}", declared.name);
+        assert_eq!(declared.name.ends_with("_total"), declared.kind == Kind::Counter, "{}", declared.name);
+        assert_eq!(declared.name.ends_with("_seconds"), declared.kind == Kind::Histogram, "{}", declared.name);
+    }
+    for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+        assert_eq!(outcome as usize, number);
+    }
+}
+
+#[test]
+fn the_reference_is_in_step() {
+    assert_in_step("docs/telemetry.md", &reference_markdown());
+}
+
+#[cfg(feature = "otlp")]
+mod exported {
+    use opentelemetry_sdk::{
+        error::OTelSdkResult,
+        trace::{SdkTracerProvider, SpanData, SpanExporter},
+    };
+    use pipeline_model::chain::Chain;
+    use pipeline_settings::settings;
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct InMemory(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for InMemory {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().expect("no panic").extend(batch);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn spans_of_a_run_are_in_the_trace_of_its_id_and_below_each_other() {
+        let exporter = InMemory::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        // A log filter must not thin out the traces.
+        let quiet = log_layer(LogFormat::Human, false, io::sink)
+            .with_filter(EnvFilter::builder().parse("error").expect("a filter"));
+        let subscriber = Registry::default().with(quiet).with(otlp::layer(&provider).with_filter(otlp::traced()));
+        let run = TraceContext::for_run(RunId::new());
+        let second = with_default(subscriber, || {
+            let first = consumer_span("providers", &AT, Some(&run));
+            let header = first.context.to_string();
+            drop(first);
+            let parent = TraceContext::parse(&header).expect("our own header");
+            let second = consumer_span("bundles", &AT, Some(&parent));
+            second.failed("SLUICE-X-001");
+            second.span.in_scope(|| tracing::error!("an event is a log"));
+            second.context
+        });
+        let spans = exporter.0.lock().expect("no panic").clone();
+        let [first, second_span] = spans.as_slice() else { panic!("{spans:?}") };
+        let id = |span: &SpanData| format!("{:032x}", span.span_context.trace_id());
+        assert_eq!((id(first), id(second_span)), (run.trace_id(), run.trace_id()));
+        assert_eq!(format!("{:016x}", first.parent_span_id), run.span_id());
+        assert_eq!(second_span.parent_span_id, first.span_context.span_id());
+        assert_eq!(second.span_id(), format!("{:016x}", second_span.span_context.span_id()));
+
+        assert_eq!(second_span.name, "process sluice.sync.batch-planned.v1");
+        assert_eq!(second_span.span_kind, opentelemetry::trace::SpanKind::Consumer);
+        assert!(matches!(second_span.status, opentelemetry::trace::Status::Error { .. }));
+        assert_eq!(second_span.instrumentation_scope.schema_url(), Some(names::SCHEMA_URL));
+        assert_eq!(second_span.events.len(), 0);
+        let mut attributes: Vec<_> = second_span.attributes.iter().map(|pair| pair.key.as_str()).collect();
+        attributes.sort_unstable();
+        let mut expected: Vec<_> = names::ATTRIBUTES.iter().map(|(name, _)| *name).collect();
+        expected.sort_unstable();
+        assert_eq!(attributes, expected);
+    }
+
+    #[test]
+    fn a_trace_that_is_not_sampled_is_not_exported_but_goes_on() {
+        let exporter = InMemory::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let parent = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00").expect("a header");
+        let context = with_default(Registry::default().with(otlp::layer(&provider)), || {
+            consumer_span("bundles", &AT, Some(&parent)).context
+        });
+        assert_eq!(context.trace_id(), parent.trace_id());
+        assert!(!context.is_sampled());
+        assert!(exporter.0.lock().expect("no panic").is_empty());
+    }
+
+    fn at(endpoint: &str) -> settings::Telemetry {
+        settings::Telemetry { otlp_endpoint: endpoint.to_owned(), ..settings::Telemetry::default() }
+    }
+
+    /// Inside a runtime on purpose: the exporter's own thread and client must not depend on it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_left_is_sent_at_the_end() {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&received);
+        let receive = move |body: axum::body::Bytes| async move { sink.lock().expect("no panic").extend(body) };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}/", listener.local_addr().expect("an address"));
+        let routes = axum::Router::new().route("/v1/traces", axum::routing::post(receive));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let exporter = otlp::Exporter::new(&at(&endpoint), "sluice-test").expect("an exporter").expect("an endpoint");
+        with_default(Registry::default().with(exporter.layer()), || {
+            drop(consumer_span("bundles", &AT, None));
+        });
+        tokio::task::spawn_blocking(move || drop(exporter)).await.expect("no panic");
+        let text = String::from_utf8_lossy(&received.lock().expect("no panic")).into_owned();
+        for part in ["service.name", "sluice-test", "process sluice.sync.batch-planned.v1", names::SCHEMA_URL] {
+            assert!(text.contains(part), "{part} is not in what was sent");
+        }
+        server.abort();
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_address_is_an_error_without_its_password() {
+        let error = otlp::Exporter::new(&at("http://user:canary@ho st"), "sluice-test").expect_err("not an address");
+        assert!(!format!("{}", Chain(&error)).contains("canary"), "{error}");
+    }
+}
