@@ -40,7 +40,7 @@ pub mod subtree;
 mod testing;
 mod url;
 
-pub use error::{ERRORS, Error};
+pub use error::Error;
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.
 #[async_trait]

@@ -9,11 +9,9 @@ use std::path::PathBuf;
 use pipeline_model::disposition::{Classify, Disposition};
 
 pub use driver::DriverError;
-pub use pages::ERRORS;
 
 mod driver;
 pub(crate) mod fault;
-mod pages;
 #[cfg(test)]
 mod tests;
 pub(crate) mod words;
