@@ -1,7 +1,7 @@
 //! `sluice plan capacity`: how many of what for how much data, from measured constants, and what the limit is.
 //!
-//! [`model`] is one pure function from this command line to the answer, so that the same question has the same answer, here
-//! and in `docs/capacity.md`. [`report`] is how the answer is told.
+//! [`costs`] are the constants. [`model`] is one pure function from this command line to the answer, so that the same
+//! question has the same answer, here and in `docs/capacity.md`. [`report`] is how the answer is told.
 
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::{
     text,
 };
 
+mod costs;
 mod model;
 mod report;
 #[cfg(test)]
@@ -115,8 +116,6 @@ const DATA: &str = "The data";
 const GOAL: &str = "The runs";
 const AROUND: &str = "What there is";
 const CHOSEN: &str = "Choices";
-/// The constants; `cargo xtask bench` writes those of speed and memory.
-const CONSTANTS: &str = include_str!("../../../../../docs/capacity.json");
 /// More than there is of anything.
 const MANY: u64 = 10_000_000_000;
 
@@ -144,7 +143,7 @@ pub async fn run(session: &Session, mut args: CapacityArgs) -> Result<Exit, Fail
         let what = "`--source-calls` is for a source that is called: a folder is read";
         return Err(Failure::new(Exit::Usage, what).hint("add `--source couchbase`, or leave it out"));
     }
-    let costs = serde_json::from_str(CONSTANTS).map_err(|error| {
+    let costs = serde_json::from_str(costs::CONSTANTS).map_err(|error| {
         Failure::caused(Exit::Failed, "this build cannot work out a capacity: its constants are not complete", &error)
             .hint("build it from a tree with a complete docs/capacity.json")
     })?;

@@ -9,9 +9,9 @@
 
 use std::{cmp::Ordering, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::CapacityArgs;
+use super::{CapacityArgs, costs::Costs};
 
 /// What the store and the settings have: a test holds these to them.
 pub(super) const ROWS_PER_STATEMENT: f64 = 64.0;
@@ -41,37 +41,6 @@ const MAX_WORKERS: f64 = 1_000.0;
 const WORKERS_PER_OTHER: f64 = 8.0;
 /// The largest service decides when it makes a run so much longer; a single service makes it a little longer always.
 const SEEN: f64 = 1.25;
-
-/// Constants in seconds and bytes; docs/capacity.md says what each is and where it was measured.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Costs {
-    database_cpu_per_row: f64,
-    stages_cpu_per_row: f64,
-    reading_cpu_per_row: f64,
-    database_cpu_per_insert: f64,
-    stages_cpu_per_insert: f64,
-    utilisation: f64,
-    start: f64,
-    pub(super) provider_disk: f64,
-    provider_content_disk: f64,
-    bundle_disk: f64,
-    subscription_field_disk: f64,
-    log_per_row: f64,
-    page_writes: f64,
-    more_disk: f64,
-    pub(super) ledger_per_provider: f64,
-    pub(super) ledger_per_service: f64,
-    pub(super) stage_memory: f64,
-    pub(super) memory_per_document_byte: f64,
-    pub(super) index_memory_per_provider: f64,
-    pub(super) plan_memory_per_provider: f64,
-    pub(super) batch_message: f64,
-    pub(super) id_in_batch_message: f64,
-    pub(super) other_message: f64,
-    bundle_document: f64,
-    field_document: f64,
-}
 
 /// What is copied.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::{
     CapacityArgs,
-    model::{self, Costs, DEFAULT_IN_FLIGHT, DEFAULT_READS, Data, Limit, Plan, Run, whole},
+    costs::Costs,
+    model::{self, DEFAULT_IN_FLIGHT, DEFAULT_READS, Data, Limit, Plan, Run, whole},
 };
 use crate::{
     output::{self, Report},

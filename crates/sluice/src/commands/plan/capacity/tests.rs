@@ -7,7 +7,8 @@ use pipeline_settings::settings::Settings;
 use proptest::prelude::*;
 
 use super::{
-    CONSTANTS, CapacityArgs, SourceKind,
+    CapacityArgs, SourceKind,
+    costs::{CONSTANTS, Costs},
     model::{self, Limit, Run},
     report::{self, CapacityReport, about},
 };
@@ -279,7 +280,7 @@ fn the_numbers_of_the_page_are_in_step() {
         }
     }
     assert!(found.len() >= 4, "{found:?}");
-    let constants: model::Costs = serde_json::from_str(CONSTANTS).unwrap();
+    let constants: Costs = serde_json::from_str(CONSTANTS).unwrap();
     for name in serde_json::to_value(constants).unwrap().as_object().unwrap().keys() {
         assert!(page.contains(&format!("| `{name}` |")), "{PAGE} does not say where `{name}` was measured");
     }
