@@ -4,17 +4,13 @@
 #   COUCHBASE=http://localhost:8091 ADMIN=Administrator ADMIN_PASSWORD=… \
 #   BUCKET=catalog SCOPE=sluice SLUICE_USER=sluice SLUICE_PASSWORD=… sh user.sh
 #
-# MAY_WRITE=1 adds the right to write documents, which only `sluice source import` needs. The roles are those of the
-# Enterprise Edition; the Community Edition has only bucket_full_access[BUCKET].
+# The roles are those of the Enterprise Edition; the Community Edition has only bucket_full_access[BUCKET].
 set -eu
 
 : "${COUCHBASE:=http://localhost:8091}" "${ADMIN:=Administrator}" "${BUCKET:=catalog}" "${SCOPE:=sluice}"
 : "${SLUICE_USER:=sluice}"
 
 roles="query_select[$BUCKET:$SCOPE],data_reader[$BUCKET:$SCOPE]"
-if [ -n "${MAY_WRITE:-}" ]; then
-  roles="$roles,data_writer[$BUCKET:$SCOPE]"
-fi
 curl -fsS -o /dev/null -u "$ADMIN:$ADMIN_PASSWORD" -X PUT "$COUCHBASE/settings/rbac/users/local/$SLUICE_USER" \
   --data-urlencode "password=$SLUICE_PASSWORD" --data-urlencode "roles=$roles"
 echo "user $SLUICE_USER: $roles"

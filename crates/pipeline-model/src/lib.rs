@@ -11,7 +11,6 @@ pub mod chain;
 pub mod contracts;
 pub mod disposition;
 pub mod documents;
-pub mod error_pages;
 pub mod ids;
 pub mod letter;
 pub mod place;

@@ -9,7 +9,7 @@
 //! | [`subtrees`], [`keys`] | what is below the providers of a batch |
 //! | [`unreachable`] | what no parent asks for |
 //! | [`health`] | what an operator wants to know before the first run |
-//! | [`transfer`] | copying a scope into a folder and back |
+//! | [`export`] | copying a scope into a folder |
 //!
 //! The source only reads, and asks for no more than it is allowed to: so many requests at once and in a second. It
 //! holds no document longer than an answer takes. No wait is without end, no answer is taken for complete that the
@@ -41,6 +41,7 @@ use crate::{Counts, Error, Source, mapping};
 mod address;
 mod connection;
 mod credentials;
+mod export;
 mod fault;
 mod health;
 mod keys;
@@ -53,7 +54,6 @@ mod statements;
 mod subtrees;
 #[cfg(test)]
 mod tests;
-mod transfer;
 mod unreachable;
 
 /// The source `couchbase://host/bucket.scope`.

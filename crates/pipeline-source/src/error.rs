@@ -3,10 +3,6 @@
 use pipeline_model::disposition::{Classify, Disposition};
 use pipeline_settings::link::distrust::Distrust;
 
-pub use pages::ERRORS;
-
-mod pages;
-
 /// An answer that could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -417,20 +413,5 @@ impl Classify for Error {
             Self::NoManifest { .. } => "SLUICE-SOURCE-035",
             Self::Fewer { .. } => "SLUICE-SOURCE-036",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_code_has_a_page_in_order_of_their_numbers() {
-        for (index, page) in ERRORS.iter().enumerate() {
-            assert_eq!(page.code, format!("SLUICE-SOURCE-{:03}", index + 1));
-            assert!(page.cause.ends_with('.') && page.remedy.ends_with('.'), "{}", page.code);
-        }
-        let last = Error::Fewer { operation: String::new(), read: 0, counted: 0 };
-        assert_eq!(ERRORS.last().map(|page| page.code), Some(last.code()));
     }
 }

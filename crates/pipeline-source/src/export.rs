@@ -18,7 +18,7 @@ use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Provider, Service, SubscriptionField, SubtreeContent},
     ids::{ProviderId, ServiceId},
 };
-use pipeline_settings::settings::Mapping;
+use pipeline_settings::settings::{self, Mapping};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::fs;
 
@@ -26,6 +26,8 @@ use self::{
     line::Line,
     output::{Output, publish, write_manifest},
 };
+#[cfg(feature = "couchbase")]
+use crate::url;
 use crate::{
     Counts, Error, Source,
     files::{BUNDLES, PROVIDER_SERVICES, PROVIDERS, SUBSCRIPTION_FIELDS, manifest::Listed},
@@ -69,6 +71,26 @@ pub struct Exported {
 const BATCH: usize = 50;
 /// Faults that are listed; all are counted.
 const LISTED: usize = 1_000;
+
+/// Told of every document that Couchbase gives: the file it is in, and how many of it were written.
+pub type Progress<'a> = dyn Fn(&'static str, i64) + Send + Sync + 'a;
+
+/// Writes the source that the settings name into a folder. Documents of Couchbase are written as they are; of other
+/// sources, the sound ones are, and the others told. A manifest says that the folder is complete.
+pub async fn export(
+    settings: &settings::Source,
+    folder: &Path,
+    #[cfg_attr(not(feature = "couchbase"), expect(unused_variables, reason = "only Couchbase tells it"))]
+    progress: &Progress<'_>,
+) -> Result<Exported, Error> {
+    #[cfg(feature = "couchbase")]
+    if url::parse(&settings.url)? == url::Location::Couchbase {
+        fs::create_dir_all(folder).await.map_err(Error::write(folder))?;
+        let written = crate::couchbase::Couchbase::open(settings)?.export(folder, progress).await?;
+        return Ok(Exported { written, ..Exported::default() });
+    }
+    to_complete_folder(&*crate::open(settings)?, folder, Shape::Nested).await
+}
 
 /// Writes all sound documents of a source into a folder, and says how many there were.
 pub async fn to_folder(source: &dyn Source, folder: &Path, shape: Shape) -> Result<Counts, Error> {

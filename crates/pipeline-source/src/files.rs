@@ -133,12 +133,6 @@ impl Folder {
 }
 
 impl Folder {
-    /// Fails when the folder has a manifest and is not what that says.
-    #[cfg(feature = "couchbase")]
-    pub(crate) async fn check_manifest(&self) -> Result<(), Error> {
-        self.snapshot().await?.check_complete().await
-    }
-
     /// Looks at everything, for an operator.
     pub(crate) async fn examine(&self) -> Vec<Finding> {
         let checked = self.check().await;

@@ -39,10 +39,9 @@ pub mod spool;
 pub mod subtree;
 #[cfg(test)]
 mod testing;
-pub mod transfer;
 mod url;
 
-pub use error::{ERRORS, Error};
+pub use error::Error;
 pub use open::{examine, open};
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.

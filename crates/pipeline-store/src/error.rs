@@ -9,12 +9,10 @@ use std::path::PathBuf;
 use pipeline_model::disposition::{Classify, Disposition};
 
 pub use driver::DriverError;
-pub use pages::ERRORS;
 pub(crate) use too_large::TooLarge;
 
 mod driver;
 pub(crate) mod fault;
-mod pages;
 #[cfg(test)]
 mod tests;
 mod too_large;

@@ -77,7 +77,7 @@ pub use counts::Counts;
 pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
-pub use error::{DriverError, ERRORS, Error};
+pub use error::{DriverError, Error};
 pub use examination::Examined;
 pub use exceeded::Exceeded;
 pub use held::Hold;

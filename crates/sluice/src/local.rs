@@ -25,7 +25,7 @@ use crate::{commands::schema, exit::Exit, failure::Failure, request, session};
 
 mod place;
 
-pub use place::{Place, as_url, file_url, migrated};
+pub use place::{Place, as_url, migrated};
 
 /// Loopback, on a port that is free.
 const ANY_PORT: &str = "127.0.0.1:0";

@@ -9,6 +9,7 @@
 //! | [`size`] | how much data |
 //! | [`statistics`], [`usage`] | medians and percentiles; processor time and memory of a process |
 //! | [`results`] | what was measured, kept in `docs/benchmarks.json` |
+//! | [`costs`] | `docs/capacity.json`, the constants that `sluice plan capacity` reckons with |
 //! | [`page`], [`plot`] | `docs/benchmarks.md` and `docs/benchmarks.svg`, made from the results |
 //!
 //! Absolute numbers are told, never asserted: machines differ and are noisy. What is asserted is that both sides of a
@@ -20,6 +21,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "progress is for the person who measures")]
 
+pub mod costs;
 pub mod figures;
 pub mod machine;
 pub mod page;

@@ -58,7 +58,16 @@ pub fn commit() -> String {
         output.ok().filter(|output| output.status.success())
     };
     let Some(head) = git(&["rev-parse", "--short", "HEAD"]) else { return String::new() };
-    let clean = git(&["diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)docs/benchmarks.*"]).is_some();
+    let clean = git(&[
+        "diff",
+        "--quiet",
+        "HEAD",
+        "--",
+        ":/",
+        ":(top,exclude)docs/benchmarks.*",
+        ":(top,exclude)docs/capacity.json",
+    ])
+    .is_some();
     format!("{}{}", String::from_utf8_lossy(&head.stdout).trim(), if clean { "" } else { "+" })
 }
 

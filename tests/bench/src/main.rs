@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use bench::{
+    costs,
     figures::{Bench, MEASUREMENTS, Wanted},
     machine::Machine,
     page,
@@ -58,6 +59,7 @@ fn main() {
             // After each, so that a long run that is cut off keeps what it has.
             results.write(&kept);
             page::write(&results, &docs);
+            costs::write(&results, &docs);
         }
     });
     println!("bench: done");

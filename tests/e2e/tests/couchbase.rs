@@ -2,7 +2,7 @@
 //!
 //! Against the double, which misbehaves on purpose. With `SLUICE_TEST_COUCHBASE` (a URL with bucket and scope),
 //! `…_USERNAME` and `…_PASSWORD` the first test takes a real server, whose scope has the four collections and the
-//! indexes of `deploy/couchbase`, and is empty.
+//! indexes of `deploy/couchbase`, and the documents of the sample catalogue.
 #![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
 
 use std::{
@@ -31,10 +31,8 @@ struct Cluster {
 fn the_catalogue_arrives_row_for_row_from_couchbase_and_a_second_run_writes_nothing() {
     let folder = catalogue();
     let expected = Rows::of_source(&format!("file://{}", folder.display()));
-    let cluster = Cluster::of_test();
+    let cluster = Cluster::with(folder);
     let pipeline = Pipeline::start_with(&cluster.url, cluster.environment(&[]));
-    let name = folder.to_string_lossy();
-    pipeline.sluice(&["source", "import", &name, "--yes"]).run().expect_code(0);
     pipeline.sluice(&["doctor"]).run().expect_code(0);
 
     let first = pipeline.run(&["--mode", "per-service"]);
@@ -56,7 +54,10 @@ fn the_catalogue_arrives_row_for_row_from_couchbase_and_a_second_run_writes_noth
 fn a_cluster_that_misbehaves_all_through_a_run_costs_time_and_no_row() {
     const GENERATED: &str = "generator:?services=10&providers=1000&bundles=3&fields=3&seed=7";
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("couchbase-misbehaves");
-    let double = CouchbaseDouble::start(Options::default());
+    let name = folder.to_string_lossy().into_owned();
+    let from_generator = format!("source.url={GENERATED}");
+    Launch::binary("sluice").args(["source", "export", &name, "-X", &from_generator]).run().expect_code(0);
+    let double = CouchbaseDouble::start(Options { folder: Some(folder), ..Options::default() });
     let cluster = Cluster::of(&double);
     let impatient = [
         ("SLUICE__SOURCE__COUCHBASE__STATEMENT_TIMEOUT_MS", "1000"),
@@ -65,10 +66,6 @@ fn a_cluster_that_misbehaves_all_through_a_run_costs_time_and_no_row() {
         ("SLUICE__STAGE__MAX_ATTEMPTS", "20"),
     ];
     let pipeline = Pipeline::start_with(&cluster.url, cluster.environment(&impatient));
-    let name = folder.to_string_lossy().into_owned();
-    let from_generator = format!("source.url={GENERATED}");
-    pipeline.sluice(&["source", "export", &name, "-X", &from_generator]).run().expect_code(0);
-    pipeline.sluice(&["source", "import", &name, "--yes"]).run().expect_code(0);
 
     // The first one meets the root stage, the second the providers stage, the others the bundles stage.
     double.misbehave_times(Service::Query, Misbehaviour::Stopped { rows: 3 }, 4);
@@ -175,10 +172,11 @@ fn resident_kib(process: u32) -> u64 {
 // === impl Cluster ===
 
 impl Cluster {
-    fn of_test() -> Self {
+    /// One that holds the documents of a folder; a real one holds them already.
+    fn with(folder: PathBuf) -> Self {
         match env::var("SLUICE_TEST_COUCHBASE") {
             Err(_) => {
-                let double = CouchbaseDouble::start(Options::default());
+                let double = CouchbaseDouble::start(Options { folder: Some(folder), ..Options::default() });
                 let cluster = Self::of(&double);
                 Self { _double: Some(double), ..cluster }
             }

@@ -21,11 +21,11 @@ use crate::{
     testing::{All, read_all},
 };
 
+mod export;
 mod faults;
 mod keys;
 mod rows;
 mod security;
-mod transfer;
 
 /// Longer than any wait of a test that goes well.
 const PATIENCE: Duration = Duration::from_secs(90);

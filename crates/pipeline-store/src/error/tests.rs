@@ -1,9 +1,7 @@
-use std::collections::BTreeSet;
-
 use pipeline_model::disposition::{Classify, Disposition};
 
 use super::{
-    ERRORS, Error,
+    Error,
     fault::{Fault, mysql_fault, sqlite_fault},
 };
 use crate::{
@@ -103,15 +101,4 @@ fn values_larger_than_a_packet_are_refused_before_they_are_sent() {
     let refused = check_size(&values, 1_000).err().unwrap();
     let error = Error::statement(&Context::new("store batch", "r/s/0"), sqlx::Error::Encode(Box::new(refused)));
     assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"));
-}
-
-#[test]
-fn every_page_has_a_code_of_its_own_in_order() {
-    let codes: Vec<_> = ERRORS.iter().map(|page| page.code).collect();
-    let sorted: BTreeSet<_> = codes.iter().copied().collect();
-    assert_eq!(codes, sorted.into_iter().collect::<Vec<_>>());
-    let numbered: Vec<_> = (1..=ERRORS.len()).map(|number| format!("SLUICE-STORE-{number:03}")).collect();
-    assert_eq!(codes, numbered);
-    let last = Error::OtherInstallation { target: String::new(), owner: String::new(), this: String::new() };
-    assert_eq!(codes.last(), Some(&last.code()), "the last variant has the last code");
 }

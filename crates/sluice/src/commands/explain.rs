@@ -1,9 +1,13 @@
 //! `sluice explain`: what an error code means and what to do, as in `docs/errors/`.
 
 use clap::Args;
-use pipeline_model::error_pages::ErrorPage;
 
-use crate::{exit::Exit, failure::Failure, output, pages};
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    output,
+    pages::{self, ErrorPage},
+};
 
 /// How like a code has to be to be suggested, of 1.
 const LIKE: f64 = 0.7;
@@ -46,11 +50,11 @@ fn explain(code: &str) -> Result<String, Failure> {
 }
 
 /// The code that is most like what was typed, if any is.
-fn nearest(code: &str) -> Option<&'static ErrorPage> {
+fn nearest(code: &str) -> Option<ErrorPage> {
     // The prefix that all share would make any two alike.
     let own = |code: &'_ str| code.trim_start_matches("SLUICE-").to_owned();
     let likeness = |page: &ErrorPage| strsim::normalized_damerau_levenshtein(&own(page.code), &own(code));
-    let best = pages::all().map(|page| (page, likeness(page)));
+    let best = pages::all().map(|page| (page, likeness(&page)));
     let best = best.reduce(|best, other| if other.1 > best.1 { other } else { best });
     best.filter(|(_, like)| *like >= LIKE).map(|(page, _)| page)
 }

@@ -1,26 +1,21 @@
-//! `sluice source`: documents out of a source into a folder, and out of a folder into a Couchbase scope.
+//! `sluice source`: documents out of a source into a folder.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pipeline_model::documents::DocumentFault;
-use pipeline_settings::redaction::redact_url;
 use pipeline_source::{
     Counts,
-    export::Exported,
-    transfer::{self, Moved, Transferred},
+    export::{self, Exported},
 };
 use serde::Serialize;
 
 use crate::{
-    confirm::ConfirmArgs,
     exit::Exit,
     failure::Failure,
-    local,
     output::{self, OutputArgs, Report},
     session::{self, Session},
-    text,
 };
 
 /// What to do with a source.
@@ -28,8 +23,6 @@ use crate::{
 pub enum SourceVerb {
     /// Write all documents of the source into a folder of JSON lines
     Export(ExportArgs),
-    /// Store a folder's documents in the Couchbase scope that `source.url` names
-    Import(ImportArgs),
 }
 
 /// Where to.
@@ -54,35 +47,14 @@ pub struct ExportArgs {
     pub output: OutputArgs,
 }
 
-/// Where from.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Documents are stored by key, made of the collection and the ids; one that is there under the same key is
-replaced, so an import that was cut off is simply run again. Collections must exist, and the user must be
-allowed to write; reading needs neither right. No more is under way than `source.couchbase.concurrent_reads`.
-
-Examples:
-  sluice source import ./catalogue --yes -X source.url=couchbase://localhost/catalogue.sluice
-  sluice source import ./catalogue --dry-run --config sluice.yaml"
-)]
-pub struct ImportArgs {
-    /// The folder, with `provider_services.jsonl`, `providers.jsonl`, `bundles.jsonl`
-    pub folder: PathBuf,
-    #[command(flatten)]
-    pub confirm: ConfirmArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 #[derive(Debug, Serialize)]
-struct TransferReport {
-    verb: &'static str,
-    place: String,
+struct ExportReport {
+    folder: String,
+    /// Documents that were written.
     #[serde(flatten)]
-    documents: Transferred,
-    /// What an export left out; nothing for an import.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    left_out: Option<LeftOut>,
+    written: Counts,
+    #[serde(flatten)]
+    left_out: LeftOut,
 }
 
 /// What of the source is not in the folder.
@@ -108,51 +80,18 @@ struct Faulty {
     reason: String,
 }
 
-/// Exports or imports.
-pub async fn run(session: &Session, verb: SourceVerb) -> Result<Exit, Failure> {
-    match verb {
-        SourceVerb::Export(args) => export(session, args).await,
-        SourceVerb::Import(args) => import(session, args).await,
-    }
-}
-
-async fn export(session: &Session, args: ExportArgs) -> Result<Exit, Failure> {
+/// Exports.
+pub async fn run(session: &Session, SourceVerb::Export(args): SourceVerb) -> Result<Exit, Failure> {
     let settings = session.settings()?;
     let bar = bar();
-    let moved = transfer::export(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
+    let exported = export::export(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
     bar.finish_and_clear();
-    let Moved { documents, exported } = moved.map_err(|error| session::source_failure(&error))?;
+    let exported = exported.map_err(|error| session::source_failure(&error))?;
     let exit = if exported.is_complete() { Exit::Ok } else { Exit::Rejects };
-    let left_out = LeftOut::from(exported);
+    let (folder, written, left_out) = (args.folder.display().to_string(), exported.written, LeftOut::from(exported));
     left_out.note();
-    let (place, left_out) = (args.folder.display().to_string(), Some(left_out));
-    output::answer(&TransferReport { verb: "wrote", place, documents, left_out }, args.output.output)?;
+    output::answer(&ExportReport { folder, written, left_out }, args.output.output)?;
     Ok(exit)
-}
-
-async fn import(session: &Session, args: ImportArgs) -> Result<Exit, Failure> {
-    let settings = session.settings()?;
-    let place = redact_url(&settings.source.url);
-    if args.confirm.dry_run {
-        let source = settings_of_folder(&args.folder)?;
-        let counts = pipeline_source::open(&source).map_err(|error| session::source_failure(&error))?.counts().await;
-        let counts = counts.map_err(|error| session::source_failure(&error))?;
-        session::note(format_args!("would store what {} holds in {place}: {counts}", args.folder.display()));
-        return Ok(Exit::Ok);
-    }
-    args.confirm.confirm(&format!("Store the documents of {} in {place}?", args.folder.display()))?;
-    let bar = bar();
-    let moved = transfer::import(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
-    bar.finish_and_clear();
-    let documents = moved.map_err(|error| session::source_failure(&error))?;
-    output::answer(&TransferReport { verb: "stored", place, documents, left_out: None }, args.output.output)?;
-    Ok(Exit::Ok)
-}
-
-fn settings_of_folder(folder: &std::path::Path) -> Result<pipeline_settings::settings::Source, Failure> {
-    let folder = std::path::absolute(folder)
-        .map_err(|error| Failure::caused(Exit::Failed, format!("could not find `{}`", folder.display()), &error))?;
-    Ok(pipeline_settings::settings::Source { url: local::file_url("file", &folder), ..Default::default() })
 }
 
 /// On a terminal only; it draws a few times a second, however often it is told.
@@ -165,8 +104,8 @@ fn bar() -> ProgressBar {
     bar
 }
 
-fn show(bar: &ProgressBar, file: &str, documents: u64) {
-    if documents.is_multiple_of(100) {
+fn show(bar: &ProgressBar, file: &str, documents: i64) {
+    if documents % 100 == 0 {
         bar.set_message(format!("{}: {documents} documents", output::printable(file)));
     }
 }
@@ -217,19 +156,8 @@ impl From<DocumentFault> for Faulty {
     }
 }
 
-impl Report for TransferReport {
+impl Report for ExportReport {
     fn text(&self) -> String {
-        let Self { verb, place, documents, .. } = self;
-        let plural = |count: u64, noun| text::plural(i64::try_from(count).unwrap_or(i64::MAX), noun);
-        let mut line = format!(
-            "{verb} {}, {}, {}",
-            plural(documents.provider_services, "service"),
-            plural(documents.providers, "provider"),
-            plural(documents.bundles, "bundle"),
-        );
-        if documents.subscription_fields > 0 {
-            line = format!("{line}, {}", plural(documents.subscription_fields, "subscription field"));
-        }
-        format!("{line}: {place}")
+        format!("wrote {}: {}", self.written, self.folder)
     }
 }

@@ -1,333 +1,285 @@
-//! The answer: what to set, why, and what is the limit. Names and units are an interface; the text is for people.
+//! The answer as it is told: what to set and to provide, why, and what is the limit. Names and units are an interface; the
+//! text is for people.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
+use super::{
+    CapacityArgs,
+    costs::Costs,
+    model::{self, DEFAULT_IN_FLIGHT, DEFAULT_READS, Data, Limit, Plan, Run, whole},
+};
 use crate::{
     output::{self, Report},
     text,
 };
 
-use super::{
-    Question, advice,
-    costs::{Constant, Costs, ROWS_OF_M},
-    model::{Deployment, Limit, Run},
-    sizing::{self, DEFAULT_IN_FLIGHT},
-    space::{self, Disk, Memory},
-};
-
-/// Processors of the machine that everything was measured on, and rows beyond those measured that make no difference.
-const MEASURED_CORES: f64 = 2.0;
-const SLIGHTLY: f64 = 2.0;
+/// Processors and rows beyond which nothing was measured.
+const MEASURED: (f64, f64) = (2.0, 2_440_080.0);
 /// Providers that the numbers of a run's contents reach for.
 const MOST_PROVIDERS: f64 = 4_294_967_296.0;
 /// Bytes that a file of a folder may have.
 const MOST_BYTES_OF_A_FILE: f64 = 512.0 * 1024.0 * 1024.0 * 1024.0;
 /// Requests that one process makes of Couchbase in a second, by default.
 const DEFAULT_REQUESTS: f64 = 1_000.0;
+/// Limits of memory are so much above what was measured, in multiples of the step.
+const HEADROOM: f64 = 1.5;
+const STEP: f64 = 16.0 * 1024.0 * 1024.0;
+/// Generations that are kept; runs of a week on the topics, and replicas of each.
+const GENERATIONS: f64 = 5.0;
+const MESSAGES: f64 = 7.0 * 3.0;
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
-pub struct CapacityReport {
-    /// Rows per level.
-    data: Counts,
+pub(super) struct CapacityReport {
+    /// How many there are of each.
+    pub(super) data: BTreeMap<&'static str, u64>,
     /// The times are kept and nothing is impossible.
-    pub fits: bool,
+    pub(super) fits: bool,
     /// There are more processors or rows than were ever measured.
     extrapolated: bool,
     /// Why it does not fit.
-    pub problems: Vec<String>,
-    /// The first run, which writes everything.
-    pub full: Run,
-    /// The next run, which writes what changed.
-    pub next: Run,
-    /// What to set and to provide.
-    pub recommendations: Vec<Recommendation>,
+    pub(super) problems: Vec<String>,
+    pub(super) full: Run,
+    pub(super) next: Run,
+    pub(super) recommendations: Vec<Recommendation>,
     /// What decides how long the full run takes.
-    limit: LimitReport,
-    /// What the answer is made from.
-    pub constants: Vec<Constant>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Counts {
-    services: u64,
-    providers: u64,
-    bundles: u64,
-    subscription_fields: u64,
-    rows: u64,
-    largest_service: u64,
-    document_bytes: u64,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct LimitReport {
-    name: Limit,
-    why: &'static str,
-    change: &'static str,
+    limit: Advice,
+    constants: Costs,
 }
 
 /// A number, and why it is that one.
 #[derive(Clone, Debug, Serialize)]
-pub struct Recommendation {
+pub(super) struct Recommendation {
     /// A setting, or what is counted; stable.
-    pub name: &'static str,
-    /// How many.
-    pub value: u64,
-    /// Of what.
-    pub unit: &'static str,
-    /// Why.
-    pub reason: String,
+    pub(super) name: &'static str,
+    pub(super) value: u64,
+    unit: &'static str,
+    reason: String,
 }
 
-/// Puts the answer together.
-pub(super) fn of(costs: &Costs, question: &Question, deployment: &Deployment, full: Run, next: Run) -> CapacityReport {
-    let data = &question.data;
-    let problems = problems(question, &full, &next);
-    let limit = advice::about(full.limited_by);
+/// A limit, and what lifts it.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Advice {
+    name: Limit,
+    change: &'static str,
+}
+
+/// Answers a question.
+pub(super) fn of(costs: Costs, args: &CapacityArgs) -> CapacityReport {
+    let plan = model::plan(&costs, args);
+    let problems = problems(args, &plan);
     CapacityReport {
-        data: Counts {
-            services: whole(data.services),
-            providers: whole(data.providers),
-            bundles: whole(data.bundles()),
-            subscription_fields: whole(data.fields()),
-            rows: whole(data.rows()),
-            largest_service: whole(data.largest_service),
-            document_bytes: whole(data.document_bytes),
-        },
         fits: problems.is_empty(),
-        extrapolated: question.around.database_cores > MEASURED_CORES || data.rows() > ROWS_OF_M * SLIGHTLY,
+        extrapolated: args.database_cores > MEASURED.0 || plan.data.rows > MEASURED.1,
         problems,
-        recommendations: recommendations(costs, question, deployment, &full),
-        limit: LimitReport { name: full.limited_by, why: limit.why, change: limit.change },
-        full,
-        next,
-        constants: costs.table(),
+        recommendations: recommendations(&costs, args, &plan),
+        limit: Advice { name: plan.full.limited_by, change: about(plan.full.limited_by).1 },
+        data: counts(args, &plan.data),
+        full: plan.full,
+        next: plan.next,
+        constants: costs,
     }
 }
 
-fn problems(question: &Question, full: &Run, next: &Run) -> Vec<String> {
+fn counts(args: &CapacityArgs, data: &Data) -> BTreeMap<&'static str, u64> {
+    let counts = [
+        ("services", args.services),
+        ("providers", data.providers),
+        ("bundles", data.bundles),
+        ("subscription_fields", data.fields),
+        ("rows", data.rows),
+        ("largest_service", data.largest_service),
+        ("document_bytes", data.document_bytes),
+    ];
+    counts.map(|(name, count)| (name, whole(count))).into()
+}
+
+fn problems(args: &CapacityArgs, plan: &Plan) -> Vec<String> {
     let mut problems = Vec::new();
     for (what, run, within) in
-        [("a full run", full, question.bounds.within), ("the next run", next, question.bounds.changed_within)]
+        [("a full run", &plan.full, args.within), ("the next run", &plan.next, args.changed_within)]
     {
-        if within > 0.0 && run.seconds > within {
-            let (takes, limit) = (time(run.seconds), advice::about(run.limited_by).name);
-            let more = more_processors(question, run, within);
-            problems.push(format!("{what} takes {takes}, longer than {}; the limit is {limit}{more}", time(within)));
-        }
+        let Some(within) = within.filter(|within| run.seconds > within.as_secs_f64()) else { continue };
+        let (takes, (limit, _)) = (time(run.seconds), about(run.limited_by));
+        let processors = [Limit::SharedProcessors, Limit::DatabaseProcessors, Limit::StageProcessors];
+        let factor = run.seconds / within.as_secs_f64();
+        let more = if processors.contains(&run.limited_by) {
+            format!(" ({factor:.1} times as many would do)")
+        } else {
+            String::new()
+        };
+        let within = text::duration(within);
+        problems.push(format!("{what} takes {takes}, longer than {within}; the limit is {limit}{more}"));
     }
-    if question.data.providers > MOST_PROVIDERS {
+    if plan.data.providers > MOST_PROVIDERS {
         problems.push("a run has at most 4,294,967,296 providers: use several installations".to_owned());
     }
-    if !question.around.couchbase && question.data.bundles() * question.data.document_bytes > MOST_BYTES_OF_A_FILE {
+    if !args.is_couchbase() && plan.data.bundles * plan.data.document_bytes > MOST_BYTES_OF_A_FILE {
         problems.push("a folder's file has at most 512 GiB: use several folders and installations".to_owned());
     }
     problems
 }
 
-/// How many processors would do, where they are what is missing.
-fn more_processors(question: &Question, run: &Run, within: f64) -> String {
-    let factor = run.seconds / within;
-    match run.limited_by {
-        Limit::SharedProcessors | Limit::DatabaseProcessors => {
-            format!(" (about {} would do)", grouped(whole(question.around.database_cores * factor)))
-        }
-        Limit::StageProcessors => format!(" (about {factor:.1} times as many would do)"),
-        _ => String::new(),
-    }
-}
-
-fn recommendations(costs: &Costs, question: &Question, deployment: &Deployment, full: &Run) -> Vec<Recommendation> {
-    let Question { data, around, kept, .. } = question;
-    let Deployment { batch_size, providers, bundles, activators, in_flight, max_writers, max_connections, .. } =
-        *deployment;
-    let batches = whole(data.batches(f64::from(batch_size)));
-    let processes = sizing::processes(deployment);
-    let connections = if around.inserts {
-        format!("{processes} processes with so many each")
-    } else {
-        format!("{processes} processes with so many each, and those that load")
-    };
+fn recommendations(costs: &Costs, args: &CapacityArgs, plan: &Plan) -> Vec<Recommendation> {
+    let with = plan.deployment;
+    let readers = with.workers + with.others + 1.0;
+    let (batches, processes) = (format!("{} batches", grouped(plan.batches)), grouped(with.processes));
+    let of_each = format!("{processes} processes with so many each, and those that load");
     let mut all = vec![
-        count("partitions", sizing::partitions(deployment), "three for each worker, so that they divide evenly"),
-        count("workers.stage-root", 1_u32, "one message for each run"),
-        count("workers.stage-providers", providers, "each plans eight services at once"),
-        count("workers.stage-bundles", bundles, &reason_for_workers(full)),
-        count("workers.stage-activator", activators, "one small row for each service"),
-        count("stage.batch_size", batch_size, &format!("{} batches, about 6,000 rows in each", grouped(batches))),
-        count("stage.in_flight", in_flight, &reason_for_in_flight(in_flight)),
-        count("target.max_writers", max_writers, "of each worker; more help where the database is far"),
-        count("target.max_connections", max_connections, "of each process; those that load come on top"),
-        count("connections", sizing::connections(deployment, around), &connections),
+        count("partitions", (with.workers / 4.0).ceil() * 12.0, "three for each worker, so that they divide evenly"),
+        count("workers.stage-root", 1.0, "one message for each run"),
+        count("workers.stage-providers", with.others, "each plans eight services at once"),
+        count("workers.stage-bundles", with.workers, "the fewest that keep the pace; one more to survive one"),
+        count("workers.stage-activator", with.others, "one small row for each service"),
+        count("stage.batch_size", with.batch_size, &format!("{batches}, about 6,000 rows in each")),
+        count("stage.in_flight", with.in_flight, "of the bundles stage; 8, the default, for the others"),
+        count("target.max_writers", with.max_writers, "of each worker; more help where the database is far"),
+        count("target.max_connections", with.max_connections, "of each process; those that load come on top"),
+        count("connections", with.connections, &of_each),
     ];
-    if around.couchbase {
-        let rate = full.source_calls / full.seconds / f64::from(bundles) * 1.2;
-        all.extend([
-            count("source.couchbase.concurrent_reads", deployment.concurrent_reads, "of each process that reads"),
-            count(
-                "source.couchbase.requests_per_second",
-                whole(rate.max(DEFAULT_REQUESTS)),
-                "of each process that reads",
-            ),
-        ]);
+    if args.is_couchbase() {
+        let reads = args.source_calls.map_or(with.in_flight.max(DEFAULT_READS), |calls| (calls / readers).floor());
+        let rate = plan.full.source_calls / plan.full.seconds / with.workers * 1.2;
+        let each = "of each process that reads";
+        all.push(count("source.couchbase.concurrent_reads", reads.max(1.0), each));
+        all.push(count("source.couchbase.requests_per_second", rate.max(DEFAULT_REQUESTS), each));
+    } else {
+        let read = plan.data.bundles * plan.data.document_bytes * (with.workers + 1.0);
+        all.push(bytes("source.read", read, "root and bundles stage read the folder once for each run"));
     }
-    if !around.couchbase {
-        let readers = f64::from(bundles) + 1.0;
-        let read = data.bundles() * data.document_bytes * readers;
-        all.push(bytes("source.read", read, &format!("{readers} processes read the folder once for each run")));
-    }
-    all.extend(memories(&space::memory(costs, data, around, deployment), around.couchbase));
-    all.extend(disks(&space::disk(costs, data, kept, f64::from(batch_size)), question));
+    all.extend(memory(costs, args, plan));
+    all.extend(disks(costs, args, plan));
     all
 }
 
-fn reason_for_workers(full: &Run) -> String {
-    let reason = match full.limited_by {
-        Limit::SharedProcessors | Limit::DatabaseProcessors | Limit::DatabaseDisk => "the database is busy",
-        Limit::StageProcessors => "as many as have processors",
-        Limit::Source | Limit::RoundTrips => "as many as can be busy",
-        Limit::LargestService | Limit::Unreachable => "others only wait",
-    };
-    format!("{reason}; one more to survive one")
-}
-
-fn reason_for_in_flight(in_flight: u32) -> String {
-    if in_flight == DEFAULT_IN_FLIGHT {
-        "the default; nothing waits for more".to_owned()
-    } else {
-        "of the bundles stage only; the others keep 8".to_owned()
-    }
-}
-
-fn memories(memory: &Memory, couchbase: bool) -> [Recommendation; 4] {
-    let index = if couchbase { "the same for any data" } else { "the index of the folder" };
-    let with_index =
-        |what: &str| if couchbase { what.trim_start_matches("and ").to_owned() } else { format!("the index, {what}") };
+fn memory(costs: &Costs, args: &CapacityArgs, plan: &Plan) -> [Recommendation; 4] {
+    let Plan { data, deployment, .. } = plan;
+    // Couchbase is asked; a folder is indexed by each process that reads it.
+    let index = if args.is_couchbase() { 0.0 } else { data.providers * costs.index_memory_per_provider };
+    let plans = data.largest_service + data.other_service * (args.services - 1.0).min(DEFAULT_IN_FLIGHT - 1.0);
+    let in_hand = deployment.in_flight * deployment.batch_size.min(data.providers);
+    let documents = in_hand * data.bytes_of_a_provider() * costs.memory_per_document_byte;
+    let limit = |name, more: f64, why| bytes(name, ((costs.stage_memory + more) * HEADROOM / STEP).ceil() * STEP, why);
     [
-        bytes("memory.stage-root", memory.root, index),
-        bytes("memory.stage-providers", memory.providers, &with_index("and the ids of services in plans")),
-        bytes("memory.stage-bundles", memory.bundles, &with_index("and the documents in hand")),
-        bytes("memory.stage-activator", memory.activator, "the same for any data"),
+        limit("memory.stage-root", index, "the index of a folder"),
+        limit(
+            "memory.stage-providers",
+            index + plans * costs.plan_memory_per_provider,
+            "the index of a folder, and the ids of services in plans",
+        ),
+        limit("memory.stage-bundles", index + documents, "the index of a folder, and the documents in hand"),
+        limit("memory.stage-activator", 0.0, "the same for any data"),
     ]
 }
 
-fn disks(disk: &Disk, question: &Question) -> [Recommendation; 5] {
-    let kept = &question.kept;
-    let (changed, keep) = (kept.changed * 100.0, kept.generations);
-    let broker = format!("{} runs, {} replicas, not compressed", kept.runs_on_topics, kept.replicas);
+fn disks(costs: &Costs, args: &CapacityArgs, plan: &Plan) -> [Recommendation; 5] {
+    let Data { providers, content_disk, .. } = plan.data;
+    let copy = content_disk + providers * costs.provider_disk;
+    let generation = args.changed / 100.0 * content_disk;
+    let ledger = providers * costs.ledger_per_provider + args.services * costs.ledger_per_service;
+    let database = copy + (GENERATIONS - 1.0) * generation + 365.0 * ledger;
+    // A service is discovered, planned and activated; a batch is planned and confirmed.
+    let messages = 3.0 * args.services * costs.other_message
+        + plan.batches * (costs.batch_message + costs.other_message)
+        + providers * costs.id_in_batch_message;
     [
-        bytes("disk.copy", disk.copy, "one generation with its indexes"),
-        bytes("disk.generation", disk.generation, &format!("each further one, {changed} % changed")),
-        bytes("disk.ledger", disk.ledger, "each run, for good: `prune` leaves it"),
-        bytes("disk.database", disk.database, &format!("{keep} generations, 365 runs; no logs, no backups")),
-        bytes("disk.broker", disk.broker, &broker),
+        bytes("disk.copy", copy, "one generation with its indexes"),
+        bytes("disk.generation", generation, &format!("each further one, {} % changed", args.changed)),
+        bytes("disk.ledger", ledger, "each run, for good: `prune` leaves it"),
+        bytes("disk.database", database, "5 generations, 365 runs; no logs, no backups"),
+        bytes("disk.broker", messages * MESSAGES, "7 runs, 3 replicas, not compressed"),
     ]
 }
 
-fn count(name: &'static str, value: impl Into<u64>, reason: &str) -> Recommendation {
-    Recommendation { name, value: value.into(), unit: "", reason: reason.to_owned() }
+fn count(name: &'static str, value: f64, reason: &str) -> Recommendation {
+    Recommendation { name, value: whole(value), unit: "", reason: reason.to_owned() }
 }
 
 fn bytes(name: &'static str, value: f64, reason: &str) -> Recommendation {
-    Recommendation { name, value: whole(value), unit: "bytes", reason: reason.to_owned() }
+    Recommendation { unit: "bytes", ..count(name, value, reason) }
+}
+
+/// What a limit is called, and what lifts it.
+pub(super) fn about(limit: Limit) -> (&'static str, &'static str) {
+    match limit {
+        Limit::SharedProcessors => (
+            "processors that database and stages share",
+            "More workers add none. Give the stages a machine of their own (`--stage-cores`), then the database more.",
+        ),
+        Limit::DatabaseProcessors => (
+            "processors of the database",
+            "More workers add none. Give the database more processors; then use more than one database.",
+        ),
+        Limit::DatabaseDisk => (
+            "the disk of the database",
+            "All writers share it. Take a faster disk (`--database-disk-mb`); then use more than one database.",
+        ),
+        Limit::StageProcessors => (
+            "processors of the stages",
+            "Give the stages more processors (`--stage-cores`, `--worker-cores`), and so more workers.",
+        ),
+        Limit::Source => (
+            "answers of the source",
+            "Have more calls at once (workers × `stage.in_flight`), a nearer source, or fewer and larger batches.",
+        ),
+        Limit::RoundTrips => (
+            "the way to the database and back",
+            "Run the stages near the database; else have more writers (`target.max_writers`) and connections.",
+        ),
+        Limit::LargestService => (
+            "the largest service",
+            "Its plan is one transaction of one worker, which nothing helps. Split the service if that can be.",
+        ),
+        Limit::Unreachable => (
+            "the search for unreachable documents",
+            "Set `source.couchbase.find_unreachable: false` on the stages, and do one run with it now and then.",
+        ),
+    }
 }
 
 // === text ===
 
 impl Report for CapacityReport {
     fn text(&self) -> String {
-        let Counts { services, providers, bundles, subscription_fields, rows, .. } = self.data;
-        let mut text = format!(
-            "{} services, {} providers, {} bundles, {} subscription fields\n{} rows\n\n",
-            grouped(services),
-            grouped(providers),
-            grouped(bundles),
-            grouped(subscription_fields),
-            grouped(rows)
-        );
-        push(&mut text, &output::table_text(&self.runs()));
-        push(&mut text, "");
+        let [services, providers, bundles, fields, rows] =
+            ["services", "providers", "bundles", "subscription_fields", "rows"]
+                .map(|name| of_thousands(self.data.get(name).copied().unwrap_or_default()));
         let mut table = output::table(&["WHAT", "HOW MANY", "WHY"]);
-        for each in &self.recommendations {
-            table.add_row([each.name.to_owned(), each.amount(), each.reason.clone()]);
+        let rate = format!("{} rows/s", grouped(self.full.rows_per_second));
+        let changed = format!("{} % changed", self.next.changed * 100.0);
+        for (name, run, what) in [("run.full", &self.full, rate), ("run.next", &self.next, changed)] {
+            table.add_row([name.to_owned(), time(run.seconds), format!("{what}; {}", about(run.limited_by).0)]);
         }
-        push(&mut text, &output::table_text(&table));
-        let LimitReport { name, why, change } = self.limit;
-        push(&mut text, &format!("\nThe limit of a full run: {}.", advice::about(name).name));
-        push(&mut text, &format!("{why}\n{change}"));
+        for Recommendation { name, value, unit, reason } in &self.recommendations {
+            let bytes = || text::bytes(i64::try_from(*value).unwrap_or(i64::MAX));
+            let amount = if unit.is_empty() { of_thousands(*value) } else { bytes() };
+            table.add_row([(*name).to_owned(), amount, reason.clone()]);
+        }
+        let (table, (limit, change)) = (output::table_text(&table), about(self.full.limited_by));
+        let mut text = format!(
+            "{services} services, {providers} providers, {bundles} bundles, {fields} subscription fields\n{rows} rows\n\n\
+             {table}\n\nThe limit of a full run: {limit}.\n{change}\n"
+        );
         if self.extrapolated {
-            push(&mut text, "\nExtrapolated: nothing was measured beyond two processors and 1.2 million rows.");
+            text.push_str("\nExtrapolated: nothing was measured beyond two processors and 1.2 million rows.\n");
         }
         for problem in &self.problems {
-            push(&mut text, &format!("\nIt does not fit: {}.", problem.replace("; ", ";\n")));
+            text.push_str(&format!("\nIt does not fit: {}.\n", problem.replace("; ", ";\n")));
         }
         text
     }
-}
-
-impl CapacityReport {
-    /// Rows of the copy.
-    #[cfg(test)]
-    pub(super) fn rows(&self) -> u64 {
-        self.data.rows
-    }
-
-    fn runs(&self) -> output::Table {
-        let mut table = output::table(&["RUN", "TIME", "ROWS/S", "SOURCE CALLS", "STATEMENTS", "LIMIT"]);
-        for (name, run) in [("full".to_owned(), &self.full), (format!("{} %", self.next.changed * 100.0), &self.next)] {
-            let limit = advice::about(run.limited_by).name.to_owned();
-            let cells = [run.rows_per_second, run.source_calls, run.statements].map(|number| grouped(whole(number)));
-            let [rows, calls, statements] = cells;
-            table.add_row([name, time(run.seconds), rows, calls, statements, limit]);
-        }
-        table
-    }
-}
-
-impl Recommendation {
-    fn amount(&self) -> String {
-        if self.unit == "bytes" { size(self.value) } else { grouped(self.value) }
-    }
-}
-
-fn push(text: &mut String, line: &str) {
-    // Writing to a `String` cannot fail.
-    if writeln!(text, "{line}").is_err() {
-        text.push('\n');
-    }
-}
-
-/// A size with the digits that matter: `640 KiB`, `1.4 GiB`.
-pub fn size(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    let mut number = float(bytes) / 1024.0;
-    let mut unit = 0;
-    while number >= 1_000.0 && unit + 1 < units.len() {
-        number /= 1024.0;
-        unit += 1;
-    }
-    let unit = units.get(unit).copied().unwrap_or_default();
-    if number < 10.0 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }
 }
 
 fn time(seconds: f64) -> String {
     text::duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-fn grouped(number: u64) -> String {
+fn grouped(number: f64) -> String {
+    of_thousands(whole(number))
+}
+
+fn of_thousands(number: u64) -> String {
     text::count(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes are shown with two digits")]
-fn float(number: u64) -> f64 {
-    number as f64
-}
-
-/// A number that is not negative, rounded up.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates, at 0 below")]
-fn whole(number: f64) -> u64 {
-    // So that 0.1 × 10 is 1 and not 2.
-    (number - 1e-6).ceil() as u64
 }
