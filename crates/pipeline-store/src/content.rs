@@ -16,22 +16,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use pipeline_compare::digest::{self, Digest};
 use pipeline_model::{
     documents::{Bundle, DocumentFault, Etag, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };
 use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
 
-use crate::{
-    Begin, Error, Store,
-    context::Context,
-    database::Session,
-    digest::{self, Digest},
-    fence,
-    load::Unwritten,
-    plan::length,
-    rejects,
-};
+use crate::{Begin, Error, Store, context::Context, database::Session, fence, load::Unwritten, plan::length, rejects};
 
 pub(crate) use compare::{Open, open_contents};
 use ledger::{Locked, read_batch, record};

@@ -8,14 +8,13 @@
 //! - **Nothing twice**: every operation that is called again gives the recorded result and writes nothing.
 //! - **Nothing late**: no transaction of a run commits after the run is closed (`fence.rs`).
 //! - **Readers see one generation** of a service, or of a whole run, old or new, at every moment (`activation.rs`).
-//! - **What did not change is not written** (`digest.rs`, `versions.rs`).
+//! - **What did not change is not written** (`pipeline-compare`, `versions.rs`).
 //!
 //! | module | holds |
 //! |---|---|
 //! | `run`, `ending` | opening runs, and ending them early |
 //! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
 //! | [`proof`], [`guard`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
-//! | [`digest`] | when two contents are the same |
 //! | `rollback`, `retry`, `acceptance`, `prune` | going back, trying again, accepting removals, forgetting old generations |
 //! | `verify`, `invariants` | the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
@@ -40,7 +39,6 @@ mod counts;
 mod database;
 mod dead_letters;
 mod dialect;
-pub mod digest;
 mod discovery;
 mod ending;
 mod error;
@@ -94,7 +92,6 @@ pub use rejects::Reject;
 pub use retry::Retried;
 pub use rollback::{BEFORE_THE_FIRST, Move, RolledBack};
 pub use run::{ActivationMode, Run, RunRequest, RunState, Tolerance};
-pub use verify::{CopiedProvider, CopiedService};
 pub use versions::OPEN;
 
 /// What a stage finds when it begins a piece of work in the ledger.

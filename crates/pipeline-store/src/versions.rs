@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use pipeline_compare::digest;
 use pipeline_model::{
     documents::Attributes,
     ids::{Generation, ServiceId},
@@ -17,7 +18,6 @@ use pipeline_model::{
 use crate::{
     Error,
     database::{Session, Value},
-    digest,
     insert::{IN_LIST, Insert, in_list},
 };
 

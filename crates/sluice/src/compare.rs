@@ -14,24 +14,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::StreamExt as _;
+use pipeline_compare::{
+    CopiedProvider, CopiedService,
+    difference::{self, Difference, Kind},
+    excused::Excused,
+};
 use pipeline_model::{
     documents::{DocumentFault, Found, Level, Provider, Service, SubtreeContent},
     ids::{Generation, ProviderId, ServiceId},
 };
 use pipeline_source::Source;
-use pipeline_store::{CopiedProvider, CopiedService, Store};
+use pipeline_store::Store;
 use serde::Serialize;
 
 use crate::{exit::Exit, failure::Failure, session};
 
 pub use cursor::Cursor;
-pub use difference::{Difference, Kind};
-
-use excused::Excused;
 
 mod cursor;
-mod difference;
-mod excused;
 pub mod preview;
 
 /// Providers compared at a time.

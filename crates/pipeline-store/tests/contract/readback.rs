@@ -1,7 +1,8 @@
 //! The copy as documents again.
 
+use pipeline_compare::digest;
 use pipeline_model::ids::Generation;
-use pipeline_store::{ActivationMode::WholeRun, digest};
+use pipeline_store::ActivationMode::WholeRun;
 
 use crate::{damage::damage, driver::sync, target::Target, world::World};
 

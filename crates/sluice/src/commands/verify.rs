@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use futures::TryStreamExt as _;
+use pipeline_compare::Kind;
 use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
@@ -16,7 +17,7 @@ use pipeline_store::Store;
 use serde::Serialize;
 
 use crate::{
-    compare::{Comparison, Cursor, Kind, Part, Tally},
+    compare::{Comparison, Cursor, Part, Tally},
     exit::Exit,
     failure::Failure,
     local,

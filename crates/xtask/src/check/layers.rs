@@ -8,6 +8,8 @@
 //!                                +---- stage-* ------+---- sluice, console
 //! ```
 //!
+//! `compare` stands on the model alone, and the store on it.
+//!
 //! Two stages share a schema and nothing else, so no stage depends on another. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down
 //! once.
@@ -20,6 +22,7 @@ use crate::failure::Outcome;
 
 const MODEL: &str = "pipeline-model";
 const SCHEMA: &str = "pipeline-schema";
+const COMPARE: &str = "pipeline-compare";
 const SETTINGS: &str = "pipeline-settings";
 const TELEMETRY: &str = "pipeline-telemetry";
 const KAFKA: &str = "pipeline-kafka";
@@ -76,11 +79,12 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
     }
     let is_stage = |name: &str| name.starts_with("stage-");
     match member.name.as_str() {
-        SETTINGS => to == MODEL,
+        SETTINGS | COMPARE => to == MODEL,
         TELEMETRY => [MODEL, SETTINGS].contains(&to),
         KAFKA => [MODEL, SETTINGS].contains(&to),
         CORE => [MODEL, SCHEMA, SETTINGS, TELEMETRY, KAFKA].contains(&to),
-        SOURCE | STORE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
+        SOURCE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
+        STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
         stage if is_stage(stage) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),
         // pipeline-model, pipeline-schema, testkit, xtask, and every crate that has no place here yet.

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use pipeline_compare::{
+    CopiedService,
+    changes::{Changes, Preview},
+};
 use pipeline_model::ids::{Generation, RunId, ServiceId};
-use pipeline_store::{BEFORE_THE_FIRST, CopiedService, Counts, Deed, Outcome, Progress, RunState, Store};
+use pipeline_store::{BEFORE_THE_FIRST, Counts, Deed, Outcome, Progress, RunState, Store};
 use serde::Serialize;
 
 use super::{RunRef, tolerate};
 use crate::{
-    compare::preview::{Changes, Preview},
+    compare::preview,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -69,7 +73,7 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
     let mut activated = Vec::new();
     let mut changes = None;
     if args.dry_run {
-        changes = Some(preview(&store, run.run_id, generation).await?);
+        changes = Some(self::changes(&store, run.run_id, generation).await?);
     } else {
         for (run, service) in store.activatable().await.map_err(failed)?.due() {
             if let Outcome::Activated(services) = store.activate(run, &service).await.map_err(failed)? {
@@ -99,7 +103,7 @@ fn is_complete(progress: &Progress) -> bool {
 }
 
 /// What the services that are planned and not activated would change.
-async fn preview(store: &Store, run: RunId, generation: Generation) -> Result<Preview, Failure> {
+async fn changes(store: &Store, run: RunId, generation: Generation) -> Result<Preview, Failure> {
     let failed = |error: pipeline_store::Error| session::store_failure(&error);
     let by_id = |services: Vec<CopiedService>| -> BTreeMap<ServiceId, CopiedService> {
         services.into_iter().map(|service| (service.service_id.clone(), service)).collect()
@@ -110,7 +114,7 @@ async fn preview(store: &Store, run: RunId, generation: Generation) -> Result<Pr
     for id in store.unfinished_services(run).await.map_err(failed)? {
         let before = now.get(&id);
         let older = before.map_or(BEFORE_THE_FIRST, |service| service.generation);
-        preview.add_service(store, &id, before, then.get(&id), (older, generation)).await?;
+        preview::add_service(&mut preview, store, &id, (before, then.get(&id)), (older, generation)).await?;
     }
     Ok(preview)
 }

@@ -6,8 +6,12 @@ use pipeline_model::{
     documents::{Attributes, Bundle, DocumentFault, Level, Provider, Service, SubscriptionField},
     ids::{ProviderId, ServiceId},
 };
-use pipeline_store::{CopiedProvider, CopiedService, digest};
 use serde::Serialize;
+
+use crate::{
+    copied::{CopiedProvider, CopiedService},
+    digest,
+};
 
 /// Characters of a value that a difference shows.
 const SHOWN: usize = 60;

@@ -10,7 +10,7 @@ use pipeline_model::{
     ids::{ProviderId, ServiceId},
 };
 
-use super::{Difference, Kind};
+use crate::difference::{Difference, Kind};
 
 /// Collected from the faults of the source.
 #[derive(Debug, Default)]

@@ -1,10 +1,9 @@
+use super::{Kind, count, provider, service};
+use crate::{CopiedProvider, CopiedService, digest};
 use pipeline_model::{
     documents::{Attributes, Bundle, DataType, Provider, Service, SubscriptionField},
     ids::Generation,
 };
-use pipeline_store::{CopiedProvider, CopiedService, digest};
-
-use super::{Kind, count, provider, service};
 
 fn field(id: &str) -> SubscriptionField {
     SubscriptionField {
