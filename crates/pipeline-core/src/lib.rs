@@ -6,7 +6,7 @@
 //! | [`announcing`] | what stages need to announce again what was lost |
 //! | [`registry`] | schema ids, the wire format, and a small registry for local mode |
 //! | [`runtime`] | the drive loop: decode, handle, emit, acknowledge, commit the contiguous head |
-//! | [`service`] | a stage as a process of its own: its flags, its start and its end |
+//! | [`worker`] | a stage as a process of its own: its flags, its start and its end |
 //! | [`admin`] | the health and metrics endpoint |
 
 pub mod admin;
@@ -14,5 +14,5 @@ pub mod announcing;
 mod listener;
 pub mod registry;
 pub mod runtime;
-pub mod service;
 pub mod stage;
+pub mod worker;

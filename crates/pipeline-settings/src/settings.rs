@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, AdminTls};
-pub use kafka::{Oauth, SecurityProtocol};
+pub use kafka::{Kafka, Oauth, SecurityProtocol};
 pub use names::Names;
 pub use source::{
     BundleFields, Children, Collections, Couchbase, Mapping, ProviderFields, ScanConsistency, ServiceFields, Source,
@@ -44,52 +44,6 @@ pub struct Settings {
     pub stage: Stage,
     /// What a run may do by itself.
     pub run: Run,
-}
-
-/// The Kafka cluster.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Kafka {
-    /// Brokers to begin with: `host:port`, several separated by commas. The others are learnt from them.
-    pub bootstrap_servers: String,
-    /// First word of every topic and of every subject in the registry, such as `sluice` of
-    /// `sluice.sync.run-requested.v1`. Two installations on one cluster need two. Letters, digits, `.`, `_` and `-`.
-    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
-    pub topic_prefix: String,
-    /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Not set: the
-    /// prefix of the topics.
-    #[schemars(length(min = 1))]
-    pub group_prefix: Option<String>,
-    /// A worker that is silent for so long loses its partitions to the others. Brokers refuse less than their
-    /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
-    #[schemars(range(min = 1_000, max = 3_600_000))]
-    pub session_timeout_ms: u32,
-    /// How to talk to the brokers. `ssl` and `sasl_ssl` need a program that was built with the feature `tls`.
-    pub security_protocol: SecurityProtocol,
-    /// SASL mechanism: `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`; needed by the two `sasl_` protocols.
-    /// All but `PLAIN` need a program that was built with the feature `tls`.
-    pub sasl_mechanism: Option<String>,
-    /// SASL user name, for `PLAIN` and `SCRAM`.
-    pub username: Option<String>,
-    /// SASL password; prefer `password_file`, which keeps it out of files and process lists.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub password: Option<SecretString>,
-    /// File that holds the SASL password; one line break at its end is not part of it. Read once, at the start.
-    pub password_file: Option<PathBuf>,
-    /// Where the tokens of `OAUTHBEARER` come from.
-    pub oauth: Oauth,
-    /// File with the certificate authority that signed the brokers' certificates, PEM. Not set: the system's. The
-    /// certificate must be for the name that the broker is reached by.
-    pub ca_file: Option<PathBuf>,
-    /// File with a client certificate and its chain, PEM, for brokers that ask for one.
-    pub client_certificate_file: Option<PathBuf>,
-    /// File with the key of the client certificate, PEM.
-    pub client_key_file: Option<PathBuf>,
-    /// Password of the key of the client certificate, when it is encrypted; prefer `client_key_password_file`.
-    #[schemars(with = "Option<String>", extend("writeOnly" = true))]
-    pub client_key_password: Option<SecretString>,
-    /// File that holds the password of the key of the client certificate.
-    pub client_key_password_file: Option<PathBuf>,
 }
 
 /// The schema registry.
@@ -309,28 +263,6 @@ impl Default for Run {
 impl Default for MaxRemoved {
     fn default() -> Self {
         Self { percent: 20, services: 10, providers: 10, bundles: 50, subscription_fields: 500 }
-    }
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "localhost:9092".to_owned(),
-            topic_prefix: "sluice".to_owned(),
-            group_prefix: None,
-            session_timeout_ms: 6_000,
-            security_protocol: SecurityProtocol::Plaintext,
-            sasl_mechanism: None,
-            username: None,
-            password: None,
-            password_file: None,
-            oauth: Oauth::default(),
-            ca_file: None,
-            client_certificate_file: None,
-            client_key_file: None,
-            client_key_password: None,
-            client_key_password_file: None,
-        }
     }
 }
 

@@ -6,8 +6,8 @@ use pipeline_core::{
     admin::Health,
     registry::{EmbeddedRegistry, Registry},
     runtime::{self, Context},
-    service,
     stage::Stage,
+    worker,
 };
 use pipeline_kafka::local::LocalBroker;
 use pipeline_model::contracts::RunRequested;
@@ -106,7 +106,7 @@ impl Local {
         let ended = async { while stages.join_next().await.is_some() {} };
         tokio::select! {
             () = ended => {}
-            () = tokio::time::sleep(drain + service::WINDING_UP) => {
+            () = tokio::time::sleep(drain + worker::WINDING_UP) => {
                 session::note(format_args!("the time for stopping is over: ending at once"));
             }
         }

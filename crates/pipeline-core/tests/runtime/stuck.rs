@@ -8,8 +8,8 @@ use std::{
 };
 
 use pipeline_core::{
-    service,
     stage::{Emit, Record, Stage},
+    worker,
 };
 use pipeline_model::contracts::{BatchPlanned, ServiceDiscovered};
 use pipeline_settings::configuration::{self, Options};
@@ -46,7 +46,7 @@ fn the_process_that_is_stuck() {
     let overrides = settings.lines().filter_map(|line| line.split_once('='));
     let overrides = overrides.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let loaded = configuration::load(Options { file: None, environment: std::iter::empty(), overrides }).unwrap();
-    std::process::exit(i32::from(service::run("stuck", loaded, |_| async { Ok(Stuck) })));
+    std::process::exit(i32::from(worker::run("stuck", loaded, |_| async { Ok(Stuck) })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

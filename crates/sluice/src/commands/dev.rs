@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use pipeline_core::{admin, service};
+use pipeline_core::{admin, worker};
 use pipeline_settings::settings::Settings;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -96,7 +96,7 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
     }
     stop_admin.cancel();
     // A transaction that a stage did not end in time holds its connection.
-    if tokio::time::timeout(service::WINDING_UP, target.close()).await.is_err() {
+    if tokio::time::timeout(worker::WINDING_UP, target.close()).await.is_err() {
         session::note(format_args!("the target was left with a transaction open; it will be rolled back"));
     }
     drop(telemetry);
