@@ -131,7 +131,8 @@ pub struct Run {
 // === impl RunState ===
 
 impl RunState {
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The word that the ledger and answers use.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Held => "held",

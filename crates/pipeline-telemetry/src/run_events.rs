@@ -1,8 +1,13 @@
 //! What can be observed of a run by the stages that see it as a whole; like [`super::events`], the log line and the metric of an
 //! event are written together.
 
-use pipeline_model::{documents::Level, ids::RunId};
-use tracing::{info, warn};
+use std::fmt;
+
+use pipeline_model::{
+    documents::Level,
+    ids::{RunId, ServiceId},
+};
+use tracing::{debug, info, warn};
 
 use super::metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, ROWS_WRITTEN, RUN_HELD, RowPath};
 
@@ -56,6 +61,36 @@ impl RunEvents {
     /// A request makes no run: it is too old, or meant for another target.
     pub fn request_refused(&self, run_id: RunId, reason: &str) {
         warn!(%run_id, reason, "a request is refused");
+    }
+
+    /// There is nothing to do for the run of a request: it has ended, or another one is open.
+    pub fn nothing_to_do(&self, run_id: RunId, state: &str, reason: Option<&str>) {
+        info!(%run_id, state, reason, "nothing to do for this run");
+    }
+
+    /// The services of a run are in the ledger, and so many go with it.
+    pub fn discovered(&self, run_id: RunId, services: i64, removed: i64) {
+        info!(%run_id, services, removed, "services discovered");
+    }
+
+    /// The root stage ended a run: its source cannot be what it was asked for.
+    pub fn ended_as_failed(&self, run_id: RunId, reason: &str) {
+        warn!(%run_id, reason, "the run is ended as failed");
+    }
+
+    /// The plan of a service is in the ledger.
+    pub fn planned(&self, run_id: RunId, service_id: &ServiceId, batches: i64, providers: i64) {
+        debug!(%run_id, %service_id, batches, providers, "service planned");
+    }
+
+    /// Readers were switched: a service, or with it all that were ready.
+    pub fn activated(&self, run_id: RunId, service_id: &ServiceId, services: usize) {
+        info!(%run_id, %service_id, services, "activated");
+    }
+
+    /// A service was looked at, and its proof does not close yet.
+    pub fn not_yet_complete(&self, run_id: RunId, service_id: &ServiceId, waiting: &dyn fmt::Display) {
+        debug!(%run_id, %service_id, %waiting, "not yet complete");
     }
 
     /// A service was switched, and these rows left the views.

@@ -66,11 +66,11 @@ impl ActivatorStage {
                 for level in Counts::LEVELS {
                     self.events.removed(level, activations.iter().map(|each| each.rows_removed.of(level)).sum());
                 }
-                tracing::info!(%run_id, %service_id, services, "activated");
+                self.events.activated(run_id, service_id, services);
                 Ok(activations)
             }
             Outcome::NotYet(waiting) => {
-                tracing::debug!(%run_id, %service_id, ?waiting, "not yet complete");
+                self.events.not_yet_complete(run_id, service_id, &waiting);
                 Ok(Vec::new())
             }
             Outcome::AlreadyDone | Outcome::Closed => Ok(Vec::new()),

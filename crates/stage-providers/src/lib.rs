@@ -23,6 +23,7 @@ use pipeline_model::{
 use pipeline_settings::settings;
 use pipeline_source::{Source, spool::Spool};
 use pipeline_store::{Again, Begin, Part, Plan, PlannedBatch, Store, Undone, announcing_interval};
+use pipeline_telemetry::run_events::RunEvents;
 use serde::{Deserialize, Serialize};
 
 /// Documents that are compared and written together, whatever the size of the batches that they are planned in.
@@ -37,6 +38,7 @@ pub struct ProvidersStage {
     announce_after: Duration,
     at_work: AtWork,
     claimed: Claimed<Either<BatchPlanned, Confirmed>>,
+    events: RunEvents,
 }
 
 /// Documents that were read together.
@@ -92,7 +94,8 @@ impl ProvidersStage {
     /// Reads providers from `source` and plans them in `store`.
     pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
         let announce_after = settings::Run::default().announce_after();
-        Self { source, store, announce_after, at_work: AtWork::default(), claimed: Claimed::new(Self::NAME) }
+        let claimed = Claimed::new(Self::NAME);
+        Self { source, store, announce_after, at_work: AtWork::default(), claimed, events: RunEvents::new() }
     }
 
     /// The same; a run that stands still for so long has lost its messages.
@@ -126,7 +129,12 @@ impl ProvidersStage {
         Ok(spool)
     }
 
-    async fn plan(&self, mut plan: Plan, read: Spool<Chunk>, service_id: &ServiceId) -> Result<(), Error> {
+    async fn plan(
+        &self,
+        mut plan: Plan,
+        read: Spool<Chunk>,
+        (run_id, service_id): (RunId, &ServiceId),
+    ) -> Result<(), Error> {
         let ledger = |source| Error::Ledger { service_id: service_id.clone(), source };
         let failed = |source| Error::Read { service_id: service_id.clone(), source };
         for chunk in read.into_items().map_err(failed)? {
@@ -135,7 +143,7 @@ impl ProvidersStage {
             plan.reject(&faults).await.map_err(ledger)?;
         }
         let planned = plan.finish().await.map_err(ledger)?;
-        tracing::debug!(%service_id, batches = planned.batches, providers = planned.providers, "service planned");
+        self.events.planned(run_id, service_id, planned.batches, planned.providers);
         Ok(())
     }
 }
@@ -194,7 +202,7 @@ impl Stage for ProvidersStage {
         };
         if let Some(read) = read {
             match self.store.begin_plan(run_id, generation, &service_id).await.map_err(ledger)? {
-                Begin::Work(plan) => self.plan(plan, read, &service_id).await?,
+                Begin::Work(plan) => self.plan(plan, read, (run_id, &service_id)).await?,
                 Begin::Done => {}
                 Begin::Closed => return Ok(Emit::nothing()),
             }

@@ -126,7 +126,7 @@ impl RootStage {
         Ok(spool)
     }
 
-    async fn discover(&self, mut discovery: Discovery, read: Spool<Chunk>) -> Result<(), Error> {
+    async fn discover(&self, mut discovery: Discovery, read: Spool<Chunk>, run_id: RunId) -> Result<(), Error> {
         for chunk in read.into_items().map_err(Error::Read)? {
             let Chunk { services, faults } = chunk.map_err(Error::Read)?;
             discovery.put(&services).await.map_err(Error::Ledger)?;
@@ -134,10 +134,8 @@ impl RootStage {
         }
         let discovered = discovery.finish().await.map_err(Error::Ledger)?;
         match discovered.failed {
-            Some(reason) => tracing::warn!(reason, "the run is ended as failed"),
-            None => {
-                tracing::info!(services = discovered.services, removed = discovered.removed, "services discovered");
-            }
+            Some(reason) => self.events.ended_as_failed(run_id, &reason),
+            None => self.events.discovered(run_id, discovered.services, discovered.removed),
         }
         Ok(())
     }
@@ -210,13 +208,13 @@ impl Stage for RootStage {
         let request = RunRequest { max_removed: Some(self.limits.max_removed), ..request };
         let run = self.run_of(&request, record.message.target.as_deref()).await?;
         if run.state != RunState::Running {
-            tracing::info!(run_id = %run.run_id, state = ?run.state, reason = run.reason, "nothing to do for this run");
+            self.events.nothing_to_do(run.run_id, run.state.as_str(), run.reason.as_deref());
             return Ok(Emit::nothing());
         }
         if !run.discovered {
             let read = self.read().await?;
             match self.store.begin_discovery(run.run_id).await.map_err(Error::Ledger)? {
-                Begin::Work(discovery) => self.discover(discovery, read).await?,
+                Begin::Work(discovery) => self.discover(discovery, read, run.run_id).await?,
                 Begin::Done => {}
                 Begin::Closed => return Ok(Emit::nothing()),
             }

@@ -33,6 +33,9 @@ const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
 
+/// What a deployable does not do by hand: an event writes its line and its metric together.
+const LOGGING: [&str; 3] = ["metrics", "opentelemetry", "tracing"];
+
 /// What nothing else stands on.
 const TOP: [&str; 3] = ["sluice", "console", "xtask"];
 
@@ -59,6 +62,9 @@ fn violations(members: &[Member]) -> Vec<String> {
             let (from, to) = (member.name.as_str(), dependency.name.as_str());
             if is_member(to) && !may_depend(member, to, dependency.development) {
                 found.push(format!("`{from}` must not depend on `{to}`"));
+            }
+            if from.starts_with("stage-") && LOGGING.contains(&to) && !dependency.development {
+                found.push(format!("`{from}` must not name `{to}`: its events are functions of `{TELEMETRY}`"));
             }
             // A test may play a server.
             let owners = owners_of(to).filter(|owners| !owners.contains(&from) && !dependency.development);

@@ -55,6 +55,7 @@ fn each_planted_violation_is_found() {
         ("sluice", "testkit"),
         ("testkit", "pipeline-store"),
         ("stage-root", "rdkafka"),
+        ("stage-root", "tracing"),
         ("sluice", "axum"),
         ("stage-bundles", "couchbase"),
         ("sluice", "sqlx"),
