@@ -23,7 +23,7 @@ use pipeline_model::{
 };
 use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
 
-use crate::{Begin, Error, Store, context::Context, database::Session, fence, load::Unwritten, plan::length, rejects};
+use crate::{Error, Store, context::Context, database::Session, fence, load::Unwritten, plan::length, rejects};
 
 pub(crate) use compare::{Open, open_contents};
 use ledger::{Locked, read_batch, record};
@@ -131,8 +131,9 @@ impl Store {
     }
 
     /// Stores a batch in one transaction; or gives what was recorded, when it is stored already. `subtrees` has
-    /// one entry for each provider of the batch, in any order.
-    pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Begin<StoredBatch>, Error> {
+    /// one entry for each provider of the batch, in any order. `None` when nothing was written and nothing is to be: the
+    /// run is not open under this generation any more, or the batch is of a plan that was set back.
+    pub async fn store_batch(&self, key: &BatchKey, subtrees: Vec<Subtree>) -> Result<Option<StoredBatch>, Error> {
         // Digests and checks first: nothing is locked while they are computed.
         let mut read = Read::sort(subtrees, &key.service_id, rejects::row_limit(self.packet_limit));
 
@@ -154,7 +155,7 @@ impl Store {
             Unwritten::Failed(error) => error,
             Unwritten::NotLoaded => Error::broken(&context, "rows that were inserted count as not loaded"),
         })?;
-        if loads && matches!(stored, Begin::Work(_)) {
+        if loads && stored.is_some() {
             tracing::warn!("a batch was inserted, since the server warned of rows that were loaded");
         }
         Ok(stored)
@@ -166,21 +167,21 @@ impl Store {
         mut session: Session,
         key: &BatchKey,
         read: &mut Read,
-    ) -> Result<Begin<StoredBatch>, Unwritten> {
+    ) -> Result<Option<StoredBatch>, Unwritten> {
         if !fence::pass(&mut session, key.run_id, key.generation).await? {
-            return Ok(Begin::Closed);
+            return Ok(None);
         }
         let lock = session.dialect().exclusive_lock();
         let Some(batch) = read_batch(&mut session, key, lock).await? else {
-            return Ok(Begin::Closed);
+            return Ok(None);
         };
         if batch.state == "stored" {
-            return Ok(Begin::Work(batch.recorded));
+            return Ok(Some(batch.recorded));
         }
         match read.check_complete(session.context(), &batch.provider_ids) {
             Ok(()) => {}
             // They were read for a plan that a retry has replaced. The new one has a message of its own.
-            Err(_) if batch.of_service.set_back => return Ok(Begin::Closed),
+            Err(_) if batch.of_service.set_back => return Ok(None),
             Err(error) => return Err(error.into()),
         }
 
@@ -189,7 +190,7 @@ impl Store {
         let path = if session.can_load() { RowPath::LoadData } else { RowPath::Insert };
         session.commit().await?;
         RunEvents::new().written(path, stored.bundles_written.saturating_add(stored.fields_written));
-        Ok(Begin::Work(stored))
+        Ok(Some(stored))
     }
 
     async fn write_batch(

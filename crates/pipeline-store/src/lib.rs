@@ -97,7 +97,7 @@ pub use versions::OPEN;
 /// What a stage finds when it begins a piece of work in the ledger.
 #[derive(Debug)]
 pub enum Begin<T> {
-    /// There is work to do, or it was done just now.
+    /// There is work to do.
     Work(T),
     /// It was done before: only emit again.
     Done,

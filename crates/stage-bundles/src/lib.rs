@@ -19,7 +19,7 @@ use pipeline_model::{
 };
 use pipeline_settings::settings;
 use pipeline_source::Source;
-use pipeline_store::{BatchKey, BatchState, Begin, Part, Store, StoredBatch, announcing_interval};
+use pipeline_store::{BatchKey, BatchState, Part, Store, StoredBatch, announcing_interval};
 
 /// The stage.
 pub struct BundlesStage {
@@ -110,10 +110,8 @@ impl Stage for BundlesStage {
             BatchState::Closed => return Ok(Emit::nothing()),
         };
         let subtrees = self.source.subtrees(&key.service_id, &providers).await.map_err(read)?;
-        match self.store.store_batch(&key, subtrees).await.map_err(write)? {
-            Begin::Work(batch) => Ok(Emit::one(confirmation(message, &batch))),
-            Begin::Done | Begin::Closed => Ok(Emit::nothing()),
-        }
+        let stored = self.store.store_batch(&key, subtrees).await.map_err(write)?;
+        Ok(stored.iter().map(|batch| confirmation(message, batch)).collect())
     }
 
     fn tick_interval(&self) -> Option<Duration> {

@@ -131,8 +131,8 @@ impl<'a> Sync<'a> {
         let mut stored = Vec::new();
         for (key, subtrees) in self.batches(service).await {
             match self.store.store_batch(&key, subtrees).await.unwrap() {
-                Begin::Work(batch) => stored.push(batch),
-                other => panic!("the batch is {other:?}"),
+                Some(batch) => stored.push(batch),
+                None => panic!("the batch is closed"),
             }
         }
         stored

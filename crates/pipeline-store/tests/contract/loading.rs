@@ -5,7 +5,7 @@ use pipeline_model::{
     ids::RunId,
 };
 use pipeline_settings::settings;
-use pipeline_store::{ActivationMode::PerService, Begin, Store};
+use pipeline_store::{ActivationMode::PerService, Store};
 use sqlx::{Connection, Executor, Row, mysql::MySqlConnection};
 use testkit::mariadb::MariaDb;
 
@@ -110,7 +110,7 @@ async fn a_value_that_loading_would_change_is_refused_and_the_next_batch_is_load
     let tried = loads(&target).await;
     let (key, subtrees) = batches.next().unwrap();
     let stored = target.store.store_batch(&key, subtrees).await.unwrap();
-    assert!(matches!(stored, Begin::Work(batch) if batch.stored == 1), "{stored:?}");
+    assert!(matches!(stored, Some(batch) if batch.stored == 1), "{stored:?}");
     assert_eq!(loads(&target).await, tried + 2);
 }
 

@@ -69,13 +69,7 @@ on_both! {
         for (key, subtrees) in run.batches(&"s0".into()).await {
             let stores = [&target.store, &other, &target.store];
             let results = join_all(stores.map(|store| store.store_batch(&key, subtrees.clone()))).await;
-            let stored: Vec<_> = results
-                .into_iter()
-                .map(|result| match result.unwrap() {
-                    Begin::Work(stored) => stored,
-                    other => panic!("the batch is {other:?}"),
-                })
-                .collect();
+            let stored: Vec<_> = results.into_iter().map(|result| result.unwrap().expect("the run is open")).collect();
             assert!(stored.iter().all(|batch| *batch == stored[0] && batch.stored == 3));
             assert_eq!(target.store.batch_state(&key).await.unwrap(), BatchState::Stored(stored[0]));
         }
@@ -110,7 +104,7 @@ on_both! {
             });
             for task in join_all(tasks).await {
                 let (stored, activated) = task.unwrap();
-                assert!(matches!(stored, Ok(Begin::Work(_))), "{stored:?}");
+                assert!(matches!(stored, Ok(Some(_))), "{stored:?}");
                 activated.unwrap();
             }
             assert_eq!(Views::read(target).await, world.views());

@@ -4,7 +4,7 @@ use pipeline_model::{
     chain::chain,
     disposition::{Classify, Disposition},
 };
-use pipeline_store::{ActivationMode, Begin, Error};
+use pipeline_store::{ActivationMode, Error};
 use sqlx::{AssertSqlSafe, Connection, Executor, mysql::MySqlConnection};
 use testkit::mariadb::MariaDb;
 
@@ -41,7 +41,7 @@ async fn a_triggers_refusal_is_the_failure_of_its_batch_and_quotes_no_document()
 
     administrator.execute("DROP TRIGGER refuse").await.unwrap();
     let (key, subtrees) = sync.batches(&services[1]).await.remove(0);
-    assert!(matches!(target.store.store_batch(&key, subtrees).await.unwrap(), Begin::Work(_)));
+    assert!(target.store.store_batch(&key, subtrees).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

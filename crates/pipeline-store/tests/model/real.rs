@@ -290,9 +290,8 @@ async fn store_batch(store: &Store, key: &BatchKey, reads: &Reads, seen: Option<
     };
     let subtrees = providers.into_iter().map(|id| subtree(key, id, reads)).collect();
     Ok(match store.store_batch(key, subtrees).await {
-        Ok(Begin::Work(stored)) => Outcome::Stored(counts(&stored)),
-        Ok(Begin::Done) => Outcome::Done,
-        Ok(Begin::Closed) => Outcome::Closed,
+        Ok(Some(stored)) => Outcome::Stored(counts(&stored)),
+        Ok(None) => Outcome::Closed,
         Err(Error::NotInLedger { .. }) => Outcome::NotInLedger,
         Err(error) => return Err(error),
     })
