@@ -67,7 +67,7 @@ fn batch(batch_no: i32, providers: &[&str], stored: bool) -> PlannedBatch {
 async fn store(sync: &Sync<'_>, subtrees: Vec<Subtree>) -> StoredBatch {
     let (run_id, generation) = (sync.run.run_id, sync.generation());
     let key = BatchKey { run_id, generation, service_id: service(), batch_no: BatchNo(0) };
-    sync.store.store_batch(&key, subtrees).await.unwrap().expect("the run is open")
+    sync.store.store_batch(&key, subtrees).await.unwrap().unwrap()
 }
 
 fn service() -> ServiceId {

@@ -69,7 +69,7 @@ on_both! {
         for (key, subtrees) in run.batches(&"s0".into()).await {
             let stores = [&target.store, &other, &target.store];
             let results = join_all(stores.map(|store| store.store_batch(&key, subtrees.clone()))).await;
-            let stored: Vec<_> = results.into_iter().map(|result| result.unwrap().expect("the run is open")).collect();
+            let stored: Vec<_> = results.into_iter().map(|result| result.unwrap().unwrap()).collect();
             assert!(stored.iter().all(|batch| *batch == stored[0] && batch.stored == 3));
             assert_eq!(target.store.batch_state(&key).await.unwrap(), BatchState::Stored(stored[0]));
         }
