@@ -95,23 +95,37 @@ struct Link {
     seen: Arc<Seen>,
 }
 
-// === impl Proxy ===
-
-impl Proxy {
-    /// Starts a proxy in front of a server, `127.0.0.1:port`.
-    pub fn to(server: &str) -> Self {
-        let server = server.parse().unwrap_or_else(|error| panic!("`{server}` is no address: {error}"));
+/// A listener on a port of its own. A process that another thread starts has, until it becomes another program, what this
+/// one had open: also the port that was tried out a moment ago. Then another port is as good.
+fn bound() -> (SocketAddr, TcpListener) {
+    let mut attempts = 3;
+    loop {
+        attempts -= 1;
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free()));
-        let (state, watched) = watch::channel(State::default());
-        let seen = Arc::new(Seen::default());
-        let link = Link { server, state: watched, seen: Arc::clone(&seen) };
         // Bound by the standard library: a test that is asynchronous itself may not block on another runtime.
         let listener = std::net::TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
             let _inside = runtime().enter();
             TcpListener::from_std(listener)
         });
-        let listener = listener.unwrap_or_else(|error| panic!("could not listen on {address}: {error}"));
+        match listener {
+            Ok(listener) => return (address, listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(error) => panic!("could not listen on {address}: {error}"),
+        }
+    }
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts a proxy in front of a server, `127.0.0.1:port`.
+    pub fn to(server: &str) -> Self {
+        let server = server.parse().unwrap_or_else(|error| panic!("`{server}` is no address: {error}"));
+        let (address, listener) = bound();
+        let (state, watched) = watch::channel(State::default());
+        let seen = Arc::new(Seen::default());
+        let link = Link { server, state: watched, seen: Arc::clone(&seen) };
         runtime().spawn(listen(listener, address, link));
         Self { address, state, seen }
     }
