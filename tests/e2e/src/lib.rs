@@ -5,6 +5,7 @@
 //! | [`pipeline`] | the four stages as processes of their own, over Kafka, a registry and a database |
 //! | [`rows`] | what the views hold, and what they should hold according to the source |
 //! | [`reader`] | a reader who looks at the views all through a run |
+//! | [`canaries`] | secrets that are in use and must be readable nowhere |
 //! | [`collector`] | a trace collector behind TLS that keeps what it is sent |
 //! | [`folder`] | a small source of files that changes from edition to edition |
 //!
@@ -15,6 +16,7 @@
     reason = "test code: a pipeline that cannot start is a failed test, and a panic is how a test fails"
 )]
 
+pub mod canaries;
 pub mod collector;
 pub mod folder;
 pub mod pipeline;

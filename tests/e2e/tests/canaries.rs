@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use e2e::canaries::Canaries;
 use pipeline_core::registry::EmbeddedRegistry;
 use secrecy::ExposeSecret as _;
 use testkit::{
@@ -11,7 +12,7 @@ use testkit::{
     http,
     kafka::{Listener, SecureKafka},
     mariadb::MariaDb,
-    process::{Ended, Launch},
+    process::Launch,
     proxy::{Fault, Proxy},
     wait::{self, PATIENCE},
 };
@@ -28,31 +29,6 @@ const PAGES: [&str; 5] = ["/metrics", "/livez", "/readyz", "/readyz?verbose", "/
 const WELL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const NO: &str =
     "HTTP/1.1 401 Unauthorized\r\nContent-Length: 26\r\nConnection: close\r\n\r\n{\"error\":\"invalid_client\"}";
-
-/// What was shown to anybody, and where.
-struct Shown {
-    canaries: Vec<String>,
-    places: usize,
-}
-
-// === impl Shown ===
-
-impl Shown {
-    #[track_caller]
-    fn check(&mut self, place: &str, text: &str) {
-        self.places += 1;
-        for canary in &self.canaries {
-            let line = text.lines().find(|line| line.contains(canary.as_str()));
-            assert!(line.is_none(), "{place} shows the secret `{canary}`: {}", line.unwrap_or_default());
-        }
-    }
-
-    #[track_caller]
-    fn check_ended(&mut self, place: &str, ended: &Ended) {
-        self.check(place, &ended.stdout);
-        self.check(place, &ended.stderr);
-    }
-}
 
 /// The rights of everybody who logs in, for a broker that denies whatever is not granted.
 fn grant_all(kafka: &SecureKafka) {
@@ -99,36 +75,38 @@ fn the_secrets_of_all_settings_are_in_use_and_nowhere_to_be_read() {
             ("SLUICE__TARGET__URL", account.url_with_password(&database.name)),
         ])
     };
-    let canaries = [KAFKA, SOURCE, HEADER, WRONG, &token, account.password()].map(str::to_owned).into();
-    let mut shown = Shown { canaries, places: 0 };
+    let mut shown = Canaries::default();
+    for secret in [KAFKA, SOURCE, HEADER, WRONG, &token, account.password()] {
+        shown.add(secret);
+    }
 
     // Right secrets, at work.
     let plain = kafka.bootstrap(Listener::Plain);
     for arguments in [&["migrate"] as &[&str], &["topics", "create", "--replication", "1"], &["schema", "register"]] {
         let ended = right("sluice").args(arguments.iter().copied()).run().expect_code(0);
-        shown.check_ended(&arguments.join(" "), &ended);
+        shown.search_ended(&arguments.join(" "), &ended);
     }
     let mut stage = right("stage-root").start();
     stage.wait_ready();
-    shown.check_ended("run start", &right("sluice").args(["run", "start", "-o", "json"]).run().expect_code(0));
+    shown.search_ended("run start", &right("sluice").args(["run", "start", "-o", "json"]).run().expect_code(0));
     wait::until_blocking("the request was handled", PATIENCE, || {
         (stage.metric("sluice_messages_consumed_total") >= 1.0).then_some(())
     });
     wait::until_blocking("spans were sent", PATIENCE, || (collector.accepted() > 0).then_some(()));
     for page in PAGES {
-        shown.check(page, &http::get(stage.admin(), page).expect("an answer").body);
+        shown.search(page, &http::get(stage.admin(), page).expect("an answer").body);
     }
     let process = format!("/proc/{}/cmdline", stage.id());
-    shown.check("the list of processes", &fs::read_to_string(process).expect("a running process"));
+    shown.search("the list of processes", &fs::read_to_string(process).expect("a running process"));
     let ended = stage.stop();
     assert!(ended.stderr.contains("TRACE"), "the log is not at the level trace");
-    shown.check_ended("the log of a stage", &ended);
+    shown.search_ended("the log of a stage", &ended);
 
     for format in FORMATS {
         let doctor = right("sluice").args(["doctor", "-o", format]).run();
         assert!(doctor.stdout.contains("all schemas registered"), "{}\n{}", doctor.stdout, doctor.stderr);
-        shown.check_ended("doctor", &doctor);
-        shown.check_ended("config view", &right("sluice").args(["config", "view", "-o", format]).run().expect_code(0));
+        shown.search_ended("doctor", &doctor);
+        shown.search_ended("config view", &right("sluice").args(["config", "view", "-o", format]).run().expect_code(0));
     }
 
     // Secrets that no server takes, and one way after the other to give them.
@@ -148,9 +126,9 @@ fn the_secrets_of_all_settings_are_in_use_and_nowhere_to_be_read() {
     for format in FORMATS {
         let doctor = wrong("sluice").args(["doctor", "-o", format]).run();
         assert!(doctor.stdout.contains("SLUICE-REGISTRY-004") || doctor.stdout.contains("denied"), "{}", doctor.stdout);
-        shown.check_ended("doctor with wrong secrets", &doctor);
+        shown.search_ended("doctor with wrong secrets", &doctor);
     }
-    shown.check_ended("a stage with wrong secrets", &wrong("stage-root").run().expect_code(78));
+    shown.search_ended("a stage with wrong secrets", &wrong("stage-root").run().expect_code(78));
     let by_oauth = |binary: &str| {
         wrong(binary).envs([
             ("SLUICE__KAFKA__SASL_MECHANISM", "OAUTHBEARER".to_owned()),
@@ -161,7 +139,7 @@ fn the_secrets_of_all_settings_are_in_use_and_nowhere_to_be_read() {
     };
     let asked = by_oauth("sluice").args(["doctor"]).run();
     assert!(refuser.accepted() > 0, "the token endpoint was not asked");
-    shown.check_ended("doctor with a wrong client secret", &asked);
+    shown.search_ended("doctor with a wrong client secret", &asked);
 
     // A file with secrets in every place that can hold one, and one that must not.
     for (url, code) in [("http://localhost:8081".to_owned(), 0), (format!("http://u:{WRONG}@localhost:8081"), 78)] {
@@ -172,12 +150,12 @@ fn the_secrets_of_all_settings_are_in_use_and_nowhere_to_be_read() {
              username: u\n    password: {WRONG}\n"
         );
         let file = kafka.file("sluice.yaml", &text);
-        shown.check_ended(
+        shown.search_ended(
             "config lint",
             &Launch::binary("sluice").args(["config", "lint", &file]).run().expect_code(code),
         );
     }
-    println!("{} places show no secret", shown.places);
+    println!("{} places show no secret", shown.searched());
 }
 
 fn exposed(registry: &EmbeddedRegistry) -> String {

@@ -14,12 +14,13 @@ use std::{
 };
 
 use e2e::{
+    canaries::Canaries,
     collector::{Batch, Collector},
     rows::Rows,
 };
 use secured::{
     page::{self, Rights},
-    places::{self, Canaries, Registry, secure_database},
+    places::{self, Registry, secure_database},
 };
 use serde_json::Value;
 use testkit::{
@@ -65,11 +66,11 @@ impl World {
         let source = places::secure_source(&tls, SOURCE, SOURCE_PASSWORD, folder.path());
         let collector = Collector::start(&tls);
         // Whoever has one of these has more than a name.
-        let mut canaries = Canaries::new([]);
+        let mut canaries = Canaries::default();
         users.iter().for_each(|user| canaries.add(format!("{user}-secret")));
         canaries.add(registry.token());
         for secret in [page::PASSWORD, SOURCE_PASSWORD, COLLECTOR_KEY] {
-            canaries.add(secret.to_owned());
+            canaries.add(secret);
         }
         Self { kafka, registry, database, source, collector, folder, canaries }
     }
@@ -135,7 +136,7 @@ impl World {
     fn ask(&mut self, arguments: &[&str], code: i32) -> Ended {
         let launch = self.launch("sluice", OPERATOR, "sluice_loader").args(arguments.iter().copied());
         let ended = launch.run().expect_code(code);
-        self.canaries.search(&arguments.join(" "), &[&ended.stdout, &ended.stderr]);
+        self.canaries.search_ended(&arguments.join(" "), &ended);
         ended
     }
 
@@ -234,27 +235,27 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
 
     // A reader sees the views, and nothing else.
     let reader = page::session(&world.database, "sluice_reader");
-    assert_eq!(places::count(&world.database, reader, "providers"), Ok(30));
+    assert_eq!(places::count(reader, "providers"), Ok(30));
     let reader = page::session(&world.database, "sluice_reader");
-    assert!(places::count(&world.database, reader, "sync_run").is_err());
+    assert!(places::count(reader, "sync_run").is_err());
 
     for stage in &stages {
         for path in ["/metrics", "/readyz", "/livez", "/version"] {
             let page = stage.page(path).expect("the stage answers");
-            world.canaries.search(path, &[&page.body]);
+            world.canaries.search(path, &page.body);
         }
     }
-    world.canaries.search("arguments of processes", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    world.canaries.search("the ledger", &[&places::ledger(&world.database)]);
+    world.canaries.search("arguments of processes", &arguments.join("\n"));
+    world.canaries.search("the ledger", &places::ledger(&world.database));
     for stage in stages {
         let ended = stage.stop().expect_code(0);
-        world.canaries.search("the log of a stage", &[&ended.stdout, &ended.stderr]);
+        world.canaries.search_ended("the log of a stage", &ended);
         assert!(ended.stderr.contains("TRACE"), "the log says everything that it can");
     }
     world.collector.wait_for(&format!("Bearer {COLLECTOR_KEY} certified=false"));
     let spans: Vec<String> = world.collector.batches().iter().map(Batch::text).collect();
     assert!(spans.iter().any(|batch| batch.contains("stage-bundles")), "the spans are there to be searched");
-    world.canaries.search("spans", &spans.iter().map(String::as_str).collect::<Vec<_>>());
-    world.canaries.search("messages and their headers", &[&places::messages(&world.kafka)]);
+    world.canaries.search("spans", &spans.join("\n"));
+    world.canaries.search("messages and their headers", &places::messages(&world.kafka));
     assert!(world.canaries.searched() > 50, "{}", world.canaries.searched());
 }

@@ -7,47 +7,26 @@ pub(super) struct Migration {
     pub(super) sqlite: &'static str,
 }
 
+/// The step of a file in `migrations/mysql` and one of the same name in `migrations/sqlite`.
+macro_rules! step {
+    ($version:literal, $name:literal) => {
+        Migration {
+            version: $version,
+            mysql: include_str!(concat!("../../migrations/mysql/", $name, ".sql")),
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+        }
+    };
+}
+
 pub(super) const MIGRATIONS: &[Migration] = &[
-    Migration {
-        version: 1,
-        mysql: include_str!("../../migrations/mysql/0001_ledger_and_rows.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0001_ledger_and_rows.sql"),
-    },
-    Migration {
-        version: 2,
-        mysql: include_str!("../../migrations/mysql/0002_dead_letters_and_audit.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0002_dead_letters_and_audit.sql"),
-    },
-    Migration {
-        version: 3,
-        mysql: include_str!("../../migrations/mysql/0003_source_versions.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0003_source_versions.sql"),
-    },
-    Migration {
-        version: 4,
-        mysql: include_str!("../../migrations/mysql/0004_entity_tags.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0004_entity_tags.sql"),
-    },
-    Migration {
-        version: 5,
-        mysql: include_str!("../../migrations/mysql/0005_removals.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0005_removals.sql"),
-    },
-    Migration {
-        version: 6,
-        mysql: include_str!("../../migrations/mysql/0006_set_back.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0006_set_back.sql"),
-    },
-    Migration {
-        version: 7,
-        mysql: include_str!("../../migrations/mysql/0007_announced_again.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0007_announced_again.sql"),
-    },
-    Migration {
-        version: 8,
-        mysql: include_str!("../../migrations/mysql/0008_target_identity.sql"),
-        sqlite: include_str!("../../migrations/sqlite/0008_target_identity.sql"),
-    },
+    step!(1, "0001_ledger_and_rows"),
+    step!(2, "0002_dead_letters_and_audit"),
+    step!(3, "0003_source_versions"),
+    step!(4, "0004_entity_tags"),
+    step!(5, "0005_removals"),
+    step!(6, "0006_set_back"),
+    step!(7, "0007_announced_again"),
+    step!(8, "0008_target_identity"),
 ];
 
 /// The version that this program was built for.

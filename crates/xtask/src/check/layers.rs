@@ -1,14 +1,15 @@
 //! Who may depend on whom.
 //!
-//! ```text
-//! model <- settings <- telemetry      schema
-//!             |            |            |
-//!             +-- kafka <--+--- core <--+        source, store: on the first row alone
-//!                                |                   |
-//!                                +---- stage-* ------+---- sluice, console
-//! ```
-//!
-//! `compare` stands on the model alone, and the store on it.
+//! | crate | stands on |
+//! |---|---|
+//! | model, schema | nothing |
+//! | settings, compare | model |
+//! | telemetry, kafka | model, settings |
+//! | core | model, schema, settings, telemetry, kafka |
+//! | source | model, settings, telemetry |
+//! | store | the same, and compare |
+//! | `stage-*` | core, source, store, and what is below but for kafka |
+//! | sluice, console | everything |
 //!
 //! Two stages share a schema and nothing else, so no stage depends on another. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down

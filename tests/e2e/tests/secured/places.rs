@@ -1,6 +1,6 @@
 //! Servers that ask who comes, and the places where a secret must not be.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use pipeline_core::registry::EmbeddedRegistry;
 use pipeline_kafka::{Outbound, Producer};
@@ -18,42 +18,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
-
-/// Texts that must not be found.
-pub struct Canaries {
-    secrets: BTreeSet<String>,
-    searched: usize,
-}
-
-// === impl Canaries ===
-
-impl Canaries {
-    /// These, and those that are added.
-    pub fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        Self { secrets: secrets.into_iter().collect(), searched: 0 }
-    }
-
-    /// One more.
-    pub fn add(&mut self, secret: String) {
-        assert!(secret.len() > 8, "a secret that could be found by chance: {secret}");
-        self.secrets.insert(secret);
-    }
-
-    /// Fails when a text holds one, as it is or as a URL writes it.
-    pub fn search(&mut self, place: &str, texts: &[&str]) {
-        for text in texts {
-            self.searched += 1;
-            for secret in &self.secrets {
-                assert!(!text.contains(secret.as_str()), "`{secret}` is in {place}:\n{text}");
-            }
-        }
-    }
-
-    /// Texts that were searched.
-    pub fn searched(&self) -> usize {
-        self.searched
-    }
-}
 
 /// A registry behind TLS that wants a token.
 pub struct Registry {
@@ -149,7 +113,7 @@ pub fn arguments_of(process: u32) -> String {
 }
 
 /// Rows of a table, or the server's refusal.
-pub fn count(_: &Database, mut session: Session, table: &str) -> Result<i64, String> {
+pub fn count(mut session: Session, table: &str) -> Result<i64, String> {
     let rows = session.try_rows(&format!("SELECT COUNT(*) FROM {table}"))?;
     Ok(rows.first().and_then(|row| row.first()).and_then(|count| count.parse().ok()).unwrap_or_default())
 }
