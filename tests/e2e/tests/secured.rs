@@ -98,10 +98,11 @@ impl World {
     }
 
     /// The same by the listener of Kafka that asks nothing and lets do everything.
-    fn administrator(&self, arguments: &[&str]) {
+    fn administrator(&mut self, arguments: &[&str]) {
         let launch = self.unlisted("sluice", "sluice_migrator");
         let launch = launch.env("SLUICE__KAFKA__BOOTSTRAP_SERVERS", &self.kafka.bootstrap(Listener::Plain));
-        launch.args(arguments.iter().copied()).run().expect_code(0);
+        let ended = launch.args(arguments.iter().copied()).run().expect_code(0);
+        self.canaries.search_ended(&arguments.join(" "), &ended);
     }
 
     fn authority(&self) -> String {
@@ -146,7 +147,7 @@ impl World {
     }
 
     /// Topics, schemas, tables and rights, as an administrator makes them; he comes to Kafka by the plain listener.
-    fn prepare(&self) {
+    fn prepare(&mut self) {
         self.database.session().run("DROP USER 'sluice_loader'@'%'");
         let [before, after] = page::sql(&self.database.name);
         self.database.session().run(&before);

@@ -20,6 +20,8 @@ pub enum Distrust {
     Expired,
     /// The server's certificate does not hold yet.
     NotYetValid,
+    /// Something else is wrong with the server's certificate.
+    Invalid,
     /// The server does not speak TLS at this port.
     NotTls,
     /// The server asks for a client certificate, and none is set.
@@ -45,10 +47,13 @@ impl Distrust {
     }
 
     /// The reason among the sources of an error, if TLS is why it failed. `shows_certificate`: whether this program has a
-    /// client certificate for that server.
-    #[cfg(feature = "certificates")]
+    /// client certificate for that server. A program without TLS has no such errors.
+    #[cfg_attr(not(feature = "certificates"), expect(unused_variables, reason = "there is nothing to look for"))]
     pub fn of(error: &(dyn std::error::Error + 'static), shows_certificate: bool) -> Option<Self> {
-        reasons::of(error, shows_certificate)
+        #[cfg(feature = "certificates")]
+        return reasons::of(error, shows_certificate);
+        #[cfg(not(feature = "certificates"))]
+        None
     }
 }
 
@@ -68,6 +73,7 @@ impl fmt::Display for Told<'_> {
             }
             Distrust::Expired => f.write_str("its certificate has expired"),
             Distrust::NotYetValid => f.write_str("its certificate does not hold yet: is this machine's clock right?"),
+            Distrust::Invalid => f.write_str("its certificate is not valid"),
             Distrust::NotTls => f.write_str("it does not speak TLS at this port"),
             Distrust::CertificateWanted => {
                 write!(f, "it asks for a client certificate, and `{keys}client_certificate_file` is not set")
@@ -121,7 +127,7 @@ mod reasons {
                 names: presented.iter().map(|name| bare(name)).collect(),
             },
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Distrust::UnknownAuthority,
-            _ => Distrust::Unknown,
+            _ => Distrust::Invalid,
         }
     }
 

@@ -1,5 +1,6 @@
 //! From what a driver says to what kind of fault it is.
 
+use pipeline_settings::link::distrust::Distrust;
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
 
 use super::{DriverError, Error};
@@ -75,30 +76,25 @@ impl Error {
     }
 }
 
-/// Why a server is not trusted, when that is what is wrong.
+/// Why a server is not trusted, when that is what is wrong. Whoever does not trust us may do so for a moment only: that
+/// counts as an outage.
 fn distrust(error: &DriverError) -> Option<&'static str> {
     let DriverError::Sqlx(error) = error else { return None };
-    match error {
-        sqlx::Error::Tls(_) => Some("the link could not be encrypted: the server offers no TLS, or none that is known"),
-        #[cfg(feature = "tls")]
-        sqlx::Error::Io(error) => certificate_fault(error.get_ref()?.downcast_ref()?),
-        _ => None,
-    }
-}
-
-#[cfg(feature = "tls")]
-fn certificate_fault(error: &tokio_rustls::rustls::Error) -> Option<&'static str> {
-    use tokio_rustls::rustls::{CertificateError as Fault, Error};
-    let Error::InvalidCertificate(fault) = error else { return None };
-    Some(match fault {
-        // A foreign authority of the same name has signed, and not with the key that is known here.
-        Fault::UnknownIssuer | Fault::BadSignature => {
-            "the server's certificate is of an authority that is not known here"
+    let error = match error {
+        sqlx::Error::Tls(_) => {
+            return Some("the link could not be encrypted: the server offers no TLS, or none that is known");
         }
-        Fault::NotValidForName | Fault::NotValidForNameContext { .. } => "the server's certificate is for another host",
-        Fault::Expired | Fault::ExpiredContext { .. } => "the server's certificate has expired",
-        _ => "the server's certificate is not valid",
-    })
+        sqlx::Error::Io(error) => error,
+        _ => return None,
+    };
+    match Distrust::of(error, false)? {
+        // A foreign authority of the same name has signed, and not with the key that is known here.
+        Distrust::UnknownAuthority => Some("the server's certificate is of an authority that is not known here"),
+        Distrust::WrongName { .. } => Some("the server's certificate is for another host"),
+        Distrust::Expired => Some("the server's certificate has expired"),
+        Distrust::NotYetValid | Distrust::Invalid => Some("the server's certificate is not valid"),
+        Distrust::NotTls | Distrust::CertificateWanted | Distrust::CertificateRefused | Distrust::Unknown => None,
+    }
 }
 
 /// Whether a statement failed because a unique key has the value already.

@@ -13,7 +13,11 @@ use std::{
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use pipeline_model::chain::Chain;
-use pipeline_settings::{files, link::renewal::Renewed, settings::Telemetry};
+use pipeline_settings::{
+    files,
+    link::{distrust::Distrust, renewal::Renewed},
+    settings::Telemetry,
+};
 use reqwest::{
     blocking,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -89,8 +93,8 @@ impl Collector {
 
     fn failed(&self, error: &(dyn StdError + 'static)) {
         let shows_certificate = self.settings.otlp_client_certificate_file.is_some();
-        match distrust(error, shows_certificate) {
-            Some(reason) => self.noted(Outcome::Untrusted, reason),
+        match Distrust::of(error, shows_certificate) {
+            Some(distrust) => self.noted(Outcome::Untrusted, distrust.by("telemetry.otlp_")),
             None => self.noted(Outcome::Unreachable, Chain(error)),
         }
     }
@@ -125,17 +129,6 @@ fn without_address(error: HttpError) -> HttpError {
         Ok(error) => Box::new(error.without_url()),
         Err(error) => error,
     }
-}
-
-#[cfg(feature = "tls")]
-fn distrust(error: &(dyn StdError + 'static), shows_certificate: bool) -> Option<String> {
-    let distrust = pipeline_settings::link::distrust::Distrust::of(error, shows_certificate)?;
-    Some(distrust.by("telemetry.otlp_").to_string())
-}
-
-#[cfg(not(feature = "tls"))]
-fn distrust(_: &(dyn StdError + 'static), _: bool) -> Option<String> {
-    None
 }
 
 // === impl Way ===

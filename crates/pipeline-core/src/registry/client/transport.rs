@@ -125,7 +125,7 @@ impl Transport {
 
     fn unreachable(&self, operation: String, source: reqwest::Error) -> Error {
         let url = self.shown.clone();
-        match distrust(&source, self.settings.client_certificate_file.is_some()) {
+        match Distrust::of(&source, self.settings.client_certificate_file.is_some()) {
             Some(distrust) => Error::Untrusted { operation, url, distrust },
             None => Error::Unreachable { operation, url, source: Box::new(source) },
         }
@@ -162,16 +162,6 @@ fn files_of(settings: &settings::SchemaRegistry) -> Vec<std::path::PathBuf> {
     let settings::SchemaRegistry { client_certificate_file, client_key_file, .. } = settings;
     let files = [password_file, token_file, ca_file, client_certificate_file, client_key_file];
     files.into_iter().flatten().cloned().collect()
-}
-
-#[cfg(feature = "tls")]
-fn distrust(error: &reqwest::Error, shows_certificate: bool) -> Option<Distrust> {
-    Distrust::of(error, shows_certificate)
-}
-
-#[cfg(not(feature = "tls"))]
-fn distrust(_: &reqwest::Error, _: bool) -> Option<Distrust> {
-    None
 }
 
 // === settings ===
