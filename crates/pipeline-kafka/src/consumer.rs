@@ -245,7 +245,12 @@ async fn poll(
 impl Topics {
     fn named(settings: &settings::Kafka, contracts: &[String]) -> Self {
         let names = settings.names();
-        Self(contracts.iter().map(|contract| Topic { contract: contract.clone(), name: names.topic(contract) }).collect())
+        Self(
+            contracts
+                .iter()
+                .map(|contract| Topic { contract: contract.clone(), name: names.topic(contract) })
+                .collect(),
+        )
     }
 
     /// All names on the cluster.

@@ -100,7 +100,8 @@ async fn a_member_of_two_topics_tells_them_apart_and_goes_on_where_it_is_told() 
     });
     let places = read.await.unwrap();
     assert_eq!(places.iter().filter(|(topic, _)| topic == "sluice.one").count(), 1);
-    let theirs: Vec<i64> = places.into_iter().filter(|(topic, _)| topic == "theirs").map(|(_, offset)| offset).collect();
+    let theirs: Vec<i64> =
+        places.into_iter().filter(|(topic, _)| topic == "theirs").map(|(_, offset)| offset).collect();
     assert_eq!(theirs, (0..20).chain(3..20).collect::<Vec<_>>());
     // The readers hold their queues, so the member is not closed in order.
 }
