@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeline_model::{letter::GivenUp, needs::Needs};
 use sqlx::{AssertSqlSafe, Connection, Executor, Pool, Sqlite};
 use tokio::time::timeout;
 
@@ -44,6 +45,19 @@ impl Store {
             Database::Sqlite(pool, _) => file_answers(pool).await,
         };
         answer.map_err(|source| Error::statement(&Context::new("reach", self.describe()), source))
+    }
+}
+
+/// What a stage writes to: it is there when it can be written to, and it keeps the notes of what was given up.
+impl Needs for Store {
+    type Error = Error;
+
+    async fn ready(&self) -> Result<(), Error> {
+        Store::ready(self).await
+    }
+
+    async fn given_up(&self, step: &'static str, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.record_dead_letter(step, letter).await
     }
 }
 
