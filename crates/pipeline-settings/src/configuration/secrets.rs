@@ -12,7 +12,7 @@ use crate::{
     settings::{Settings, Source},
 };
 
-use super::{Origin, Report};
+use super::{FaultKind, Origin, Report};
 
 /// One secret with the two keys that can hold it.
 struct Slot<'a> {
@@ -49,7 +49,7 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         if let Some(path) = path
             && let Err(source) = files::open(path)
         {
-            report.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
+            report.fault(FaultKind::NamedFile, key, format!("cannot read `{}`: {source}", path.display()), None);
         }
     }
     if let Some(path) = &telemetry.otlp_headers_file {
@@ -60,7 +60,7 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         let Some(path) = slot.file else { continue };
         if slot.value.is_some() {
             let problem = format!("is set, and so is `{}` ({})", slot.key, report.place(slot.key));
-            report.fault(slot.file_key, problem, Some("keep one of them".to_owned()));
+            report.fault(FaultKind::Contradiction, slot.file_key, problem, Some("keep one of them".to_owned()));
             continue;
         }
         match read_secret(&path) {
@@ -70,7 +70,12 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
                 from_files.push((slot.key, path));
             }
             Err(source) => {
-                report.fault(slot.file_key, format!("cannot read `{}`: {source}", path.display()), None);
+                report.fault(
+                    FaultKind::NamedFile,
+                    slot.file_key,
+                    format!("cannot read `{}`: {source}", path.display()),
+                    None,
+                );
             }
         }
     }
