@@ -50,7 +50,7 @@ fn what_a_server_cannot_take_at_once_is_split_and_a_value_that_cannot_be_split_r
     checker::assert_whole(&world, &run_id);
     for worker in workers {
         let log = worker.stop().expect_code(0).stderr;
-        assert!(!log.contains("SLUICE-STORE-"), "a document is no trouble of the database:\n{log}");
+        assert!(!log.contains("SLUICE-TARGET-"), "a document is no trouble of the database:\n{log}");
     }
 }
 
