@@ -1,6 +1,7 @@
 //! Documents that break rules, as the ledger keeps them.
 
 use pipeline_model::{
+    code,
     documents::{Attributes, DocumentFault, FaultCode, Level},
     ids::{ProviderId, RunId, ServiceId},
 };
@@ -31,7 +32,7 @@ pub struct Reject {
     pub document_id: Option<String>,
     /// Where the document stands.
     pub place: String,
-    /// The rule that it breaks, such as `SLUICE-DOC-004`.
+    /// The rule that it breaks, such as `SLUICE-DOCUMENT-004`.
     pub code: String,
     /// What was found and what was expected.
     pub reason: String,
@@ -43,7 +44,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list rejects of run", id.to_string())).await?;
         let rows = session
             .fetch_all(
-                "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sync_reject \
+                "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sluice_run_reject \
                  WHERE run_id = ? ORDER BY reject_id LIMIT ?",
                 &[(&id.to_string()).into(), i64::from(limit).into()],
             )
@@ -61,7 +62,7 @@ impl Reject {
             level: row.text("level")?,
             document_id: row.optional_text("document_id")?,
             place: row.text("place")?,
-            code: row.text("code")?,
+            code: code::today(&row.text("code")?),
             reason: row.text("reason")?,
         })
     }
@@ -95,7 +96,7 @@ async fn record_all<'f>(
     faults: impl Iterator<Item = &'f DocumentFault> + Send,
 ) -> Result<(), Error> {
     let run_id = run.to_string();
-    let into = "INSERT INTO sync_reject \
+    let into = "INSERT INTO sluice_run_reject \
                 (run_id, service_id, provider_id, bundle_id, level, document_id, place, code, reason, unreachable)";
     let mut insert = Insert::new(session, packet_limit, into);
     for fault in faults {

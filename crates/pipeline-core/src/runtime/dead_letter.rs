@@ -199,7 +199,8 @@ mod tests {
                 (header::CODE.to_owned(), Some(b"SLUICE-OLD-001".to_vec())),
             ],
         };
-        let failure = Failure { disposition: Disposition::Reject, ..Failure::halt("SLUICE-WIRE-001", "no".to_owned()) };
+        let failure =
+            Failure { disposition: Disposition::Reject, ..Failure::halt("SLUICE-MESSAGE-001", "no".to_owned()) };
         let run = RunId::new();
         let letter = dead_letter(
             &delivery,
@@ -219,7 +220,7 @@ mod tests {
             found[0].1.clone().unwrap()
         };
         assert_eq!(value("mine"), [255]);
-        assert_eq!(value(header::CODE), b"SLUICE-WIRE-001");
+        assert_eq!(value(header::CODE), b"SLUICE-MESSAGE-001");
         assert_eq!(value(header::OFFSET), b"7");
         assert_eq!(value(header::RUN_ID), run.to_string().into_bytes());
     }
@@ -266,7 +267,7 @@ mod tests {
             headers: vec![
                 header("mine", "1"),
                 header(header::MESSAGE, "no"),
-                header(header::CODE, "SLUICE-WIRE-001"),
+                header(header::CODE, "SLUICE-MESSAGE-001"),
                 header(header::RUN_ID, "run"),
                 header(header::TRACEPARENT, "trace"),
                 header(header::REPLAY_OF, "4"),

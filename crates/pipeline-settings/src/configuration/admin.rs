@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::settings::{Admin, AdminTls};
 
 use super::{
-    Findings,
+    FaultKind, Findings,
     checks::{NO_TLS, quoted, together},
 };
 
@@ -19,11 +19,16 @@ pub(super) fn check(admin: &Admin, findings: &mut Findings<'_>) {
     match admin.tls {
         AdminTls::Disabled if has_files => {
             let problem = "is plain text, and a certificate is set".to_owned();
-            findings.fault("admin.tls", problem, Some("write `required`, or take the files out".to_owned()));
+            findings.fault(
+                FaultKind::Contradiction,
+                "admin.tls",
+                problem,
+                Some("write `required`, or take the files out".to_owned()),
+            );
         }
         AdminTls::Required if !has_files => {
             let problem = "needs `admin.certificate_file` and `admin.key_file`, which are not set".to_owned();
-            findings.fault("admin.tls", problem, None);
+            findings.fault(FaultKind::Missing, "admin.tls", problem, None);
         }
         AdminTls::Auto if !has_files && is_open(&admin.bind) => {
             let problem = "answers in plain text to other machines".to_owned();
@@ -34,7 +39,12 @@ pub(super) fn check(admin: &Admin, findings: &mut Findings<'_>) {
         _ => {}
     }
     if has_files && !cfg!(feature = "tls") {
-        findings.fault("admin.certificate_file", "is for TLS".to_owned(), Some(NO_TLS.to_owned()));
+        findings.fault(
+            FaultKind::NotInBuild,
+            "admin.certificate_file",
+            "is for TLS".to_owned(),
+            Some(NO_TLS.to_owned()),
+        );
     }
 }
 
@@ -51,6 +61,6 @@ fn bind(bind: &str, findings: &mut Findings<'_>) {
             Ok(port) => format!("write `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone"),
             Err(_) => "such as `0.0.0.0:9464`".to_owned(),
         };
-        findings.fault("admin.bind", problem, Some(hint));
+        findings.fault(FaultKind::Unusable, "admin.bind", problem, Some(hint));
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     target_url::{self, Link, LinkError, is_loopback},
 };
 
-use super::{Findings, couchbase, keys::listed, view::shown};
+use super::{FaultKind, Findings, couchbase, keys::listed, view::shown};
 
 /// What to do with a program that lacks TLS.
 pub(super) const NO_TLS: &str = "this program was built without TLS: build it with `--features tls`";
@@ -18,7 +18,12 @@ pub(super) fn registry(registry: &SchemaRegistry, findings: &mut Findings<'_>) {
     let has_token = registry.token.is_some() || registry.token_file.is_some();
     if has_token && registry.username.is_some() {
         let problem = "is set, and so is a token: only one of them can be sent".to_owned();
-        findings.fault("schema_registry.username", problem, Some("keep one of them".to_owned()));
+        findings.fault(
+            FaultKind::Contradiction,
+            "schema_registry.username",
+            problem,
+            Some("keep one of them".to_owned()),
+        );
     }
     let (ca, certificate, key) = (
         ("schema_registry.ca_file", registry.ca_file.is_some()),
@@ -49,7 +54,7 @@ type Named<'a> = (&'a str, bool);
 pub(super) fn together(certificate: Named<'_>, key: Named<'_>, findings: &mut Findings<'_>) {
     for ((set, is_set), (missing, is_there)) in [(certificate, key), (key, certificate)] {
         if is_set && !is_there {
-            findings.fault(set, format!("needs `{missing}`, which is not set"), None);
+            findings.fault(FaultKind::Missing, set, format!("needs `{missing}`, which is not set"), None);
         }
     }
 }
@@ -58,13 +63,13 @@ pub(super) fn together(certificate: Named<'_>, key: Named<'_>, findings: &mut Fi
 fn secured(key: &str, url: &str, named: [Named<'_>; 3], findings: &mut Findings<'_>) {
     if url.starts_with("https:") {
         if !cfg!(feature = "tls") {
-            findings.fault(key, "`https` is TLS".to_owned(), Some(NO_TLS.to_owned()));
+            findings.fault(FaultKind::NotInBuild, key, "`https` is TLS".to_owned(), Some(NO_TLS.to_owned()));
         }
         return;
     }
     for (file, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
         let hint = Some("write `https://`, which is TLS".to_owned());
-        findings.fault(file, format!("is for TLS, and `{key}` is not `https`"), hint);
+        findings.fault(FaultKind::Contradiction, file, format!("is for TLS, and `{key}` is not `https`"), hint);
     }
 }
 
@@ -75,7 +80,7 @@ pub(super) fn source(source: &Source, findings: &mut Findings<'_>) {
         let is_rooted = url.strip_prefix("file://").is_some_and(|path| path.starts_with('/'));
         if !is_rooted {
             let hint = Some("three slashes and an absolute path: `file:///folder`".to_owned());
-            findings.fault(key, format!("not an absolute path: {}", quoted(url)), hint);
+            findings.fault(FaultKind::Unusable, key, format!("not an absolute path: {}", quoted(url)), hint);
         }
     } else if scheme != "generator" {
         no_secret(key, url, findings);
@@ -90,7 +95,7 @@ pub(super) fn target(settings: &Settings, findings: &mut Findings<'_>) {
             let Some(parsed) = host(key, url, "mysql://user@host:port/database", findings) else { return };
             if parsed.path().trim_matches('/').is_empty() {
                 let hint = Some("end with its name: `mysql://user@host:port/database`".to_owned());
-                findings.fault(key, "names no database".to_owned(), hint);
+                findings.fault(FaultKind::Unusable, key, "names no database".to_owned(), hint);
             }
             if parsed.password().is_some_and(|password| !password.is_empty()) {
                 let hint = Some("move it to `target.password_file`".to_owned());
@@ -99,19 +104,24 @@ pub(super) fn target(settings: &Settings, findings: &mut Findings<'_>) {
             let other = settings.target.password.is_some() || settings.target.password_file.is_some();
             if parsed.password().is_some() && other {
                 let hint = Some("take it out of the URL".to_owned());
-                findings.fault(key, "holds a password, and another one is configured".to_owned(), hint);
+                findings.fault(
+                    FaultKind::Contradiction,
+                    key,
+                    "holds a password, and another one is configured".to_owned(),
+                    hint,
+                );
             }
             if let Err(LinkError { problem, remedy }) = Link::read(url, cfg!(feature = "tls")) {
-                findings.fault(key, problem, Some(remedy));
+                findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
             }
         }
         Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
             let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`".to_owned());
-            findings.fault(key, "names no file".to_owned(), hint);
+            findings.fault(FaultKind::Unusable, key, "names no file".to_owned(), hint);
         }
         Some("sqlite") => {
             if let Err(LinkError { problem, remedy }) = target_url::check_file(url) {
-                findings.fault(key, problem, Some(remedy));
+                findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
             }
         }
         _ => {}
@@ -133,7 +143,7 @@ pub(super) fn web_address(key: &str, url: &str, findings: &mut Findings<'_>) {
 pub(super) fn no_secret(key: &str, url: &str, findings: &mut Findings<'_>) {
     if redact_url(url) != url {
         let hint = "take it out; secrets have keys and files of their own, such as `password_file`".to_owned();
-        findings.fault(key, "holds a password or a token".to_owned(), Some(hint));
+        findings.fault(FaultKind::Unusable, key, "holds a password or a token".to_owned(), Some(hint));
     }
 }
 
@@ -141,7 +151,12 @@ pub(super) fn no_secret(key: &str, url: &str, findings: &mut Findings<'_>) {
 fn scheme<'a>(key: &str, url: &'a str, allowed: &[&str], findings: &mut Findings<'_>) -> Option<&'a str> {
     let expected = listed(allowed.iter().copied());
     let Some((scheme, _)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
-        findings.fault(key, format!("expected a URL with one of the schemes {expected}, found {}", quoted(url)), None);
+        findings.fault(
+            FaultKind::Unusable,
+            key,
+            format!("expected a URL with one of the schemes {expected}, found {}", quoted(url)),
+            None,
+        );
         return None;
     };
     if allowed.contains(&scheme) {
@@ -151,7 +166,7 @@ fn scheme<'a>(key: &str, url: &'a str, allowed: &[&str], findings: &mut Findings
         "mariadb" => Some("write `mysql://`; it serves both".to_owned()),
         _ => None,
     };
-    findings.fault(key, format!("unknown scheme `{scheme}`; expected one of {expected}"), hint);
+    findings.fault(FaultKind::Unusable, key, format!("unknown scheme `{scheme}`; expected one of {expected}"), hint);
     None
 }
 
@@ -159,8 +174,8 @@ fn host(key: &str, url: &str, shape: &str, findings: &mut Findings<'_>) -> Optio
     let hint = Some(format!("such as `{shape}`"));
     match Url::parse(url) {
         Ok(parsed) if parsed.host_str().is_some_and(|host| !host.is_empty()) => return Some(parsed),
-        Ok(_) => findings.fault(key, format!("names no host: {}", quoted(url)), hint),
-        Err(source) => findings.fault(key, format!("not a URL: {source}"), hint),
+        Ok(_) => findings.fault(FaultKind::Unusable, key, format!("names no host: {}", quoted(url)), hint),
+        Err(source) => findings.fault(FaultKind::Unusable, key, format!("not a URL: {source}"), hint),
     }
     None
 }

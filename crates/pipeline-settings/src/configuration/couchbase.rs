@@ -5,7 +5,7 @@ use crate::{
     target_url::{self, LinkError, is_this_machine},
 };
 
-use super::Findings;
+use super::{FaultKind, Findings};
 
 /// What every statement gives: a page in the order of keys, with each document's version.
 const COLUMNS: [&str; 3] = ["_id", "_cas", "doc"];
@@ -31,15 +31,15 @@ fn address(url: &str, findings: &mut Findings<'_>) {
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     let (hosts, keyspace) = place.split_once('/').unwrap_or((place, ""));
     if hosts.split(',').any(|host| host.trim().is_empty()) {
-        findings.fault(key, "names no host".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no host".to_owned(), hint);
     } else if keyspace.trim_matches('/').is_empty() {
-        findings.fault(key, "names no bucket".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no bucket".to_owned(), hint);
     } else if url.starts_with("couchbase:") && !hosts.split(',').all(|host| is_this_machine(without_port(host))) {
         let hint = Some("write `couchbases://`, unless the network between is your own".to_owned());
         findings.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
     }
     if let Err(LinkError { problem, remedy }) = target_url::check_couchbase(url) {
-        findings.fault(key, problem, Some(remedy));
+        findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
     }
 }
 
@@ -61,12 +61,17 @@ fn certificates(url: &str, couchbase: &Couchbase, findings: &mut Findings<'_>) {
     if url.starts_with("couchbase:") {
         for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
             let hint = Some("write `couchbases://`, which is TLS".to_owned());
-            findings.fault(key, "is for TLS, and `source.url` has `couchbase://`".to_owned(), hint);
+            findings.fault(
+                FaultKind::Contradiction,
+                key,
+                "is for TLS, and `source.url` has `couchbase://`".to_owned(),
+                hint,
+            );
         }
     }
     if client_certificate_file.is_some() != client_key_file.is_some() {
         let problem = "a client certificate and its key belong together; one of them is not set".to_owned();
-        findings.fault("source.couchbase.client_certificate_file", problem, None);
+        findings.fault(FaultKind::Missing, "source.couchbase.client_certificate_file", problem, None);
     }
 }
 
@@ -84,7 +89,7 @@ fn statements(statements: &Statements) -> [(&'static str, &str, &'static [&'stat
 fn statement(key: &str, text: &str, parameters: &[&str], findings: &mut Findings<'_>) {
     let is_select = text.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
     if !is_select || text.contains(';') {
-        findings.fault(key, "expected one statement that begins with SELECT".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "expected one statement that begins with SELECT".to_owned(), None);
         return;
     }
     let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))).collect();
@@ -94,10 +99,10 @@ fn statement(key: &str, text: &str, parameters: &[&str], findings: &mut Findings
         let hint = "begin with SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc; \
                     end with META(d).id > $after ORDER BY META(d).id LIMIT $limit";
         let problem = format!("the statement lacks {}", super::keys::listed(missing.into_iter()));
-        findings.fault(key, problem, Some(hint.to_owned()));
+        findings.fault(FaultKind::Unusable, key, problem, Some(hint.to_owned()));
         return;
     }
     if !text.to_ascii_lowercase().contains("order by") {
-        findings.fault(key, "the statement has no ORDER BY META(d).id".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "the statement has no ORDER BY META(d).id".to_owned(), None);
     }
 }

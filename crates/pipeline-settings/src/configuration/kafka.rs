@@ -3,7 +3,7 @@
 use crate::settings::{Kafka, Oauth};
 
 use super::{
-    Findings,
+    FaultKind, Findings,
     checks::{quoted, web_address},
     keys::listed,
 };
@@ -25,7 +25,7 @@ pub(super) fn check(kafka: &Kafka, findings: &mut Findings<'_>) {
         && !MECHANISMS.contains(&mechanism.as_str())
     {
         let problem = format!("expected one of {}, found {}", listed(MECHANISMS.into_iter()), quoted(mechanism));
-        findings.fault("kafka.sasl_mechanism", problem, None);
+        findings.fault(FaultKind::Unusable, "kafka.sasl_mechanism", problem, None);
         return;
     }
     if kafka.security_protocol.has_sasl() {
@@ -39,7 +39,12 @@ fn brokers(servers: &str, findings: &mut Findings<'_>) {
     for server in servers.split(',').map(str::trim) {
         if !is_host_and_port(server) {
             let problem = format!("expected `host:port`, found {}", quoted(server));
-            findings.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
+            findings.fault(
+                FaultKind::Unusable,
+                "kafka.bootstrap_servers",
+                problem,
+                Some("such as `broker:9092`".to_owned()),
+            );
         }
     }
 }
@@ -51,11 +56,21 @@ fn this_build(kafka: &Kafka, findings: &mut Findings<'_>) {
     }
     if kafka.security_protocol.has_tls() {
         let protocol = kafka.security_protocol.as_str();
-        findings.fault("kafka.security_protocol", format!("`{protocol}` is TLS"), Some(NO_TLS.to_owned()));
+        findings.fault(
+            FaultKind::NotInBuild,
+            "kafka.security_protocol",
+            format!("`{protocol}` is TLS"),
+            Some(NO_TLS.to_owned()),
+        );
     }
     let with_openssl = |mechanism: &&str| *mechanism != PLAIN && MECHANISMS.contains(mechanism);
     if let Some(mechanism) = kafka.sasl_mechanism.as_deref().filter(with_openssl) {
-        findings.fault("kafka.sasl_mechanism", format!("`{mechanism}` needs OpenSSL"), Some(NO_TLS.to_owned()));
+        findings.fault(
+            FaultKind::NotInBuild,
+            "kafka.sasl_mechanism",
+            format!("`{mechanism}` needs OpenSSL"),
+            Some(NO_TLS.to_owned()),
+        );
     }
 }
 
@@ -73,16 +88,26 @@ fn certificates(kafka: &Kafka, findings: &mut Findings<'_>) {
         for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
             let problem =
                 format!("is for TLS, and `kafka.security_protocol` is `{}`", kafka.security_protocol.as_str());
-            findings.fault(key, problem, Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()));
+            findings.fault(
+                FaultKind::Contradiction,
+                key,
+                problem,
+                Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()),
+            );
         }
         return;
     }
     match (&kafka.client_certificate_file, &kafka.client_key_file) {
-        (Some(_), None) => findings.fault(certificate, format!("needs `{key}`, which is not set"), None),
-        (None, Some(_)) => findings.fault(key, format!("needs `{certificate}`, which is not set"), None),
+        (Some(_), None) => {
+            findings.fault(FaultKind::Missing, certificate, format!("needs `{key}`, which is not set"), None)
+        }
+        (None, Some(_)) => {
+            findings.fault(FaultKind::Missing, key, format!("needs `{certificate}`, which is not set"), None)
+        }
         (None, None) if has_password => {
             let set = if kafka.client_key_password.is_some() { "" } else { "_file" };
             findings.fault(
+                FaultKind::Missing,
                 &format!("kafka.client_key_password{set}"),
                 format!("needs `{key}`, which is not set"),
                 None,
@@ -95,7 +120,12 @@ fn certificates(kafka: &Kafka, findings: &mut Findings<'_>) {
 fn login(kafka: &Kafka, findings: &mut Findings<'_>) {
     let mut needs = |needed: &[(bool, &str)]| {
         for (_, missing) in needed.iter().filter(|(is_set, _)| !is_set) {
-            findings.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
+            findings.fault(
+                FaultKind::Missing,
+                "kafka.security_protocol",
+                format!("SASL needs `{missing}`, which is not set"),
+                None,
+            );
         }
     };
     needs(&[(kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism")]);
@@ -112,11 +142,11 @@ fn oauth(oauth: &Oauth, findings: &mut Findings<'_>) {
     match (&oauth.token_file, &oauth.token_endpoint) {
         (None, None) => {
             let problem = "`OAUTHBEARER` needs `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`".to_owned();
-            findings.fault("kafka.sasl_mechanism", problem, None);
+            findings.fault(FaultKind::Missing, "kafka.sasl_mechanism", problem, None);
         }
         (Some(_), Some(_)) => {
             let problem = "is set, and so is `kafka.oauth.token_file`".to_owned();
-            findings.fault(endpoint, problem, Some("keep one of them".to_owned()));
+            findings.fault(FaultKind::Contradiction, endpoint, problem, Some("keep one of them".to_owned()));
         }
         (Some(_), None) => {}
         (None, Some(url)) => {
@@ -125,7 +155,7 @@ fn oauth(oauth: &Oauth, findings: &mut Findings<'_>) {
             let needed =
                 [(oauth.client_id.is_some(), "kafka.oauth.client_id"), (has_secret, "kafka.oauth.client_secret_file")];
             for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
-                findings.fault(endpoint, format!("needs `{missing}`, which is not set"), None);
+                findings.fault(FaultKind::Missing, endpoint, format!("needs `{missing}`, which is not set"), None);
             }
         }
     }
@@ -144,7 +174,12 @@ fn useless_login(kafka: &Kafka, findings: &mut Findings<'_>) {
     ];
     for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
         let problem = format!("is for SASL, and `kafka.security_protocol` is `{protocol}`");
-        findings.fault(key, problem, Some("write `sasl_ssl`, which logs in over TLS".to_owned()));
+        findings.fault(
+            FaultKind::Contradiction,
+            key,
+            problem,
+            Some("write `sasl_ssl`, which logs in over TLS".to_owned()),
+        );
     }
 }
 

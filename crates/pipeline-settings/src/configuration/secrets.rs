@@ -12,7 +12,7 @@ use crate::{
     settings::{Settings, Source},
 };
 
-use super::{Findings, Origin};
+use super::{FaultKind, Findings, Origin};
 
 /// One secret with the two keys that can hold it.
 struct Slot<'a> {
@@ -49,7 +49,7 @@ pub(super) fn read(settings: &mut Settings, findings: &mut Findings<'_>) -> Vec<
         if let Some(path) = path
             && let Err(source) = files::open(path)
         {
-            findings.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
+            findings.fault(FaultKind::NamedFile, key, format!("cannot read `{}`: {source}", path.display()), None);
         }
     }
     if let Some(path) = &telemetry.otlp_headers_file {
@@ -60,7 +60,7 @@ pub(super) fn read(settings: &mut Settings, findings: &mut Findings<'_>) -> Vec<
         let Some(path) = slot.file else { continue };
         if slot.value.is_some() {
             let problem = format!("is set, and so is `{}` ({})", slot.key, findings.place(slot.key));
-            findings.fault(slot.file_key, problem, Some("keep one of them".to_owned()));
+            findings.fault(FaultKind::Contradiction, slot.file_key, problem, Some("keep one of them".to_owned()));
             continue;
         }
         match read_secret(&path) {
@@ -70,7 +70,12 @@ pub(super) fn read(settings: &mut Settings, findings: &mut Findings<'_>) -> Vec<
                 from_files.push((slot.key, path));
             }
             Err(source) => {
-                findings.fault(slot.file_key, format!("cannot read `{}`: {source}", path.display()), None);
+                findings.fault(
+                    FaultKind::NamedFile,
+                    slot.file_key,
+                    format!("cannot read `{}`: {source}", path.display()),
+                    None,
+                );
             }
         }
     }

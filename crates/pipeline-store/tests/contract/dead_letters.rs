@@ -14,6 +14,7 @@ use pipeline_store::{
 };
 
 use crate::{
+    damage::damage,
     driver::{Sync, request, sync},
     target::Target,
     world::{Views, World},
@@ -43,7 +44,7 @@ async fn give_up_at(
         source: &at(topic, offset),
         dead_letter: &at("sluice.dead-letters.v1", offset),
         key: Some(key),
-        code: "SLUICE-STORE-004",
+        code: "SLUICE-TARGET-004",
         reason: "cannot store batch: the database refuses a value",
         attempts: 1,
         first_failed_at,
@@ -59,7 +60,7 @@ on_both! {
         let first = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "pay/ments/2").await;
         let again = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "pay/ments/2").await;
         assert_eq!((first.id, first.state), (again.id, LetterState::Open));
-        assert_eq!(target.count("sync_dead_letter").await, 1);
+        assert_eq!(target.count("sluice_dead_letter").await, 1);
         assert_eq!(first.run_id, Some(run));
         assert_eq!(first.service_id.as_ref().map(|id| id.as_str()), Some("pay/ments"));
         assert_eq!(first.batch_no.map(|batch| batch.0), Some(2));
@@ -72,7 +73,7 @@ on_both! {
             source: &at(RunRequested::TOPIC, 1),
             dead_letter: &at("sluice.dead-letters.v1", 1),
             key: None,
-            code: "SLUICE-WIRE-001",
+            code: "SLUICE-MESSAGE-001",
             reason: "",
             attempts: 1,
             first_failed_at: SystemTime::now(),
@@ -103,7 +104,19 @@ on_both! {
         let run = RunId::new();
         let new = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "s/0").await;
         assert_eq!((new.run_id, new.state, new.replays), (Some(run), LetterState::Open, 0));
-        assert_eq!(target.count("sync_dead_letter").await, 1);
+        assert_eq!(target.count("sluice_dead_letter").await, 1);
+    }
+
+    async fn a_letter_with_a_former_code_is_found_under_both_names_and_told_under_todays(target: &Target) {
+        let old = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 1, "s/0").await;
+        damage(target, "UPDATE sluice_dead_letter SET code = 'SLUICE-STORE-004'").await;
+        let new = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 2, "s/0").await;
+        for code in ["SLUICE-STORE-004", "SLUICE-TARGET-004"] {
+            let filter = LetterFilter { code: Some(code.to_owned()), ..LetterFilter::default() };
+            let found = target.store.dead_letters(&filter, 10).await.unwrap();
+            let found: Vec<_> = found.iter().map(|letter| (letter.id, letter.code.as_str())).collect();
+            assert_eq!(found, [(old.id, "SLUICE-TARGET-004"), (new.id, "SLUICE-TARGET-004")], "{code}");
+        }
     }
 
     async fn every_part_of_a_filter_must_hold(target: &Target) {
@@ -120,7 +133,7 @@ on_both! {
             (LetterFilter { state: Some(LetterState::Open), ..any.clone() }, vec![first.id, second.id]),
             (LetterFilter { ids: vec![second.id, third.id, 999], ..any.clone() }, vec![second.id, third.id]),
             (LetterFilter { stage: Some("root".to_owned()), ..any.clone() }, vec![]),
-            (LetterFilter { code: Some("SLUICE-STORE-004".to_owned()), run_id: Some(other), ..any.clone() }, vec![second.id]),
+            (LetterFilter { code: Some("SLUICE-TARGET-004".to_owned()), run_id: Some(other), ..any.clone() }, vec![second.id]),
             (LetterFilter { recorded_before_ms: Some(first.recorded_at_ms), ..any.clone() }, vec![]),
             (LetterFilter { recorded_before_ms: Some(now), ..any.clone() }, vec![first.id, second.id, third.id]),
         ] {
@@ -217,7 +230,7 @@ on_both! {
             assert_eq!(letter.state, LetterState::Waived);
             assert_eq!(waive(target, &letter).await, Waived::NotOpen);
         }
-        assert_eq!(target.count("sync_reject").await, 0);
+        assert_eq!(target.count("sluice_run_reject").await, 0);
         assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was waived");
         run.activate(&"s0".into()).await;
         assert_eq!(Views::read(target).await, world.views());

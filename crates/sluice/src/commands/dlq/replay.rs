@@ -49,7 +49,7 @@ newer data. Ends with 1 when a letter could not be replayed.
 
 Examples:
   sluice dlq replay 17
-  sluice dlq replay --run @latest --code SLUICE-STORE-004 --dry-run
+  sluice dlq replay --run @latest --code SLUICE-TARGET-004 --dry-run
   sluice dlq replay --all --rate 50/s --yes"
 )]
 pub struct ReplayArgs {
@@ -352,7 +352,7 @@ mod tests {
             source: place.clone(),
             letter: place,
             key: None,
-            code: "SLUICE-STORE-004".to_owned(),
+            code: "SLUICE-TARGET-004".to_owned(),
             reason: String::new(),
             attempts: 1,
             first_failed_at_ms: 0,
