@@ -203,29 +203,29 @@ struct Layered {
 }
 
 /// Reports everything that cannot work.
-fn check(settings: &Settings, report: &mut Report<'_>) {
-    kafka::check(&settings.kafka, report);
-    checks::registry(&settings.schema_registry, report);
+fn check(settings: &Settings, findings: &mut Findings<'_>) {
+    kafka::check(&settings.kafka, findings);
+    checks::registry(&settings.schema_registry, findings);
     if !settings.source.url.is_empty() {
-        checks::source(&settings.source, report);
+        checks::source(&settings.source, findings);
     }
     if !settings.target.url.is_empty() {
-        checks::target(settings, report);
+        checks::target(settings, findings);
     }
     if !settings.telemetry.otlp_endpoint.is_empty() {
-        checks::web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
+        checks::web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, findings);
     }
-    checks::collector(&settings.telemetry, report);
+    checks::collector(&settings.telemetry, findings);
     if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
         let problem = format!("not a log filter: {source}");
-        report.fault(
+        findings.fault(
             FaultKind::Unusable,
             "telemetry.log_filter",
             problem,
             Some("write a level such as `info`".to_owned()),
         );
     }
-    admin::check(&settings.admin, report);
+    admin::check(&settings.admin, findings);
 }
 
 // === impl Layered ===
@@ -260,11 +260,11 @@ impl Layered {
                 return Err(Error { faults });
             }
         };
-        let mut report = Report { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
-        check(&settings, &mut report);
-        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut report);
-        let read = secrets::read(&mut settings, &mut report);
-        let Report { faults, warnings, .. } = report;
+        let mut findings = Findings { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
+        check(&settings, &mut findings);
+        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut findings);
+        let read = secrets::read(&mut settings, &mut findings);
+        let Findings { faults, warnings, .. } = findings;
         if !faults.is_empty() {
             return Err(Error { faults });
         }
@@ -292,16 +292,16 @@ impl Layered {
 }
 
 /// Where checks put what they find.
-struct Report<'a> {
+struct Findings<'a> {
     origin: &'a BTreeMap<String, Origin>,
     faulty: &'a BTreeSet<String>,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
 }
 
-// === impl Report ===
+// === impl Findings ===
 
-impl Report<'_> {
+impl Findings<'_> {
     fn fault(&mut self, kind: FaultKind, key: &str, problem: String, hint: Option<String>) {
         // A key that is wrong already holds an earlier layer's value, which nobody meant.
         if !self.faulty.contains(key) {

@@ -8,10 +8,10 @@
 //! | core | model, schema, settings, telemetry, kafka |
 //! | source | model, settings, telemetry |
 //! | store | the same, and compare |
-//! | `stage-*` | core, source, store, and what is below but for kafka |
+//! | `stage-*`, `sink-*` | core, source, store, and what is below but for kafka |
 //! | sluice, console | everything |
 //!
-//! Two stages share a schema and nothing else, so no stage depends on another. Who needs an id or a table links no client
+//! Two deployables share a schema and nothing else, so none depends on another. A sink brings the driver of its own store. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down
 //! once.
 
@@ -34,6 +34,11 @@ const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
 
+/// Holds the example of a sink.
+const CONTRACT: &str = "contract";
+
+const SINK: &str = "sink-";
+
 /// What a deployable does not do by hand: an event writes its line and its metric together.
 const LOGGING: [&str; 3] = ["metrics", "opentelemetry", "tracing"];
 
@@ -45,7 +50,7 @@ const GUARDED: [(&str, &[&str]); 5] = [
     ("rdkafka", &[KAFKA, BENCH]),
     ("axum", &[CORE, "console"]),
     ("couchbase", &[SOURCE, TESTKIT]),
-    ("sqlx", &[STORE, BENCH]),
+    ("sqlx", &[STORE, BENCH, CONTRACT]),
     ("mysql_async", &[STORE]),
 ];
 
@@ -64,17 +69,23 @@ fn violations(members: &[Member]) -> Vec<String> {
             if is_member(to) && !may_depend(member, to, dependency.development) {
                 found.push(format!("`{from}` must not depend on `{to}`"));
             }
-            if from.starts_with("stage-") && LOGGING.contains(&to) && !dependency.development {
+            if is_deployable(from) && LOGGING.contains(&to) && !dependency.development {
                 found.push(format!("`{from}` must not name `{to}`: its events are functions of `{TELEMETRY}`"));
             }
             // A test may play a server.
             let owners = owners_of(to).filter(|owners| !owners.contains(&from) && !dependency.development);
-            if let Some(owners) = owners {
+            // A sink has a store of its own.
+            if let Some(owners) = owners.filter(|owners| !(from.starts_with(SINK) && owners.contains(&STORE))) {
                 found.push(format!("`{from}` must not name `{to}`: only {} may", owners.join(", ")));
             }
         }
     }
     found
+}
+
+/// A stage or a sink.
+fn is_deployable(name: &str) -> bool {
+    name.starts_with("stage-") || name.starts_with(SINK)
 }
 
 fn may_depend(member: &Member, to: &str, development: bool) -> bool {
@@ -84,7 +95,6 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
     if member.is_test {
         return true;
     }
-    let is_stage = |name: &str| name.starts_with("stage-");
     match member.name.as_str() {
         SETTINGS | COMPARE => to == MODEL,
         TELEMETRY => [MODEL, SETTINGS].contains(&to),
@@ -92,7 +102,7 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
         CORE => [MODEL, SCHEMA, SETTINGS, TELEMETRY, KAFKA].contains(&to),
         SOURCE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
         STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
-        stage if is_stage(stage) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
+        name if is_deployable(name) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),
         // pipeline-model, pipeline-schema, testkit, xtask, and every crate that has no place here yet.
         _ => false,
