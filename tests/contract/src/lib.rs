@@ -12,6 +12,7 @@
     clippy::panic,
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "test code: a contract that is not kept is a failed test, and a panic is how a test fails"
 )]
 

@@ -1,5 +1,5 @@
 //! Every deployable keeps the contract of a process: flags, exit codes, endpoint, logs, signals, metrics.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "test code outside of test functions")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test code outside of test functions")]
 
 use std::{collections::BTreeSet, path::Path, thread};
 

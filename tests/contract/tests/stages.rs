@@ -1,4 +1,5 @@
 //! The four stages keep the contract of a stage, one after the other: what one emits is golden for the next.
+#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ use pipeline_kafka::{Delivery, Header, Outbound};
 use pipeline_model::contracts;
 use pipeline_telemetry::TraceContext;
 
-use super::engine::LastFailure;
+use super::failure::LastFailure;
 
 /// Header names of a dead letter.
 pub mod header {

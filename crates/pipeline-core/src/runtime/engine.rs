@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     alone::Alone,
     dead_letter::header,
-    failure::{Dependency, Failure},
+    failure::{Dependency, Failure, LastFailure},
     outage::{Outage, Waiting},
     questions::Questions,
     work::Work,
@@ -77,14 +77,6 @@ pub(crate) enum Tried<T> {
     Unsettled,
     /// The stage must stop.
     Halted(Failure),
-}
-
-/// Why something was given up.
-pub(crate) struct LastFailure {
-    pub(crate) failure: Failure,
-    /// How often it was tried.
-    pub(crate) attempts: u32,
-    pub(crate) first_failed_at: SystemTime,
 }
 
 /// How a message has fared so far.

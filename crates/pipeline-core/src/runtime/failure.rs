@@ -1,6 +1,6 @@
 //! A failure as the runtime sees it: what to do, the code, and the whole chain of causes as text.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pipeline_model::{
     chain::chain,
@@ -32,6 +32,14 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
     /// What did not answer, when it is *unavailable*.
     pub(crate) of: Dependency,
+}
+
+/// Why something was given up.
+pub(crate) struct LastFailure {
+    pub(crate) failure: Failure,
+    /// How often it was tried.
+    pub(crate) attempts: u32,
+    pub(crate) first_failed_at: SystemTime,
 }
 
 // === impl Dependency ===

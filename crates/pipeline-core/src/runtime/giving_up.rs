@@ -7,9 +7,8 @@ use pipeline_model::{disposition::Disposition, letter::GivenUp, needs::Needs as 
 
 use super::{
     dead_letter::{Letter, LetterHeaders, dead_letter},
-    engine::{Engine, InHand, LastFailure, Settlement, wait},
-    failure::Dependency,
-    failure::Failure,
+    engine::{Engine, InHand, Settlement, wait},
+    failure::{Dependency, Failure, LastFailure},
     work::Work,
 };
 use crate::intake::Intake as _;

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    engine::{Engine, InHand, LastFailure, Settlement, Tried},
-    failure::{Dependency, Failure},
+    engine::{Engine, InHand, Settlement, Tried},
+    failure::{Dependency, Failure, LastFailure},
     part::Part,
     work::{Shared, Work},
 };
@@ -86,7 +86,7 @@ impl<K: Sink> Work for Writing<K> {
         let mut fenced = 0;
         let failure = loop {
             let before = next;
-            match writer.from_claim(&mut next).await {
+            match writer.until_interrupted(&mut next).await {
                 Interruption::Stop => break None,
                 Interruption::Halt(failure) => break Some(failure),
                 Interruption::Fenced => {
@@ -111,7 +111,7 @@ impl<K: Sink> Work for Writing<K> {
 
 impl<K: Sink> Writer<K> {
     /// Claims the partition and writes it, until something else has to happen. `next` is what the target holds.
-    async fn from_claim(&self, next: &mut Option<i64>) -> Interruption {
+    async fn until_interrupted(&self, next: &mut Option<i64>) -> Interruption {
         let offset = match self.claim().await {
             Ok(offset) => next.insert(offset),
             Err(interruption) => return interruption,
