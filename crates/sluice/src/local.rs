@@ -10,7 +10,8 @@ use pipeline_core::{
     worker,
 };
 use pipeline_kafka::local::LocalBroker;
-use pipeline_model::contracts::RunRequested;
+use pipeline_model::ids::RunId;
+use pipeline_operations::{Installation, Operation as _, start::Start};
 use pipeline_settings::settings::{self, Settings};
 use pipeline_source::Source;
 use pipeline_store::Store;
@@ -84,8 +85,13 @@ impl Local {
     }
 
     /// Asks for a run.
-    pub async fn request(&self, message: &RunRequested) -> Result<(), Failure> {
-        request::send(&self.settings, &self.registry, Some(self.broker.budget()), message).await.map(drop)
+    pub async fn request(&self, store: &Store, start: &Start) -> Result<RunId, Failure> {
+        let failed = |error| session::operation_failure(&error);
+        let budget = self.broker.budget();
+        let at = Installation { budget: Some(&budget), ..Installation::new(store, &self.settings) };
+        let started = start.preview(&at).await.map_err(failed)?;
+        let started = start.carry_out(&at, Some(&started), &request::by("the demo")).await.map_err(failed)?;
+        RunId::parse(&started.request.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
     }
 
     /// Comes back when a stage has ended, which none should before [`Local::stop`].

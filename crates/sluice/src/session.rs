@@ -9,7 +9,7 @@ use pipeline_settings::{
 use pipeline_store::Store;
 use pipeline_telemetry as telemetry;
 
-use crate::{exit::Exit, failure::Failure, global::Global, output};
+use crate::{exit::Exit, failure::Failure, global::Global, output, text};
 
 /// What commands log unless told otherwise: their progress says the rest.
 const QUIET: &str = "warn";
@@ -194,6 +194,32 @@ pub fn source_failure(error: &pipeline_source::Error) -> Failure {
             Failure { exit: Exit::NotReady, ..failure }
         }
         _ => failure,
+    }
+}
+
+/// A failure of an operation: a refusal is none of a server, and says what stands in the way.
+pub fn operation_failure(error: &pipeline_operations::Error) -> Failure {
+    use pipeline_operations::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Target(error) => store_failure(error),
+        Error::Source(error) => source_failure(error),
+        Error::Kafka(error) => kafka_failure(error),
+        Error::Registry(error) => registry_failure(error),
+        Error::RunOpen { run, target, since_ms, by } => Failure {
+            what: format!("run {run} is open on `{target}` since {} (by {by})", text::time(*since_ms)),
+            ..failure
+        }
+        .hint(format!("wait for it: sluice run wait {run}; or end it: sluice run abort {run}")),
+        Error::NotOpen { .. } => {
+            failure.hint("start a new run, which reads everything again and writes what changed: sluice run start")
+        }
+        Error::NoSuchRun { .. } => failure.hint("list them: sluice run ls"),
+        Error::NoSuchLetter { .. } => failure.hint("list them: sluice dlq ls --state all"),
+        Error::NothingActivated { .. } => failure.hint("start a run: sluice run start"),
+        Error::NeverActivated { .. } => failure.hint("see what is there: sluice run rollback --dry-run"),
+        Error::PlaceGone { .. } => failure.hint("the source has changed: compare from the beginning"),
+        Error::Changed { .. } | Error::Encode(_) => failure,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pipeline_store::{DeadLetter, LetterFilter, LetterState, Store};
+use pipeline_store::{DeadLetter, LetterFilter, Store};
 
 use super::run::RunRef;
 use crate::{
@@ -15,13 +15,9 @@ use crate::{
 };
 
 pub mod list;
-pub mod message;
 pub mod replay;
 pub mod show;
 pub mod waive;
-
-/// Letters that one call works on at most.
-const MOST: u32 = 10_000;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -105,28 +101,19 @@ impl FilterArgs {
 // === impl SelectArgs ===
 
 impl SelectArgs {
-    /// The letters chosen. Those named by number are there in whatever state; a filter finds open ones only, unless
-    /// `settled_too`.
-    pub async fn find(&self, store: &Store, settled_too: bool) -> Result<Vec<DeadLetter>, Failure> {
+    /// The letters to work on; that all are meant has to be said, by `--all`.
+    pub async fn filter(&self, store: &Store) -> Result<LetterFilter, Failure> {
         if self.ids.is_empty() && self.filter.is_empty() && !self.all {
             return Err(Failure::new(Exit::Usage, "no dead letter is named")
                 .hint("name them by number, choose them such as `--run @latest`, or say `--all`"));
         }
-        let mut filter = self.filter.filter(store).await?;
-        filter.ids.clone_from(&self.ids);
-        filter.state = (self.ids.is_empty() && !settled_too).then_some(LetterState::Open);
-        let letters = store.dead_letters(&filter, MOST).await.map_err(|error| session::store_failure(&error))?;
-        match self.ids.iter().find(|id| !letters.iter().any(|letter| letter.id == **id)) {
-            None => Ok(letters),
-            Some(id) => Err(no_such(store, *id)),
-        }
+        Ok(LetterFilter { ids: self.ids.clone(), ..self.filter.filter(store).await? })
     }
 }
 
-/// There is no letter with this number among those chosen.
-fn no_such(store: &Store, id: i64) -> Failure {
-    Failure::new(Exit::Failed, format!("there is no such dead letter {id} in `{}`", store.describe()))
-        .hint("list them: sluice dlq ls --state all")
+/// Nothing was found to work on.
+fn none_found(store: &Store) {
+    session::note(format_args!("no such open dead letter in `{}`", store.describe()));
 }
 
 /// What of a run the letter is about, in a few words.

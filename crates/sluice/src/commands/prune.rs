@@ -2,6 +2,7 @@
 
 use clap::Args;
 use pipeline_model::ids::Generation;
+use pipeline_operations::{Installation, Operation as _, prune::Prune};
 use pipeline_store::Pruned;
 use serde::Serialize;
 
@@ -48,18 +49,18 @@ struct PruneReport {
 
 /// Prunes.
 pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
-    request::refuse_if_open(&store).await?;
-    let planned = store.plan_prune(args.keep).await.map_err(|error| session::store_failure(&error))?;
-    if args.confirm.dry_run {
-        output::answer(&PruneReport { dry_run: true, pruned: planned }, args.output.output)?;
-        return Ok(Exit::Ok);
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let (at, prune) = (Installation::new(&store, &settings), Prune { keep: args.keep });
+    let dry_run = args.confirm.dry_run;
+    let mut pruned = prune.preview(&at).await.map_err(failed)?;
+    if !dry_run {
+        session::note(format_args!("to be deleted: {}", rows(&pruned)));
+        args.confirm.confirm("Delete these rows?")?;
+        pruned = prune.carry_out(&at, Some(&pruned), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    session::note(format_args!("to be deleted: {}", rows(&planned)));
-    args.confirm.confirm("Delete these rows?")?;
-    let by = request::who();
-    let pruned = store.prune(args.keep, (&by, &args.reason)).await.map_err(|error| session::store_failure(&error))?;
-    let report = PruneReport { dry_run: false, pruned };
+    let report = PruneReport { dry_run, pruned };
     output::answer(&report, args.output.output)?;
     Ok(if report.pruned.stopped_by.is_some() { Exit::Failed } else { Exit::Ok })
 }

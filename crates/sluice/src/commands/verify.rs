@@ -12,12 +12,12 @@ use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
 };
+use pipeline_operations::comparison::{Comparison, Cursor, Part, Tally};
 use pipeline_source::Source;
 use pipeline_store::Store;
 use serde::Serialize;
 
 use crate::{
-    compare::{Comparison, Cursor, Part, Tally},
     exit::Exit,
     failure::Failure,
     local,
@@ -117,7 +117,7 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
         }
     };
     progress.finish();
-    let complete = ended.transpose()?.is_some();
+    let complete = ended.transpose().map_err(|error| session::operation_failure(&error))?.is_some();
     let report = VerifyReport::new(&store, comparison.tally().clone(), complete, start.elapsed());
     if let Some(resume) = &report.resume {
         session::note(format_args!("interrupted; to go on: {resume}"));

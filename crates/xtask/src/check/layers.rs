@@ -8,10 +8,12 @@
 //! | core | model, schema, settings, telemetry, kafka |
 //! | source | model, settings, telemetry |
 //! | store | the same, and compare |
+//! | operations | everything above |
 //! | `stage-*` | core, source, store, and what is below but for kafka |
 //! | sluice, console | everything |
 //!
-//! Two stages share a schema and nothing else, so no stage depends on another. Who needs an id or a table links no client
+//! Two stages share a schema and nothing else, so no stage depends on another. What people do is no stage's business, so
+//! none depends on operations. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down
 //! once.
 
@@ -30,6 +32,7 @@ const KAFKA: &str = "pipeline-kafka";
 const CORE: &str = "pipeline-core";
 const SOURCE: &str = "pipeline-source";
 const STORE: &str = "pipeline-store";
+const OPERATIONS: &str = "pipeline-operations";
 const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
@@ -92,6 +95,7 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
         CORE => [MODEL, SCHEMA, SETTINGS, TELEMETRY, KAFKA].contains(&to),
         SOURCE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
         STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
+        OPERATIONS => [MODEL, SETTINGS, TELEMETRY, KAFKA, CORE, SOURCE, STORE, COMPARE].contains(&to),
         stage if is_stage(stage) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),
         // pipeline-model, pipeline-schema, testkit, xtask, and every crate that has no place here yet.

@@ -1,10 +1,11 @@
 //! `sluice dlq waive`: go on without what was given up.
 
 use clap::Args;
-use pipeline_store::{Deed, Store, Waived};
+use pipeline_operations::{Installation, Operation as _, discard::Discard};
+use pipeline_store::{DeadLetter, Waived};
 use serde::Serialize;
 
-use super::{SelectArgs, part};
+use super::{SelectArgs, none_found, part};
 use crate::{
     confirm::ConfirmArgs,
     exit::Exit,
@@ -39,64 +40,54 @@ pub struct WaiveArgs {
 
 /// What became of the letters.
 #[derive(Debug, Serialize)]
-pub struct WaiveReport {
+struct WaiveReport {
     /// Nothing was done.
-    pub dry_run: bool,
+    dry_run: bool,
     /// Each letter.
-    pub letters: Vec<WaivedLetter>,
+    letters: Vec<WaivedLetter>,
 }
 
 /// What became of one letter.
 #[derive(Debug, Serialize)]
-pub struct WaivedLetter {
+struct WaivedLetter {
     /// The letter.
-    pub id: i64,
+    id: i64,
     /// What it is about.
-    pub part: String,
+    part: String,
     /// What came of it, or would.
-    pub outcome: Waived,
+    outcome: Waived,
 }
 
 /// Waives letters.
 pub async fn run(session: &Session, args: WaiveArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
-    let report = waive(&store, &args).await?;
-    output::answer(&report, args.output.output)?;
-    Ok(report.exit())
-}
-
-/// Asks when there is more than one letter, and waives them one after the other.
-pub async fn waive(store: &Store, args: &WaiveArgs) -> Result<WaiveReport, Failure> {
-    let letters = args.select.find(store, false).await?;
-    if letters.is_empty() {
-        session::note(format_args!("no such open dead letter in `{}`", store.describe()));
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let at = Installation::new(&store, &settings);
+    let discard = Discard { letters: args.select.filter(&store).await? };
+    let mut discarding = discard.preview(&at).await.map_err(failed)?;
+    if discarding.letters.is_empty() {
+        none_found(&store);
     }
     let dry_run = args.confirm.dry_run;
-    if letters.len() > 1 && !dry_run {
-        args.confirm.confirm(&format!("Waive {} dead letters?", letters.len()))?;
-    }
-    let who = request::who();
-    let deed = Deed { who: &who, what: "dlq waive", subject: "", why: &args.reason, result: "" };
-    let outcomes = if dry_run {
-        store.rehearse_waive(&letters, &deed).await.map_err(|error| session::store_failure(&error))?
-    } else {
-        let mut outcomes = Vec::with_capacity(letters.len());
-        for letter in &letters {
-            let deed = Deed { subject: &letter.id.to_string(), ..deed };
-            outcomes.push(store.waive(letter, &deed).await.map_err(|error| session::store_failure(&error))?);
+    if !dry_run {
+        let count = discarding.letters.len();
+        if count > 1 {
+            args.confirm.confirm(&format!("Waive {count} dead letters?"))?;
         }
-        outcomes
-    };
-    let waived = letters.iter().zip(outcomes);
-    let waived = waived.map(|(letter, outcome)| WaivedLetter { id: letter.id, part: part(letter), outcome });
-    Ok(WaiveReport { dry_run, letters: waived.collect() })
+        discarding = discard.carry_out(&at, Some(&discarding), &request::by(&args.reason)).await.map_err(failed)?;
+    }
+    let line = |(letter, outcome): (DeadLetter, Waived)| WaivedLetter { id: letter.id, part: part(&letter), outcome };
+    let report = WaiveReport { dry_run, letters: discarding.letters.into_iter().map(line).collect() };
+    output::answer(&report, args.output.output)?;
+    Ok(report.exit())
 }
 
 // === impl WaiveReport ===
 
 impl WaiveReport {
     /// How the command ends.
-    pub fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         let refused = |letter: &WaivedLetter| matches!(letter.outcome, Waived::NotOpen | Waived::Undiscovered);
         if self.letters.iter().any(refused) { Exit::Failed } else { Exit::Ok }
     }

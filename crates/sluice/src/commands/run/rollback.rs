@@ -1,15 +1,15 @@
 //! `sluice run rollback`: readers see again what they saw before the last switch.
 
-use std::time::Duration;
-
 use clap::Args;
-use pipeline_core::registry::Registry;
 use pipeline_model::{
     contracts::{Activated, Message as _},
     ids::ServiceId,
 };
-use pipeline_settings::settings::Settings;
-use pipeline_store::{BEFORE_THE_FIRST, Move, RolledBack, Store};
+use pipeline_operations::{
+    Installation, Operation as _,
+    rollback::{RollBack, Unannounced},
+};
+use pipeline_store::{BEFORE_THE_FIRST, Move};
 use serde::Serialize;
 
 use crate::{
@@ -17,13 +17,10 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request::{self, Outbox},
+    request,
     session::{self, Session},
     text,
 };
-
-/// How long a broker or registry may keep a rollback from ending.
-const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Services that the text lists.
 const SHOWN: usize = 50;
@@ -66,64 +63,30 @@ struct RollbackReport {
 
 /// Rolls back.
 pub async fn run(session: &Session, args: RollbackArgs) -> Result<Exit, Failure> {
+    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
-    let services: Vec<ServiceId> = args.service.iter().map(|id| ServiceId(id.clone())).collect();
-    let plan = store.plan_rollback(&services).await.map_err(|error| session::store_failure(&error))?;
-    check_named(&services, &plan)?;
-    request::refuse_if_open(&store).await?;
-    if plan.is_empty() {
-        return Err(Failure::new(Exit::Failed, format!("nothing was ever activated in `{}`", store.describe())));
-    }
-    warn(&plan);
-    let mut report = RollbackReport { dry_run: args.confirm.dry_run, unannounced: None, services: plan };
-    if !args.confirm.dry_run {
+    let at = Installation::new(&store, &settings);
+    let roll_back = RollBack { services: args.service.iter().map(|id| ServiceId(id.clone())).collect() };
+    let mut moves = roll_back.preview(&at).await.map_err(failed)?;
+    warn(&moves.services);
+    let dry_run = args.confirm.dry_run;
+    if !dry_run {
         args.confirm.confirm("Roll back?")?;
-        apply(&store, &report.services, &args.reason).await?;
-        report.unannounced = announce(&settings, &store, &report.services).await.err();
-        if let Some(why) = &report.unannounced {
-            session::note(format_args!("readers were moved, but nobody was told on `{}`: {why}", Activated::TOPIC));
-        }
+        moves = roll_back.carry_out(&at, Some(&moves), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    output::answer(&report, args.output.output)?;
+    let unannounced = moves.unannounced.as_ref().map(why);
+    if let Some(why) = &unannounced {
+        session::note(format_args!("readers were moved, but nobody was told on `{}`: {why}", Activated::TOPIC));
+    }
+    output::answer(&RollbackReport { dry_run, unannounced, services: moves.services }, args.output.output)?;
     Ok(Exit::Ok)
 }
 
-async fn apply(store: &Store, plan: &[Move], reason: &str) -> Result<(), Failure> {
-    let done = store.roll_back(plan, &request::who(), reason).await.map_err(|error| session::store_failure(&error))?;
-    match done {
-        RolledBack::Done => Ok(()),
-        RolledBack::RunOpen(run) => Err(Failure::new(Exit::Failed, format!("run {run} is open: nothing was moved"))
-            .hint(format!("wait for it: sluice run wait {run}; or end it: sluice run abort {run}"))),
-        RolledBack::Moved(service) => {
-            Err(Failure::new(Exit::Failed, format!("service `{service}` was switched meanwhile: nothing was moved"))
-                .hint("look again: sluice run rollback --dry-run"))
-        }
-    }
-}
-
-/// Every service that was named has a pointer.
-fn check_named(services: &[ServiceId], plan: &[Move]) -> Result<(), Failure> {
-    match services.iter().find(|id| !plan.iter().any(|each| each.service_id == **id)) {
-        None => Ok(()),
-        Some(id) => Err(Failure::new(Exit::Failed, format!("service `{id}` was never activated"))
-            .hint("see what is there: sluice run rollback --dry-run")),
-    }
-}
-
-/// Tells others as the activator does. Readers have been moved by then, so whatever fails here is only said.
-async fn announce(settings: &Settings, store: &Store, plan: &[Move]) -> Result<(), String> {
-    let telling = async {
-        let moved = store.rolled_back(plan).await.map_err(|error| session::store_failure(&error))?;
-        let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
-        let writes = [(Activated::TOPIC, Activated::SCHEMA)];
-        let outbox = Outbox::prepare_for(settings, &registry, None, &writes).await?;
-        let messages = moved.into_iter().map(|each| outbox.outbound(&Activated::from(each)));
-        outbox.send(messages.collect::<Result<Vec<_>, Failure>>()?).await
-    };
-    match tokio::time::timeout(ANNOUNCE_TIMEOUT, telling).await {
-        Ok(told) => told.map(drop).map_err(|failure: Failure| failure.one_line()),
-        Err(_) => Err(format!("no acknowledgement within {} s", ANNOUNCE_TIMEOUT.as_secs())),
+fn why(unannounced: &Unannounced) -> String {
+    match unannounced {
+        Unannounced::Failed(error) => session::operation_failure(error).one_line(),
+        Unannounced::TimedOut(limit) => format!("no acknowledgement within {} s", limit.as_secs()),
     }
 }
 

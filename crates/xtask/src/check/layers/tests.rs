@@ -16,9 +16,10 @@ fn sound() -> Vec<Member> {
         member("pipeline-core", &["pipeline-kafka", "pipeline-schema", "pipeline-telemetry", "axum", "serde"]),
         member("pipeline-source", &["pipeline-model", "pipeline-settings"]),
         member("pipeline-store", &["pipeline-model", "pipeline-telemetry", "sqlx"]),
+        member("pipeline-operations", &["pipeline-core", "pipeline-kafka", "pipeline-source", "pipeline-store"]),
         member("stage-root", &["pipeline-core", "pipeline-source", "pipeline-store"]),
         member("stage-bundles", &["pipeline-core", "pipeline-source", "pipeline-store"]),
-        member("sluice", &["pipeline-core", "pipeline-kafka", "stage-root", "stage-bundles"]),
+        member("sluice", &["pipeline-core", "pipeline-kafka", "pipeline-operations", "stage-root", "stage-bundles"]),
         member("testkit", &["nix"]),
     ]
 }
@@ -51,6 +52,11 @@ fn each_planted_violation_is_found() {
         ("pipeline-source", "pipeline-store"),
         ("pipeline-store", "pipeline-source"),
         ("pipeline-store", "stage-root"),
+        ("stage-root", "pipeline-operations"),
+        ("pipeline-store", "pipeline-operations"),
+        ("pipeline-operations", "stage-root"),
+        ("pipeline-operations", "sluice"),
+        ("pipeline-operations", "rdkafka"),
         ("stage-root", "sluice"),
         ("sluice", "testkit"),
         ("testkit", "pipeline-store"),

@@ -6,7 +6,7 @@ use pipeline_compare::{CopiedProvider, CopiedService, changes::Preview};
 use pipeline_model::ids::{Generation, ProviderId, ServiceId};
 use pipeline_store::Store;
 
-use crate::{failure::Failure, session};
+use crate::Error;
 
 /// Providers read at a time.
 const CHUNK: usize = 100;
@@ -18,10 +18,10 @@ pub async fn add_service(
     id: &ServiceId,
     (before, after): (Option<&CopiedService>, Option<&CopiedService>),
     (older, newer): (Generation, Generation),
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     preview.add_service(before, after);
     let ids = store.providers_changed_between(id, older, newer).await;
-    let ids = ids.map_err(|error| session::store_failure(&error))?;
+    let ids = ids?;
     for ids in ids.chunks(CHUNK) {
         let old = visible(store, id, older, ids, before.is_some()).await?;
         let new = visible(store, id, newer, ids, after.is_some()).await?;
@@ -39,9 +39,9 @@ async fn visible(
     generation: Generation,
     ids: &[ProviderId],
     seen: bool,
-) -> Result<HashMap<ProviderId, CopiedProvider>, Failure> {
+) -> Result<HashMap<ProviderId, CopiedProvider>, Error> {
     if !seen {
         return Ok(HashMap::new());
     }
-    store.copied_providers(service, generation, ids).await.map_err(|error| session::store_failure(&error))
+    Ok(store.copied_providers(service, generation, ids).await?)
 }

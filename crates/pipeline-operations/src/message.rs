@@ -3,10 +3,9 @@
 use std::fmt::Write as _;
 
 use pipeline_core::registry::{Codec, Registry};
-use pipeline_kafka::{self as kafka, Delivery};
+use pipeline_kafka::Delivery;
 use pipeline_model::contracts::{BatchPlanned, Confirmed, Message as Contract, RunRequested, ServiceDiscovered};
 use pipeline_settings::settings::Settings;
-use pipeline_store::DeadLetter;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -37,16 +36,6 @@ pub struct Header {
     pub name: String,
     /// Its value, when that is text; otherwise in hexadecimal digits.
     pub value: Option<String>,
-}
-
-/// The message of a letter at the place where it failed. A topic that was deleted and created anew has others there.
-pub(super) async fn original(
-    settings: &Settings,
-    letter: &DeadLetter,
-    delivery: &Delivery,
-) -> Result<Option<Delivery>, kafka::Error> {
-    let found = kafka::read_at(&settings.kafka, &letter.source.position()).await?;
-    Ok(found.filter(|found| delivery.key.is_none() || found.key == delivery.key))
 }
 
 // === impl Message ===

@@ -1,7 +1,7 @@
-//! Source and copy side by side: what `sluice verify` does.
+//! Source and copy side by side.
 //!
-//! Services are taken in byte order, the providers of each in the order in which the source gives them, in chunks; everything below the
-//! providers of a chunk is read from both sides and compared by digest, and looked at row by row only where digests
+//! Services are taken in byte order, the providers of each in the order in which the source gives them, in chunks;
+//! everything below the providers of a chunk is read from both sides and compared by digest, and looked at row by row only where digests
 //! differ. Memory holds the ids of one service's providers, one chunk, and the differences that are to be listed.
 //!
 //! The copy's digests are recomputed from its rows. The stored ones are compared too: the next run decides by them
@@ -27,7 +27,7 @@ use pipeline_source::Source;
 use pipeline_store::Store;
 use serde::Serialize;
 
-use crate::{exit::Exit, failure::Failure, session};
+use crate::Error;
 
 pub use cursor::Cursor;
 
@@ -118,13 +118,10 @@ impl<'a> Comparison<'a> {
 
     /// Compares; `progress` is called after each chunk. May be dropped at any time: what was found until then is in
     /// [`Comparison::tally`], and `reached` says where another comparison goes on.
-    pub async fn run(&mut self, mut progress: impl FnMut(&Tally)) -> Result<(), Failure> {
+    pub async fn run(&mut self, mut progress: impl FnMut(&Tally)) -> Result<(), Error> {
         let copied = self.store.copied_services(self.part.generation).await;
-        let mut copied: BTreeMap<ServiceId, CopiedService> = copied
-            .map_err(|error| session::store_failure(&error))?
-            .into_iter()
-            .map(|service| (service.service_id.clone(), service))
-            .collect();
+        let mut copied: BTreeMap<ServiceId, CopiedService> =
+            copied?.into_iter().map(|service| (service.service_id.clone(), service)).collect();
         self.read_unreachable().await?;
         let mut documents = self.read_services().await?;
 
@@ -153,11 +150,11 @@ impl<'a> Comparison<'a> {
     }
 
     /// Documents that no parent asks for.
-    async fn read_unreachable(&mut self) -> Result<(), Failure> {
+    async fn read_unreachable(&mut self) -> Result<(), Error> {
         let source = self.source;
         let mut faults = source.unreachable();
         while let Some(fault) = faults.next().await {
-            let fault = fault.map_err(|error| session::source_failure(&error))?;
+            let fault = fault?;
             if fault.service_id.as_ref().is_none_or(|id| self.part.contains(id)) {
                 self.excused.add_unreachable(&fault);
                 self.tally_one(Difference::rejected(&fault, None));
@@ -166,12 +163,12 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    async fn read_services(&mut self) -> Result<BTreeMap<ServiceId, Service>, Failure> {
+    async fn read_services(&mut self) -> Result<BTreeMap<ServiceId, Service>, Error> {
         let source = self.source;
         let (mut documents, mut broken) = (BTreeMap::new(), HashSet::new());
         let mut services = source.services();
         while let Some(found) = services.next().await {
-            match found.map_err(|error| session::source_failure(&error))? {
+            match found? {
                 Found::Document(service) => {
                     documents.entry(service.id.clone()).or_insert(service);
                 }
@@ -190,7 +187,7 @@ impl<'a> Comparison<'a> {
         service: &ServiceId,
         generation: Generation,
         progress: &mut impl FnMut(&Tally),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let source = self.source;
         let mut seen = HashSet::new();
         let mut unidentified = false;
@@ -200,7 +197,7 @@ impl<'a> Comparison<'a> {
         while let Some(chunk) = chunks.next().await {
             let mut documents = Vec::with_capacity(chunk.len());
             for found in chunk {
-                match found.map_err(|error| session::source_failure(&error))? {
+                match found? {
                     Found::Document(provider) => {
                         let new = seen.insert(provider.id.clone());
                         if last_known.is_some() {
@@ -227,8 +224,7 @@ impl<'a> Comparison<'a> {
             progress(&self.tally);
         }
         if let Some(last) = last_known {
-            let what = format!("service `{service}` of the source has no provider `{last}` to go on behind");
-            return Err(Failure::new(Exit::Failed, what).hint("the source has changed: compare from the beginning"));
+            return Err(Error::PlaceGone { service: service.clone(), provider: last });
         }
         if unidentified || self.excused.keeps_all_providers(service) {
             // Any provider of the copy may be the one whose document cannot be read.
@@ -242,12 +238,12 @@ impl<'a> Comparison<'a> {
         service: &ServiceId,
         generation: Generation,
         documents: &[Provider],
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let Some(last) = documents.last() else { return Ok(()) };
         let ids: Vec<ProviderId> = documents.iter().map(|provider| provider.id.clone()).collect();
-        let subtrees = self.source.subtrees(service, &ids).await.map_err(|error| session::source_failure(&error))?;
+        let subtrees = self.source.subtrees(service, &ids).await?;
         let copied = self.store.copied_providers(service, generation, &ids).await;
-        let mut copied = copied.map_err(|error| session::store_failure(&error))?;
+        let mut copied = copied?;
         for (document, subtree) in documents.iter().zip(subtrees) {
             self.tally.providers = self.tally.providers.saturating_add(1);
             let copied = copied.remove(&document.id);
@@ -284,11 +280,11 @@ impl<'a> Comparison<'a> {
         service: &ServiceId,
         generation: Generation,
         seen: &HashSet<ProviderId>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let mut after: Option<ProviderId> = None;
         loop {
             let page = self.store.copied_provider_ids(service, generation, after.as_ref(), PAGE).await;
-            let page = page.map_err(|error| session::store_failure(&error))?;
+            let page = page?;
             after = page.last().cloned();
             if after.is_none() {
                 return Ok(());
