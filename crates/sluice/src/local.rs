@@ -15,6 +15,7 @@ use pipeline_operations::{Installation, Operation as _, start::Start};
 use pipeline_settings::settings::{self, Settings};
 use pipeline_source::Source;
 use pipeline_store::Store;
+use schema_gate::subjects;
 use stage_activator::ActivatorStage;
 use stage_bundles::BundlesStage;
 use stage_providers::ProvidersStage;
@@ -22,7 +23,7 @@ use stage_root::RootStage;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{commands::schema, exit::Exit, failure::Failure, request, session};
+use crate::{exit::Exit, failure::Failure, request, session};
 
 mod place;
 
@@ -64,7 +65,8 @@ impl Local {
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        schema::register(&registry, &settings.kafka.names()).await?;
+        let registered = subjects::register(&registry, &settings.kafka.names()).await;
+        registered.map_err(|error| session::gate_failure(&error))?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,

@@ -223,6 +223,37 @@ pub fn operation_failure(error: &pipeline_operations::Error) -> Failure {
     }
 }
 
+/// A failure of the check of schemas.
+pub fn gate_failure(error: &schema_gate::Error) -> Failure {
+    use schema_gate::Error;
+    let plain = |exit: Exit| match std::error::Error::source(error) {
+        Some(cause) => Failure::caused(exit, error.to_string(), cause),
+        None => Failure::new(exit, error.to_string()),
+    };
+    let wrong = || plain(Exit::BadConfiguration);
+    match error {
+        Error::Kafka(error) => kafka_failure(error),
+        Error::Registry(error) => registry_failure(error),
+        Error::NotASchema { .. } => plain(Exit::IncompatibleSchema),
+        Error::Offsets(_) => plain(Exit::Failed),
+        Error::NotSchemas { .. } => wrong().hint("name folders or files: sluice schema check schemas"),
+        Error::Shallow => wrong()
+            .hint("fetch them: git fetch --unshallow (in a GitHub workflow: actions/checkout with fetch-depth: 0)"),
+        Error::NoCommit { .. } => wrong().hint(
+            "fetch it first: git fetch origin BRANCH, then --against git:origin/BRANCH (in a GitHub workflow: \
+             actions/checkout with fetch-depth: 0)",
+        ),
+        Error::NoGit(_) => wrong().hint("install git, or use `--against DIR` or `--against registry`"),
+        Error::Git { said } => Failure { causes: vec![said.clone()], ..wrong() }
+            .hint("run it inside the repository, or use `--against DIR` or `--against registry`"),
+        Error::Unreadable { .. }
+        | Error::NotFound { .. }
+        | Error::Written { .. }
+        | Error::OutsideRepository { .. }
+        | Error::NoSettings => wrong(),
+    }
+}
+
 /// Starts logging.
 pub fn init_telemetry(settings: &Settings) -> Result<telemetry::Guard, Failure> {
     telemetry::init(&settings.telemetry, env!("CARGO_PKG_NAME"))

@@ -8,8 +8,9 @@
 //! | core | model, schema, settings, telemetry, kafka |
 //! | source | model, settings, telemetry |
 //! | store | the same, and compare |
-//! | operations | everything above |
 //! | `stage-*` | core, source, store, and what is below but for kafka |
+//! | operations | core, source, store, compare, and what is below |
+//! | schema-gate | core, kafka, and what is below |
 //! | sluice, console | everything |
 //!
 //! Two stages share a schema and nothing else, so no stage depends on another. What people do is no stage's business, so
@@ -33,6 +34,7 @@ const CORE: &str = "pipeline-core";
 const SOURCE: &str = "pipeline-source";
 const STORE: &str = "pipeline-store";
 const OPERATIONS: &str = "pipeline-operations";
+const GATE: &str = "schema-gate";
 const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
@@ -95,6 +97,7 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
         CORE => [MODEL, SCHEMA, SETTINGS, TELEMETRY, KAFKA].contains(&to),
         SOURCE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
         STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
+        GATE => [MODEL, SCHEMA, SETTINGS, KAFKA, CORE].contains(&to),
         OPERATIONS => [MODEL, SETTINGS, TELEMETRY, KAFKA, CORE, SOURCE, STORE, COMPARE].contains(&to),
         stage if is_stage(stage) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),

@@ -2,10 +2,10 @@
 
 use pipeline_schema::{Fault, Lenient, Level, Past, Place, Rule, Schema, Severity, check};
 
-use crate::commands::schema::{
+use crate::{
     files::{SchemaFile, same_schema},
     past::{Lineage, Version},
-    report::{Entry, Subject},
+    verdict::{Entry, Subject},
 };
 
 /// What is said of a file that is there.

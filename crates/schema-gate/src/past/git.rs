@@ -11,9 +11,8 @@ use std::{
 
 use super::{Chapter, Version};
 use crate::{
-    commands::schema::files::{self, SchemaFile},
-    exit::Exit,
-    failure::Failure,
+    Error,
+    files::{self, SchemaFile},
 };
 
 mod links;
@@ -35,16 +34,12 @@ pub(super) fn chapters(
     paths: &[PathBuf],
     files: &[SchemaFile],
     all: bool,
-) -> Result<Vec<Chapter>, Failure> {
+) -> Result<Vec<Chapter>, Error> {
     let places: Vec<PathBuf> = files.iter().map(|file| place(&file.path)).collect();
     let repository = Repository::around(paths, &places)?;
     let commit = repository.commit(reference)?;
     if all && repository.text(&["rev-parse", "--is-shallow-repository"])?.trim() == "true" {
-        return Err(Failure::new(
-            Exit::BadConfiguration,
-            "this clone is shallow: the earlier revisions of the schemas are not in it",
-        )
-        .hint("fetch them: git fetch --unshallow (in a GitHub workflow: actions/checkout with fetch-depth: 0)"));
+        return Err(Error::Shallow);
     }
     let present = repository.tree(&commit)?;
     let mut revisions = if all { repository.revisions(&commit)? } else { BTreeMap::new() };
@@ -68,7 +63,7 @@ fn read(
     repository: &Repository,
     revisions: &BTreeMap<String, Vec<Revision>>,
     present: &BTreeMap<String, Blob>,
-) -> Result<Vec<Chapter>, Failure> {
+) -> Result<Vec<Chapter>, Error> {
     let asked: BTreeSet<String> = revisions
         .iter()
         .flat_map(|(path, list)| list.iter().map(|revision| revision.blob.request(&revision.commit, path)))
@@ -100,13 +95,11 @@ pub(super) fn place(path: &Path) -> PathBuf {
 }
 
 /// As git knows the path: absolute, links resolved as far as it is there.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    let failed = |error: &std::io::Error| {
-        Failure::caused(Exit::BadConfiguration, format!("cannot find `{}`", path.display()), error)
-    };
-    let whole = std::path::absolute(path).map_err(|error| failed(&error))?;
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    let failed = |source: std::io::Error| Error::NotFound { path: path.to_owned(), source };
+    let whole = std::path::absolute(path).map_err(failed)?;
     let there = whole.ancestors().find(|part| part.exists()).unwrap_or(&whole);
-    let real = there.canonicalize().map_err(|error| failed(&error))?;
+    let real = there.canonicalize().map_err(failed)?;
     let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
     Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
 }

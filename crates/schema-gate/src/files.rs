@@ -9,7 +9,7 @@ use std::{
 use pipeline_schema::{Completed, Library, Schema};
 use pipeline_settings::files;
 
-use crate::{exit::Exit, failure::Failure};
+use crate::Error;
 
 const EXTENSION: &str = "avsc";
 
@@ -31,16 +31,12 @@ pub struct SchemaFile {
 }
 
 /// The schema files among the paths: a folder stands for all below it. Each may use the types of the others.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<SchemaFile>, Failure> {
-    read_all(paths, |path| {
-        read(path).map_err(|error| {
-            Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), &error)
-        })
-    })
+pub fn find(paths: &[PathBuf]) -> Result<Vec<SchemaFile>, Error> {
+    read_all(paths, |path| read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source }))
 }
 
 /// The schema files of a folder that lies in the past: one that cannot be read is among them, with the reason.
-pub fn find_past(folder: &Path) -> Result<Vec<SchemaFile>, Failure> {
+pub fn find_past(folder: &Path) -> Result<Vec<SchemaFile>, Error> {
     read_all(&[folder.to_owned()], |path| {
         Ok(match read(path) {
             Ok((None, _)) => (Some(String::new()), Some("the link leads to no file".to_owned())),
@@ -52,15 +48,12 @@ pub fn find_past(folder: &Path) -> Result<Vec<SchemaFile>, Failure> {
 
 type Content = (Option<String>, Option<String>);
 
-fn read_all(paths: &[PathBuf], read: impl Fn(&Path) -> Result<Content, Failure>) -> Result<Vec<SchemaFile>, Failure> {
+fn read_all(paths: &[PathBuf], read: impl Fn(&Path) -> Result<Content, Error>) -> Result<Vec<SchemaFile>, Error> {
     let mut found: BTreeSet<(PathBuf, PathBuf)> = BTreeSet::new();
     for path in paths {
         let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
         let mut below = BTreeSet::new();
-        collect(path, &mut below).map_err(|error| {
-            Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), &error)
-                .hint("name folders or files: sluice schema check schemas")
-        })?;
+        collect(path, &mut below).map_err(|source| Error::NotSchemas { path: path.clone(), source })?;
         for file in below {
             let inside = file.strip_prefix(root).unwrap_or(&file).to_owned();
             if !found.iter().any(|(known, _)| *known == file) {
@@ -177,6 +170,6 @@ mod tests {
         for (subject, there) in expected {
             assert!(found.contains(&(subject.to_owned(), there)), "{found:?}");
         }
-        assert_eq!(find(&["nowhere".into()]).unwrap_err().exit, Exit::BadConfiguration);
+        assert!(matches!(find(&["nowhere".into()]), Err(Error::NotSchemas { .. })));
     }
 }

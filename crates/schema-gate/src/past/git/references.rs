@@ -8,7 +8,7 @@ use super::{
     Chapter, Version,
     repository::{Blob, Repository},
 };
-use crate::failure::Failure;
+use crate::Error;
 
 /// Puts in what the newest versions take from each other.
 pub(super) fn complete(chapters: &mut [Chapter]) {
@@ -26,7 +26,7 @@ pub(super) fn complete(chapters: &mut [Chapter]) {
 
 /// As [`complete`], for every version of a file that takes types from others: it has a version for each commit that
 /// changed any of them.
-pub(super) fn complete_all(repository: &Repository, commit: &str, chapters: &mut [Chapter]) -> Result<(), Failure> {
+pub(super) fn complete_all(repository: &Repository, commit: &str, chapters: &mut [Chapter]) -> Result<(), Error> {
     if !chapters.iter().flat_map(|chapter| &chapter.versions).any(lacks_types) {
         return Ok(());
     }
@@ -79,7 +79,7 @@ struct States<'a> {
 
 impl States<'_> {
     /// The texts at a commit, by path.
-    fn at(&mut self, commit: &str) -> Result<BTreeMap<String, String>, Failure> {
+    fn at(&mut self, commit: &str) -> Result<BTreeMap<String, String>, Error> {
         let tree: BTreeMap<String, Blob> = self.repository.tree(commit)?;
         let requests: Vec<(String, String)> =
             tree.iter().map(|(path, blob)| (path.clone(), blob.request(commit, path))).collect();

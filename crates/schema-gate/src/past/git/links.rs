@@ -7,7 +7,7 @@ use super::{
     repository::{MISSING, Repository},
     shown,
 };
-use crate::failure::Failure;
+use crate::Error;
 
 /// Completes the chapters with those of files that are no plain file at the commit: what a link led to, at each commit,
 /// and that a submodule's past is not here.
@@ -17,7 +17,7 @@ pub(super) fn follow(
     places: &[PathBuf],
     all: bool,
     chapters: &mut Vec<Chapter>,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let is_plain = |place: &PathBuf| chapters.iter().any(|chapter| chapter.present && chapter.key == *place);
     let missing: Vec<&PathBuf> = places.iter().filter(|place| !is_plain(place)).collect();
     let paths: Vec<String> = missing.iter().map(|place| repository.inside(place)).collect::<Result<_, _>>()?;
@@ -43,7 +43,7 @@ fn linked(
     commit: &str,
     chapters: &[Chapter],
     missing: &[String],
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, Error> {
     let mut links: Vec<String> = repository.links(commit)?;
     let asked: Vec<String> = missing.iter().map(|path| format!("{commit}:{path}")).collect();
     let found = repository.contents(&asked)?;
@@ -62,7 +62,7 @@ fn versions(
     commits: &[String],
     (commit, reference): (&str, &str),
     path: &str,
-) -> Result<Vec<Version>, Failure> {
+) -> Result<Vec<Version>, Error> {
     let asked: Vec<String> =
         commits.iter().map(String::as_str).chain([commit]).map(|c| format!("{c}:{path}")).collect();
     let labels = commits.iter().map(|commit| commit.get(..7).unwrap_or(commit)).chain([reference]);
@@ -78,11 +78,7 @@ fn versions(
     Ok(versions)
 }
 
-fn inside_submodules(
-    repository: &Repository,
-    commit: &str,
-    paths: &[String],
-) -> Result<Vec<(String, String)>, Failure> {
+fn inside_submodules(repository: &Repository, commit: &str, paths: &[String]) -> Result<Vec<(String, String)>, Error> {
     let folders = |path: &str| -> Vec<String> {
         let above = Path::new(path).ancestors().skip(1).map(|folder| folder.to_string_lossy().into_owned());
         above.filter(|folder| !folder.is_empty()).collect()

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use pipeline_schema::Severity;
 
-use crate::commands::schema::{
+use crate::{
     policy::{Policy, Waiver},
-    report::{Entry, Verdict},
     rules::{WAIVER_EXPIRED, WAIVER_UNUSED},
+    verdict::{Entry, Verdict},
 };
 
 /// Marks what is waived, and adds a finding for each waiver that has expired and a warning for each that nothing

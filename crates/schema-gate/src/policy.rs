@@ -11,7 +11,7 @@ use pipeline_settings::files;
 use serde::Deserialize;
 use toml::{Spanned, value::Datetime};
 
-use crate::{exit::Exit, failure::Failure};
+use crate::Error;
 
 /// The file's name, in the folder of the schemas.
 pub const FILE: &str = "compatibility.toml";
@@ -71,27 +71,26 @@ struct WaiverEntry {
 
 impl Policy {
     /// The policy of a folder of schemas; an empty one when the folder has none.
-    pub fn of_folder(folder: &Path, known_rules: &[&str]) -> Result<Self, Failure> {
+    pub fn of_folder(folder: &Path, known_rules: &[&str]) -> Result<Self, Error> {
         let path = folder.join(FILE);
         match files::read_text(&path, files::WRITTEN_BY_HAND) {
             Ok(text) => Self::parse(&text, Some(&path), known_rules),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(unreadable(&path, &error)),
+            Err(error) => Err(unreadable(&path, error)),
         }
     }
 
     /// The policy in a file that has to be there.
-    pub fn of_file(path: &Path, known_rules: &[&str]) -> Result<Self, Failure> {
-        let text = files::read_text(path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(path, &error))?;
+    pub fn of_file(path: &Path, known_rules: &[&str]) -> Result<Self, Error> {
+        let text = files::read_text(path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(path, error))?;
         Self::parse(&text, Some(path), known_rules)
     }
 
     /// Reads a policy; `path` is for messages.
-    pub fn parse(text: &str, path: Option<&Path>, known_rules: &[&str]) -> Result<Self, Failure> {
+    pub fn parse(text: &str, path: Option<&Path>, known_rules: &[&str]) -> Result<Self, Error> {
         let shown = path.map_or_else(|| FILE.to_owned(), |path| path.display().to_string());
-        let wrong = |at: usize, problem: String| {
-            Failure::new(Exit::BadConfiguration, format!("{shown}:{}: {problem}", line_of(text, at)))
-        };
+        let wrong =
+            |at: usize, problem: String| Error::Written { place: format!("{shown}:{}", line_of(text, at)), problem };
         let file: File = toml::from_str(text)
             .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
         let level = |written: &Spanned<String>| {
@@ -100,7 +99,7 @@ impl Policy {
         };
         let default = file.default.as_ref().map(level).transpose()?;
         let subjects = file.subjects.iter().map(|(subject, written)| Ok((subject.clone(), level(written)?)));
-        let subjects = subjects.collect::<Result<_, Failure>>()?;
+        let subjects = subjects.collect::<Result<_, Error>>()?;
         let mut waivers = Vec::with_capacity(file.waiver.len());
         for entry in file.waiver {
             let (rule, at) = (entry.rule.get_ref(), entry.rule.span().start);
@@ -156,8 +155,8 @@ pub fn line_of(text: &str, at: usize) -> usize {
     text.get(..at).unwrap_or(text).matches('\n').count() + 1
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), error)
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::Unreadable { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -167,9 +166,9 @@ mod tests {
     const RULES: [&str; 1] = ["AVRO_TYPE_CHANGED"];
 
     fn refused(text: &str) -> String {
-        let failure = Policy::parse(text, None, &RULES).unwrap_err();
-        assert_eq!(failure.exit, Exit::BadConfiguration);
-        failure.what
+        let error = Policy::parse(text, None, &RULES).unwrap_err();
+        assert!(matches!(error, Error::Written { .. }), "{error:?}");
+        error.to_string()
     }
 
     #[test]

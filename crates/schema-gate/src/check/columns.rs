@@ -13,14 +13,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::{
-    commands::schema::{
-        files::SchemaFile,
-        policy,
-        report::Entry,
-        rules::{COLUMN_MISSING, FIELD_UNMAPPED, MAPPING_STALE},
-    },
-    exit::Exit,
-    failure::Failure,
+    Error,
+    files::SchemaFile,
+    policy,
+    rules::{COLUMN_MISSING, FIELD_UNMAPPED, MAPPING_STALE},
+    verdict::Entry,
 };
 
 /// The file's name, in the folder of the schemas.
@@ -48,7 +45,7 @@ enum Home {
 type Made = BTreeSet<String>;
 
 /// The findings on the schemas of every folder that has a `columns.toml`.
-pub(super) fn check(files: &[SchemaFile]) -> Result<Vec<Entry>, Failure> {
+pub(super) fn check(files: &[SchemaFile]) -> Result<Vec<Entry>, Error> {
     let folders: BTreeSet<&Path> = files.iter().map(|file| super::folder_of(&file.path)).collect();
     let mut entries = Vec::new();
     for folder in folders {
@@ -56,12 +53,11 @@ pub(super) fn check(files: &[SchemaFile]) -> Result<Vec<Entry>, Failure> {
         let text = match files::read_text(&path, files::WRITTEN_BY_HAND) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(unreadable(&path, &error)),
+            Err(error) => return Err(unreadable(&path, error)),
         };
         let columns: Columns = toml::from_str(&text).map_err(|error| {
             let line = policy::line_of(&text, error.span().map_or(0, |span| span.start));
-            let what = format!("{}:{line}: {}", path.display(), error.message());
-            Failure::new(Exit::BadConfiguration, what)
+            Error::Written { place: format!("{}:{line}", path.display()), problem: error.message().to_owned() }
         })?;
         let mut databases = Vec::new();
         for migrations in &columns.migrations {
@@ -140,16 +136,16 @@ fn fields(file: &SchemaFile) -> Vec<(String, pipeline_schema::Place)> {
 // === migrations ===
 
 /// The columns that the SQL files of a folder make, in the order of their names.
-fn made_in(folder: &Path) -> Result<Made, Failure> {
+fn made_in(folder: &Path) -> Result<Made, Error> {
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
-        paths.push(entry.map_err(|error| unreadable(folder, &error))?.path());
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        paths.push(entry.map_err(|error| unreadable(folder, error))?.path());
     }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
     paths.sort();
     let mut made = Made::new();
     for path in paths {
-        apply(&files::read_text(&path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(&path, &error))?, &mut made);
+        apply(&files::read_text(&path, files::WRITTEN_BY_HAND).map_err(|error| unreadable(&path, error))?, &mut made);
     }
     Ok(made)
 }
@@ -206,14 +202,14 @@ fn name(word: &str) -> String {
     word.trim_matches(['`', '"']).to_lowercase()
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::caused(Exit::BadConfiguration, format!("cannot read `{}`", path.display()), error)
+fn unreadable(path: &Path, source: io::Error) -> Error {
+    Error::Unreadable { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::schema::files;
+    use crate::files;
 
     #[test]
     fn columns_are_read_off_the_statements_that_make_them() {

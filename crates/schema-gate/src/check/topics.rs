@@ -4,19 +4,31 @@ use pipeline_core::registry::{DecodeError, Error as RegistryError, Registry, Tri
 use pipeline_kafka::Delivery;
 use pipeline_model::contracts;
 use pipeline_schema::{Schema, Severity};
+use pipeline_settings::settings::Settings;
 
-use crate::{
-    commands::schema::{files::SchemaFile, report::Entry, retained, rules::UNREADABLE},
-    failure::Failure,
-    session::{self, Session},
-};
+use crate::{Error, files::SchemaFile, retained, rules::UNREADABLE, verdict::Entry};
+
+/// What was tried on a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The topic.
+    pub topic: &'static str,
+    /// Messages that were read.
+    pub read: i64,
+    /// Of them, such as no program can read.
+    pub strange: i64,
+}
 
 /// Tries each schema on the last messages of each partition of its topic; the first that fails is a finding. Messages
 /// that this program cannot read either say nothing about the proposal, and are only counted.
-pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) -> Result<Vec<Entry>, Failure> {
-    let settings = session.settings()?;
-    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
-    let mut entries = Vec::new();
+pub(super) async fn check(
+    settings: Option<&Settings>,
+    files: &[SchemaFile],
+    last: i64,
+) -> Result<(Vec<Entry>, Vec<Tried>), Error> {
+    let settings = settings.ok_or(Error::NoSettings)?;
+    let registry = Registry::new(&settings.schema_registry)?;
+    let (mut entries, mut tried) = (Vec::new(), Vec::new());
     for file in files {
         let Some((topic, ours)) =
             contracts::ALL.into_iter().find(|(topic, _)| contracts::subject(topic) == file.subject)
@@ -35,7 +47,7 @@ pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) ->
                 continue;
             }
         };
-        let ours = Trial::new(topic, ours).map_err(|error| session::registry_failure(&error))?;
+        let ours = Trial::new(topic, ours)?;
         let (mut read, mut strange, mut failed) = (0_i64, 0_i64, None);
         retained::each(&settings.kafka, topic, Some(last), async |delivery| {
             if failed.is_some() {
@@ -50,18 +62,17 @@ pub(super) async fn check(session: &Session, files: &[SchemaFile], last: i64) ->
             Ok(())
         })
         .await?;
-        let said = if strange > 0 { format!(", {strange} of them no record for anybody") } else { String::new() };
-        session::note(format_args!("{topic}: {read} messages read{said}"));
+        tried.push(Tried { topic, read, strange });
         entries.extend(failed);
     }
-    Ok(entries)
+    Ok((entries, tried))
 }
 
 /// Why a message cannot be read; a registry that is away is no fault of the message.
-async fn fault(trial: &Trial, registry: &Registry, delivery: &Delivery) -> Result<Option<DecodeError>, Failure> {
+async fn fault(trial: &Trial, registry: &Registry, delivery: &Delivery) -> Result<Option<DecodeError>, Error> {
     match trial.read(registry, delivery.payload.as_deref().unwrap_or_default()).await {
         Ok(()) => Ok(None),
-        Err(DecodeError::Registry { source, .. }) => Err(session::registry_failure(&source)),
+        Err(DecodeError::Registry { source, .. }) => Err(source.into()),
         Err(error) => Ok(Some(error)),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Revision, absolute};
-use crate::{commands::schema::files::text_of, exit::Exit, failure::Failure};
+use crate::{Error, files::text_of};
 
 /// The mode of a symbolic link.
 const LINK: &str = "120000";
@@ -47,7 +47,7 @@ impl Blob {
 
 impl Repository {
     /// The repository that the paths lie in, which is asked for them and for these places.
-    pub(super) fn around(paths: &[PathBuf], places: &[PathBuf]) -> Result<Self, Failure> {
+    pub(super) fn around(paths: &[PathBuf], places: &[PathBuf]) -> Result<Self, Error> {
         let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
         // A deleted file's folder may be gone as well.
         let folder = first.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
@@ -72,34 +72,27 @@ impl Repository {
     }
 
     /// A path as git names it, below the outermost folder.
-    pub(super) fn inside(&self, path: &Path) -> Result<String, Failure> {
-        let inside = path.strip_prefix(&self.top).map_err(|_| {
-            let (path, top) = (path.display(), self.top.display());
-            Failure::new(Exit::BadConfiguration, format!("`{path}` does not lie in the git repository `{top}`"))
-        })?;
+    pub(super) fn inside(&self, path: &Path) -> Result<String, Error> {
+        let outside = |_| Error::OutsideRepository { path: path.to_owned(), top: self.top.clone() };
+        let inside = path.strip_prefix(&self.top).map_err(outside)?;
         Ok(inside.to_string_lossy().into_owned())
     }
 
-    pub(super) fn commit(&self, reference: &str) -> Result<String, Failure> {
+    pub(super) fn commit(&self, reference: &str) -> Result<String, Error> {
         let asked = format!("{reference}^{{commit}}");
         self.text(&["rev-parse", "--verify", "--quiet", "--end-of-options", &asked])
             .map(|commit| commit.trim().to_owned())
-            .map_err(|_| {
-                Failure::new(Exit::BadConfiguration, format!("git knows no commit `{reference}`")).hint(
-                    "fetch it first: git fetch origin BRANCH, then --against git:origin/BRANCH (in a GitHub workflow: \
-                     actions/checkout with fetch-depth: 0)",
-                )
-            })
+            .map_err(|_| Error::NoCommit { reference: reference.to_owned() })
     }
 
     /// Every commit that is reachable from one, oldest first.
-    pub(super) fn commits(&self, commit: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn commits(&self, commit: &str) -> Result<Vec<String>, Error> {
         let listed = self.text(&["rev-list", "--topo-order", "--reverse", commit])?;
         Ok(listed.lines().map(str::to_owned).collect())
     }
 
     /// The schema files at a commit.
-    pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, Blob>, Failure> {
+    pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, Blob>, Error> {
         let listed = self.with_paths(&["ls-tree", "-r", "-z", "--full-tree", commit])?;
         let is_schema = |path: &&str| path.ends_with(".avsc");
         let entries = listed.split('\0').filter_map(entry);
@@ -110,13 +103,13 @@ impl Repository {
     }
 
     /// The schema files at a commit that are links.
-    pub(super) fn links(&self, commit: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn links(&self, commit: &str) -> Result<Vec<String>, Error> {
         let links = |(path, blob): (String, Blob)| blob.is_link.then_some(path);
         Ok(self.tree(commit)?.into_iter().filter_map(links).collect())
     }
 
     /// Which of these folders are other repositories at a commit.
-    pub(super) fn submodules(&self, commit: &str, folders: &[&str]) -> Result<Vec<String>, Failure> {
+    pub(super) fn submodules(&self, commit: &str, folders: &[&str]) -> Result<Vec<String>, Error> {
         if folders.is_empty() {
             return Ok(Vec::new());
         }
@@ -126,7 +119,7 @@ impl Repository {
     }
 
     /// Every revision of the schema files that is reachable from a commit, oldest first.
-    pub(super) fn revisions(&self, commit: &str) -> Result<BTreeMap<String, Vec<Revision>>, Failure> {
+    pub(super) fn revisions(&self, commit: &str) -> Result<BTreeMap<String, Vec<Revision>>, Error> {
         let options = ["log", "--topo-order", "--full-history", "-m", "--raw", "--no-abbrev", "-z"];
         let options = [&options[..], &["--no-renames", "--format=commit %h", commit]].concat();
         let log = self.with_paths(&options)?;
@@ -155,7 +148,7 @@ impl Repository {
     }
 
     /// What is behind each request, in their order, by one process: an object, or `COMMIT:PATH`, followed through links.
-    pub(super) fn contents(&self, asked: &[String]) -> Result<Vec<Result<String, String>>, Failure> {
+    pub(super) fn contents(&self, asked: &[String]) -> Result<Vec<Result<String, String>>, Error> {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
@@ -165,20 +158,16 @@ impl Repository {
         Ok(asked.iter().map(|_| content(&mut rest)).collect())
     }
 
-    fn with_paths(&self, arguments: &[&str]) -> Result<String, Failure> {
+    fn with_paths(&self, arguments: &[&str]) -> Result<String, Error> {
         let inside: Vec<&str> = self.inside.iter().map(String::as_str).collect();
         self.text(&[arguments, &["--"], &inside].concat())
     }
 
-    pub(super) fn text(&self, arguments: &[&str]) -> Result<String, Failure> {
+    pub(super) fn text(&self, arguments: &[&str]) -> Result<String, Error> {
         self.run(arguments, Vec::new()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn run(&self, arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let failed = |error: &std::io::Error| {
-            Failure::caused(Exit::BadConfiguration, "cannot run `git`", error)
-                .hint("install git, or use `--against DIR` or `--against registry`")
-        };
+    fn run(&self, arguments: &[&str], input: Vec<u8>) -> Result<Vec<u8>, Error> {
         let mut git = Command::new("git");
         // A hook is called with these, seen from the outermost folder; git finds them by itself.
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
@@ -193,24 +182,22 @@ impl Repository {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(&error))?;
+            .map_err(Error::NoGit)?;
         let stdin = child.stdin.take();
         // From a thread of its own: git answers while it is still being asked.
         let asking = std::thread::spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(&input)));
-        let output = child.wait_with_output().map_err(|error| failed(&error))?;
+        let output = child.wait_with_output().map_err(Error::NoGit)?;
         // A git that stopped listening says why by its exit code.
         drop(asking.join());
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let mut failure = Failure::new(Exit::BadConfiguration, "git could not answer");
-        failure.causes.push(String::from_utf8_lossy(&output.stderr).trim().to_owned());
-        Err(failure.hint("run it inside the repository, or use `--against DIR` or `--against registry`"))
+        Err(Error::Git { said: String::from_utf8_lossy(&output.stderr).trim().to_owned() })
     }
 }
 
 /// A path as it was asked for: a folder with links resolved, a file where git has it.
-fn asked(path: &Path) -> Result<PathBuf, Failure> {
+fn asked(path: &Path) -> Result<PathBuf, Error> {
     if path.is_dir() { absolute(path) } else { Ok(super::place(path)) }
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::schema::files::{SchemaFile, record_of};
+use crate::files::{SchemaFile, record_of};
 
 /// An earlier version of a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

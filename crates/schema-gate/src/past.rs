@@ -10,12 +10,12 @@ use std::{
 };
 
 use pipeline_core::registry::{Error as RegistryError, Registry};
-use pipeline_settings::settings::Names;
+use pipeline_settings::settings::{Names, Settings};
 
-use super::files::{self, SchemaFile};
 use crate::{
-    failure::Failure,
-    session::{self, Session},
+    Error,
+    files::{self, SchemaFile},
+    subjects,
 };
 
 mod git;
@@ -89,19 +89,20 @@ impl std::fmt::Display for Against {
 // === impl History ===
 
 impl History {
-    /// What came before these files; with `all`, every revision that git has, and not only that of the commit.
+    /// What came before these files; with `all`, every revision that git has, and not only that of the commit. A registry
+    /// is found by the settings.
     pub async fn of(
-        session: &Session,
+        settings: Option<&Settings>,
         against: &Against,
         paths: &[PathBuf],
         files: &[SchemaFile],
         all: bool,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         match against {
             Against::Git(reference) => Self::of_git(reference, paths, files, all),
             Against::Folder(folder) => Self::of_folder(folder, files),
             Against::Registry => {
-                let (registry, names) = super::registry(session)?;
+                let (registry, names) = subjects::registry(settings)?;
                 Self::of_registry(&registry, &names, files, &[]).await
             }
         }
@@ -123,13 +124,13 @@ impl History {
     }
 
     /// What git knows of the paths at a commit; with `all`, of every revision before it too.
-    pub fn of_git(reference: &str, paths: &[PathBuf], files: &[SchemaFile], all: bool) -> Result<Self, Failure> {
+    pub fn of_git(reference: &str, paths: &[PathBuf], files: &[SchemaFile], all: bool) -> Result<Self, Error> {
         let chapters = git::chapters(reference, paths, files, all)?;
         Ok(Self::of_chapters(&chapters, files, |file| git::place(&file.path)))
     }
 
     /// The files of a folder, each the only version of its subject.
-    pub fn of_folder(folder: &Path, files: &[SchemaFile]) -> Result<Self, Failure> {
+    pub fn of_folder(folder: &Path, files: &[SchemaFile]) -> Result<Self, Error> {
         let chapter = |file: SchemaFile| {
             let content = match (&file.fault, file.whole()) {
                 (Some(fault), _) => Err(fault.clone()),
@@ -164,7 +165,7 @@ impl History {
         names: &Names,
         files: &[SchemaFile],
         others: &[&str],
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let mut history = Self::default();
         let subjects: BTreeSet<&str> = files.iter().map(|file| file.subject.as_str()).collect();
         for subject in subjects {
@@ -178,12 +179,7 @@ impl History {
             }
         }
         for subject in others {
-            if !registry
-                .versions(&names.topic(subject))
-                .await
-                .map_err(|error| session::registry_failure(&error))?
-                .is_empty()
-            {
+            if !registry.versions(&names.topic(subject)).await?.is_empty() {
                 history.subjects.insert((*subject).to_owned());
             }
         }
@@ -192,15 +188,14 @@ impl History {
 }
 
 /// The versions of a subject, each with what it refers to.
-async fn registered(registry: &Registry, subject: &str) -> Result<Vec<Version>, Failure> {
-    let failure = |error| session::registry_failure(&error);
+async fn registered(registry: &Registry, subject: &str) -> Result<Vec<Version>, Error> {
     let mut versions = Vec::new();
-    for number in registry.versions(subject).await.map_err(failure)? {
-        let content = match registry.version(subject, Some(number)).await.map_err(failure)? {
+    for number in registry.versions(subject).await? {
+        let content = match registry.version(subject, Some(number)).await? {
             Some(found) => match registry.whole_schema(subject, &found).await {
                 Ok(text) => Ok(text),
                 Err(RegistryError::Unusable { reason, .. }) => Err(reason),
-                Err(error) => return Err(failure(error)),
+                Err(error) => return Err(error.into()),
             },
             None => Err("the registry lists it and does not give it; it may have been deleted just now".to_owned()),
         };
