@@ -13,25 +13,30 @@
 //!    is a dead letter after `stage.patience_ms`. See [`questions`].
 //! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
 //!
-//! One task per assigned partition takes messages; each message is a task of its own; a semaphore bounds how many are
-//! in hand. The loop here serves the group, commits the heads that moved, and ends it all in order. [`tasks`] lists what
-//! runs beside it.
+//! What is driven is a [`work::Work`]: a stage, see [`handling`], or a sink, see [`writing`]. One task per assigned
+//! partition takes messages. Each message of a stage is a task of its own; a sink writes one batch after the other. A
+//! semaphore bounds how much is in hand. The loop here serves the group, commits the heads that moved, and ends it all in
+//! order. [`tasks`] lists what runs beside it.
 
 mod alone;
 mod dead_letter;
 mod driver;
 mod encode;
+mod engine;
 mod failure;
 mod giving_up;
+mod handling;
 mod heads;
+mod lanes;
 mod offsets;
 mod outage;
-mod partition;
+mod part;
 mod probe;
-mod process;
 mod questions;
 mod tasks;
 mod topics;
+mod work;
+mod writing;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -46,28 +51,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::Health,
+    intake::Intake as _,
     registry::{self, Codec, Registry},
-    stage::{Outgoing as _, Stage},
+    sink::Sink,
+    stage::Stage,
 };
 
 use driver::Driver;
+use engine::Engine;
 use failure::{Dependency, Failure};
 use heads::Heads;
 use outage::Outage;
-use partition::Shared;
-use process::Processor;
 use questions::Questions;
 use tasks::{Kind, Tasks};
+use work::Shared;
 
 pub use dead_letter::{header, is_incomplete, replayed};
+pub(crate) use handling::Handling;
 use pipeline_kafka as kafka;
 use pipeline_kafka::{Producer, consumer::GroupMember, local::Budget};
 use pipeline_model::{
-    contracts::{Message as _, batch_of},
+    contracts::batch_of,
     disposition::{Classify, Disposition},
 };
 use pipeline_settings::settings::Settings;
 use pipeline_telemetry::events::StageEvents;
+pub(crate) use work::Work;
+pub(crate) use writing::Writing;
 
 /// How often a cluster that gave trouble is asked whether it is back.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -124,33 +134,47 @@ pub enum Error {
 /// # Errors
 /// [`Error`] when the stage cannot start or must not go on. Dependencies that are away are waited for.
 pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
+    drive(Handling(stage), context).await
+}
+
+/// Runs a sink until it is told to stop or has to.
+///
+/// # Errors
+/// As for a stage.
+pub async fn run_sink<K: Sink>(sink: K, context: Context) -> Result<(), Error> {
+    drive(Writing(sink), context).await
+}
+
+/// Runs a stage or a sink.
+pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
     // From the first moment: a stage is not ready while only its registry has answered.
-    let membership = health.component(&format!("{}: consumer group", S::NAME));
+    let membership = health.component(&format!("{}: consumer group", W::NAME));
     membership.down("joining the group");
-    let Some(codec) = prepare_codec::<S>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
-    let unusable = |source| Error::Kafka { stage: S::NAME, source };
+    let Some(codec) = prepare_codec::<W>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
+    let unusable = |source| Error::Kafka { stage: W::NAME, source };
     tokio::select! {
         admitted = kafka::admission::check(&settings.kafka) => admitted.map_err(unusable)?,
         () = shutdown.cancelled() => return Ok(()),
     }
     let producer = Producer::new(&settings.kafka, batch_of, local_budget.clone()).map_err(unusable)?;
-    let group = settings.kafka.group(S::NAME);
-    let member = GroupMember::join(&settings.kafka, &group, S::Input::TOPIC).map_err(unusable)?;
-    let events = StageEvents::new(S::NAME);
-    events.started(&settings.kafka.names().topic(S::Input::TOPIC), &group);
+    let group = settings.kafka.group(W::NAME);
+    let topics = W::Input::topics(&settings);
+    let member = GroupMember::join(&settings.kafka, &group, &topics).map_err(unusable)?;
+    let events = StageEvents::new(W::NAME);
+    let names: Vec<String> = topics.iter().map(|topic| settings.kafka.names().topic(topic)).collect();
+    events.started(&names.join(", "), &group);
     let (halts, halted) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
-        processor: Processor {
-            stage,
+        engine: Engine {
+            work,
             codec,
             producer,
-            outage: Outage::new(events.clone(), health.component(&format!("{}: dependencies", S::NAME))),
+            outage: Outage::new(events.clone(), health.component(&format!("{}: dependencies", W::NAME))),
             questions: Questions::default(),
             events: events.clone(),
             group,
-            settings: settings.stage.clone(),
-            kafka: settings.kafka.clone(),
+            settings: settings.clone(),
             succeeded: AtomicU64::default(),
         },
         permits: Arc::new(Semaphore::new(settings.stage.in_flight as usize)),
@@ -160,7 +184,7 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
         rejoin: tokio::sync::Notify::new(),
         health: health.clone(),
     });
-    let mut tasks = Tasks::of(S::NAME, health.clone());
+    let mut tasks = Tasks::of(W::NAME, health.clone());
     tasks.start(Kind::Timer, tick(Arc::clone(&shared), shutdown.clone()));
     for dependency in Dependency::ALL {
         tasks.start(Kind::Probe, probe::watch(Arc::clone(&shared), dependency));
@@ -171,15 +195,15 @@ pub async fn run<S: Stage>(stage: S, context: Context) -> Result<(), Error> {
 }
 
 /// Looks up the schemas, waiting for a registry that is away. `None` when told to stop meanwhile.
-async fn prepare_codec<S: Stage>(
+async fn prepare_codec<W: Work>(
     settings: &Settings,
     registry: &Registry,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Option<Codec>, Error> {
-    let component = health.component(&format!("{}: schema registry", S::NAME));
-    let writes = S::Output::contracts();
-    let reads = [(S::Input::TOPIC, S::Input::SCHEMA)];
+    let component = health.component(&format!("{}: schema registry", W::NAME));
+    let writes = W::writes();
+    let reads = W::Input::contracts();
     let names = settings.kafka.names();
     loop {
         let prepared = tokio::select! {
@@ -194,11 +218,11 @@ async fn prepare_codec<S: Stage>(
             Err(error) => error,
         };
         if error.disposition() != Disposition::Unavailable {
-            return Err(Error::Schemas { stage: S::NAME, source: error });
+            return Err(Error::Schemas { stage: W::NAME, source: error });
         }
         let failure = Failure::from(error);
         component.down(&failure.text);
-        tracing::warn!(stage = S::NAME, code = failure.code, "waiting to start: {failure}");
+        tracing::warn!(stage = W::NAME, code = failure.code, "waiting to start: {failure}");
         tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
             () = tokio::time::sleep(PROBE_INTERVAL) => {}
@@ -207,14 +231,14 @@ async fn prepare_codec<S: Stage>(
 }
 
 /// Calls the stage's own timer. A failed tick is repeated by the next.
-async fn tick<S: Stage>(shared: Arc<Shared<S>>, shutdown: CancellationToken) {
-    let Some(period) = shared.processor.stage.tick_interval() else { return };
+async fn tick<W: Work>(shared: Arc<Shared<W>>, shutdown: CancellationToken) {
+    let Some(period) = shared.engine.work.tick_interval() else { return };
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         timer.tick().await;
-        let Err(failure) = shared.processor.tick().await else { continue };
-        tracing::warn!(stage = S::NAME, code = failure.code, "a tick failed and will be repeated: {failure}");
+        let Err(failure) = W::tick(&shared.engine).await else { continue };
+        tracing::warn!(stage = W::NAME, code = failure.code, "a tick failed and will be repeated: {failure}");
         match failure.disposition {
             Disposition::Halt => {
                 shared.halts.send(failure).unwrap_or_default();
@@ -222,7 +246,7 @@ async fn tick<S: Stage>(shared: Arc<Shared<S>>, shutdown: CancellationToken) {
             }
             // A stage without messages learns of an outage here. The probe begins it, and ends it when it is over,
             // however long the next tick takes.
-            Disposition::Unavailable => drop(shared.processor.questions.to(failure.of).ask().await),
+            Disposition::Unavailable => drop(shared.engine.questions.to(failure.of).ask().await),
             Disposition::Retry | Disposition::Reject => {}
         }
     }

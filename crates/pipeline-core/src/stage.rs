@@ -7,15 +7,20 @@
 
 use std::{future::Future, time::Duration};
 
-use pipeline_model::{contracts::Message, disposition::Classify, letter::GivenUp};
+use pipeline_model::{contracts::Message, disposition::Classify, needs::Needs};
+
+use crate::intake::Intake;
 
 /// One step of the pipeline.
 pub trait Stage: Send + Sync + 'static {
     /// The stage's name: part of the consumer group, of metrics and of span names, such as `bundles`.
     const NAME: &'static str;
 
-    /// What it consumes.
-    type Input: Message;
+    /// How messages of one key follow each other.
+    const ORDER: Order = Order::Free;
+
+    /// What it consumes: a [`Message`], or whatever else is an [`Intake`].
+    type Input: Intake;
     /// What it emits: a [`Message`], [`Either`] of two, or [`Nothing`].
     type Output: Outgoing;
     /// What can go wrong, classified by type.
@@ -35,21 +40,8 @@ pub trait Stage: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Called when a message was given up and its dead letter is acknowledged, before the offset is committed. Here a
-    /// stage puts the loss into the ledger, so that whoever waits for the run learns of it. Called again after a
-    /// crash, with another place of the dead letter.
-    fn given_up(&self, letter: &GivenUp<'_>) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        let _ = letter;
-        async { Ok(()) }
-    }
-
-    /// Whether what the stage needs besides Kafka and the registry answers: its target, its source. Cheap, writes
-    /// nothing, and ends by itself. The runtime asks every few seconds while no message proves it, so that a stage
-    /// without work notices an outage too; and when a message fails with *unavailable*, to tell an outage from a message
-    /// that is slow by itself. So it should fail whenever no message at all could be handled.
-    fn ready(&self) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        async { Ok(()) }
-    }
+    /// What it needs besides Kafka and the registry.
+    fn needs(&self) -> impl Needs;
 
     /// How often [`Stage::tick`] is wanted; `None` for a stage that only follows messages.
     fn tick_interval(&self) -> Option<Duration> {
@@ -60,6 +52,18 @@ pub trait Stage: Send + Sync + 'static {
     fn tick(&self) -> impl Future<Output = Result<Emit<Self::Output>, Self::Error>> + Send {
         async { Ok(Emit::nothing()) }
     }
+}
+
+/// How messages of one partition that have the same key follow each other. Those without a key follow nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Side by side: the ledger makes any order right.
+    Free,
+    /// One after the other, each of them.
+    ByKey,
+    /// One after the other, and of those that wait only the newest: the older ones are settled with it, unhandled. For a
+    /// stage that asks what is true now, whatever the message says.
+    NewestByKey,
 }
 
 /// A decoded message and where it came from.

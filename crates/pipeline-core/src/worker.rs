@@ -1,4 +1,4 @@
-//! The `main` of a stage's binary: arguments, configuration, signals, admin endpoint, exit code.
+//! The `main` of a stage's or sink's binary: arguments, configuration, signals, admin endpoint, exit code.
 //!
 //! A dependency that is away at the start is waited for, with `/readyz` saying so, because under an orchestrator the
 //! order in which things come up is nobody's business. What ends the process at once is what waiting cannot mend:
@@ -27,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Health},
     registry::Registry,
-    runtime::{self, Context},
+    runtime::{self, Context, Handling, Work, Writing},
+    sink::Sink,
     stage::Stage,
 };
 
@@ -87,6 +88,25 @@ where
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<S, BuildError>> + Send + 'static,
 {
+    start(name, about, move |settings| mapped(build(settings), Handling))
+}
+
+/// The same for a sink.
+pub fn main_sink<K, B, F>(name: &'static str, about: &'static str, build: B) -> ExitCode
+where
+    K: Sink,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<K, BuildError>> + Send + 'static,
+{
+    start(name, about, move |settings| mapped(build(settings), Writing))
+}
+
+fn start<W, B, F>(name: &'static str, about: &'static str, build: B) -> ExitCode
+where
+    W: Work,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<W, BuildError>> + Send + 'static,
+{
     let _armed = crash::arm();
     let command = Arguments::command().name(name).about(about).version(env!("CARGO_PKG_VERSION"));
     let parsed = command.try_get_matches().and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
@@ -104,7 +124,7 @@ where
             return ExitCode::from(exit::CONFIGURATION);
         }
     };
-    ExitCode::from(run(name, loaded, build))
+    ExitCode::from(end_of_main(name, loaded, build))
 }
 
 /// Runs one stage with what was loaded; gives the process's exit code. Belongs at the end of a `main`, for work that never
@@ -114,6 +134,15 @@ where
     S: Stage,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<S, BuildError>> + Send + 'static,
+{
+    end_of_main(name, loaded, move |settings| mapped(build(settings), Handling))
+}
+
+fn end_of_main<W, B, F>(name: &'static str, loaded: Loaded, build: B) -> u8
+where
+    W: Work,
+    B: Fn(Settings) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
     let shutdown = CancellationToken::new();
     let drain = Duration::from_millis(loaded.settings.stage.drain_timeout_ms.into());
@@ -140,7 +169,12 @@ where
     })
 }
 
-async fn serve<S, B, F>(
+/// The answer of a build, made what the loop drives.
+async fn mapped<T, W>(build: impl Future<Output = Result<T, BuildError>>, driven: fn(T) -> W) -> Result<W, BuildError> {
+    build.await.map(driven)
+}
+
+async fn serve<W, B, F>(
     name: &'static str,
     loaded: Loaded,
     build: B,
@@ -148,9 +182,9 @@ async fn serve<S, B, F>(
     control: Control,
 ) -> u8
 where
-    S: Stage,
+    W: Work,
     B: Fn(Settings) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<S, BuildError>> + Send + 'static,
+    F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
     let Loaded { settings, warnings, .. } = loaded;
     let telemetry = match telemetry::init(&settings.telemetry, name) {
@@ -187,11 +221,11 @@ where
     code
 }
 
-async fn work<S, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
+async fn work<W, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
 where
-    S: Stage,
+    W: Work,
     B: Fn(Settings) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<S, BuildError>> + Send + 'static,
+    F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
     let registry = match Registry::new(&settings.schema_registry) {
         Ok(registry) => registry,
@@ -209,7 +243,7 @@ where
         }
     };
     let context = Context { settings, registry, health, shutdown, local_budget: None };
-    match runtime::run(stage, context).await {
+    match runtime::drive(stage, context).await {
         Ok(()) => exit::OK,
         Err(error) => {
             tracing::error!("{}", chain(&error));
@@ -224,15 +258,15 @@ where
 }
 
 /// Builds the stage, waiting for what is away. `None` when told to stop meanwhile.
-async fn until_built<S, B, F>(
+async fn until_built<W, B, F>(
     settings: &Settings,
     build: B,
     health: &Health,
     shutdown: &CancellationToken,
-) -> Result<Option<S>, BuildError>
+) -> Result<Option<W>, BuildError>
 where
     B: Fn(Settings) -> F,
-    F: Future<Output = Result<S, BuildError>>,
+    F: Future<Output = Result<W, BuildError>>,
 {
     let component = health.component("start");
     component.down("connecting to source and target");

@@ -58,7 +58,7 @@ pub async fn check(settings: &settings::Kafka, topics: Vec<String>) -> Result<Cl
 /// # Errors
 /// [`Error::Unreachable`] when no broker answers in time, a refusal, [`Error::Produce`] for a topic that is not there,
 /// [`Error::NotAuthorised`].
-pub async fn are_there(settings: &settings::Kafka, topics: &[&'static str]) -> Result<(), Error> {
+pub async fn are_there(settings: &settings::Kafka, topics: &[String]) -> Result<(), Error> {
     let states = states(settings, topics).await?;
     states.into_iter().filter(|(_, state)| *state != State::Leaderless).try_for_each(usable)
 }
@@ -67,7 +67,7 @@ pub async fn are_there(settings: &settings::Kafka, topics: &[&'static str]) -> R
 ///
 /// # Errors
 /// As [`are_there`].
-pub async fn takes_messages(settings: &settings::Kafka, topics: &[&'static str]) -> Result<(), Error> {
+pub async fn takes_messages(settings: &settings::Kafka, topics: &[String]) -> Result<(), Error> {
     states(settings, topics).await?.into_iter().try_for_each(usable)
 }
 
@@ -89,7 +89,7 @@ pub(super) fn forbidden(topic: &str) -> Error {
     }
 }
 
-async fn states(settings: &settings::Kafka, topics: &[&'static str]) -> Result<Vec<(String, State)>, Error> {
+async fn states(settings: &settings::Kafka, topics: &[String]) -> Result<Vec<(String, State)>, Error> {
     let names = settings.names();
     let topics: Vec<String> = topics.iter().map(|topic| names.topic(topic)).collect();
     let stands = |client: &Asker, topic: String| state(client, &topic).map(|state| (topic, state));

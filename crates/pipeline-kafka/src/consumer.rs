@@ -11,11 +11,13 @@
 //!   synchronously, and only then gives the partition up. The next owner starts exactly where we stopped.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
     },
     thread,
+    time::Duration,
 };
 
 use pipeline_settings::settings;
@@ -38,14 +40,17 @@ use super::{Delivery, Error, Partition, Position, client_config, told::Common};
 #[cfg(test)]
 mod tests;
 
-/// A member of a consumer group, subscribed to one topic.
+/// How long the client may take to turn to another offset.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A member of a consumer group, subscribed to one topic or more.
 pub struct GroupMember {
     consumer: Arc<StreamConsumer<Context>>,
     events: mpsc::UnboundedReceiver<Event>,
     stop_polling: oneshot::Sender<()>,
     poll_thread: thread::JoinHandle<()>,
     group: String,
-    topic: Topic,
+    topics: Topics,
 }
 
 /// What the group asks of its member.
@@ -76,6 +81,7 @@ pub struct Reply<T>(SyncSender<T>);
 /// The messages of one assigned partition.
 pub struct PartitionQueue {
     queue: StreamPartitionQueue<Context, DefaultRuntime>,
+    consumer: Arc<StreamConsumer<Context>>,
     partition: Partition,
     /// The topic's name on the cluster.
     topic: String,
@@ -85,13 +91,15 @@ struct Context {
     common: Common,
     events: mpsc::UnboundedSender<Event>,
     group: String,
-    topic: Topic,
+    topics: Topics,
 }
 
-/// The one topic of a member.
+/// The topics of a member.
 #[derive(Clone)]
+struct Topics(Arc<[Topic]>);
+
 struct Topic {
-    /// By its contract, as in every [`Partition`].
+    /// By its contract, as in every [`Partition`]. A topic of no contract has one name only.
     contract: String,
     /// On the cluster.
     name: String,
@@ -100,13 +108,14 @@ struct Topic {
 // === impl GroupMember ===
 
 impl GroupMember {
-    /// Joins `group` and subscribes to the topic of a contract. Must be called inside a Tokio runtime.
+    /// Joins `group` and subscribes to these topics, named as their contracts are. Must be called inside a Tokio
+    /// runtime.
     ///
     /// # Errors
     /// [`Error::Client`] when librdkafka refuses the configuration. A cluster that is away is not an error here: it
     /// shows as [`Event::Trouble`].
-    pub fn join(settings: &settings::Kafka, group: &str, contract: &str) -> Result<Self, Error> {
-        let topic = Topic { contract: contract.to_owned(), name: settings.names().topic(contract) };
+    pub fn join(settings: &settings::Kafka, group: &str, contracts: &[String]) -> Result<Self, Error> {
+        let topics = Topics::named(settings, contracts);
         let invalid = |source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source };
         let mut config = client_config(settings, group);
         config
@@ -127,9 +136,9 @@ impl GroupMember {
             .set("fetch.wait.max.ms", "100");
         let (sender, events) = mpsc::unbounded_channel();
         let common = Common::new("consumer", settings);
-        let context = Context { common, events: sender.clone(), group: group.to_owned(), topic: topic.clone() };
+        let context = Context { common, events: sender.clone(), group: group.to_owned(), topics: topics.clone() };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
-        consumer.subscribe(&[&topic.name]).map_err(invalid)?;
+        consumer.subscribe(&topics.names()).map_err(invalid)?;
         let consumer = Arc::new(consumer);
         let (stop_polling, stopped) = oneshot::channel();
         let poll_thread = thread::Builder::new()
@@ -137,11 +146,11 @@ impl GroupMember {
             .spawn({
                 let consumer = Arc::clone(&consumer);
                 let runtime = tokio::runtime::Handle::current();
-                let (group, topic) = (group.to_owned(), topic.name.clone());
-                move || runtime.block_on(poll(consumer, sender, stopped, &group, &topic))
+                let (group, topics) = (group.to_owned(), topics.to_string());
+                move || runtime.block_on(poll(consumer, sender, stopped, &group, &topics))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topic })
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topics })
     }
 
     /// Leaves the group and joins it again at once, so that it deals its partitions out by what the topic has now.
@@ -151,8 +160,8 @@ impl GroupMember {
     /// [`Error::Consume`] when librdkafka refuses the subscription.
     pub fn rejoin(&self) -> Result<(), Error> {
         self.consumer.unsubscribe();
-        let refused = |source| Error::Consume { topic: self.topic.name.clone(), source };
-        self.consumer.subscribe(&[&self.topic.name]).map_err(refused)
+        let refused = |source| Error::Consume { topic: self.topics.to_string(), source };
+        self.consumer.subscribe(&self.topics.names()).map_err(refused)
     }
 
     /// What the group asks next. Safe to cancel.
@@ -162,8 +171,9 @@ impl GroupMember {
 
     /// Splits off the queue of a partition; to be called before [`Event::Assigned`] is answered.
     pub fn split(&self, partition: &Partition) -> Option<PartitionQueue> {
-        let queue = self.consumer.split_partition_queue(&self.topic.name, partition.number)?;
-        Some(PartitionQueue { queue, partition: partition.clone(), topic: self.topic.name.clone() })
+        let topic = self.topics.name(&partition.topic)?.to_owned();
+        let queue = self.consumer.split_partition_queue(&topic, partition.number)?;
+        Some(PartitionQueue { queue, consumer: Arc::clone(&self.consumer), partition: partition.clone(), topic })
     }
 
     /// Commits the next offset of each partition, and gives the brokers' answer. A commit of the client that nobody
@@ -174,7 +184,7 @@ impl GroupMember {
     /// [`Error::Commit`] when the brokers do not have it.
     pub fn commit(&self, positions: &[Position]) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let (consumer, group) = (Arc::clone(&self.consumer), self.group.clone());
-        let offsets = self.topic.offsets(positions);
+        let offsets = self.topics.offsets(positions);
         async move {
             let committing = tokio::task::spawn_blocking(move || consumer.commit(&offsets?, CommitMode::Sync));
             let committed = committing.await.unwrap_or(Err(KafkaError::Canceled));
@@ -230,20 +240,52 @@ async fn poll(
     }
 }
 
-// === impl Topic ===
+// === impl Topics ===
 
-impl Topic {
+impl Topics {
+    fn named(settings: &settings::Kafka, contracts: &[String]) -> Self {
+        let names = settings.names();
+        Self(
+            contracts
+                .iter()
+                .map(|contract| Topic { contract: contract.clone(), name: names.topic(contract) })
+                .collect(),
+        )
+    }
+
+    /// All names on the cluster.
+    fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|topic| topic.name.as_str()).collect()
+    }
+
+    /// The name on the cluster.
+    fn name(&self, contract: &str) -> Option<&str> {
+        self.0.iter().find(|topic| topic.contract == contract).map(|topic| topic.name.as_str())
+    }
+
     fn offsets(&self, positions: &[Position]) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for Position { partition, offset } in positions {
-            list.add_partition_offset(&self.name, partition.number, Offset::Offset(*offset))?;
+            // Whoever commits got the partition from here.
+            let Some(name) = self.name(&partition.topic) else { continue };
+            list.add_partition_offset(name, partition.number, Offset::Offset(*offset))?;
         }
         Ok(list)
     }
 
     fn partitions(&self, list: &TopicPartitionList) -> Vec<Partition> {
-        let partition = |number| Partition { topic: self.contract.clone(), number };
-        list.elements().iter().map(|element| partition(element.partition())).collect()
+        let contract = |name: &str| self.0.iter().find(|topic| topic.name == name).map(|topic| topic.contract.clone());
+        let elements = list.elements();
+        let partitions = elements.iter().filter_map(|element| {
+            contract(element.topic()).map(|topic| Partition { topic, number: element.partition() })
+        });
+        partitions.collect()
+    }
+}
+
+impl fmt::Display for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(", "))
     }
 }
 
@@ -259,6 +301,25 @@ impl PartitionQueue {
             Ok(message) => Ok(detach(&message, &self.partition)),
             Err(source) => Err(Error::Consume { topic: self.topic.clone(), source }),
         }
+    }
+
+    /// Goes on at this offset, whatever the group has committed: the next message that is received lies there or behind.
+    /// What was fetched before is thrown away. Where the log no longer has the offset, the oldest message comes next.
+    ///
+    /// # Errors
+    /// [`Error::Consume`] while the partition is not fetched yet, which begins a moment after it was assigned, and when
+    /// it is not ours any more: ask again, or give up with the partition.
+    pub async fn seek(&self, offset: i64) -> Result<(), Error> {
+        let (consumer, topic, number) = (Arc::clone(&self.consumer), self.topic.clone(), self.partition.number);
+        // The client answers from a thread of its own, which blocks this one.
+        let seeking = tokio::task::spawn_blocking(move || {
+            let mut list = TopicPartitionList::with_capacity(1);
+            list.add_partition_offset(&topic, number, Offset::Offset(offset))?;
+            let sought = consumer.seek_partitions(list, SEEK_TIMEOUT)?;
+            sought.elements().iter().try_for_each(|element| element.error())
+        });
+        let sought = seeking.await.unwrap_or(Err(KafkaError::Canceled));
+        sought.map_err(|source| Error::Consume { topic: self.topic.clone(), source })
     }
 }
 
@@ -295,7 +356,7 @@ impl Context {
     }
 
     fn trouble(&self, source: KafkaError) {
-        let error = Error::unconsumed(&self.topic.name, &self.group, source);
+        let error = Error::unconsumed(&self.topics.to_string(), &self.group, source);
         if self.events.send(Event::Trouble(error)).is_err() {
             tracing::debug!("the group member is being closed");
         }
@@ -323,18 +384,18 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
-                let partitions = self.topic.partitions(list);
+                let partitions = self.topics.partitions(list);
                 self.ask(|ready| Event::Assigned { partitions, ready }).unwrap_or_default();
             }
             Rebalance::Revoke(list) => {
-                let partitions = self.topic.partitions(list);
+                let partitions = self.topics.partitions(list);
                 let lost = consumer.assignment_lost();
                 let positions = self.ask(|drained| Event::Revoked { partitions, lost, drained }).unwrap_or_default();
                 if lost || positions.is_empty() {
                     return;
                 }
                 let committed =
-                    self.topic.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
+                    self.topics.offsets(&positions).and_then(|offsets| consumer.commit(&offsets, CommitMode::Sync));
                 if let Err(error) = committed {
                     // The next owner repeats what we did, which is harmless.
                     tracing::warn!(group = self.group, "could not commit before giving partitions up: {error}");

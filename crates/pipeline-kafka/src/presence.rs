@@ -40,7 +40,7 @@ impl Producer {
     ///
     /// # Errors
     /// [`Error::Produce`] when the cluster does not answer.
-    pub async fn absent_topics(&self, topics: &[&'static str]) -> Result<Absent, Error> {
+    pub async fn absent_topics(&self, topics: &[String]) -> Result<Absent, Error> {
         let mut absent = Absent::default();
         for topic in topics {
             let client = self.client();
@@ -95,6 +95,9 @@ mod tests {
         let settings =
             settings::Kafka { bootstrap_servers: broker.bootstrap_servers().to_owned(), ..settings::Kafka::default() };
         let producer = Producer::new(&settings, |_, _| None, None).unwrap();
-        assert_eq!(producer.absent_topics(&["there", "absent"]).await.unwrap().missing, ["absent"]);
+        assert_eq!(
+            producer.absent_topics(&["there".to_owned(), "absent".to_owned()]).await.unwrap().missing,
+            ["absent"]
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! | [`ids`], [`documents`] | the names of things and the documents of the hierarchy |
 //! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
 //! | [`place`], [`letter`] | places on topics, and what was given up there |
+//! | [`needs`] | what a step stands on, and how to ask whether it is there |
 //! | [`disposition`], [`chain`] | what happens when something fails, and all that an error says |
 
 pub mod chain;
@@ -13,4 +14,5 @@ pub mod disposition;
 pub mod documents;
 pub mod ids;
 pub mod letter;
+pub mod needs;
 pub mod place;

@@ -89,9 +89,9 @@ pub struct Target {
     pub password: Option<SecretString>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
-    /// What stands before the names of the four views, such as `sluice_`, where other programs have views called
-    /// `bundles` and so on. To be chosen before the first migration. Tables have no prefix: two installations need two
-    /// databases. Small letters, digits and `_`, a letter first.
+    /// What stands before the names of the four views, such as `copy_`, where other programs have views called
+    /// `bundles` and so on. To be chosen before the first migration. Tables begin with `sluice_` in any case: two
+    /// installations need two databases. Small letters, digits and `_`, a letter first.
     #[schemars(length(max = 32), regex(pattern = r"^([a-z][a-z0-9_]*)?$"))]
     pub view_prefix: String,
     /// Connections to the database that one process may hold at most. It opens them as it needs them, and closes those

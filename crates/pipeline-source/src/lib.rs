@@ -22,6 +22,7 @@ use futures::stream::BoxStream;
 use pipeline_model::{
     documents::{Bundle, DocumentFault, Found, Known, Provider, Service, Subtree},
     ids::{ProviderId, ServiceId},
+    needs::Needs,
 };
 use pipeline_settings::settings::Mapping;
 
@@ -97,6 +98,15 @@ pub trait Source: Send + Sync {
     /// Proves that the source can be read, and says in a few words what was found.
     async fn check(&self) -> Result<String, Error> {
         Ok(self.counts().await?.to_string())
+    }
+}
+
+/// What a stage reads from: it keeps no notes.
+impl Needs for dyn Source {
+    type Error = Error;
+
+    async fn ready(&self) -> Result<(), Error> {
+        Source::ready(self).await
     }
 }
 

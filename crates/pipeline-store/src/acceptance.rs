@@ -53,7 +53,8 @@ impl Store {
             let Counts { services, providers, bundles, subscription_fields } = service.facts.removed;
             session
                 .execute_one(
-                    "UPDATE sync_service SET accepted_services = ?, accepted_providers = ?, accepted_bundles = ?, \
+                    "UPDATE sluice_run_service \
+                     SET accepted_services = ?, accepted_providers = ?, accepted_bundles = ?, \
                      accepted_fields = ? WHERE run_id = ? AND service_id = ? AND state = 'planned'",
                     &[
                         services.into(),

@@ -127,7 +127,7 @@ impl Store {
         let mut session = self.database.session(Context::new("look for", "services to activate")).await?;
         let row = session
             .fetch_optional(
-                format!("SELECT {} FROM sync_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS),
+                format!("SELECT {} FROM sluice_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS),
                 &[],
             )
             .await?;
@@ -160,7 +160,7 @@ impl Store {
         let mut session = self.database.begin(Context::new("note the hold of run", run_id.as_str())).await?;
         let noted = session
             .execute(
-                "UPDATE sync_run SET held_at_ms = ? WHERE run_id = ? AND state = 'running' AND held_at_ms IS NULL",
+                "UPDATE sluice_run SET held_at_ms = ? WHERE run_id = ? AND state = 'running' AND held_at_ms IS NULL",
                 &[now_ms().into(), (&run_id).into()],
             )
             .await?;
@@ -230,7 +230,7 @@ impl Store {
         }
         session
             .execute(
-                "UPDATE sync_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
+                "UPDATE sluice_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
                  WHERE run_id = ? AND state = 'running' AND discovered = 1",
                 &[now_ms().into(), (&run_id).into()],
             )
@@ -243,7 +243,7 @@ impl Store {
 async fn left(session: &mut Session, run_id: &str) -> Result<bool, Error> {
     let row = session
         .fetch_optional(
-            "SELECT service_id FROM sync_service WHERE run_id = ? AND state IN ('discovered', 'planned') LIMIT 1",
+            "SELECT service_id FROM sluice_run_service WHERE run_id = ? AND state IN ('discovered', 'planned') LIMIT 1",
             &[run_id.into()],
         )
         .await?;

@@ -123,7 +123,8 @@ impl Store {
         let run_id = open.run_id.to_string();
         if runs.contains(&run_id) {
             let now = session.dialect().now_ms();
-            let sql = format!("UPDATE sync_standstill SET since_ms = {now}, in_vain = 0 WHERE run_id = ? AND part = ?");
+            let sql =
+                format!("UPDATE sluice_run_standstill SET since_ms = {now}, in_vain = 0 WHERE run_id = ? AND part = ?");
             session.execute(sql, &[(&run_id).into(), part.as_str().into()]).await?;
         }
         Ok(())
@@ -131,7 +132,7 @@ impl Store {
 }
 
 async fn open_run(session: &mut Session) -> Result<Option<(Run, Generation)>, Error> {
-    let sql = format!("SELECT {} FROM sync_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS);
+    let sql = format!("SELECT {} FROM sluice_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS);
     let run = session.fetch_optional(sql, &[]).await?.map(|row| Run::from_row(&row)).transpose()?;
     Ok(run.and_then(|run| {
         let generation = run.generation?;
@@ -142,10 +143,10 @@ async fn open_run(session: &mut Session) -> Result<Option<(Run, Generation)>, Er
 /// What is remembered of the part, brought up to date when something has moved; `None` when there was nothing yet.
 async fn remember(session: &mut Session, run_id: &str, part: Part, seen: String) -> Result<Option<Remembered>, Error> {
     let now = session.dialect().now_ms();
-    let sql = format!("SELECT *, {now} AS now_ms FROM sync_standstill WHERE run_id = ? AND part = ?");
+    let sql = format!("SELECT *, {now} AS now_ms FROM sluice_run_standstill WHERE run_id = ? AND part = ?");
     let row = session.fetch_optional(sql, &[run_id.into(), part.as_str().into()]).await?;
     let Some(row) = row else {
-        let sql = format!("INSERT INTO sync_standstill (run_id, part, seen, since_ms) VALUES (?, ?, ?, {now})");
+        let sql = format!("INSERT INTO sluice_run_standstill (run_id, part, seen, since_ms) VALUES (?, ?, ?, {now})");
         return match session.execute(sql, &[run_id.into(), part.as_str().into(), (&seen).into()]).await {
             Ok(_) => Ok(None),
             Err(error) if is_duplicate(&error) => Ok(None),
@@ -160,7 +161,7 @@ async fn remember(session: &mut Session, run_id: &str, part: Part, seen: String)
     session
         .execute(
             format!(
-                "UPDATE sync_standstill SET seen = ?, since_ms = {now}, in_vain = 0, rounds = ? \
+                "UPDATE sluice_run_standstill SET seen = ?, since_ms = {now}, in_vain = 0, rounds = ? \
                  WHERE run_id = ? AND part = ? AND seen = ?"
             ),
             &[(&seen).into(), rounds.into(), run_id.into(), part.as_str().into(), (&remembered.seen).into()],
@@ -188,7 +189,7 @@ async fn claim(
     };
     let claimed = session
         .execute(
-            "UPDATE sync_standstill SET rounds = rounds + ?, in_vain = in_vain + ?, announced_at_ms = ?, \
+            "UPDATE sluice_run_standstill SET rounds = rounds + ?, in_vain = in_vain + ?, announced_at_ms = ?, \
              round_open = ?, cursor_service = ?, cursor_batch = ? \
              WHERE run_id = ? AND part = ? AND seen = ? AND rounds = ? AND announced_at_ms = ? AND round_open = ? \
              AND cursor_service = ? AND cursor_batch = ?",

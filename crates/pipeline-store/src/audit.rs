@@ -60,7 +60,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list", "audits")).await?;
         let rows = session
             .fetch_all(
-                "SELECT audit_id, at_ms, who, what, subject, why, result FROM sync_audit \
+                "SELECT audit_id, at_ms, who, what, subject, why, result FROM sluice_audit \
                  ORDER BY audit_id DESC LIMIT ?",
                 &[i64::from(limit).into()],
             )
@@ -87,7 +87,7 @@ impl Audit {
 pub(crate) async fn record(session: &mut Session, deed: &Deed<'_>) -> Result<(), Error> {
     session
         .execute_one(
-            "INSERT INTO sync_audit (at_ms, who, what, subject, why, result) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO sluice_audit (at_ms, who, what, subject, why, result) VALUES (?, ?, ?, ?, ?, ?)",
             &[
                 now_ms().into(),
                 deed.who.into(),

@@ -115,7 +115,7 @@ impl Store {
         let run_id = key.run_id.to_string();
         let open = session
             .fetch_optional(
-                "SELECT run_id FROM sync_run WHERE run_id = ? AND state = 'running' AND generation = ?",
+                "SELECT run_id FROM sluice_run WHERE run_id = ? AND state = 'running' AND generation = ?",
                 &[(&run_id).into(), key.generation.into()],
             )
             .await?

@@ -115,7 +115,7 @@ impl Store {
         let (condition, mut values) = filter.condition(run_id.as_deref());
         values.push(i64::from(limit).into());
         let sql = format!(
-            "SELECT {} FROM sync_dead_letter WHERE {condition} ORDER BY letter_id LIMIT ?",
+            "SELECT {} FROM sluice_dead_letter WHERE {condition} ORDER BY letter_id LIMIT ?",
             DeadLetter::COLUMNS
         );
         let rows = session.fetch_all(sql, &values).await?;
@@ -133,7 +133,7 @@ impl Store {
         let mut session = self.database.begin(Context::new("mark dead letter as replayed", id.to_string())).await?;
         let marked = session
             .execute(
-                "UPDATE sync_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
+                "UPDATE sluice_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
                  WHERE letter_id = ?",
                 &[now_ms().into(), id.into()],
             )
@@ -154,7 +154,7 @@ impl Store {
         let mut marked = 0_u64;
         for ids in letters.chunks(IN_LIST) {
             let sql = format!(
-                "UPDATE sync_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
+                "UPDATE sluice_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
                  WHERE state = 'open' AND letter_id IN ({})",
                 placeholders(ids.len())
             );

@@ -98,7 +98,8 @@ impl Store {
         let mut session = self.database.session(Context::new("list services of run", run.to_string())).await?;
         let rows = session
             .fetch_all(
-                "SELECT service_id FROM sync_service WHERE run_id = ? AND state <> 'rejected' ORDER BY service_id",
+                "SELECT service_id FROM sluice_run_service WHERE run_id = ? AND state <> 'rejected' \
+                 ORDER BY service_id",
                 &[(&run.to_string()).into()],
             )
             .await?;
@@ -202,7 +203,7 @@ impl Discovery {
         let mut missing: Vec<ServiceId> = self.scope.iter().filter(|id| !known(id)).cloned().collect();
         missing.sort();
         for id in missing {
-            let sql = "SELECT 1 AS found FROM provider_service WHERE service_id = ? LIMIT 1";
+            let sql = "SELECT 1 AS found FROM sluice_provider_service_version WHERE service_id = ? LIMIT 1";
             if self.session.fetch_optional(sql, &[(&id).into()]).await?.is_none() {
                 return Ok(Some(id));
             }
@@ -214,14 +215,14 @@ impl Discovery {
         let run_id = self.run.run_id.to_string();
         self.session
             .execute_one(
-                "UPDATE sync_run SET discovered = 1, unreachable = ? WHERE run_id = ? AND state = 'running'",
+                "UPDATE sluice_run SET discovered = 1, unreachable = ? WHERE run_id = ? AND state = 'running'",
                 &[holding.anywhere.saturating_add(self.unidentified).into(), (&run_id).into()],
             )
             .await?;
         for (service, count) in &holding.services {
             self.session
                 .execute_one(
-                    "UPDATE sync_service SET unreachable = ? WHERE run_id = ? AND service_id = ?",
+                    "UPDATE sluice_run_service SET unreachable = ? WHERE run_id = ? AND service_id = ?",
                     &[(*count).into(), (&run_id).into(), service.into()],
                 )
                 .await?;
@@ -268,9 +269,10 @@ impl Discovery {
         let rows = self
             .session
             .fetch_all(
-                "SELECT a.service_id FROM active_generation a JOIN provider_service s ON s.service_id = a.service_id \
+                "SELECT a.service_id FROM sluice_active_generation a JOIN sluice_provider_service_version s \
+                 ON s.service_id = a.service_id \
                  AND s.valid_from <= a.generation AND s.valid_to > a.generation \
-                 WHERE NOT EXISTS (SELECT 1 FROM provider_service o \
+                 WHERE NOT EXISTS (SELECT 1 FROM sluice_provider_service_version o \
                  WHERE o.service_id = a.service_id AND o.valid_to = ?) ORDER BY a.service_id",
                 &[versions::OPEN.into()],
             )
@@ -293,7 +295,7 @@ impl Discovery {
         let run_id = self.run.run_id.to_string();
         self.session
             .execute_one(
-                "UPDATE sync_service SET state = 'rejected' WHERE run_id = ? AND service_id = ?",
+                "UPDATE sluice_run_service SET state = 'rejected' WHERE run_id = ? AND service_id = ?",
                 &[(&run_id).into(), id.into()],
             )
             .await
@@ -307,7 +309,7 @@ impl Discovery {
     ) -> Result<(), Error> {
         let run_id = self.run.run_id.to_string();
         let now = now_ms();
-        let into = "INSERT INTO sync_service (run_id, service_id, state, removed, discovered_at_ms)";
+        let into = "INSERT INTO sluice_run_service (run_id, service_id, state, removed, discovered_at_ms)";
         let mut insert = Insert::new(&self.session, self.packet_limit, into);
         for id in ids {
             let row = [(&run_id).into(), id.into(), state.into(), removed.into(), now.into()];
@@ -332,11 +334,11 @@ impl Discovery {
         let run_id = self.run.run_id.to_string();
         undo(&mut self.session, &run_id, self.generation).await?;
         self.session
-            .execute("DELETE FROM sync_service WHERE run_id = ? AND state = 'discovered'", &[(&run_id).into()])
+            .execute("DELETE FROM sluice_run_service WHERE run_id = ? AND state = 'discovered'", &[(&run_id).into()])
             .await?;
         self.session
             .execute_one(
-                "UPDATE sync_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ? \
+                "UPDATE sluice_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ? \
                  WHERE run_id = ? AND state = 'running'",
                 &[RunState::Failed.as_str().into(), reason.into(), now_ms().into(), (&run_id).into()],
             )

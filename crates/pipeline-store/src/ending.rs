@@ -46,7 +46,7 @@ struct Numbers {
 }
 
 /// The services of a run whose rows are to be taken back.
-const NOT_ACTIVE: &str = "SELECT s.service_id FROM sync_service s WHERE s.run_id = ? AND s.state <> 'activated'";
+const NOT_ACTIVE: &str = "SELECT s.service_id FROM sluice_run_service s WHERE s.run_id = ? AND s.state <> 'activated'";
 
 impl Store {
     /// Ends an open run as failed and undoes what is not active; `false` when it was not open.
@@ -68,7 +68,7 @@ impl Store {
     /// Deletes the content of ended runs whose deletion was cut off; gives the number of rows.
     pub async fn sweep(&self) -> Result<i64, Error> {
         let mut session = self.database.session(Context::new("look for", "undone content")).await?;
-        let rows = session.fetch_all("SELECT run_id FROM sync_run WHERE content_pending = 1", &[]).await?;
+        let rows = session.fetch_all("SELECT run_id FROM sluice_run WHERE content_pending = 1", &[]).await?;
         let ids = rows.into_iter().map(|row| row.text("run_id")).collect::<Result<Vec<_>, _>>()?;
         drop(session);
         let mut deleted = 0_i64;
@@ -93,7 +93,7 @@ impl Store {
                 aborted.rows_undone = undo(&mut session, &run_id, generation).await?;
                 session
                     .execute_one(
-                        "UPDATE sync_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ?, \
+                        "UPDATE sluice_run SET state = ?, open_slot = NULL, reason = ?, finished_at_ms = ?, \
                          content_pending = 1 WHERE run_id = ? AND state = 'running'",
                         &[state.as_str().into(), reason.into(), now_ms().into(), (&run_id).into()],
                     )
@@ -104,7 +104,7 @@ impl Store {
         }
         aborted.services_kept_active = session
             .fetch_one(
-                "SELECT COUNT(*) AS services FROM sync_service WHERE run_id = ? AND state = 'activated'",
+                "SELECT COUNT(*) AS services FROM sluice_run_service WHERE run_id = ? AND state = 'activated'",
                 &[(&run_id).into()],
             )
             .await?
@@ -129,14 +129,14 @@ impl Store {
         let mut deleted = 0_u64;
         for Numbers { first, end } in batches {
             let mut session = self.database.begin(context.clone()).await?;
-            for table in ["subscription_field", "bundle"] {
+            for table in ["sluice_content_field", "sluice_content_bundle"] {
                 let sql = format!("DELETE FROM {table} WHERE content_id >= ? AND content_id < ?");
                 deleted = deleted.saturating_add(session.execute(sql, &[first.into(), end.into()]).await?);
             }
             session.commit().await?;
         }
         let mut session = self.database.begin(context).await?;
-        session.execute("UPDATE sync_run SET content_pending = 0 WHERE run_id = ?", &[run_id.into()]).await?;
+        session.execute("UPDATE sluice_run SET content_pending = 0 WHERE run_id = ?", &[run_id.into()]).await?;
         session.commit().await?;
         Ok(i64::try_from(deleted).unwrap_or(i64::MAX))
     }
@@ -145,7 +145,7 @@ impl Store {
 /// Takes back the run's versions of services that are not active; gives the number of rows.
 pub(crate) async fn undo(session: &mut Session, run_id: &str, generation: Generation) -> Result<i64, Error> {
     let mut rows = 0_u64;
-    for table in ["provider_content", "provider", "provider_service"] {
+    for table in ["sluice_provider_content", "sluice_provider_version", "sluice_provider_service_version"] {
         let sql = format!("DELETE FROM {table} WHERE valid_from = ? AND service_id IN ({NOT_ACTIVE})");
         rows = rows.saturating_add(session.execute(sql, &[generation.into(), run_id.into()]).await?);
         let sql = format!("UPDATE {table} SET valid_to = ? WHERE valid_to = ? AND service_id IN ({NOT_ACTIVE})");
@@ -156,7 +156,7 @@ pub(crate) async fn undo(session: &mut Session, run_id: &str, generation: Genera
 
 async fn is_pending(session: &mut Session, run_id: &str) -> Result<bool, Error> {
     let row = session
-        .fetch_optional("SELECT run_id FROM sync_run WHERE run_id = ? AND content_pending = 1", &[run_id.into()])
+        .fetch_optional("SELECT run_id FROM sluice_run WHERE run_id = ? AND content_pending = 1", &[run_id.into()])
         .await?;
     Ok(row.is_some())
 }
@@ -167,8 +167,8 @@ async fn undone_batches(session: &mut Session, run_id: &str) -> Result<Vec<Numbe
     let rows = session
         .fetch_all(
             "SELECT r.generation, s.first_ordinal + b.first_ordinal AS first_ordinal, b.providers \
-             FROM sync_run r JOIN sync_service s ON s.run_id = r.run_id \
-             JOIN sync_batch b ON b.run_id = s.run_id AND b.service_id = s.service_id \
+             FROM sluice_run r JOIN sluice_run_service s ON s.run_id = r.run_id \
+             JOIN sluice_run_batch b ON b.run_id = s.run_id AND b.service_id = s.service_id \
              WHERE r.run_id = ? AND s.state <> 'activated'",
             &[run_id.into()],
         )

@@ -79,10 +79,11 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
         .fetch_all(
             format!(
                 "SELECT s.service_id, s.state, s.removed, s.unreachable, {}, {}, {}, {}, {}, \
-                 CASE WHEN b.batches IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM sync_reject w WHERE w.run_id = s.run_id \
+                 CASE WHEN b.batches IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM sluice_run_reject w \
+                 WHERE w.run_id = s.run_id \
                  AND w.service_id = s.service_id AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') END AS waived \
-                 FROM sync_service s LEFT JOIN (SELECT batch.service_id, COUNT(*) AS batches, {} \
-                 FROM sync_batch batch WHERE {which_batches} GROUP BY batch.service_id) b \
+                 FROM sluice_run_service s LEFT JOIN (SELECT batch.service_id, COUNT(*) AS batches, {} \
+                 FROM sluice_run_batch batch WHERE {which_batches} GROUP BY batch.service_id) b \
                  ON b.service_id = s.service_id WHERE {which_services} ORDER BY s.service_id",
                 or_zero(PLANNED, "s"),
                 or_zero(VISIBLE, "s"),

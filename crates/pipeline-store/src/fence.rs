@@ -18,7 +18,7 @@ use crate::{Error, Run, RunState, database::Session};
 
 /// Takes the shared lock; gives whether the run is open under this generation.
 pub(crate) async fn pass(session: &mut Session, run: RunId, generation: Generation) -> Result<bool, Error> {
-    let sql = format!("SELECT generation, state FROM sync_run WHERE run_id = ?{}", session.dialect().shared_lock());
+    let sql = format!("SELECT generation, state FROM sluice_run WHERE run_id = ?{}", session.dialect().shared_lock());
     let row = session.fetch_optional(sql, &[(&run.to_string()).into()]).await?;
     match row {
         None => Ok(false),
@@ -46,7 +46,7 @@ async fn read_locked(
     run: RunId,
     lock: &'static str,
 ) -> Result<Option<(Run, Generation)>, Error> {
-    let sql = format!("SELECT {} FROM sync_run WHERE run_id = ?{lock}", Run::COLUMNS);
+    let sql = format!("SELECT {} FROM sluice_run WHERE run_id = ?{lock}", Run::COLUMNS);
     let row = session.fetch_optional(sql, &[(&run.to_string()).into()]).await?;
     let run = row.map(|row| Run::from_row(&row)).transpose()?;
     Ok(run.filter(|run| run.state == RunState::Running).and_then(|run| {

@@ -239,7 +239,7 @@ impl Letters {
         let which = |topic: &'static str| -> [Value<'_>; 2] { [(&run_id).into(), topic.into()] };
         letters.request = session
             .fetch_one(
-                "SELECT MIN(letter_id) AS example FROM sync_dead_letter \
+                "SELECT MIN(letter_id) AS example FROM sluice_dead_letter \
                  WHERE run_id = ? AND state = 'open' AND source_topic = ?",
                 &which(RunRequested::TOPIC),
             )
@@ -247,7 +247,7 @@ impl Letters {
             .optional_int("example")?;
         let rows = session
             .fetch_all(
-                "SELECT d.service_id, MIN(d.letter_id) AS example FROM sync_dead_letter d JOIN sync_service s \
+                "SELECT d.service_id, MIN(d.letter_id) AS example FROM sluice_dead_letter d JOIN sluice_run_service s \
                  ON s.run_id = d.run_id AND s.service_id = d.service_id AND s.state = 'discovered' \
                  WHERE d.run_id = ? AND d.state = 'open' AND d.source_topic = ? GROUP BY d.service_id",
                 &which(ServiceDiscovered::TOPIC),
@@ -259,7 +259,8 @@ impl Letters {
         let rows = session
             .fetch_all(
                 "SELECT d.service_id, COUNT(DISTINCT d.batch_no) AS batches, MIN(d.letter_id) AS example \
-                 FROM sync_dead_letter d JOIN sync_batch b ON b.run_id = d.run_id AND b.service_id = d.service_id \
+                 FROM sluice_dead_letter d JOIN sluice_run_batch b ON b.run_id = d.run_id \
+                 AND b.service_id = d.service_id \
                  AND b.batch_no = d.batch_no AND b.state = 'planned' \
                  WHERE d.run_id = ? AND d.state = 'open' AND d.source_topic = ? GROUP BY d.service_id",
                 &which(BatchPlanned::TOPIC),

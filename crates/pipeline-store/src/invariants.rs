@@ -111,7 +111,7 @@ impl Store {
 }
 
 async fn runs(session: &mut Session) -> Result<Vec<Run>, Error> {
-    let sql = format!("SELECT {} FROM sync_run WHERE generation IS NOT NULL ORDER BY generation", Run::COLUMNS);
+    let sql = format!("SELECT {} FROM sluice_run WHERE generation IS NOT NULL ORDER BY generation", Run::COLUMNS);
     let rows = session.fetch_all(sql, &[]).await?;
     rows.into_iter().map(|row| Run::from_row(&row)).collect()
 }
@@ -154,15 +154,15 @@ fn removals_are_bounded(run: &Run, services: &[Service], violations: &mut Vec<Vi
 /// By `NOT IN`, which databases answer with a look-up table; there is no index to join by.
 async fn unreferenced_content(session: &mut Session, violations: &mut Vec<Violation>) -> Result<(), Error> {
     let pending = session
-        .fetch_all("SELECT generation FROM sync_run WHERE content_pending = 1 AND generation IS NOT NULL", &[])
+        .fetch_all("SELECT generation FROM sluice_run WHERE content_pending = 1 AND generation IS NOT NULL", &[])
         .await?
         .into_iter()
         .map(|row| row.int("generation"))
         .collect::<Result<Vec<_>, _>>()?;
-    for table in ["bundle", "subscription_field"] {
+    for table in ["sluice_content_bundle", "sluice_content_field"] {
         let mut sql = format!(
             "SELECT DISTINCT t.content_id FROM {table} t \
-             WHERE t.content_id NOT IN (SELECT c.content_id FROM provider_content c)"
+             WHERE t.content_id NOT IN (SELECT c.content_id FROM sluice_provider_content c)"
         );
         let mut values: Vec<Value<'_>> = Vec::new();
         for generation in &pending {

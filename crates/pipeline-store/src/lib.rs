@@ -83,7 +83,7 @@ pub use identity::meant_for_another;
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
 pub use load::TEXT as BYTES_PER_LOAD;
-pub use migration::{Migrated, MigrationPlan};
+pub use migration::{Migrated, MigrationPlan, Rename};
 pub use plan::{Plan, Planned, PlannedBatch};
 pub use progress::{BatchProgress, Progress, ProviderProgress, ServiceProgress};
 pub use proof::Waiting;

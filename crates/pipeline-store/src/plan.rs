@@ -126,9 +126,9 @@ impl Store {
         let row = session
             .fetch_optional(
                 format!(
-                    "SELECT state, removed, (SELECT a.generation FROM active_generation a \
-                     WHERE a.service_id = sync_service.service_id) AS visible_at \
-                     FROM sync_service WHERE run_id = ? AND service_id = ?{lock}"
+                    "SELECT state, removed, (SELECT a.generation FROM sluice_active_generation a \
+                     WHERE a.service_id = sluice_run_service.service_id) AS visible_at \
+                     FROM sluice_run_service WHERE run_id = ? AND service_id = ?{lock}"
                 ),
                 &[(&run_id).into(), service.into()],
             )
@@ -290,13 +290,13 @@ impl Plan {
     async fn take_ordinals(&mut self) -> Result<i64, Error> {
         self.session
             .execute_one(
-                "UPDATE sync_ordinals SET next_ordinal = next_ordinal + ? WHERE run_id = ?",
+                "UPDATE sluice_run_ordinals SET next_ordinal = next_ordinal + ? WHERE run_id = ?",
                 &[self.batches.providers().into(), (&self.run_id).into()],
             )
             .await?;
         let next = self
             .session
-            .fetch_one("SELECT next_ordinal FROM sync_ordinals WHERE run_id = ?", &[(&self.run_id).into()])
+            .fetch_one("SELECT next_ordinal FROM sluice_run_ordinals WHERE run_id = ?", &[(&self.run_id).into()])
             .await?
             .int("next_ordinal")?;
         if next > MAX_ORDINAL {
@@ -318,7 +318,7 @@ impl Plan {
     ) -> Result<(), Error> {
         self.session
             .execute_one(
-                "UPDATE sync_service SET state = 'planned', expected_batches = ?, expected_providers = ?, \
+                "UPDATE sluice_run_service SET state = 'planned', expected_batches = ?, expected_providers = ?, \
                  rejected_providers = ?, kept_bundles = ?, kept_fields = ?, visible_services = ?, \
                  visible_providers = ?, visible_bundles = ?, visible_fields = ?, removed_services = ?, \
                  removed_providers = ?, removed_bundles = ?, removed_fields = ?, first_ordinal = ?, planned_at_ms = ? \

@@ -93,10 +93,13 @@ impl Store {
         if pruned.stopped_by.is_some() {
             return Ok(false);
         }
-        let contents = versions(&mut session, "provider_content", "provider_id, content_id", gap, service).await?;
-        let providers = versions(&mut session, "provider", "provider_id, 0 AS content_id", gap, service).await?;
+        let contents =
+            versions(&mut session, "sluice_provider_content", "provider_id, content_id", gap, service).await?;
+        let providers =
+            versions(&mut session, "sluice_provider_version", "provider_id, 0 AS content_id", gap, service).await?;
         if contents.is_empty() && providers.is_empty() {
-            let sql = "DELETE FROM provider_service WHERE service_id = ? AND valid_from > ? AND valid_to <= ?";
+            let sql =
+                "DELETE FROM sluice_provider_service_version WHERE service_id = ? AND valid_from > ? AND valid_to <= ?";
             let deleted = session.execute(sql, &[service.into(), gap.after.into(), gap.until.into()]).await?;
             session.commit().await?;
             add(&mut pruned.services, deleted);
@@ -104,15 +107,18 @@ impl Store {
         }
         for (provider, valid_from, content_id) in &contents {
             let number = [(*content_id).into()];
-            let fields = session.execute("DELETE FROM subscription_field WHERE content_id = ?", &number).await?;
+            let fields = session.execute("DELETE FROM sluice_content_field WHERE content_id = ?", &number).await?;
             add(&mut pruned.subscription_fields, fields);
-            add(&mut pruned.bundles, session.execute("DELETE FROM bundle WHERE content_id = ?", &number).await?);
-            let sql = "DELETE FROM provider_content WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
+            add(
+                &mut pruned.bundles,
+                session.execute("DELETE FROM sluice_content_bundle WHERE content_id = ?", &number).await?,
+            );
+            let sql = "DELETE FROM sluice_provider_content WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
             let key = [service.into(), provider.into(), (*valid_from).into()];
             add(&mut pruned.contents, session.execute(sql, &key).await?);
         }
         for (provider, valid_from, _) in &providers {
-            let sql = "DELETE FROM provider WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
+            let sql = "DELETE FROM sluice_provider_version WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
             let key = [service.into(), provider.into(), (*valid_from).into()];
             add(&mut pruned.providers, session.execute(sql, &key).await?);
         }
@@ -125,8 +131,8 @@ impl Store {
 async fn newest(session: &mut Session, keep: u32) -> Result<Vec<Generation>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT r.generation FROM sync_run r WHERE r.generation IS NOT NULL AND EXISTS (SELECT 1 \
-             FROM sync_service s WHERE s.run_id = r.run_id AND s.state = 'activated') \
+            "SELECT r.generation FROM sluice_run r WHERE r.generation IS NOT NULL AND EXISTS (SELECT 1 \
+             FROM sluice_run_service s WHERE s.run_id = r.run_id AND s.state = 'activated') \
              ORDER BY r.generation DESC LIMIT ?",
             &[i64::from(keep).into()],
         )
@@ -142,7 +148,7 @@ async fn newest(session: &mut Session, keep: u32) -> Result<Vec<Generation>, Err
 async fn services(session: &mut Session, newest: &[Generation]) -> Result<Vec<(String, Vec<Gap>)>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT service_id, generation, COALESCE(previous, 0) AS previous FROM active_generation \
+            "SELECT service_id, generation, COALESCE(previous, 0) AS previous FROM sluice_active_generation \
              ORDER BY service_id",
             &[],
         )
@@ -166,13 +172,15 @@ fn gaps(kept: &BTreeSet<Generation>) -> Vec<Gap> {
 async fn count(session: &mut Session, gap: Gap, service: &str, pruned: &mut Pruned) -> Result<(), Error> {
     let values = [service.into(), gap.after.into(), gap.until.into()];
     let condition = "WHERE service_id = ? AND valid_from > ? AND valid_to <= ?";
-    for (table, count) in [("provider_service", &mut pruned.services), ("provider", &mut pruned.providers)] {
+    for (table, count) in
+        [("sluice_provider_service_version", &mut pruned.services), ("sluice_provider_version", &mut pruned.providers)]
+    {
         let sql = format!("SELECT COUNT(*) AS found FROM {table} {condition}");
         *count = count.saturating_add(session.fetch_one(sql, &values).await?.int("found")?);
     }
     let sql = format!(
         "SELECT COUNT(*) AS found, CAST(COALESCE(SUM(bundle_count), 0) AS SIGNED) AS bundles, \
-         CAST(COALESCE(SUM(field_count), 0) AS SIGNED) AS fields FROM provider_content {condition}"
+         CAST(COALESCE(SUM(field_count), 0) AS SIGNED) AS fields FROM sluice_provider_content {condition}"
     );
     let row = session.fetch_one(sql, &values).await?;
     pruned.contents = pruned.contents.saturating_add(row.int("found")?);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipeline_model::{letter::GivenUp, needs::Needs};
 use sqlx::{AssertSqlSafe, Connection, Executor, Pool, Sqlite};
 use tokio::time::timeout;
 
@@ -18,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A write that finds no row: it changes nothing, locks no row and is not in the server's binary log, and yet it meets
 /// whatever keeps all writes out.
-const CHANGES_NOTHING: &str = "UPDATE sync_run SET reason = reason WHERE 1 = 0";
+const CHANGES_NOTHING: &str = "UPDATE sluice_run SET reason = reason WHERE 1 = 0";
 
 /// The same on a server, which would let it wait for the lock of all tables (`FLUSH TABLES WITH READ LOCK`) as long as the
 /// session says. Each dialect has its own way to say it for one statement, and takes the other's for a comment.
 const CHANGES_NOTHING_SOON: &str = "/*M! SET STATEMENT lock_wait_timeout = 1 FOR */ \
-     UPDATE /*+ SET_VAR(lock_wait_timeout = 1) */ sync_run SET reason = reason WHERE 1 = 0";
+     UPDATE /*+ SET_VAR(lock_wait_timeout = 1) */ sluice_run SET reason = reason WHERE 1 = 0";
 
 impl Store {
     /// Fails when the target cannot be written to, as who only reads does not find out. Changes nothing; the target must
@@ -44,6 +45,19 @@ impl Store {
             Database::Sqlite(pool, _) => file_answers(pool).await,
         };
         answer.map_err(|source| Error::statement(&Context::new("reach", self.describe()), source))
+    }
+}
+
+/// What a stage writes to: it is there when it can be written to, and it keeps the notes of what was given up.
+impl Needs for Store {
+    type Error = Error;
+
+    async fn ready(&self) -> Result<(), Error> {
+        Store::ready(self).await
+    }
+
+    async fn given_up(&self, step: &'static str, letter: &GivenUp<'_>) -> Result<(), Error> {
+        self.record_dead_letter(step, letter).await
     }
 }
 

@@ -43,7 +43,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list rejects of run", id.to_string())).await?;
         let rows = session
             .fetch_all(
-                "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sync_reject \
+                "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sluice_run_reject \
                  WHERE run_id = ? ORDER BY reject_id LIMIT ?",
                 &[(&id.to_string()).into(), i64::from(limit).into()],
             )
@@ -95,7 +95,7 @@ async fn record_all<'f>(
     faults: impl Iterator<Item = &'f DocumentFault> + Send,
 ) -> Result<(), Error> {
     let run_id = run.to_string();
-    let into = "INSERT INTO sync_reject \
+    let into = "INSERT INTO sluice_run_reject \
                 (run_id, service_id, provider_id, bundle_id, level, document_id, place, code, reason, unreachable)";
     let mut insert = Insert::new(session, packet_limit, into);
     for fault in faults {

@@ -68,7 +68,7 @@ impl Store {
         let run_id = run.to_string();
         session
             .execute(
-                "UPDATE sync_run SET max_rejected_providers = ?, max_rejected_percent = ? WHERE run_id = ?",
+                "UPDATE sluice_run SET max_rejected_providers = ?, max_rejected_percent = ? WHERE run_id = ?",
                 &[tolerance.max_providers.into(), tolerance.max_percent.into(), (&run_id).into()],
             )
             .await?;
@@ -143,7 +143,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list services of run", run.to_string())).await?;
         let rows = session
             .fetch_all(
-                "SELECT service_id FROM sync_service WHERE run_id = ? AND state = ? ORDER BY service_id",
+                "SELECT service_id FROM sluice_run_service WHERE run_id = ? AND state = ? ORDER BY service_id",
                 &[(&run.to_string()).into(), state.into()],
             )
             .await?;
@@ -165,8 +165,10 @@ enum Trouble {
 async fn services_with_rejects(session: &mut Session, run_id: &str) -> Result<Vec<(ServiceId, i64)>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT s.service_id, s.unreachable FROM sync_service s WHERE s.run_id = ? AND (s.state = 'rejected' OR \
-             (s.state = 'planned' AND (s.unreachable > 0 OR s.rejected_providers > 0 OR EXISTS (SELECT 1 FROM sync_batch b \
+            "SELECT s.service_id, s.unreachable FROM sluice_run_service s WHERE s.run_id = ? AND \
+             (s.state = 'rejected' OR \
+             (s.state = 'planned' AND (s.unreachable > 0 OR s.rejected_providers > 0 OR EXISTS (SELECT 1 \
+             FROM sluice_run_batch b \
              WHERE b.run_id = s.run_id AND b.service_id = s.service_id AND b.rejected > 0)))) ORDER BY s.service_id",
             &[run_id.into()],
         )
@@ -180,7 +182,7 @@ async fn trouble(session: &mut Session, run_id: &str, service: &ServiceId) -> Re
             "SELECT COUNT(CASE WHEN level = 'provider_service' OR (level = 'provider' AND provider_id IS NULL) \
              THEN 1 END) AS out_of_reach, \
              COUNT(CASE WHEN level = 'provider' AND provider_id IS NOT NULL THEN 1 END) AS in_plan \
-             FROM sync_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0",
+             FROM sluice_run_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0",
             &[run_id.into(), service.into()],
         )
         .await?;
@@ -204,16 +206,17 @@ async fn plan_again(
     }
     take_back(session, generation, service, &batches).await?;
     let key = [run_id.into(), service.into()];
-    session.execute("DELETE FROM sync_batch WHERE run_id = ? AND service_id = ?", &key).await?;
+    session.execute("DELETE FROM sluice_run_batch WHERE run_id = ? AND service_id = ?", &key).await?;
     session
         .execute(
-            "DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND provider_id IS NOT NULL AND unreachable = 0",
+            "DELETE FROM sluice_run_reject WHERE run_id = ? AND service_id = ? AND provider_id IS NOT NULL \
+             AND unreachable = 0",
             &key,
         )
         .await?;
     session
         .execute_one(
-            "UPDATE sync_service SET state = 'discovered', expected_batches = NULL, expected_providers = NULL, \
+            "UPDATE sluice_run_service SET state = 'discovered', expected_batches = NULL, expected_providers = NULL, \
              rejected_providers = NULL, kept_bundles = NULL, kept_fields = NULL, visible_services = NULL, \
              visible_providers = NULL, visible_bundles = NULL, visible_fields = NULL, removed_services = NULL, \
              removed_providers = NULL, removed_bundles = NULL, removed_fields = NULL, first_ordinal = NULL, \
@@ -231,7 +234,7 @@ async fn take_back(
     service: &ServiceId,
     batches: &[Batch],
 ) -> Result<(), Error> {
-    for table in ["provider_content", "provider"] {
+    for table in ["sluice_provider_content", "sluice_provider_version"] {
         let sql = format!("DELETE FROM {table} WHERE service_id = ? AND valid_from = ?");
         session.execute(sql, &[service.into(), generation.into()]).await?;
         let sql = format!("UPDATE {table} SET valid_to = ? WHERE service_id = ? AND valid_to = ?");
@@ -239,7 +242,7 @@ async fn take_back(
     }
     for batch in batches {
         let end = batch.first.saturating_add(length(batch.provider_ids.len()));
-        for table in ["subscription_field", "bundle"] {
+        for table in ["sluice_content_field", "sluice_content_bundle"] {
             let sql = format!("DELETE FROM {table} WHERE content_id >= ? AND content_id < ?");
             session.execute(sql, &[batch.first.into(), end.into()]).await?;
         }
@@ -258,14 +261,14 @@ async fn store_again(session: &mut Session, run_id: &str, service: &ServiceId) -
             let mut values = vec![run_id.into(), service.into()];
             values.extend(list);
             let sql = format!(
-                "DELETE FROM sync_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0 \
+                "DELETE FROM sluice_run_reject WHERE run_id = ? AND service_id = ? AND unreachable = 0 \
                  AND provider_id IN ({marks})"
             );
             session.execute(sql, &values).await?;
         }
         session
             .execute_one(
-                "UPDATE sync_batch SET state = 'planned', stored = 0, unchanged = 0, rejected = 0, skipped = 0, \
+                "UPDATE sluice_run_batch SET state = 'planned', stored = 0, unchanged = 0, rejected = 0, skipped = 0, \
                  bundles = 0, fields = 0, bundles_written = 0, fields_written = 0, removed_bundles = 0, \
                  removed_fields = 0, stored_at_ms = NULL \
                  WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'stored'",
@@ -281,9 +284,9 @@ async fn batches(session: &mut Session, run_id: &str, service: &ServiceId) -> Re
     let rows = session
         .fetch_all(
             "SELECT b.batch_no, b.state, b.rejected, b.provider_ids, r.generation, \
-             s.first_ordinal + b.first_ordinal AS first_ordinal FROM sync_batch b \
-             JOIN sync_service s ON s.run_id = b.run_id AND s.service_id = b.service_id \
-             JOIN sync_run r ON r.run_id = b.run_id WHERE b.run_id = ? AND b.service_id = ? ORDER BY b.batch_no",
+             s.first_ordinal + b.first_ordinal AS first_ordinal FROM sluice_run_batch b \
+             JOIN sluice_run_service s ON s.run_id = b.run_id AND s.service_id = b.service_id \
+             JOIN sluice_run r ON r.run_id = b.run_id WHERE b.run_id = ? AND b.service_id = ? ORDER BY b.batch_no",
             &[run_id.into(), service.into()],
         )
         .await?;

@@ -80,12 +80,12 @@ impl Store {
         let rows = session
             .fetch_all(
                 "SELECT a.service_id, a.generation, COALESCE(a.previous, 0) AS previous, a.epoch, \
-                 (SELECT COUNT(*) FROM provider_service s WHERE s.service_id = a.service_id \
+                 (SELECT COUNT(*) FROM sluice_provider_service_version s WHERE s.service_id = a.service_id \
                   AND s.valid_from <= a.generation AND s.valid_to > a.generation) AS visible, \
-                 (SELECT COUNT(*) FROM provider_service s WHERE s.service_id = a.service_id \
+                 (SELECT COUNT(*) FROM sluice_provider_service_version s WHERE s.service_id = a.service_id \
                   AND s.valid_from <= COALESCE(a.previous, 0) AND s.valid_to > COALESCE(a.previous, 0)) \
                   AS visible_after \
-                 FROM active_generation a ORDER BY a.service_id",
+                 FROM sluice_active_generation a ORDER BY a.service_id",
                 &[],
             )
             .await?;
@@ -155,7 +155,7 @@ fn of_the_newest(moves: Vec<Move>) -> Vec<Move> {
 
 /// The run that is open on the target.
 pub(crate) async fn open_run(session: &mut Session) -> Result<Option<RunId>, Error> {
-    let row = session.fetch_optional("SELECT run_id FROM sync_run WHERE open_slot = 1", &[]).await?;
+    let row = session.fetch_optional("SELECT run_id FROM sluice_run WHERE open_slot = 1", &[]).await?;
     row.map(|row| RunId::parse(&row.text("run_id")?).map_err(|error| row.broken(error.to_string()))).transpose()
 }
 
@@ -163,7 +163,7 @@ async fn locked_epochs(session: &mut Session, ids: &[&str]) -> Result<Vec<(Servi
     let (marks, values) = in_list(ids);
     let lock = session.dialect().exclusive_lock();
     let sql = format!(
-        "SELECT service_id, epoch FROM active_generation WHERE service_id IN ({marks}) ORDER BY service_id{lock}"
+        "SELECT service_id, epoch FROM sluice_active_generation WHERE service_id IN ({marks}) ORDER BY service_id{lock}"
     );
     let rows = session.fetch_all(sql, &values).await?;
     rows.into_iter().map(|row| Ok((ServiceId(row.text("service_id")?), row.int("epoch")?))).collect()
@@ -180,7 +180,7 @@ async fn move_back(
     let mut values: Vec<Value<'_>> = vec![to.into(), from.into(), now.into(), from.into()];
     values.extend(list);
     let sql = format!(
-        "UPDATE active_generation SET generation = ?, previous = ?, epoch = epoch + 1, activated_at_ms = ? \
+        "UPDATE sluice_active_generation SET generation = ?, previous = ?, epoch = epoch + 1, activated_at_ms = ? \
          WHERE generation = ? AND service_id IN ({marks})"
     );
     let moved = session.execute(sql, &values).await?;

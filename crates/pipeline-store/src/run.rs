@@ -7,7 +7,7 @@
 //!     └──▶ refused (another run is open; the request is too old, or meant for another target)
 //! ```
 //!
-//! Only a *running* run is written for; the other states are final. `sync_run.open_slot` is 1 in state *running* and
+//! Only a *running* run is written for; the other states are final. `sluice_run.open_slot` is 1 in state *running* and
 //! null in all others, and it is unique: the database, not a check before an insert, lets one run be open at most.
 //! The generation is one more than that of any run before, activated or not, so that rows that an aborted run left
 //! behind can never be taken for those of a later one.
@@ -324,13 +324,13 @@ impl Store {
 /// then: its unique key refuses it, and the caller begins again.
 async fn insert_running(session: &mut Session, request: &RunRequest) -> Result<(), Error> {
     let next = session
-        .fetch_one("SELECT COALESCE(MAX(generation), 0) + 1 AS generation FROM sync_run", &[])
+        .fetch_one("SELECT COALESCE(MAX(generation), 0) + 1 AS generation FROM sluice_run", &[])
         .await?
         .int("generation")?;
     insert(session, request, RunState::Running, Some(Generation(next)), None).await?;
     session
         .execute_one(
-            "INSERT INTO sync_ordinals (run_id, next_ordinal) VALUES (?, 0)",
+            "INSERT INTO sluice_run_ordinals (run_id, next_ordinal) VALUES (?, 0)",
             &[(&request.run_id.to_string()).into()],
         )
         .await
@@ -369,7 +369,7 @@ async fn insert(
     ];
     session
         .execute_one(
-            "INSERT INTO sync_run (run_id, generation, state, open_slot, mode, max_rejected_providers, \
+            "INSERT INTO sluice_run (run_id, generation, state, open_slot, mode, max_rejected_providers, \
              max_rejected_percent, scope, batch_size, requested_by, requested_at_ms, started_at_ms, finished_at_ms, \
              reason, max_removed, discovered, content_pending) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)",
@@ -379,6 +379,6 @@ async fn insert(
 }
 
 async fn open_run_id(session: &mut Session) -> Result<Option<String>, Error> {
-    let row = session.fetch_optional("SELECT run_id FROM sync_run WHERE open_slot = 1", &[]).await?;
+    let row = session.fetch_optional("SELECT run_id FROM sluice_run WHERE open_slot = 1", &[]).await?;
     row.map(|row| row.text("run_id")).transpose()
 }

@@ -26,14 +26,16 @@ impl Store {
         let mut session = self.database.session(Context::new("read", "services of the copy")).await?;
         let (sql, values): (&str, Vec<Value<'_>>) = match generation {
             None => (
-                "SELECT s.service_id, a.generation, s.name, s.attributes, s.digest FROM active_generation a \
-                 JOIN provider_service s ON s.service_id = a.service_id AND s.valid_from <= a.generation \
+                "SELECT s.service_id, a.generation, s.name, s.attributes, s.digest FROM sluice_active_generation a \
+                 JOIN sluice_provider_service_version s ON s.service_id = a.service_id \
+                 AND s.valid_from <= a.generation \
                  AND s.valid_to > a.generation ORDER BY s.service_id",
                 Vec::new(),
             ),
             Some(generation) => (
                 "SELECT s.service_id, s.valid_from AS generation, s.name, s.attributes, s.digest \
-                 FROM provider_service s WHERE s.valid_from <= ? AND s.valid_to > ? ORDER BY s.service_id",
+                 FROM sluice_provider_service_version s WHERE s.valid_from <= ? AND s.valid_to > ? \
+                 ORDER BY s.service_id",
                 vec![generation.into(), generation.into()],
             ),
         };
@@ -93,7 +95,11 @@ impl Store {
                  AND ((valid_from > ? AND valid_from <= ?) OR (valid_to > ? AND valid_to <= ?))"
             )
         };
-        let sql = format!("{} UNION {} ORDER BY provider_id", between("provider"), between("provider_content"));
+        let sql = format!(
+            "{} UNION {} ORDER BY provider_id",
+            between("sluice_provider_version"),
+            between("sluice_provider_content")
+        );
         let once: [Value<'_>; 5] = [service.into(), older.into(), newer.into(), older.into(), newer.into()];
         let rows = session.fetch_all(sql, &[once, once].concat()).await?;
         rows.into_iter().map(|row| Ok(ProviderId(row.text("provider_id")?))).collect()
@@ -110,7 +116,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list providers of", service.to_string())).await?;
         let rows = session
             .fetch_all(
-                "SELECT p.provider_id FROM provider p JOIN provider_content c \
+                "SELECT p.provider_id FROM sluice_provider_version p JOIN sluice_provider_content c \
                  ON c.service_id = p.service_id AND c.provider_id = p.provider_id \
                  AND c.valid_from <= ? AND c.valid_to > ? \
                  WHERE p.service_id = ? AND p.provider_id > ? AND p.valid_from <= ? AND p.valid_to > ? \
@@ -143,7 +149,7 @@ async fn own_rows(
     values.extend([Value::from(generation), Value::from(generation)]);
     let sql = format!(
         "SELECT p.provider_id, p.name, p.attributes, p.digest, c.content_id, c.digest AS content_digest, \
-         c.bundle_count, c.field_count FROM provider p JOIN provider_content c \
+         c.bundle_count, c.field_count FROM sluice_provider_version p JOIN sluice_provider_content c \
          ON c.service_id = p.service_id AND c.provider_id = p.provider_id AND c.valid_from <= ? AND c.valid_to > ? \
          WHERE p.service_id = ? AND p.provider_id IN ({marks}) AND p.valid_from <= ? AND p.valid_to > ?"
     );
@@ -183,7 +189,8 @@ async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result
 
     let mut ordinals: HashMap<(i64, i64), usize> = HashMap::new();
     let sql = format!(
-        "SELECT content_id, ordinal, bundle_id, name, attributes, source_cas FROM bundle WHERE content_id IN ({marks}) \
+        "SELECT content_id, ordinal, bundle_id, name, attributes, source_cas FROM sluice_content_bundle \
+         WHERE content_id IN ({marks}) \
          ORDER BY content_id, ordinal"
     );
     for row in session.fetch_all(sql, &values).await?.into_iter() {
@@ -204,7 +211,7 @@ async fn fill(session: &mut Session, providers: &mut [CopiedProvider]) -> Result
     }
     let sql = format!(
         "SELECT content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, required, position, attributes \
-         FROM subscription_field WHERE content_id IN ({marks}) ORDER BY content_id, bundle_ordinal, ordinal"
+         FROM sluice_content_field WHERE content_id IN ({marks}) ORDER BY content_id, bundle_ordinal, ordinal"
     );
     for row in session.fetch_all(sql, &values).await?.into_iter() {
         let content_id = row.int("content_id")?;

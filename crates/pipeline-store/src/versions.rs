@@ -27,11 +27,11 @@ pub const OPEN: i64 = i64::MAX;
 /// Which rows: a table, and the part of its key that is given.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Table<'a> {
-    /// `provider_service`.
+    /// `sluice_provider_service_version`.
     Services,
-    /// `provider`, of one service.
+    /// `sluice_provider_version`, of one service.
     Providers(&'a ServiceId),
-    /// `provider_content`, of one service. Its rows are written by the batches.
+    /// `sluice_provider_content`, of one service. Its rows are written by the batches.
     Contents(&'a ServiceId),
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct Document<'a> {
 impl<'a> Table<'a> {
     fn name(self) -> &'static str {
         match self {
-            Self::Services => "provider_service",
-            Self::Providers(_) => "provider",
-            Self::Contents(_) => "provider_content",
+            Self::Services => "sluice_provider_service_version",
+            Self::Providers(_) => "sluice_provider_version",
+            Self::Contents(_) => "sluice_provider_content",
         }
     }
 
@@ -125,12 +125,12 @@ async fn insert_open(
     let rows = changed.iter().map(|(document, digest)| open_row(document, digest, generation));
     match table {
         Table::Services => {
-            let into = "INSERT INTO provider_service \
+            let into = "INSERT INTO sluice_provider_service_version \
                         (service_id, valid_from, valid_to, name, attributes, digest, source_cas)";
             insert_all(session, packet_limit, into, rows).await
         }
         Table::Providers(service) | Table::Contents(service) => {
-            let into = "INSERT INTO provider \
+            let into = "INSERT INTO sluice_provider_version \
                         (service_id, provider_id, valid_from, valid_to, name, attributes, digest, source_cas)";
             let rows = rows.map(|[id, from, to, name, attributes, digest, cas]| {
                 [service.into(), id, from, to, name, attributes, digest, cas]

@@ -52,6 +52,8 @@ mod encryption;
 mod etags;
 #[path = "contract/exactness.rs"]
 mod exactness;
+#[path = "contract/former.rs"]
+mod former;
 #[path = "contract/guard.rs"]
 mod guard;
 #[path = "contract/invariants.rs"]

@@ -42,9 +42,9 @@ pub struct StageEvents {
 #[must_use = "the message counts as waiting until it is dropped"]
 pub struct WaitingAlone(Gauge);
 
-/// Counts a message as in flight until it is dropped.
-#[must_use = "the message counts as finished when it is dropped"]
-pub struct InFlight(Gauge);
+/// Counts messages as in flight until it is dropped.
+#[must_use = "the messages count as finished when it is dropped"]
+pub struct InFlight(Gauge, f64);
 
 /// A batch of spans is lost, since the trace collector did not take it. The line is written for the first one only.
 pub fn spans_lost(collector: &str, reason: &'static str, error: impl fmt::Display, is_first: bool) {
@@ -80,10 +80,16 @@ impl StageEvents {
         message_line!(debug, self, at, "consumed");
     }
 
-    /// A message is begun; it is in flight until the answer is dropped.
-    pub fn begin(&self) -> InFlight {
-        self.metrics.in_flight.increment(1.0);
-        InFlight(self.metrics.in_flight.clone())
+    /// These many messages are begun; they are in flight until the answer is dropped.
+    pub fn begin(&self, messages: usize) -> InFlight {
+        self.metrics.in_flight.increment(messages as f64);
+        InFlight(self.metrics.in_flight.clone(), messages as f64)
+    }
+
+    /// A message of the same key came before this one's turn: this one is settled with it, unhandled.
+    pub fn replaced(&self, at: &Coordinates<'_>) {
+        self.metrics.replaced.increment(1);
+        message_line!(debug, self, at, "replaced by a newer message of its key");
     }
 
     /// The handler is done with a message, and these many follow from it.
@@ -91,6 +97,39 @@ impl StageEvents {
         self.answer(Outcome::Ok, elapsed);
         let milliseconds = elapsed.as_secs_f64() * 1e3;
         message_line!(debug, self, at, emits, milliseconds, "handled");
+    }
+
+    /// The target of a sink holds this offset of a partition: there the sink goes on.
+    pub fn claimed(&self, topic: &str, partition: i32, offset: i64) {
+        info!(stage = self.stage, topic, partition, offset, "goes on where the target stands");
+    }
+
+    /// A sink has written a batch that begins here, up to the offset `end`.
+    pub fn written(&self, at: &Coordinates<'_>, records: usize, end: i64, elapsed: Duration) {
+        self.metrics.handled_many(Outcome::Ok, records as u64);
+        self.metrics.duration.record(elapsed.as_secs_f64());
+        let milliseconds = elapsed.as_secs_f64() * 1e3;
+        message_line!(debug, self, at, records, end, milliseconds, "written");
+    }
+
+    /// The target holds another offset than a batch begins at, so nothing was written: somebody else had the partition
+    /// meanwhile, or the target was set back.
+    pub fn fenced(&self, at: &Coordinates<'_>, begin: i64) {
+        self.metrics.fenced.increment(1);
+        message_line!(warn, self, at, begin, "the target holds another offset; asking it again");
+    }
+
+    /// A batch was refused, perhaps for one of its records. Each half is tried by itself.
+    pub fn divided(
+        &self,
+        at: &Coordinates<'_>,
+        records: usize,
+        code: &'static str,
+        error: &(dyn Error + 'static),
+        elapsed: Duration,
+    ) {
+        self.answer(Outcome::Reject, elapsed);
+        message_line!(info, self, at, code, error = %Chain(error), records, "a batch was refused; trying its halves");
     }
 
     /// A message was put on a topic and acknowledged.
@@ -243,7 +282,7 @@ impl Drop for WaitingAlone {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.decrement(1.0);
+        self.0.decrement(self.1);
     }
 }
 

@@ -25,6 +25,10 @@ pub const DEAD_LETTERS: &str = "sluice_dead_letters_total";
 pub const HANDLE_DURATION: &str = "sluice_handle_duration_seconds";
 /// Messages begun and not yet acknowledged.
 pub const IN_FLIGHT: &str = "sluice_in_flight_messages";
+/// Messages that a newer one of their key replaced.
+pub const REPLACED: &str = "sluice_messages_replaced_total";
+/// Batches that the target of a sink turned away.
+pub const FENCED: &str = "sluice_fenced_batches_total";
 /// Messages that wait by themselves.
 pub const WAITING: &str = "sluice_waiting_messages";
 /// Offsets committed.
@@ -73,7 +77,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 16] = [
+pub const DECLARED: [Declared; 18] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -129,6 +133,21 @@ pub const DECLARED: [Declared; 16] = [
         unit: Unit::Count,
         help: "Messages in flight that a dependency does not answer while the stage is ready: a held lock, a statement that \
                never ends. After `stage.patience_ms` each becomes a dead letter.",
+        labels: &[STAGE],
+    },
+    Declared {
+        name: REPLACED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Messages that were settled unhandled, because a newer one of their key came before their turn.",
+        labels: &[STAGE],
+    },
+    Declared {
+        name: FENCED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Batches that a sink's target turned away, since it holds another offset than they begin at. A few come with \
+               a rebalance; many mean that two sinks believe in the same partition.",
         labels: &[STAGE],
     },
     Declared {
@@ -276,6 +295,8 @@ pub(super) struct StageMetrics {
     pub(super) duration: Histogram,
     pub(super) in_flight: Gauge,
     pub(super) waiting: Gauge,
+    pub(super) replaced: Counter,
+    pub(super) fenced: Counter,
     pub(super) committed: Counter,
     pub(super) assigned: Gauge,
     pub(super) paused: Gauge,
@@ -295,6 +316,8 @@ impl StageMetrics {
             duration: metrics::histogram!(HANDLE_DURATION, "stage" => stage),
             in_flight: metrics::gauge!(IN_FLIGHT, "stage" => stage),
             waiting: metrics::gauge!(WAITING, "stage" => stage),
+            replaced: metrics::counter!(REPLACED, "stage" => stage),
+            fenced: metrics::counter!(FENCED, "stage" => stage),
             committed: metrics::counter!(COMMITTED, "stage" => stage),
             assigned: metrics::gauge!(ASSIGNED, "stage" => stage),
             paused: metrics::gauge!(PAUSED, "stage" => stage),
@@ -303,8 +326,12 @@ impl StageMetrics {
     }
 
     pub(super) fn handled(&self, outcome: Outcome) {
+        self.handled_many(outcome, 1);
+    }
+
+    pub(super) fn handled_many(&self, outcome: Outcome, messages: u64) {
         if let Some(counter) = self.handled.get(outcome as usize) {
-            counter.increment(1);
+            counter.increment(messages);
         }
     }
 

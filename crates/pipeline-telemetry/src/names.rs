@@ -25,6 +25,8 @@ pub const GROUP: &str = "messaging.consumer.group.name";
 pub const OPERATION_NAME: &str = "messaging.operation.name";
 /// What is done, in the words of the conventions: `process`.
 pub const OPERATION_TYPE: &str = "messaging.operation.type";
+/// How many messages are processed together.
+pub const BATCH_COUNT: &str = "messaging.batch.message_count";
 /// The code of the error, when there was one; few values.
 pub const ERROR_TYPE: &str = "error.type";
 
@@ -41,7 +43,7 @@ pub(super) const OTEL_KIND: &str = "otel.kind";
 pub(super) const OTEL_STATUS: &str = "otel.status_code";
 
 /// Name and meaning of every attribute, for the reference.
-pub(super) const ATTRIBUTES: [(&str, &str); 11] = [
+pub(super) const ATTRIBUTES: [(&str, &str); 12] = [
     (SYSTEM, "`kafka`"),
     (DESTINATION, "the topic"),
     (PARTITION, "the partition, as text"),
@@ -50,6 +52,7 @@ pub(super) const ATTRIBUTES: [(&str, &str); 11] = [
     (GROUP, "the consumer group"),
     (OPERATION_NAME, "`process`"),
     (OPERATION_TYPE, "`process`"),
+    (BATCH_COUNT, "how many messages are written together; on spans of sinks"),
     (ERROR_TYPE, "the code of the error, when there was one"),
     (STAGE, "the stage"),
     (RUN_ID, "the run; without its hyphens it is the trace id"),

@@ -41,6 +41,29 @@ pub fn consumer_span(stage: &str, record: &Coordinates<'_>, parent: Option<&Trac
     MessageSpan { span, context }
 }
 
+/// Opens the span of `messages` that are processed together, of which `first` is the first. It begins a trace of its own,
+/// since each of them may be of another one.
+pub fn batch_span(stage: &str, first: &Coordinates<'_>, messages: usize) -> MessageSpan {
+    let span = info_span!(
+        "process",
+        { names::OTEL_NAME } = format!("process {}", first.topic),
+        { names::OTEL_KIND } = "consumer",
+        { names::OTEL_STATUS } = Empty,
+        { names::STAGE } = stage,
+        { names::SYSTEM } = "kafka",
+        { names::DESTINATION } = first.topic,
+        { names::PARTITION } = first.partition.to_string(),
+        { names::OFFSET } = first.offset,
+        { names::GROUP } = first.group,
+        { names::OPERATION_NAME } = "process",
+        { names::OPERATION_TYPE } = "process",
+        { names::BATCH_COUNT } = messages,
+        { names::ERROR_TYPE } = Empty,
+    );
+    let context = current_context(&span, None);
+    MessageSpan { span, context }
+}
+
 /// Opens the span of work that no message triggered, such as a stage's tick.
 pub fn internal_span(stage: &str, operation: &'static str, parent: Option<&TraceContext>) -> MessageSpan {
     let span = info_span!(

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,7 +14,7 @@ use super::{
     events::{Attempt, StageEvents},
     metrics::{DECLARED, Kind, Outcome, RowPath},
     run_events::{HeldBy, RunEvents},
-    span::consumer_span,
+    span::{batch_span, consumer_span},
     *,
 };
 
@@ -206,14 +207,19 @@ fn each_event_moves_its_metric() {
     events.emitted("sluice.sync.confirmed.v1");
     events.halted(&AT, "SLUICE-X-003", &failed("x"), second);
     events.committed("t", 0, 7, 5);
+    events.replaced(&AT);
+    events.claimed("t", 0, 7);
+    events.written(&AT, 4, 11, second);
+    events.fenced(&AT, 7);
+    events.divided(&AT, 4, "SLUICE-X-003", &failed("x"), second);
     let runs = RunEvents::new();
     runs.held(HeldBy { removals: true, ..HeldBy::default() });
     runs.removed(Level::Bundle, 3);
     runs.written(RowPath::LoadData, 5);
     runs.written(RowPath::Insert, 2);
     runs.announced_again("metric-test", "a run", "sluice.sync.batch-planned.v1", 7);
-    let in_flight = events.begin();
-    drop(events.begin());
+    let in_flight = events.begin(1);
+    drop(events.begin(1));
     events::spans_lost("c", "refused", "x", true);
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
     events.paused();
@@ -225,15 +231,17 @@ fn each_event_moves_its_metric() {
     let text = metrics::install().render();
     let expected = [
         "sluice_messages_consumed_total{stage=\"metric-test\"} 2",
-        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"ok\"} 1",
-        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"reject\"} 1",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"ok\"} 5",
+        "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"reject\"} 2",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"retry\"} 1",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"unavailable\"} 3",
         "sluice_messages_handled_total{stage=\"metric-test\",outcome=\"halt\"} 1",
         "sluice_messages_emitted_total{stage=\"metric-test\",topic=\"sluice.sync.confirmed.v1\"} 1",
         "sluice_dead_letters_total{stage=\"metric-test\",code=\"SLUICE-X-002\"} 1",
-        "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 7",
-        "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 7",
+        "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 9",
+        "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 9",
+        "sluice_messages_replaced_total{stage=\"metric-test\"} 1",
+        "sluice_fenced_batches_total{stage=\"metric-test\"} 1",
         "sluice_in_flight_messages{stage=\"metric-test\"} 1",
         "sluice_waiting_messages{stage=\"metric-test\"} 1",
         "sluice_committed_offsets_total{stage=\"metric-test\"} 5",
@@ -325,10 +333,11 @@ mod exported {
             let second = consumer_span("bundles", &AT, Some(&parent));
             second.failed("SLUICE-X-001");
             second.span.in_scope(|| tracing::error!("an event is a log"));
+            batch_span("postgres", &AT, 3).failed("SLUICE-X-001");
             second.context
         });
         let spans = exporter.0.lock().expect("no panic").clone();
-        let [first, second_span] = spans.as_slice() else { panic!("{spans:?}") };
+        let [first, batch, second_span] = spans.as_slice() else { panic!("{spans:?}") };
         let id = |span: &SpanData| format!("{:032x}", span.span_context.trace_id());
         assert_eq!((id(first), id(second_span)), (run.trace_id(), run.trace_id()));
         assert_eq!(format!("{:016x}", first.parent_span_id), run.span_id());
@@ -340,11 +349,16 @@ mod exported {
         assert!(matches!(second_span.status, opentelemetry::trace::Status::Error { .. }));
         assert_eq!(second_span.instrumentation_scope.schema_url(), Some(names::SCHEMA_URL));
         assert_eq!(second_span.events.len(), 0);
-        let mut attributes: Vec<_> = second_span.attributes.iter().map(|pair| pair.key.as_str()).collect();
-        attributes.sort_unstable();
-        let mut expected: Vec<_> = names::ATTRIBUTES.iter().map(|(name, _)| *name).collect();
-        expected.sort_unstable();
-        assert_eq!(attributes, expected);
+        // What a message says of itself stands on its own span, what a batch says of itself on the batch's; the rest on both.
+        let attributes =
+            |span: &SpanData| span.attributes.iter().map(|pair| pair.key.to_string()).collect::<BTreeSet<_>>();
+        let without = |absent: &[&str]| {
+            let names = names::ATTRIBUTES.iter().map(|(name, _)| *name).filter(|name| !absent.contains(name));
+            names.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(attributes(second_span), without(&[names::BATCH_COUNT]));
+        assert_eq!(attributes(batch), without(&[names::KEY, names::RUN_ID]));
+        assert_ne!(id(batch), run.trace_id());
     }
 
     #[test]

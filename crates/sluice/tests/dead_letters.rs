@@ -20,7 +20,7 @@ use pipeline_core::{
 use pipeline_kafka::{Outbound, Producer, admin, local::LocalBroker};
 use pipeline_model::{
     contracts::{Activated, BatchPlanned, Confirmed, Message as _, batch_of},
-    letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_settings::settings::{self, Settings};
 use pipeline_store::Store;
@@ -60,8 +60,8 @@ impl Stage for Poisoned {
         })
     }
 
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Self::Error> {
-        self.stage.given_up(letter).await
+    fn needs(&self) -> impl Needs {
+        self.stage.needs()
     }
 }
 

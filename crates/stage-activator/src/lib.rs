@@ -12,7 +12,7 @@ use pipeline_model::{
     contracts::{Activated, Confirmed},
     disposition::{Classify, Disposition},
     ids::{InvalidRunId, RunId, ServiceId},
-    letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_store::{Activatable, Counts, Hold, Outcome, ServiceActivation, Store};
 use pipeline_telemetry::run_events::{HeldBy, RunEvents};
@@ -42,12 +42,6 @@ pub enum Error {
     /// What is open could not be read from the ledger, or an announcement not be marked.
     #[error("could not read what is to be activated or announced")]
     Ledger(#[source] pipeline_store::Error),
-    /// The target is not there.
-    #[error("the target cannot be used")]
-    Target(#[source] pipeline_store::Error),
-    /// A message that was given up could not be noted.
-    #[error("could not put a dead letter into the ledger")]
-    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl ActivatorStage ===
@@ -119,12 +113,8 @@ impl Stage for ActivatorStage {
         Ok(())
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        self.store.ready().await.map_err(Error::Target)
-    }
-
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
-        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    fn needs(&self) -> impl Needs {
+        &self.store
     }
 
     fn tick_interval(&self) -> Option<Duration> {
@@ -147,18 +137,14 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.disposition()
-            }
+            Self::Activate { source, .. } | Self::Ledger(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Activate { source, .. } | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.code()
-            }
+            Self::Activate { source, .. } | Self::Ledger(source) => source.code(),
         }
     }
 }

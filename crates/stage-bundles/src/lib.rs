@@ -15,7 +15,7 @@ use pipeline_model::{
     contracts::{BatchPlanned, Confirmation, Confirmed},
     disposition::{Classify, Disposition},
     ids::{BatchNo, Generation, InvalidRunId, RunId, ServiceId},
-    letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_settings::settings;
 use pipeline_source::Source;
@@ -57,18 +57,9 @@ pub enum Error {
         #[source]
         source: pipeline_store::Error,
     },
-    /// The target is not there.
-    #[error("the target cannot be used")]
-    Target(#[source] pipeline_store::Error),
-    /// The source is not there.
-    #[error("the source cannot be used")]
-    Source(#[source] pipeline_source::Error),
     /// That batches are in hand could not be noted.
     #[error("could not note that batches are in hand")]
     AtWork(#[source] pipeline_store::Error),
-    /// A message that was given up could not be noted.
-    #[error("could not put a dead letter into the ledger")]
-    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl BundlesStage ===
@@ -124,13 +115,8 @@ impl Stage for BundlesStage {
         Ok(Emit::nothing())
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        self.store.ready().await.map_err(Error::Target)?;
-        self.source.ready().await.map_err(Error::Source)
-    }
-
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
-        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    fn needs(&self) -> impl Needs {
+        (&self.store, self.source.as_ref())
     }
 }
 
@@ -150,20 +136,16 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.disposition()
-            }
+            Self::Read { source, .. } => source.disposition(),
+            Self::Write { source, .. } | Self::AtWork(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Write { source, .. } | Self::AtWork(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.code()
-            }
+            Self::Read { source, .. } => source.code(),
+            Self::Write { source, .. } | Self::AtWork(source) => source.code(),
         }
     }
 }

@@ -18,7 +18,7 @@ use pipeline_model::{
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Known, Provider},
     ids::{Generation, InvalidRunId, ProviderId, RunId, ServiceId},
-    letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_settings::settings;
 use pipeline_source::{Source, spool::Spool};
@@ -74,18 +74,9 @@ pub enum Error {
         #[source]
         source: pipeline_store::Error,
     },
-    /// The target is not there.
-    #[error("the target cannot be used")]
-    Target(#[source] pipeline_store::Error),
-    /// The source is not there.
-    #[error("the source cannot be used")]
-    Source(#[source] pipeline_source::Error),
     /// What is to be announced again could not be read from the ledger.
     #[error("could not look for lost messages")]
     Announce(#[source] pipeline_store::Error),
-    /// A message that was given up could not be noted.
-    #[error("could not put a dead letter into the ledger")]
-    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl ProvidersStage ===
@@ -242,13 +233,8 @@ impl Stage for ProvidersStage {
         Ok(self.claimed.emit(again.map_err(Error::Announce)?.map(messages)))
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        self.store.ready().await.map_err(Error::Target)?;
-        self.source.ready().await.map_err(Error::Source)
-    }
-
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
-        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    fn needs(&self) -> impl Needs {
+        (&self.store, self.source.as_ref())
     }
 }
 
@@ -256,20 +242,16 @@ impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
             Self::RunId(_) => Disposition::Reject,
-            Self::Read { source, .. } | Self::Source(source) => source.disposition(),
-            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.disposition()
-            }
+            Self::Read { source, .. } => source.disposition(),
+            Self::Ledger { source, .. } | Self::Announce(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RunId(_) => "SLUICE-STAGE-001",
-            Self::Read { source, .. } | Self::Source(source) => source.code(),
-            Self::Ledger { source, .. } | Self::Announce(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.code()
-            }
+            Self::Read { source, .. } => source.code(),
+            Self::Ledger { source, .. } | Self::Announce(source) => source.code(),
         }
     }
 }

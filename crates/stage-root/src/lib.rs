@@ -26,7 +26,7 @@ use pipeline_model::{
     disposition::{Classify, Disposition},
     documents::{DocumentFault, Found, Service},
     ids::{Generation, RunId, ServiceId, TargetId},
-    letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_settings::settings;
 use pipeline_source::{Source, spool::Spool};
@@ -70,15 +70,6 @@ pub enum Error {
     /// The ledger could not be read or written.
     #[error("could not put the run into the ledger")]
     Ledger(#[source] pipeline_store::Error),
-    /// The target is not there.
-    #[error("the target cannot be used")]
-    Target(#[source] pipeline_store::Error),
-    /// The source is not there.
-    #[error("the source cannot be used")]
-    Source(#[source] pipeline_source::Error),
-    /// A message that was given up could not be noted.
-    #[error("could not put a dead letter into the ledger")]
-    DeadLetter(#[source] pipeline_store::Error),
 }
 
 // === impl RootStage ===
@@ -239,32 +230,23 @@ impl Stage for RootStage {
         Ok(self.claimed.emit(Some(messages(again, &target))))
     }
 
-    async fn ready(&self) -> Result<(), Error> {
-        self.store.ready().await.map_err(Error::Target)?;
-        self.source.ready().await.map_err(Error::Source)
-    }
-
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Error> {
-        self.store.record_dead_letter(Self::NAME, letter).await.map_err(Error::DeadLetter)
+    fn needs(&self) -> impl Needs {
+        (&self.store, self.source.as_ref())
     }
 }
 
 impl Classify for Error {
     fn disposition(&self) -> Disposition {
         match self {
-            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.disposition()
-            }
-            Self::Read(source) | Self::Source(source) => source.disposition(),
+            Self::Request(source) | Self::Ledger(source) => source.disposition(),
+            Self::Read(source) => source.disposition(),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Request(source) | Self::Ledger(source) | Self::DeadLetter(source) | Self::Target(source) => {
-                source.code()
-            }
-            Self::Read(source) | Self::Source(source) => source.code(),
+            Self::Request(source) | Self::Ledger(source) => source.code(),
+            Self::Read(source) => source.code(),
         }
     }
 }

@@ -111,10 +111,10 @@ impl Pipeline {
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let id = self.start_run(arguments);
         let mut session = self.database.session();
-        let sql = format!("SELECT state FROM sync_run WHERE run_id = '{id}' AND state <> 'running'");
+        let sql = format!("SELECT state FROM sluice_run WHERE run_id = '{id}' AND state <> 'running'");
         let state = self.until("the run ends", || session.rows(&sql).into_iter().flatten().next());
         assert_eq!(state, "activated", "a run that is measured must succeed");
-        let sql = format!("SELECT finished_at_ms - requested_at_ms FROM sync_run WHERE run_id = '{id}'");
+        let sql = format!("SELECT finished_at_ms - requested_at_ms FROM sluice_run WHERE run_id = '{id}'");
         Ran { id, seconds: seconds(session.number(&sql)) }
     }
 
@@ -123,22 +123,22 @@ impl Pipeline {
         let id = self.start_run(arguments);
         let mut session = self.database.session();
         let stored = format!(
-            "SELECT COUNT(*) FROM sync_run WHERE run_id = '{id}' AND discovered = 1
-             AND NOT EXISTS (SELECT 1 FROM sync_service s WHERE s.run_id = '{id}' AND s.state = 'discovered')
-             AND NOT EXISTS (SELECT 1 FROM sync_batch b WHERE b.run_id = '{id}' AND b.state = 'planned')"
+            "SELECT COUNT(*) FROM sluice_run WHERE run_id = '{id}' AND discovered = 1
+             AND NOT EXISTS (SELECT 1 FROM sluice_run_service s WHERE s.run_id = '{id}' AND s.state = 'discovered')
+             AND NOT EXISTS (SELECT 1 FROM sluice_run_batch b WHERE b.run_id = '{id}' AND b.state = 'planned')"
         );
         self.until("all batches are stored", || (session.number(&stored) == 1).then_some(()));
-        let took = format!("SELECT MAX(stored_at_ms) - MIN(planned_at_ms) FROM sync_batch WHERE run_id = '{id}'");
+        let took = format!("SELECT MAX(stored_at_ms) - MIN(planned_at_ms) FROM sluice_run_batch WHERE run_id = '{id}'");
         Ran { seconds: seconds(session.number(&took)), id }
     }
 
     /// When the steps of a run were made, by the ledger: milliseconds since its request.
     pub fn steps(&self, run: &Ran) -> Named {
         let id = &run.id;
-        let of_batches = |what: &str| format!("(SELECT {what} FROM sync_batch WHERE run_id = '{id}')");
+        let of_batches = |what: &str| format!("(SELECT {what} FROM sluice_run_batch WHERE run_id = '{id}')");
         let times = [
             "r.started_at_ms".to_owned(),
-            format!("(SELECT MAX(discovered_at_ms) FROM sync_service WHERE run_id = '{id}')"),
+            format!("(SELECT MAX(discovered_at_ms) FROM sluice_run_service WHERE run_id = '{id}')"),
             of_batches("MIN(planned_at_ms)"),
             of_batches("MAX(planned_at_ms)"),
             of_batches("MIN(stored_at_ms)"),
@@ -146,7 +146,7 @@ impl Pipeline {
             "r.finished_at_ms".to_owned(),
         ];
         let columns = times.map(|time| format!("{time} - r.requested_at_ms")).join(", ");
-        let sql = format!("SELECT {columns} FROM sync_run r WHERE r.run_id = '{id}'");
+        let sql = format!("SELECT {columns} FROM sluice_run r WHERE r.run_id = '{id}'");
         let cells = self.database.session().rows(&sql).into_iter().flatten();
         let times: Vec<f64> = cells.map(|cell| cell.parse().expect("the ledger has the time of each step")).collect();
         assert_eq!(times.len(), STEPS.len(), "the ledger has one row for a run");

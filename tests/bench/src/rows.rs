@@ -10,10 +10,16 @@ use std::{
 use testkit::mariadb::{Database, Session};
 
 /// The tables that hold data, the largest first.
-pub const TABLES: [&str; 5] = ["subscription_field", "bundle", "provider_content", "provider", "provider_service"];
+pub const TABLES: [&str; 5] = [
+    "sluice_content_field",
+    "sluice_content_bundle",
+    "sluice_provider_content",
+    "sluice_provider_version",
+    "sluice_provider_service_version",
+];
 
 /// The tables that are loaded in parts, by ranges of their content's number.
-const LARGE: [&str; 2] = ["bundle", "subscription_field"];
+const LARGE: [&str; 2] = ["sluice_content_bundle", "sluice_content_field"];
 
 /// Connections that load side by side.
 pub const CONNECTIONS: usize = 4;
@@ -39,8 +45,8 @@ impl Dump {
         drop(fs::remove_dir_all(folder));
         fs::create_dir_all(folder).expect("a folder can be made");
         let mut session = database.session();
-        let first = session.number("SELECT COALESCE(MIN(content_id), 0) FROM bundle");
-        let last = session.number("SELECT COALESCE(MAX(content_id), 0) FROM bundle");
+        let first = session.number("SELECT COALESCE(MIN(content_id), 0) FROM sluice_content_bundle");
+        let last = session.number("SELECT COALESCE(MAX(content_id), 0) FROM sluice_content_bundle");
         let connections = i64::try_from(CONNECTIONS).expect("a few connections");
         let width = (last - first) / connections + 1;
         let mut files: Vec<Vec<(&'static str, PathBuf)>> = vec![Vec::new(); CONNECTIONS];

@@ -46,29 +46,29 @@ pub fn assert_ledger_closes(world: &World, run_id: &str) {
     let mut none = |what: &str, sql: &str| assert_eq!(session.number(sql), 0, "{what}");
     none(
         "services that are not activated",
-        &format!("SELECT COUNT(*) FROM sync_service WHERE run_id = '{run_id}' AND state <> 'activated'"),
+        &format!("SELECT COUNT(*) FROM sluice_run_service WHERE run_id = '{run_id}' AND state <> 'activated'"),
     );
     none(
         "batches that are not stored in full",
         &format!(
-            "SELECT COUNT(*) FROM sync_batch WHERE run_id = '{run_id}'
+            "SELECT COUNT(*) FROM sluice_run_batch WHERE run_id = '{run_id}'
              AND (state <> 'stored' OR stored + unchanged + rejected + skipped <> providers)"
         ),
     );
     none(
         "services whose batches are not those of their plan",
         &format!(
-            "SELECT COUNT(*) FROM sync_service s WHERE s.run_id = '{run_id}' AND s.expected_batches <>
-             (SELECT COUNT(*) FROM sync_batch b WHERE b.run_id = s.run_id AND b.service_id = s.service_id)"
+            "SELECT COUNT(*) FROM sluice_run_service s WHERE s.run_id = '{run_id}' AND s.expected_batches <>
+             (SELECT COUNT(*) FROM sluice_run_batch b WHERE b.run_id = s.run_id AND b.service_id = s.service_id)"
         ),
     );
     none(
         "runs that are still open",
-        "SELECT COUNT(*) FROM sync_run WHERE open_slot IS NOT NULL OR content_pending <> 0",
+        "SELECT COUNT(*) FROM sluice_run WHERE open_slot IS NOT NULL OR content_pending <> 0",
     );
     // Announcements follow the activation; a lost one is made up for by a tick.
     wait::until_blocking("every service is announced", wait::PATIENCE, || {
-        (session.number("SELECT COUNT(*) FROM sync_service WHERE unannounced = 1") == 0).then_some(())
+        (session.number("SELECT COUNT(*) FROM sluice_run_service WHERE unannounced = 1") == 0).then_some(())
     });
 }
 
@@ -77,11 +77,11 @@ pub fn assert_ledger_closes(world: &World, run_id: &str) {
 pub fn assert_nothing_twice(world: &World) {
     let mut session = world.database.session();
     for (table, view) in [
-        ("bundle", "bundles"),
-        ("subscription_field", "subscription_fields"),
-        ("provider", "providers"),
-        ("provider_content", "providers"),
-        ("provider_service", "provider_services"),
+        ("sluice_content_bundle", "bundles"),
+        ("sluice_content_field", "subscription_fields"),
+        ("sluice_provider_version", "providers"),
+        ("sluice_provider_content", "providers"),
+        ("sluice_provider_service_version", "provider_services"),
     ] {
         let (rows, seen) = (format!("SELECT COUNT(*) FROM {table}"), format!("SELECT COUNT(*) FROM {view}"));
         assert_eq!(session.number(&rows), session.number(&seen), "rows of `{table}` and of the view `{view}`");
@@ -92,9 +92,11 @@ pub fn assert_nothing_twice(world: &World) {
 #[track_caller]
 fn assert_nothing_left_over(world: &World) {
     let mut session = world.database.session();
-    for (table, view) in
-        [("provider", "providers"), ("provider_content", "providers"), ("provider_service", "provider_services")]
-    {
+    for (table, view) in [
+        ("sluice_provider_version", "providers"),
+        ("sluice_provider_content", "providers"),
+        ("sluice_provider_service_version", "provider_services"),
+    ] {
         let open = format!("SELECT COUNT(*) FROM {table} WHERE valid_to = {}", i64::MAX);
         let seen = format!("SELECT COUNT(*) FROM {view}");
         assert_eq!(
@@ -103,9 +105,10 @@ fn assert_nothing_left_over(world: &World) {
             "open rows of `{table}` and rows of the view `{view}`"
         );
     }
-    for table in ["bundle", "subscription_field"] {
-        let sql =
-            format!("SELECT COUNT(*) FROM {table} WHERE content_id NOT IN (SELECT content_id FROM provider_content)");
+    for table in ["sluice_content_bundle", "sluice_content_field"] {
+        let sql = format!(
+            "SELECT COUNT(*) FROM {table} WHERE content_id NOT IN (SELECT content_id FROM sluice_provider_content)"
+        );
         assert_eq!(session.number(&sql), 0, "rows of `{table}` that belong to nothing");
     }
 }

@@ -220,21 +220,21 @@ impl World {
 
     /// Number of batches that are stored, in all runs.
     pub fn stored_batches(&self) -> i64 {
-        self.number("SELECT COUNT(*) FROM sync_batch WHERE state = 'stored'")
+        self.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state = 'stored'")
     }
 
     /// Waits until at least so many batches are stored.
     pub fn wait_for_stored_batches(&self, count: i64) {
         let mut session = self.database.session();
         wait::until_blocking(&format!("{count} batches are stored"), RUN_DEADLINE, || {
-            let stored = session.number("SELECT COUNT(*) FROM sync_batch WHERE state = 'stored'");
+            let stored = session.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state = 'stored'");
             (stored >= count).then_some(())
         });
     }
 
     /// Waits until the run has this state.
     pub fn wait_for_state(&self, run_id: &str, state: &str) {
-        let sql = format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{run_id}' AND state = '{state}'");
+        let sql = format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{run_id}' AND state = '{state}'");
         let mut session = self.database.session();
         wait::until_blocking(&format!("the run is {state}"), RUN_DEADLINE, || {
             (session.number(&sql) == 1).then_some(())

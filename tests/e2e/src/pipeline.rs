@@ -177,7 +177,7 @@ impl Pipeline {
     /// Number of batches of a run that are stored.
     pub fn stored_batches(&self, run: &StartedRun) -> i64 {
         let id = &run.id;
-        let sql = format!("SELECT COUNT(*) FROM sync_batch WHERE run_id = '{id}' AND state = 'stored'");
+        let sql = format!("SELECT COUNT(*) FROM sluice_run_batch WHERE run_id = '{id}' AND state = 'stored'");
         self.database.session().number(&sql)
     }
 

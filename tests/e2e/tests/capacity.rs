@@ -9,7 +9,13 @@ const SOURCE: &str = "generator:?services=40&providers=2000&bundles=20&fields=5&
 const QUESTION: [&str; 4] = ["--services", "40", "--providers", "2000"];
 
 /// Tables of a generation.
-const TABLES: [&str; 5] = ["provider_service", "provider", "provider_content", "bundle", "subscription_field"];
+const TABLES: [&str; 5] = [
+    "sluice_provider_service_version",
+    "sluice_provider_version",
+    "sluice_provider_content",
+    "sluice_content_bundle",
+    "sluice_content_field",
+];
 
 #[test]
 fn disk_and_statements_are_as_planned() {

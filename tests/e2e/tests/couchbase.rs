@@ -38,7 +38,7 @@ fn the_catalogue_arrives_row_for_row_from_couchbase_and_a_second_run_writes_noth
     let first = pipeline.run(&["--mode", "per-service"]);
     assert_eq!(number(&first, "/providers/stored"), expected.providers.len());
     Rows::of_views(&pipeline.database).assert_equals(&expected);
-    for table in ["provider_service", "provider", "bundle"] {
+    for table in ["sluice_provider_service_version", "sluice_provider_version", "sluice_content_bundle"] {
         let without_version = format!("SELECT COUNT(*) FROM {table} WHERE source_cas IS NULL");
         assert_eq!(pipeline.database.session().number(&without_version), 0, "{table}");
     }
@@ -90,8 +90,12 @@ fn a_cluster_that_misbehaves_all_through_a_run_costs_time_and_no_row() {
     assert_eq!(number(&report, "/providers/stored"), 1_000);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(GENERATED));
     let mut session = pipeline.database.session();
-    assert_eq!(session.number("SELECT COUNT(*) FROM sync_dead_letter"), 0);
-    assert_eq!(session.number("SELECT COUNT(*) FROM bundle"), 3_000, "the tables hold what the views show");
+    assert_eq!(session.number("SELECT COUNT(*) FROM sluice_dead_letter"), 0);
+    assert_eq!(
+        session.number("SELECT COUNT(*) FROM sluice_content_bundle"),
+        3_000,
+        "the tables hold what the views show"
+    );
     pipeline.stop();
 }
 
@@ -111,7 +115,7 @@ fn a_provider_that_vanishes_between_plan_and_read_is_skipped_and_told() {
         worker.signal(testkit::process::Signal::SIGSTOP);
     }
     let run = pipeline.start_run(&["--batch-size", "3"]);
-    let planned = format!("SELECT COUNT(*) FROM sync_batch WHERE run_id = '{}'", run.id);
+    let planned = format!("SELECT COUNT(*) FROM sluice_run_batch WHERE run_id = '{}'", run.id);
     testkit::wait::until_blocking("the batch is planned", Duration::from_secs(120), || {
         (pipeline.database.session().number(&planned) == 1).then_some(())
     });

@@ -55,7 +55,7 @@ fn the_doctor_is_not_green_when_nothing_works() {
     let mut administrator = pipeline.database.session();
     administrator.run(&format!("REVOKE DELETE ON {name}.* FROM {loader}"));
     let (state, detail) = only(&pipeline, "rights", 10);
-    assert!(state == "not_ready" && detail.contains("DELETE on sync_run"), "{detail}");
+    assert!(state == "not_ready" && detail.contains("DELETE on sluice_run"), "{detail}");
     administrator.run(&format!("GRANT DELETE ON {name}.* TO {loader}"));
     assert!(found(&pipeline, "rights", 0).is_empty());
     pipeline.stop();

@@ -64,17 +64,17 @@ fn old_requests_that_a_new_group_reads_again_are_refused_and_make_no_run() {
     };
     other("sluice").arg("migrate").run().expect_code(0);
     let mut session = database.session();
-    let old = "SELECT COUNT(*) FROM sync_run WHERE requested_at_ms < UNIX_TIMESTAMP(NOW(3)) * 1000 - 1000";
+    let old = "SELECT COUNT(*) FROM sluice_run WHERE requested_at_ms < UNIX_TIMESTAMP(NOW(3)) * 1000 - 1000";
     wait::until_blocking("both requests are older than they may be", wait::PATIENCE, || {
         (pipeline.database.session().number(old) == 2).then_some(())
     });
     let mut root = other("stage-root").start();
     root.wait_ready();
     wait::until_blocking("both requests are seen", wait::PATIENCE, || {
-        (session.number("SELECT COUNT(*) FROM sync_run") == 2).then_some(())
+        (session.number("SELECT COUNT(*) FROM sluice_run") == 2).then_some(())
     });
-    assert_eq!(session.number("SELECT COUNT(*) FROM sync_run WHERE state = 'refused' AND generation IS NULL"), 2);
-    assert_eq!(session.number("SELECT COUNT(*) FROM sync_audit WHERE what = 'run refused'"), 2);
+    assert_eq!(session.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'refused' AND generation IS NULL"), 2);
+    assert_eq!(session.number("SELECT COUNT(*) FROM sluice_audit WHERE what = 'run refused'"), 2);
     let shown = other("sluice").args(["run", "show", &ids[0], "-o", "json"]).run().expect_code(0);
     let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
     assert_eq!(text(&shown, "/state"), "refused");

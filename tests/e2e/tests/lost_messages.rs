@@ -35,7 +35,7 @@ fn wait_for(pipeline: &Pipeline, what: &str, sql: &str) {
 
 fn wait_for_all_batches(pipeline: &Pipeline, run: &StartedRun) {
     let id = &run.id;
-    let sql = format!("SELECT COUNT(*) = {BATCHES} FROM sync_batch WHERE run_id = '{id}'");
+    let sql = format!("SELECT COUNT(*) = {BATCHES} FROM sluice_run_batch WHERE run_id = '{id}'");
     wait_for(pipeline, "all batches are planned", &sql);
 }
 
@@ -155,7 +155,7 @@ fn services_and_confirmations_that_are_lost_hold_nothing_up() {
     wait_for(
         &pipeline,
         "discovery",
-        &format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{id}' AND discovered = 1"),
+        &format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{id}' AND discovered = 1"),
     );
     pipeline.kafka().delete_topic(DISCOVERED);
     pipeline.kafka().delete_topic(CONFIRMED);
@@ -173,9 +173,9 @@ fn a_request_that_is_lost_when_its_run_is_open_is_announced_again() {
     let mut pipeline = impatient(&folder.url());
     // Its run can be opened, and its services cannot be written down.
     let mut holder = pipeline.database.session();
-    holder.run("LOCK TABLES sync_service WRITE");
+    holder.run("LOCK TABLES sluice_run_service WRITE");
     let run = pipeline.start_run(&[]);
-    wait_for(&pipeline, "the run is open", &format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{}'", run.id));
+    wait_for(&pipeline, "the run is open", &format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{}'", run.id));
     pipeline.workers.root.signal(Signal::SIGKILL);
     pipeline.kafka().delete_topic(REQUESTED);
     pipeline.create_topics();

@@ -46,13 +46,13 @@ fn what_is_known_by_its_tag_is_not_read_and_what_an_operator_marks_is_written_an
 
     // Whoever parses a document now finds another digest than the stored one.
     let mut session = pipeline.database.session();
-    session.run("UPDATE provider_content SET digest = REPEAT(CHAR(0), 32)");
+    session.run("UPDATE sluice_provider_content SET digest = REPEAT(CHAR(0), 32)");
     let second = pipeline.run(&["--mode", "per-service"]);
     assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
     assert_eq!(number(&second, "/bundles_written"), 0);
 
     // Without their tags they are read, count as changed, and are written anew.
-    session.run("UPDATE provider_content SET etag = NULL");
+    session.run("UPDATE sluice_provider_content SET etag = NULL");
     let third = pipeline.run(&["--mode", "per-service"]);
     assert_eq!(number(&third, "/providers/stored"), expected.providers.len());
     Rows::of_views(&pipeline.database).assert_equals(&expected);
@@ -86,9 +86,12 @@ fn a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled() {
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(GENERATED));
     // The views could hide what the tables hold twice.
     let mut session = pipeline.database.session();
-    assert_eq!(session.number("SELECT COUNT(*) FROM bundle"), session.number("SELECT COUNT(*) FROM bundles"));
     assert_eq!(
-        session.number("SELECT COUNT(*) FROM subscription_field"),
+        session.number("SELECT COUNT(*) FROM sluice_content_bundle"),
+        session.number("SELECT COUNT(*) FROM bundles")
+    );
+    assert_eq!(
+        session.number("SELECT COUNT(*) FROM sluice_content_field"),
         session.number("SELECT COUNT(*) FROM subscription_fields")
     );
     pipeline.stop();
@@ -151,7 +154,7 @@ fn an_aborted_run_leaves_the_views_alone_and_the_next_run_is_complete() {
     pipeline.run(&["--mode", "whole-run"]);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
     let generation = number(&aborted, "/generation");
-    let leftover = format!("SELECT COUNT(*) FROM provider_content WHERE valid_from = {generation}");
+    let leftover = format!("SELECT COUNT(*) FROM sluice_provider_content WHERE valid_from = {generation}");
     assert_eq!(pipeline.database.session().number(&leftover), 0, "a worker wrote into the aborted run");
     pipeline.stop();
 }

@@ -48,9 +48,9 @@ fn a_request_for_one_target_changes_no_other_one() {
     ours.run(&[]);
     let mut session = database.session();
     wait::until_blocking("the request is seen", wait::PATIENCE, || {
-        (session.number("SELECT COUNT(*) FROM sync_run") == 1).then_some(())
+        (session.number("SELECT COUNT(*) FROM sluice_run") == 1).then_some(())
     });
-    let refused = "SELECT COUNT(*) FROM sync_run WHERE state = 'refused' AND reason LIKE '%meant for the target%'";
+    let refused = "SELECT COUNT(*) FROM sluice_run WHERE state = 'refused' AND reason LIKE '%meant for the target%'";
     assert_eq!(session.number(refused), 1);
     let shown = other("sluice").args(["run", "ls", "-o", "json"]).run().expect_code(0);
     assert!(shown.stdout.contains("meant for the target"), "{}", shown.stdout);

@@ -188,7 +188,7 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
 
     // A run that a dead letter holds: the database refuses one provider's bundles for a while.
     // NOT NULL is what a trigger of one statement can break.
-    let trigger = "CREATE TRIGGER refuses BEFORE INSERT ON provider_content FOR EACH ROW \
+    let trigger = "CREATE TRIGGER refuses BEFORE INSERT ON sluice_provider_content FOR EACH ROW \
                    SET NEW.provider_id = IF(NEW.provider_id LIKE '%7', NULL, NEW.provider_id)";
     world.database.session().run(trigger);
     let run = world.ask(&["run", "start"], 0).stdout.trim().to_owned();
@@ -238,7 +238,7 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
     let reader = page::session(&world.database, "sluice_reader");
     assert_eq!(places::count(reader, "providers"), Ok(30));
     let reader = page::session(&world.database, "sluice_reader");
-    assert!(places::count(reader, "sync_run").is_err());
+    assert!(places::count(reader, "sluice_run").is_err());
 
     for stage in &stages {
         for path in ["/metrics", "/readyz", "/livez", "/version"] {

@@ -14,8 +14,14 @@ use testkit::{
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The tables that readers see something of.
-const TABLES: [&str; 6] =
-    ["provider_service", "provider", "provider_content", "bundle", "subscription_field", "active_generation"];
+const TABLES: [&str; 6] = [
+    "sluice_provider_service_version",
+    "sluice_provider_version",
+    "sluice_provider_content",
+    "sluice_content_bundle",
+    "sluice_content_field",
+    "sluice_active_generation",
+];
 
 /// Documents in which a sloppy comparison would see no difference.
 const ODD_PROVIDER: &str = r#"{"id":"odd","service_id":"steady","weight":1.50}"#;
@@ -128,16 +134,19 @@ fn broken(report: &Value) -> Vec<&str> {
 
 /// The number of a provider's content.
 fn content(provider: &str) -> String {
-    format!("(SELECT content_id FROM kept_provider_content WHERE service_id = 'steady' AND provider_id = '{provider}')")
+    format!(
+        "(SELECT content_id FROM kept_sluice_provider_content WHERE service_id = 'steady' \
+         AND provider_id = '{provider}')"
+    )
 }
 
 /// Damage of each kind.
 fn cases() -> Vec<Case> {
     let field = |id: &str, set: &str| {
-        format!("UPDATE subscription_field SET {set} WHERE content_id = {} AND field_id = '{id}'", content("odd"))
+        format!("UPDATE sluice_content_field SET {set} WHERE content_id = {} AND field_id = '{id}'", content("odd"))
     };
-    let bundle = |set: &str| format!("UPDATE bundle SET {set} WHERE content_id = {}", content("odd"));
-    let provider = |set: &str| format!("UPDATE provider SET {set} WHERE provider_id = 'odd'");
+    let bundle = |set: &str| format!("UPDATE sluice_content_bundle SET {set} WHERE content_id = {}", content("odd"));
+    let provider = |set: &str| format!("UPDATE sluice_provider_version SET {set} WHERE provider_id = 'odd'");
     let first = content("p-0");
     vec![
         Case::new("a changed value", field("number", "value = '2'"), &["changed steady/odd/o/number"]),
@@ -168,21 +177,22 @@ fn cases() -> Vec<Case> {
             provider("provider_id = 'odd '"),
             &["missing steady/odd", "extra steady/odd "],
         )
-        .and("UPDATE provider_content SET provider_id = 'odd ' WHERE provider_id = 'odd'"),
+        .and("UPDATE sluice_provider_content SET provider_id = 'odd ' WHERE provider_id = 'odd'"),
         Case::new(
             "a wrong name of a service",
-            "UPDATE provider_service SET name = 'other' WHERE service_id = 'steady'",
+            "UPDATE sluice_provider_service_version SET name = 'other' WHERE service_id = 'steady'",
             &["changed steady"],
         ),
         Case::new(
             "a stored digest",
-            format!("UPDATE provider_content SET digest = REPEAT('x', 32) WHERE content_id = {first}"),
+            format!("UPDATE sluice_provider_content SET digest = REPEAT('x', 32) WHERE content_id = {first}"),
             &["damaged steady/p-0"],
         ),
         Case::new(
             "a lost field",
             format!(
-                "DELETE FROM subscription_field WHERE content_id = {first} AND bundle_ordinal = 0 AND field_id = 'note'"
+                "DELETE FROM sluice_content_field WHERE content_id = {first} AND bundle_ordinal = 0 \
+                 AND field_id = 'note'"
             ),
             &["damaged steady/p-0", "missing steady/p-0/b1/note"],
         )
@@ -190,42 +200,50 @@ fn cases() -> Vec<Case> {
         Case::new(
             "an added field",
             format!(
-                "CREATE TABLE added_field AS SELECT * FROM kept_subscription_field \
+                "CREATE TABLE added_field AS SELECT * FROM kept_sluice_content_field \
                  WHERE content_id = {first} AND bundle_ordinal = 0 AND field_id = 'note'"
             ),
             &["damaged steady/p-0", "extra steady/p-0/b1/added"],
         )
         .and("UPDATE added_field SET field_id = 'added', ordinal = 99")
-        .and("INSERT INTO subscription_field SELECT * FROM added_field")
+        .and("INSERT INTO sluice_content_field SELECT * FROM added_field")
         .breaks(&["I2"]),
         Case::new(
             "a lost bundle",
-            format!("DELETE FROM bundle WHERE content_id = {first} AND bundle_id = 'b2'"),
+            format!("DELETE FROM sluice_content_bundle WHERE content_id = {first} AND bundle_id = 'b2'"),
             &["damaged steady/p-0", "damaged steady/p-0", "damaged steady/p-0", "missing steady/p-0/b2"],
         )
         .breaks(&["I2"]),
-        Case::new("a lost provider", "DELETE FROM provider WHERE provider_id = 'odd'", &["missing steady/odd"]),
+        Case::new(
+            "a lost provider",
+            "DELETE FROM sluice_provider_version WHERE provider_id = 'odd'",
+            &["missing steady/odd"],
+        ),
         Case::new(
             "a foreign provider",
-            "CREATE TABLE added_provider AS SELECT * FROM kept_provider WHERE provider_id = 'odd'",
+            "CREATE TABLE added_provider AS SELECT * FROM kept_sluice_provider_version WHERE provider_id = 'odd'",
             &["extra steady/foreign"],
         )
-        .and("CREATE TABLE added_content AS SELECT * FROM kept_provider_content WHERE provider_id = 'odd'")
+        .and("CREATE TABLE added_content AS SELECT * FROM kept_sluice_provider_content WHERE provider_id = 'odd'")
         .and("UPDATE added_provider SET provider_id = 'foreign'")
         .and("UPDATE added_content SET provider_id = 'foreign'")
-        .and("INSERT INTO provider SELECT * FROM added_provider")
-        .and("INSERT INTO provider_content SELECT * FROM added_content")
+        .and("INSERT INTO sluice_provider_version SELECT * FROM added_provider")
+        .and("INSERT INTO sluice_provider_content SELECT * FROM added_content")
         .breaks(&["I2"]),
-        Case::new("a lost service", "DELETE FROM provider_service WHERE service_id = 'empty'", &["missing empty"]),
+        Case::new(
+            "a lost service",
+            "DELETE FROM sluice_provider_service_version WHERE service_id = 'empty'",
+            &["missing empty"],
+        ),
         Case::new(
             "a pointer to an older generation",
-            "UPDATE active_generation SET generation = 1, previous = NULL WHERE service_id = 'rising'",
+            "UPDATE sluice_active_generation SET generation = 1, previous = NULL WHERE service_id = 'rising'",
             &["missing rising"],
         )
         .breaks(&["I3", "I6"]),
         Case::new(
             "a pointer to no generation",
-            "UPDATE active_generation SET generation = 99 WHERE service_id = 'empty'",
+            "UPDATE sluice_active_generation SET generation = 99 WHERE service_id = 'empty'",
             // The open rows are seen at any later generation: only the invariants can tell.
             &[],
         )

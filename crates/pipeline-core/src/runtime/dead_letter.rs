@@ -6,13 +6,13 @@
 //! A letter carries more headers than its message, so a message that its own topic just took makes a letter that is too
 //! large. It then goes without its value, which still lies where the letter says that the message came from.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use pipeline_kafka::{Delivery, Header, Outbound};
 use pipeline_model::contracts;
 use pipeline_telemetry::TraceContext;
 
-use super::failure::Failure;
+use super::engine::Obituary;
 
 /// Header names of a dead letter.
 pub mod header {
@@ -48,37 +48,36 @@ pub mod header {
 }
 
 /// What is known about a message when it is given up.
-pub(crate) struct Obituary<'a> {
+pub(crate) struct Inscription<'a> {
     pub(crate) stage: &'a str,
     /// The message's topic, as the cluster calls it.
     pub(crate) topic: String,
     pub(crate) group: &'a str,
     pub(crate) run_id: Option<&'a str>,
-    pub(crate) failure: &'a Failure,
-    pub(crate) attempts: u32,
-    pub(crate) first_failed_at: SystemTime,
+    pub(crate) obituary: &'a Obituary,
     pub(crate) trace: &'a TraceContext,
 }
 
 /// The dead letter of a message. A message that died before loses the headers of its earlier death, no others.
-pub(crate) fn dead_letter(delivery: &Delivery, obituary: &Obituary<'_>) -> Outbound {
+pub(crate) fn dead_letter(delivery: &Delivery, inscription: &Inscription<'_>) -> Outbound {
     let mut headers: Vec<Header> = delivery.headers.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
+    let Inscription { obituary, .. } = inscription;
     let first_failed_at = obituary.first_failed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));
-    add(header::TOPIC, obituary.topic.clone());
+    add(header::TOPIC, inscription.topic.clone());
     add(header::PARTITION, delivery.position.partition.number.to_string());
     add(header::OFFSET, delivery.position.offset.to_string());
-    add(header::GROUP, obituary.group.to_owned());
-    add(header::STAGE, obituary.stage.to_owned());
+    add(header::GROUP, inscription.group.to_owned());
+    add(header::STAGE, inscription.stage.to_owned());
     add(header::CLASS, obituary.failure.code.to_owned());
     add(header::MESSAGE, obituary.failure.text.clone());
     add(header::CODE, obituary.failure.code.to_owned());
-    if let Some(run_id) = obituary.run_id {
+    if let Some(run_id) = inscription.run_id {
         add(header::RUN_ID, run_id.to_owned());
     }
     add(header::ATTEMPT, obituary.attempts.to_string());
     add(header::FIRST_FAILED_AT, first_failed_at.to_string());
-    add(header::TRACEPARENT, obituary.trace.to_string());
+    add(header::TRACEPARENT, inscription.trace.to_string());
     Outbound {
         topic: contracts::DEAD_LETTERS.to_owned(),
         key: delivery.key.clone(),
@@ -187,7 +186,7 @@ mod tests {
     use pipeline_kafka::{Partition, Position};
     use pipeline_model::{disposition::Disposition, ids::RunId};
 
-    use super::*;
+    use super::{super::failure::Failure, *};
 
     #[test]
     fn a_dead_letter_keeps_key_bytes_and_foreign_headers_and_says_why_once() {
@@ -204,14 +203,12 @@ mod tests {
         let run = RunId::new();
         let letter = dead_letter(
             &delivery,
-            &Obituary {
+            &Inscription {
                 stage: "bundles",
                 topic: "acme.t".to_owned(),
                 group: "sluice-bundles",
                 run_id: Some(&run.to_string()),
-                failure: &failure,
-                attempts: 3,
-                first_failed_at: UNIX_EPOCH,
+                obituary: &Obituary { failure, attempts: 3, first_failed_at: UNIX_EPOCH },
                 trace: &TraceContext::for_run(run),
             },
         );

@@ -8,7 +8,7 @@ use pipeline_kafka::{
     consumer::{Event, GroupMember, Reply},
 };
 use pipeline_model::disposition::{Classify, Disposition};
-use pipeline_settings::settings::{self, Settings};
+use pipeline_settings::settings::Settings;
 use pipeline_telemetry::events::StageEvents;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -20,14 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Error, PROBE_INTERVAL,
     failure::Failure,
-    partition::{self, Shared},
     tasks::{Kind, Tasks},
-    topics,
+    work::{Shared, Work, topics},
 };
-use crate::{
-    admin::{Component, Health},
-    stage::Stage,
-};
+use crate::admin::{Component, Health};
 
 /// How often moved heads are committed. What a crash repeats is what settled in this time.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(200);
@@ -39,9 +35,9 @@ const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// Serves the group for one stage.
-pub(super) struct Driver<S: Stage> {
+pub(super) struct Driver<W: Work> {
     events: StageEvents,
-    shared: Arc<Shared<S>>,
+    shared: Arc<Shared<W>>,
     member: GroupMember,
     partitions: HashMap<Partition, Worker>,
     group: Component,
@@ -69,19 +65,19 @@ struct Worker {
 
 // === impl Driver ===
 
-impl<S: Stage> Driver<S> {
+impl<W: Work> Driver<W> {
     /// Not yet in the group, and not ready: `group` says so.
     pub(super) fn new(
-        shared: Arc<Shared<S>>,
+        shared: Arc<Shared<W>>,
         member: GroupMember,
         group: Component,
         health: &Health,
         tasks: Tasks,
         settings: Settings,
     ) -> Self {
-        let cluster = health.component(&format!("{}: kafka", S::NAME));
+        let cluster = health.component(&format!("{}: kafka", W::NAME));
         cluster.up();
-        let events = shared.processor.events.clone();
+        let events = shared.engine.events.clone();
         Self {
             events,
             shared,
@@ -104,7 +100,7 @@ impl<S: Stage> Driver<S> {
         health: &Health,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
-        let beat = health.register_loop(S::NAME, MAX_SILENCE);
+        let beat = health.register_loop(W::NAME, MAX_SILENCE);
         let mut commit_timer = interval(COMMIT_INTERVAL);
         commit_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (trouble, mut probed) = mpsc::unbounded_channel();
@@ -117,36 +113,36 @@ impl<S: Stage> Driver<S> {
                 Some(event) = self.member.next_event() => {
                     if let Some(error) = self.serve(event) {
                         if error.disposition() == Disposition::Halt {
-                            break Err(Error::Kafka { stage: S::NAME, source: error });
+                            break Err(Error::Kafka { stage: W::NAME, source: error });
                         }
                         let of_group = error.is_of_group();
                         let failure = Failure::from(error);
                         if of_group {
                             // The topics are fine: only joining will tell that the right was given.
-                            tracing::warn!(stage = S::NAME, code = failure.code, "{failure}");
+                            tracing::warn!(stage = W::NAME, code = failure.code, "{failure}");
                             self.group.down(&failure.text);
                             continue;
                         }
                         self.cluster.down(&failure.text);
                         if !std::mem::replace(&mut probing, true) {
-                            tracing::warn!(stage = S::NAME, code = failure.code, "waiting for Kafka: {failure}");
-                            let until_back = until_back::<S>(self.settings.kafka.clone(), trouble.clone());
+                            tracing::warn!(stage = W::NAME, code = failure.code, "waiting for Kafka: {failure}");
+                            let until_back = until_back::<W>(self.settings.clone(), trouble.clone());
                             self.tasks.start(Kind::Reconnect, until_back);
                         }
                     }
                 }
                 Some(commit) = self.commits.1.recv() => self.committed(commit),
                 () = self.shared.rejoin.notified() => {
-                    tracing::info!(stage = S::NAME, "the topic is there again: joining the group anew");
+                    tracing::info!(stage = W::NAME, "the topic is there again: joining the group anew");
                     if let Err(error) = self.member.rejoin() {
-                        break Err(Error::Kafka { stage: S::NAME, source: error });
+                        break Err(Error::Kafka { stage: W::NAME, source: error });
                     }
                 }
                 Some(answer) = probed.recv() => match answer {
                     Ok(()) => {
                         probing = false;
                         self.cluster.up();
-                        tracing::info!(stage = S::NAME, "Kafka is back");
+                        tracing::info!(stage = W::NAME, "Kafka is back");
                     }
                     // Says better than the client why not.
                     Err(failure) => self.cluster.down(&failure.text),
@@ -163,13 +159,13 @@ impl<S: Stage> Driver<S> {
         let events = self.events.clone();
         self.leave().await;
         beat.finish();
-        events.stopped(shared.processor.settings.in_flight as usize - shared.permits.available_permits());
+        events.stopped(shared.engine.settings.stage.in_flight as usize - shared.permits.available_permits());
         outcome
     }
 
     fn halted(failure: Failure) -> Error {
-        tracing::error!(stage = S::NAME, code = failure.code, "the stage must stop: {failure}");
-        Error::Halted { stage: S::NAME, code: failure.code, text: failure.text }
+        tracing::error!(stage = W::NAME, code = failure.code, "the stage must stop: {failure}");
+        Error::Halted { stage: W::NAME, code: failure.code, text: failure.text }
     }
 
     /// Answers the group; gives an error back that is not the group's.
@@ -190,7 +186,7 @@ impl<S: Stage> Driver<S> {
         for partition in partitions {
             let Some(queue) = self.member.split(&partition) else { continue };
             let stopping = CancellationToken::new();
-            let work = partition::work(Arc::clone(&self.shared), queue, partition.clone(), stopping.clone());
+            let work = W::partition(Arc::clone(&self.shared), queue, partition.clone(), stopping.clone());
             let (sender, drained) = oneshot::channel();
             let task = self.tasks.start(Kind::Partition, async {
                 let position = work.await;
@@ -264,7 +260,7 @@ impl<S: Stage> Driver<S> {
         };
         let failure = Failure::from(error);
         if self.commit_again.replace(Instant::now() + COMMIT_AGAIN).is_none() {
-            tracing::warn!(stage = S::NAME, code = failure.code, "will be sent again: {failure}");
+            tracing::warn!(stage = W::NAME, code = failure.code, "will be sent again: {failure}");
         }
         positions.iter().for_each(|position| self.shared.heads.failed(position));
     }
@@ -301,12 +297,12 @@ impl<S: Stage> Driver<S> {
 }
 
 /// Ends when the cluster answers again and has what the stage reads and writes; says meanwhile why not.
-async fn until_back<S: Stage>(settings: settings::Kafka, answers: mpsc::UnboundedSender<Result<(), Failure>>) {
+async fn until_back<W: Work>(settings: Settings, answers: mpsc::UnboundedSender<Result<(), Failure>>) {
     // A stage may see its own topics and no others.
-    let topics = topics::of::<S>();
+    let topics = topics::<W>(&settings);
     loop {
         tokio::time::sleep(PROBE_INTERVAL).await;
-        let answer = kafka::admin::are_there(&settings, &topics).await.map_err(Failure::from);
+        let answer = kafka::admin::are_there(&settings.kafka, &topics).await.map_err(Failure::from);
         let is_back = answer.is_ok();
         // The driver is gone only when the stage is ending.
         answers.send(answer).unwrap_or_default();

@@ -1,62 +1,63 @@
 //! The end of a message that cannot be handled: its letter, and the ledger's note of it. Neither may fail for good.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use pipeline_kafka::{Outbound, Position};
-use pipeline_model::{contracts::Message, disposition::Disposition, letter::GivenUp};
+use pipeline_kafka::{Delivery, Outbound, Position};
+use pipeline_model::{disposition::Disposition, letter::GivenUp, needs::Needs as _};
 
 use super::{
-    dead_letter::{Letter, Obituary, dead_letter},
+    dead_letter::{Inscription, Letter, dead_letter},
+    engine::{Engine, InHand, Obituary, Settlement, wait},
     failure::Dependency,
     failure::Failure,
-    process::{InHand, Processor, Settlement, wait},
+    work::Work,
 };
-use crate::stage::Stage;
+use crate::intake::Intake as _;
 
-impl<S: Stage> Processor<S> {
+impl<W: Work> Engine<W> {
     /// Puts the message where people find it. That must not fail, so it is tried like during an outage.
-    pub(super) async fn give_up(
-        &self,
-        message: &InHand<'_>,
-        failure: &Failure,
-        attempts: u32,
-        first_failed_at: SystemTime,
-    ) -> Settlement {
-        let InHand { delivery, at, span, .. } = message;
-        let record = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await.ok();
-        let obituary = Obituary {
-            stage: S::NAME,
-            topic: self.kafka.names().topic(&delivery.position.partition.topic),
+    pub(super) async fn give_up(&self, message: &InHand<'_>, delivery: &Delivery, obituary: &Obituary) -> Settlement {
+        let InHand { at, span, .. } = message;
+        let Obituary { failure, attempts, first_failed_at } = obituary;
+        let record = W::Input::decode(&self.codec, delivery).await.ok();
+        let correlation = record.as_ref().and_then(|record| record.correlation());
+        let inscription = Inscription {
+            stage: W::NAME,
+            topic: self.settings.kafka.names().topic(&delivery.position.partition.topic),
             group: &self.group,
-            run_id: record.as_ref().map(Message::run_id).or(at.run_id),
-            failure,
-            attempts,
-            first_failed_at,
+            run_id: correlation.map(|correlation| correlation.run_id).or(at.run_id),
+            obituary,
             trace: &span.context,
         };
         // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
-        let place = match self.produce_letter(message, dead_letter(delivery, &obituary)).await {
+        let place = match self.produce_letter(message, dead_letter(delivery, &inscription)).await {
             Ok(place) => place,
             Err(settlement) => return settlement,
         };
         if let Some(place) = place {
             let note = GivenUp {
-                run_id: obituary.run_id,
+                run_id: inscription.run_id,
                 source: &delivery.position,
                 dead_letter: &place,
                 key: at.key,
                 code: failure.code,
                 reason: &failure.text,
-                attempts,
-                first_failed_at,
+                attempts: *attempts,
+                first_failed_at: *first_failed_at,
             };
-            let noted = self.insist(message, || async { Ok(self.stage.given_up(&note).await?) }).await;
+            let noted = self.insist(message, || self.note(&note)).await;
             if let Err(refused) = noted.and_then(|noted| noted.map_err(|failure| self.halted(message, failure))) {
                 return refused;
             }
         }
         self.events.dead_lettered(at, failure.code);
         Settlement::Settled
+    }
+
+    /// The ledger's note of a letter.
+    async fn note(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
+        let noted = self.work.needs().given_up(W::NAME, letter).await;
+        noted.map_err(|error| Failure::from(error).after("could not put a dead letter into the ledger"))
     }
 
     /// Produces the letter, or as much of it as the topic takes.

@@ -12,13 +12,17 @@ use std::{
 };
 
 use pipeline_kafka as kafka;
-use pipeline_model::{contracts, disposition::Disposition};
+use pipeline_model::{contracts, disposition::Disposition, needs::Needs as _};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    failure::Dependency, failure::Failure, outage::Waiting, partition::Shared, process::Processor, questions::Question,
+    engine::Engine,
+    failure::Dependency,
+    failure::Failure,
+    outage::Waiting,
+    questions::Question,
+    work::{Shared, Work},
 };
-use crate::stage::{Outgoing as _, Stage};
 
 /// Pause between two questions. How late an outage is noticed at most, the patience aside.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -30,11 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const NO_ANSWER: &str = "SLUICE-RUNTIME-003";
 
 /// Probes one dependency until it is dropped, or the stage must stop.
-pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>, dependency: Dependency) {
-    let processor = &shared.processor;
-    let question = processor.questions.to(dependency);
+pub(crate) async fn watch<W: Work>(shared: Arc<Shared<W>>, dependency: Dependency) {
+    let engine = &shared.engine;
+    let question = engine.questions.to(dependency);
     let mut outage = None;
-    let mut seen = processor.succeeded.load(Ordering::Relaxed);
+    let mut seen = engine.succeeded.load(Ordering::Relaxed);
     loop {
         // Messages prove cluster and registry each time; only what is away needs a look by itself.
         let looks = dependency == Dependency::Stage || outage.is_some();
@@ -42,22 +46,22 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>, dependency: Dependen
             () = question.wanted() => true,
             () = sleep(INTERVAL), if looks => false,
         };
-        let succeeded = processor.succeeded.load(Ordering::Relaxed);
+        let succeeded = engine.succeeded.load(Ordering::Relaxed);
         let is_proved = std::mem::replace(&mut seen, succeeded) != succeeded;
         if is_proved && !is_wanted && dependency == Dependency::Stage {
             outage = None;
             continue;
         }
-        let answer = ask(processor, dependency, question, &mut outage).await;
+        let answer = ask(engine, dependency, question, &mut outage).await;
         match &answer {
             Ok(()) => outage = None,
             Err(failure) if failure.disposition == Disposition::Halt => {
-                tracing::error!(stage = S::NAME, code = failure.code, "a dependency cannot be used: {failure}");
+                tracing::error!(stage = W::NAME, code = failure.code, "a dependency cannot be used: {failure}");
                 // The driver is gone only when the stage is ending anyway.
                 shared.halts.send(failure.clone()).unwrap_or_default();
                 return;
             }
-            Err(failure) => away(processor, &mut outage, failure),
+            Err(failure) => away(engine, &mut outage, failure),
         }
         // After the outage has begun or ended: who learns of it can rely on that.
         question.answer(answer);
@@ -66,19 +70,19 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>, dependency: Dependen
 
 /// One question. One that is not answered in time is still waited for, so that questions to a dependency that hangs do
 /// not pile up.
-async fn ask<S: Stage>(
-    processor: &Processor<S>,
+async fn ask<W: Work>(
+    engine: &Engine<W>,
     dependency: Dependency,
     question: &Question,
     outage: &mut Option<Waiting>,
 ) -> Result<(), Failure> {
-    let mut asked = pin!(is_there(processor, dependency));
+    let mut asked = pin!(is_there(engine, dependency));
     match timeout(PATIENCE, &mut asked).await {
         Ok(answer) => answer,
         Err(_) => {
             let text = format!("a dependency has not answered for {} s", PATIENCE.as_secs());
             let failure = Failure { disposition: Disposition::Unavailable, ..Failure::halt(NO_ANSWER, text) };
-            away(processor, outage, &failure);
+            away(engine, outage, &failure);
             question.hangs(failure);
             asked.await
         }
@@ -86,23 +90,23 @@ async fn ask<S: Stage>(
 }
 
 /// Whether a dependency answers. The registry and the cluster are the runtime's own; the rest only the stage knows.
-async fn is_there<S: Stage>(processor: &Processor<S>, dependency: Dependency) -> Result<(), Failure> {
+async fn is_there<W: Work>(engine: &Engine<W>, dependency: Dependency) -> Result<(), Failure> {
     match dependency {
-        Dependency::Stage => Ok(processor.stage.ready().await?),
-        Dependency::Registry => Ok(processor.codec.registry().ping().await?),
+        Dependency::Stage => Ok(engine.work.needs().ready().await?),
+        Dependency::Registry => Ok(engine.codec.registry().ping().await?),
         Dependency::Cluster => {
-            let mut topics: Vec<&'static str> = S::Output::contracts().into_iter().map(|(topic, _)| topic).collect();
-            topics.push(contracts::DEAD_LETTERS);
-            Ok(kafka::admin::takes_messages(&processor.kafka, &topics).await?)
+            let written = W::writes().into_iter().map(|(topic, _)| topic);
+            let topics: Vec<String> = written.chain([contracts::DEAD_LETTERS]).map(str::to_owned).collect();
+            Ok(kafka::admin::takes_messages(&engine.settings.kafka, &topics).await?)
         }
     }
 }
 
 /// Begins the outage, or shows what is newest of it.
-fn away<S: Stage>(processor: &Processor<S>, outage: &mut Option<Waiting>, failure: &Failure) {
+fn away<W: Work>(engine: &Engine<W>, outage: &mut Option<Waiting>, failure: &Failure) {
     if outage.is_none() {
-        tracing::warn!(stage = S::NAME, code = failure.code, "a dependency is away: {failure}");
+        tracing::warn!(stage = W::NAME, code = failure.code, "a dependency is away: {failure}");
     }
-    outage.get_or_insert_with(|| processor.outage.enter(&failure.text));
-    processor.outage.still(&failure.text);
+    outage.get_or_insert_with(|| engine.outage.enter(&failure.text));
+    engine.outage.still(&failure.text);
 }

@@ -8,7 +8,8 @@
 //! | [`Kind::Drain`] | waits for partitions that are given up | it has answered the group | Halt |
 //! | [`Kind::Commit`] | waits for the answer to one commit | the answer is there; the loop sends again what failed | Halt |
 //! | [`Kind::Reconnect`] | asks a cluster that gave trouble until it is back | the cluster is back | Halt |
-//! | a message | [`super::process`], inside its partition's task | settled | Halt, see [`super::partition`] |
+//! | a message of a stage | [`super::handling`], inside its partition's task | settled | Halt |
+//! | a batch of a sink | [`super::writing`], the partition's task itself | settled | Halt |
 //!
 //! *Halt* stops the stage in order, the process ends with a non-zero code, and nothing past what was settled is
 //! committed. A panic is a fault of our own wherever it happens: without the task the stage would look well and do half

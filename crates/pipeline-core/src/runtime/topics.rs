@@ -13,33 +13,24 @@
 use std::{sync::Arc, time::Duration};
 
 use pipeline_kafka::Absent;
-use pipeline_model::contracts::Message as _;
 use tokio::time::sleep;
 
-use super::partition::Shared;
-use crate::stage::{Outgoing as _, Stage};
+use super::work::{Shared, Work, topics};
+use crate::intake::Intake as _;
 
 /// Pause between two questions: how late a missing topic is noticed, about.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The topics that a stage reads and writes, by their contracts.
-pub(super) fn of<S: Stage>() -> Vec<&'static str> {
-    let written = S::Output::contracts().into_iter().map(|(topic, _)| topic);
-    let mut topics: Vec<&'static str> = [S::Input::TOPIC].into_iter().chain(written).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    topics
-}
-
 /// Asks until it is dropped.
-pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
-    let processor = &shared.processor;
-    let topics = of::<S>();
-    let input = processor.kafka.names().topic(S::Input::TOPIC);
+pub(crate) async fn watch<W: Work>(shared: Arc<Shared<W>>) {
+    let engine = &shared.engine;
+    let topics = topics::<W>(&engine.settings);
+    let names = engine.settings.kafka.names();
+    let read: Vec<String> = W::Input::topics(&engine.settings).iter().map(|topic| names.topic(topic)).collect();
     let mut outage = None;
     let mut input_was_missing = false;
     loop {
-        match processor.producer.absent_topics(&topics).await {
+        match engine.producer.absent_topics(&topics).await {
             Ok(absent) if absent.is_empty() => {
                 outage = None;
                 if std::mem::take(&mut input_was_missing) {
@@ -47,16 +38,16 @@ pub(crate) async fn watch<S: Stage>(shared: Arc<Shared<S>>) {
                 }
             }
             Ok(absent) => {
-                input_was_missing |= absent.missing.contains(&input);
+                input_was_missing |= absent.missing.iter().any(|topic| read.contains(topic));
                 let cause = unusable(&absent);
                 if outage.is_none() {
-                    tracing::warn!(stage = S::NAME, "{cause}");
+                    tracing::warn!(stage = W::NAME, "{cause}");
                 }
-                outage.get_or_insert_with(|| processor.outage.enter(&cause));
-                processor.outage.still(&cause);
+                outage.get_or_insert_with(|| engine.outage.enter(&cause));
+                engine.outage.still(&cause);
             }
             // The cluster is away, which others notice; what was known of its topics holds.
-            Err(error) => tracing::debug!(stage = S::NAME, "could not ask for the topics: {error}"),
+            Err(error) => tracing::debug!(stage = W::NAME, "could not ask for the topics: {error}"),
         }
         sleep(INTERVAL).await;
     }

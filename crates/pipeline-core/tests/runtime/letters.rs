@@ -29,7 +29,7 @@ async fn a_rejected_message_becomes_a_dead_letter_and_blocks_nobody() {
     assert_eq!(rejected.header(header::CODE), Some("SLUICE-TEST-001"));
     assert_eq!(rejected.header(header::ATTEMPT), Some("1"));
     assert_eq!(rejected.header(header::RUN_ID), Some(world.run.to_string().as_str()));
-    let mut given_up = world.given_up.lock().unwrap().clone();
+    let mut given_up = world.dependencies.given_up.lock().unwrap().clone();
     given_up.sort();
     assert_eq!(given_up, ["poison", "s7"], "the stage was not told of each letter once");
 }
@@ -104,7 +104,7 @@ async fn a_dead_letter_that_is_too_large_goes_without_its_value_and_says_where_t
     let place = sender.send_all(vec![message]).await.unwrap().remove(0);
     let worker = world.start(|_| Ok(()));
     let letter = world.read(DEAD_LETTERS, 1).await.remove(0);
-    world.until("the stage is told", || !world.given_up.lock().unwrap().is_empty()).await;
+    world.until("the stage is told", || !world.dependencies.given_up.lock().unwrap().is_empty()).await;
     world.send(0..10).await;
     world.until("the others are handled", || world.handled().len() == 10).await;
     worker.stop().await.unwrap();

@@ -13,6 +13,7 @@ use pipeline_model::{
 use world::{Failure, Tick, World};
 
 mod letters;
+mod order;
 mod outages;
 mod stuck;
 mod world;

@@ -91,7 +91,7 @@ async fn a_message_that_waits_by_itself_holds_up_nobody_and_is_a_dead_letter_whe
     let stayed_ready = AtomicBool::new(true);
     let watch = || stayed_ready.fetch_and(worker.health.is_ready(), Ordering::SeqCst);
     world.until("the others are handled", || watch() && world.handled().len() == 200).await;
-    world.until("it is given up", || watch() && !world.given_up.lock().unwrap().is_empty()).await;
+    world.until("it is given up", || watch() && !world.dependencies.given_up.lock().unwrap().is_empty()).await;
     let letters = world.read(DEAD_LETTERS, 1).await;
     worker.stop().await.unwrap();
     assert!(stayed_ready.into_inner(), "the stage was not ready meanwhile");

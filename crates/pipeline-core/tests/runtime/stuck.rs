@@ -11,7 +11,10 @@ use pipeline_core::{
     stage::{Emit, Record, Stage},
     worker,
 };
-use pipeline_model::contracts::{BatchPlanned, ServiceDiscovered};
+use pipeline_model::{
+    contracts::{BatchPlanned, ServiceDiscovered},
+    needs::Needs,
+};
 use pipeline_settings::configuration::{self, Options};
 
 use crate::world::{Failure, World};
@@ -37,6 +40,8 @@ impl Stage for Stuck {
             std::hint::spin_loop();
         }
     }
+
+    fn needs(&self) -> impl Needs {}
 }
 
 /// No test: the process that the test below starts.

@@ -25,6 +25,7 @@ use pipeline_model::{
     disposition::{Classify, Disposition},
     ids::RunId,
     letter::GivenUp,
+    needs::Needs,
 };
 use pipeline_settings::settings::{self, Names, Settings};
 use pipeline_telemetry as telemetry;
@@ -44,7 +45,6 @@ pub struct World {
     pub producer: Producer,
     pub run: RunId,
     pub handled: Arc<Mutex<BTreeMap<String, usize>>>,
-    pub given_up: Arc<Mutex<Vec<String>>>,
     pub dependencies: Arc<Dependencies>,
 }
 
@@ -57,6 +57,8 @@ pub struct Dependencies {
     /// What the stage's timer does; none when not set.
     pub tick: Mutex<Option<Tick>>,
     pub ticks: AtomicUsize,
+    /// The keys of the messages that were given up.
+    pub given_up: Mutex<Vec<String>>,
     /// The message that much follows from, and how many bytes.
     pub emits: Mutex<Option<(String, usize)>>,
 }
@@ -95,7 +97,6 @@ pub struct Probe<F> {
     pause: Duration,
     by_this_one: Arc<AtomicUsize>,
     handled: Arc<Mutex<BTreeMap<String, usize>>>,
-    given_up: Arc<Mutex<Vec<String>>>,
     dependencies: Arc<Dependencies>,
 }
 
@@ -118,10 +119,8 @@ impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe
         Ok(Emit::one(BatchPlanned { run_id, generation, service_id, batch_no: 0, provider_ids }))
     }
 
-    async fn ready(&self) -> Result<(), Failure> {
-        self.dependencies.asked.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.dependencies.probe_panics.load(Ordering::SeqCst), "planted");
-        if self.dependencies.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    fn needs(&self) -> impl Needs {
+        self.dependencies.as_ref()
     }
 
     fn tick_interval(&self) -> Option<Duration> {
@@ -134,8 +133,18 @@ impl<F: Fn(&str) -> Result<(), Failure> + Send + Sync + 'static> Stage for Probe
         assert!(!panics, "planted");
         Err(Failure(Disposition::Unavailable))
     }
+}
 
-    async fn given_up(&self, letter: &GivenUp<'_>) -> Result<(), Failure> {
+impl Needs for Dependencies {
+    type Error = Failure;
+
+    async fn ready(&self) -> Result<(), Failure> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.probe_panics.load(Ordering::SeqCst), "planted");
+        if self.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    }
+
+    async fn given_up(&self, _: &'static str, letter: &GivenUp<'_>) -> Result<(), Failure> {
         assert_eq!(letter.dead_letter.partition.topic, DEAD_LETTERS);
         self.given_up.lock().unwrap().push(letter.key.unwrap_or_default().to_owned());
         Ok(())
@@ -170,7 +179,6 @@ impl World {
             producer,
             run: RunId::new(),
             handled: Arc::default(),
-            given_up: Arc::default(),
             dependencies: Arc::default(),
         }
     }
@@ -184,17 +192,19 @@ impl World {
         pause: Duration,
         behave: impl Fn(&str) -> Result<(), Failure> + Send + Sync + 'static,
     ) -> Worker {
-        let shutdown = CancellationToken::new();
-        let health = Health::new();
         let handled = Arc::default();
         let stage = Probe {
             behave,
             pause,
             by_this_one: Arc::clone(&handled),
             handled: Arc::clone(&self.handled),
-            given_up: Arc::clone(&self.given_up),
             dependencies: Arc::clone(&self.dependencies),
         };
+        self.start_stage(stage, handled)
+    }
+
+    pub fn start_stage(&self, stage: impl Stage, handled: Arc<AtomicUsize>) -> Worker {
+        let (shutdown, health) = (CancellationToken::new(), Health::new());
         let context = Context {
             settings: self.settings.clone(),
             registry: Registry::new(&self.settings.schema_registry).unwrap(),
@@ -210,12 +220,16 @@ impl World {
     }
 
     pub async fn messages(&self, numbers: std::ops::Range<i32>) -> Vec<Outbound> {
+        self.messages_of(numbers.map(|number| (format!("s{number}"), 1))).await
+    }
+
+    /// One message for each of these services and generations.
+    pub async fn messages_of(&self, parts: impl Iterator<Item = (String, i64)>) -> Vec<Outbound> {
         let registry = Registry::new(&self.settings.schema_registry).unwrap();
         let contracts = [(ServiceDiscovered::TOPIC, ServiceDiscovered::SCHEMA)];
         let codec = Codec::prepare(&registry, &Names::default(), &[], &contracts, false).await.unwrap();
-        let messages = numbers.map(|number| {
-            let message =
-                ServiceDiscovered { run_id: self.run.to_string(), generation: 1, service_id: format!("s{number}") };
+        let messages = parts.map(|(service_id, generation)| {
+            let message = ServiceDiscovered { run_id: self.run.to_string(), generation, service_id };
             Outbound {
                 topic: ServiceDiscovered::TOPIC.to_owned(),
                 key: Some(message.key().into_bytes()),
@@ -251,7 +265,8 @@ impl World {
 
     /// Reads at least `count` messages of a topic as a group of its own.
     pub async fn read(&self, topic: &str, count: usize) -> Vec<Delivery> {
-        let mut member = GroupMember::join(&self.settings.kafka, &format!("reader-{}", RunId::new()), topic).unwrap();
+        let mut member =
+            GroupMember::join(&self.settings.kafka, &format!("reader-{}", RunId::new()), &[topic.to_owned()]).unwrap();
         let (sender, mut received) = tokio::sync::mpsc::unbounded_channel();
         let mut deliveries = Vec::new();
         let mut readers = Vec::new();

@@ -2,7 +2,7 @@
 
 -- One row for each message that a stage gave up, by the place where the message lies. `service_id` and `batch_no` are
 -- what its key says.
-CREATE TABLE IF NOT EXISTS sync_dead_letter (
+CREATE TABLE IF NOT EXISTS sluice_dead_letter (
     letter_id BIGINT NOT NULL AUTO_INCREMENT,
     run_id VARCHAR(36) NULL,
     stage VARCHAR(64) NOT NULL,
@@ -24,12 +24,12 @@ CREATE TABLE IF NOT EXISTS sync_dead_letter (
     settled_at_ms BIGINT NULL,
     replays BIGINT NOT NULL,
     PRIMARY KEY (letter_id),
-    UNIQUE KEY sync_dead_letter_source (source_topic, source_partition, source_offset),
-    KEY sync_dead_letter_run (run_id, state)
+    UNIQUE KEY sluice_dead_letter_source (source_topic, source_partition, source_offset),
+    KEY sluice_dead_letter_run (run_id, state)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation};
 
 -- What people changed: who, what, on what, why, and what came of it.
-CREATE TABLE IF NOT EXISTS sync_audit (
+CREATE TABLE IF NOT EXISTS sluice_audit (
     audit_id BIGINT NOT NULL AUTO_INCREMENT,
     at_ms BIGINT NOT NULL,
     who LONGTEXT NOT NULL,

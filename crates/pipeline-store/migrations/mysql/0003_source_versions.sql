@@ -3,6 +3,6 @@
 --
 -- A CAS is a time in nanoseconds, below 2^63 until the year 2262. Adding a nullable column at the end changes no row.
 
-ALTER TABLE provider_service ADD COLUMN source_cas BIGINT NULL;
-ALTER TABLE provider ADD COLUMN source_cas BIGINT NULL;
-ALTER TABLE bundle ADD COLUMN source_cas BIGINT NULL;
+ALTER TABLE sluice_provider_service_version ADD COLUMN source_cas BIGINT NULL;
+ALTER TABLE sluice_provider_version ADD COLUMN source_cas BIGINT NULL;
+ALTER TABLE sluice_content_bundle ADD COLUMN source_cas BIGINT NULL;

@@ -5,7 +5,7 @@
 -- `since_ms` is when that was seen first, or when a worker last said that it is at work on the part. `rounds` counts the
 -- rounds of announcements, `in_vain` those since anything moved. While `round_open` is 1, a round is at the item named by
 -- `cursor_service` and `cursor_batch`. All times are the database's own: the clocks of workers may differ.
-CREATE TABLE IF NOT EXISTS sync_standstill (
+CREATE TABLE IF NOT EXISTS sluice_run_standstill (
     run_id VARCHAR(36) NOT NULL,
     part VARCHAR(16) NOT NULL,
     seen VARCHAR(255) NOT NULL,

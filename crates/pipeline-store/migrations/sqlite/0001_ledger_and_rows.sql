@@ -4,7 +4,7 @@
 
 -- === the ledger ===
 
-CREATE TABLE IF NOT EXISTS sync_run (
+CREATE TABLE IF NOT EXISTS sluice_run (
     run_id TEXT NOT NULL,
     generation INTEGER NULL,
     state TEXT NOT NULL,
@@ -23,16 +23,16 @@ CREATE TABLE IF NOT EXISTS sync_run (
     content_pending INTEGER NOT NULL,
     PRIMARY KEY (run_id)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX IF NOT EXISTS sync_run_generation ON sync_run (generation);
-CREATE UNIQUE INDEX IF NOT EXISTS sync_run_open_slot ON sync_run (open_slot);
+CREATE UNIQUE INDEX IF NOT EXISTS sluice_run_generation ON sluice_run (generation);
+CREATE UNIQUE INDEX IF NOT EXISTS sluice_run_open_slot ON sluice_run (open_slot);
 
-CREATE TABLE IF NOT EXISTS sync_ordinals (
+CREATE TABLE IF NOT EXISTS sluice_run_ordinals (
     run_id TEXT NOT NULL,
     next_ordinal INTEGER NOT NULL,
     PRIMARY KEY (run_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS sync_service (
+CREATE TABLE IF NOT EXISTS sluice_run_service (
     run_id TEXT NOT NULL,
     service_id TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -51,9 +51,9 @@ CREATE TABLE IF NOT EXISTS sync_service (
     activated_at_ms INTEGER NULL,
     PRIMARY KEY (run_id, service_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS sync_service_unannounced ON sync_service (unannounced);
+CREATE INDEX IF NOT EXISTS sluice_run_service_unannounced ON sluice_run_service (unannounced);
 
-CREATE TABLE IF NOT EXISTS sync_batch (
+CREATE TABLE IF NOT EXISTS sluice_run_batch (
     run_id TEXT NOT NULL,
     service_id TEXT NOT NULL,
     batch_no INTEGER NOT NULL,
@@ -73,9 +73,9 @@ CREATE TABLE IF NOT EXISTS sync_batch (
     stored_at_ms INTEGER NULL,
     PRIMARY KEY (run_id, service_id, batch_no)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS sync_batch_state ON sync_batch (run_id, state, service_id);
+CREATE INDEX IF NOT EXISTS sluice_run_batch_state ON sluice_run_batch (run_id, state, service_id);
 
-CREATE TABLE IF NOT EXISTS sync_reject (
+CREATE TABLE IF NOT EXISTS sluice_run_reject (
     reject_id INTEGER PRIMARY KEY,
     run_id TEXT NOT NULL,
     service_id TEXT NULL,
@@ -86,9 +86,9 @@ CREATE TABLE IF NOT EXISTS sync_reject (
     code TEXT NOT NULL,
     reason TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS sync_reject_whose ON sync_reject (run_id, service_id, provider_id);
+CREATE INDEX IF NOT EXISTS sluice_run_reject_whose ON sluice_run_reject (run_id, service_id, provider_id);
 
-CREATE TABLE IF NOT EXISTS active_generation (
+CREATE TABLE IF NOT EXISTS sluice_active_generation (
     service_id TEXT NOT NULL,
     generation INTEGER NOT NULL,
     previous INTEGER NULL,
@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS active_generation (
 
 -- === rows with versions: visible at generation g when valid_from <= g < valid_to ===
 
-CREATE TABLE IF NOT EXISTS provider_service (
+CREATE TABLE IF NOT EXISTS sluice_provider_service_version (
     service_id TEXT NOT NULL,
     valid_from INTEGER NOT NULL,
     valid_to INTEGER NOT NULL,
@@ -109,7 +109,7 @@ CREATE TABLE IF NOT EXISTS provider_service (
     PRIMARY KEY (service_id, valid_from)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS provider (
+CREATE TABLE IF NOT EXISTS sluice_provider_version (
     service_id TEXT NOT NULL,
     provider_id TEXT NOT NULL,
     valid_from INTEGER NOT NULL,
@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS provider (
     PRIMARY KEY (service_id, provider_id, valid_from)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS provider_content (
+CREATE TABLE IF NOT EXISTS sluice_provider_content (
     service_id TEXT NOT NULL,
     provider_id TEXT NOT NULL,
     valid_from INTEGER NOT NULL,
@@ -134,7 +134,7 @@ CREATE TABLE IF NOT EXISTS provider_content (
 
 -- === immutable content, clustered by the number that the plan assigned ===
 
-CREATE TABLE IF NOT EXISTS bundle (
+CREATE TABLE IF NOT EXISTS sluice_content_bundle (
     content_id INTEGER NOT NULL,
     ordinal INTEGER NOT NULL,
     bundle_id TEXT NOT NULL,
@@ -142,9 +142,9 @@ CREATE TABLE IF NOT EXISTS bundle (
     attributes TEXT NOT NULL,
     PRIMARY KEY (content_id, ordinal)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS bundle_bundle_id ON bundle (bundle_id);
+CREATE INDEX IF NOT EXISTS sluice_content_bundle_bundle_id ON sluice_content_bundle (bundle_id);
 
-CREATE TABLE IF NOT EXISTS subscription_field (
+CREATE TABLE IF NOT EXISTS sluice_content_field (
     content_id INTEGER NOT NULL,
     bundle_ordinal INTEGER NOT NULL,
     ordinal INTEGER NOT NULL,
@@ -163,46 +163,46 @@ CREATE TABLE IF NOT EXISTS subscription_field (
 DROP VIEW IF EXISTS provider_services;
 CREATE VIEW provider_services AS
 SELECT s.service_id, s.name, s.attributes, a.generation
-FROM active_generation a
-JOIN provider_service s
+FROM sluice_active_generation a
+JOIN sluice_provider_service_version s
     ON s.service_id = a.service_id AND s.valid_from <= a.generation AND s.valid_to > a.generation;
 
 DROP VIEW IF EXISTS providers;
 CREATE VIEW providers AS
 SELECT p.service_id, p.provider_id, p.name, p.attributes, a.generation
-FROM active_generation a
-JOIN provider_service s
+FROM sluice_active_generation a
+JOIN sluice_provider_service_version s
     ON s.service_id = a.service_id AND s.valid_from <= a.generation AND s.valid_to > a.generation
-JOIN provider p
+JOIN sluice_provider_version p
     ON p.service_id = a.service_id AND p.valid_from <= a.generation AND p.valid_to > a.generation
-JOIN provider_content c
+JOIN sluice_provider_content c
     ON c.service_id = p.service_id AND c.provider_id = p.provider_id
     AND c.valid_from <= a.generation AND c.valid_to > a.generation;
 
 DROP VIEW IF EXISTS bundles;
 CREATE VIEW bundles AS
 SELECT p.service_id, p.provider_id, b.bundle_id, b.name, b.attributes, a.generation
-FROM active_generation a
-JOIN provider_service s
+FROM sluice_active_generation a
+JOIN sluice_provider_service_version s
     ON s.service_id = a.service_id AND s.valid_from <= a.generation AND s.valid_to > a.generation
-JOIN provider p
+JOIN sluice_provider_version p
     ON p.service_id = a.service_id AND p.valid_from <= a.generation AND p.valid_to > a.generation
-JOIN provider_content c
+JOIN sluice_provider_content c
     ON c.service_id = p.service_id AND c.provider_id = p.provider_id
     AND c.valid_from <= a.generation AND c.valid_to > a.generation
-JOIN bundle b ON b.content_id = c.content_id;
+JOIN sluice_content_bundle b ON b.content_id = c.content_id;
 
 DROP VIEW IF EXISTS subscription_fields;
 CREATE VIEW subscription_fields AS
 SELECT p.service_id, p.provider_id, b.bundle_id, f.field_id, f.name, f.value, f.data_type, f.required, f.position,
     f.attributes, a.generation
-FROM active_generation a
-JOIN provider_service s
+FROM sluice_active_generation a
+JOIN sluice_provider_service_version s
     ON s.service_id = a.service_id AND s.valid_from <= a.generation AND s.valid_to > a.generation
-JOIN provider p
+JOIN sluice_provider_version p
     ON p.service_id = a.service_id AND p.valid_from <= a.generation AND p.valid_to > a.generation
-JOIN provider_content c
+JOIN sluice_provider_content c
     ON c.service_id = p.service_id AND c.provider_id = p.provider_id
     AND c.valid_from <= a.generation AND c.valid_to > a.generation
-JOIN bundle b ON b.content_id = c.content_id
-JOIN subscription_field f ON f.content_id = b.content_id AND f.bundle_ordinal = b.ordinal;
+JOIN sluice_content_bundle b ON b.content_id = c.content_id
+JOIN sluice_content_field f ON f.content_id = b.content_id AND f.bundle_ordinal = b.ordinal;

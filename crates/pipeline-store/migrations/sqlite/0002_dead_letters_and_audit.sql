@@ -1,6 +1,6 @@
 -- Dead letters, what people decided about them, and who did what; see the MySQL file for the remarks on each table.
 
-CREATE TABLE IF NOT EXISTS sync_dead_letter (
+CREATE TABLE IF NOT EXISTS sluice_dead_letter (
     letter_id INTEGER PRIMARY KEY,
     run_id TEXT NULL,
     stage TEXT NOT NULL,
@@ -22,11 +22,11 @@ CREATE TABLE IF NOT EXISTS sync_dead_letter (
     settled_at_ms INTEGER NULL,
     replays INTEGER NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS sync_dead_letter_source
-    ON sync_dead_letter (source_topic, source_partition, source_offset);
-CREATE INDEX IF NOT EXISTS sync_dead_letter_run ON sync_dead_letter (run_id, state);
+CREATE UNIQUE INDEX IF NOT EXISTS sluice_dead_letter_source
+    ON sluice_dead_letter (source_topic, source_partition, source_offset);
+CREATE INDEX IF NOT EXISTS sluice_dead_letter_run ON sluice_dead_letter (run_id, state);
 
-CREATE TABLE IF NOT EXISTS sync_audit (
+CREATE TABLE IF NOT EXISTS sluice_audit (
     audit_id INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     who TEXT NOT NULL,

@@ -1,3 +1,3 @@
 -- What names the documents that a content was read from; see the MySQL file for the remarks.
 
-ALTER TABLE provider_content ADD COLUMN etag BLOB NULL;
+ALTER TABLE sluice_provider_content ADD COLUMN etag BLOB NULL;

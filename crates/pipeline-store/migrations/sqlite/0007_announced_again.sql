@@ -1,6 +1,6 @@
 -- What of an open run has stood still, and since when; see the MySQL file for the remarks.
 
-CREATE TABLE IF NOT EXISTS sync_standstill (
+CREATE TABLE IF NOT EXISTS sluice_run_standstill (
     run_id TEXT NOT NULL,
     part TEXT NOT NULL,
     seen TEXT NOT NULL,

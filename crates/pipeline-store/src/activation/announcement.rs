@@ -19,16 +19,16 @@ use crate::{
 const ACTIVATIONS: &str = "\
     SELECT s.run_id, s.service_id, s.removed, s.epoch, s.expected_providers, s.activated_at_ms, r.generation, \
     r.requested_at_ms, \
-    CAST(s.kept_bundles + COALESCE((SELECT SUM(b.bundles) FROM sync_batch b \
+    CAST(s.kept_bundles + COALESCE((SELECT SUM(b.bundles) FROM sluice_run_batch b \
         WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS bundles, \
-    CAST(s.kept_fields + COALESCE((SELECT SUM(b.fields) FROM sync_batch b \
+    CAST(s.kept_fields + COALESCE((SELECT SUM(b.fields) FROM sluice_run_batch b \
         WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS fields, \
     COALESCE(s.removed_services, 0) AS removed_services, COALESCE(s.removed_providers, 0) AS removed_providers, \
-    CAST(COALESCE(s.removed_bundles, 0) + COALESCE((SELECT SUM(b.removed_bundles) FROM sync_batch b \
+    CAST(COALESCE(s.removed_bundles, 0) + COALESCE((SELECT SUM(b.removed_bundles) FROM sluice_run_batch b \
         WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS removed_bundles, \
-    CAST(COALESCE(s.removed_fields, 0) + COALESCE((SELECT SUM(b.removed_fields) FROM sync_batch b \
+    CAST(COALESCE(s.removed_fields, 0) + COALESCE((SELECT SUM(b.removed_fields) FROM sluice_run_batch b \
         WHERE b.run_id = s.run_id AND b.service_id = s.service_id), 0) AS SIGNED) AS removed_fields \
-    FROM sync_service s JOIN sync_run r ON r.run_id = s.run_id";
+    FROM sluice_run_service s JOIN sluice_run r ON r.run_id = s.run_id";
 
 impl Store {
     /// Switched services whose announcement is not acknowledged yet, of one run or of all.
@@ -49,8 +49,9 @@ impl Store {
         for ids in ids.chunks(IN_LIST) {
             let (marks, list) = in_list(ids);
             let values: Vec<Value<'_>> = [(&run_id).into()].into_iter().chain(list).collect();
-            let sql =
-                format!("UPDATE sync_service SET unannounced = NULL WHERE run_id = ? AND service_id IN ({marks})");
+            let sql = format!(
+                "UPDATE sluice_run_service SET unannounced = NULL WHERE run_id = ? AND service_id IN ({marks})"
+            );
             session.execute(sql, &values).await?;
         }
         session.commit().await

@@ -42,7 +42,7 @@ impl Store {
         let now = now_ms();
         let won = session
             .execute(
-                "UPDATE sync_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
+                "UPDATE sluice_run_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
                  WHERE run_id = ? AND service_id = ? AND state = 'planned'",
                 &[now.into(), (&run_id).into(), service_id.into()],
             )
@@ -52,7 +52,7 @@ impl Store {
         }
         let moved = session
             .execute(
-                "UPDATE active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
+                "UPDATE sluice_active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
                  activated_at_ms = ? WHERE service_id = ? AND generation < ?",
                 &[generation.into(), now.into(), service_id.into(), generation.into()],
             )
@@ -61,7 +61,7 @@ impl Store {
             // The first time. Should there be a pointer to this or a later generation, its key refuses this one.
             session
                 .execute_one(
-                    "INSERT INTO active_generation (service_id, generation, previous, epoch, activated_at_ms) \
+                    "INSERT INTO sluice_active_generation (service_id, generation, previous, epoch, activated_at_ms) \
                      VALUES (?, ?, NULL, 1, ?)",
                     &[service_id.into(), generation.into(), now.into()],
                 )
@@ -69,8 +69,8 @@ impl Store {
         }
         session
             .execute_one(
-                "UPDATE sync_service SET epoch = \
-                 (SELECT a.epoch FROM active_generation a WHERE a.service_id = sync_service.service_id) \
+                "UPDATE sluice_run_service SET epoch = \
+                 (SELECT a.epoch FROM sluice_active_generation a WHERE a.service_id = sluice_run_service.service_id) \
                  WHERE run_id = ? AND service_id = ?",
                 &[(&run_id).into(), service_id.into()],
             )
@@ -98,7 +98,7 @@ impl Store {
         let now = now_ms();
         let won = session
             .execute(
-                "UPDATE sync_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
+                "UPDATE sluice_run_service SET state = 'activated', activated_at_ms = ?, unannounced = 1 \
                  WHERE run_id = ? AND state = 'planned'",
                 &[now.into(), (&run_id).into()],
             )
@@ -110,15 +110,15 @@ impl Store {
         }
         session
             .execute(
-                "UPDATE sync_service SET epoch = \
-                 (SELECT a.epoch FROM active_generation a WHERE a.service_id = sync_service.service_id) \
+                "UPDATE sluice_run_service SET epoch = \
+                 (SELECT a.epoch FROM sluice_active_generation a WHERE a.service_id = sluice_run_service.service_id) \
                  WHERE run_id = ? AND state = 'activated'",
                 &[(&run_id).into()],
             )
             .await?;
         session
             .execute_one(
-                "UPDATE sync_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
+                "UPDATE sluice_run SET state = 'activated', open_slot = NULL, finished_at_ms = ? \
                  WHERE run_id = ? AND state = 'running'",
                 &[now.into(), (&run_id).into()],
             )
@@ -154,18 +154,18 @@ impl Switched {
 async fn move_pointers(session: &mut Session, run_id: &str, generation: Generation, now: i64) -> Result<u64, Error> {
     let moved = session
         .execute(
-            "UPDATE active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
+            "UPDATE sluice_active_generation SET previous = generation, generation = ?, epoch = epoch + 1, \
              activated_at_ms = ? WHERE generation < ? AND service_id IN \
-             (SELECT s.service_id FROM sync_service s WHERE s.run_id = ? AND s.state = 'activated')",
+             (SELECT s.service_id FROM sluice_run_service s WHERE s.run_id = ? AND s.state = 'activated')",
             &[generation.into(), now.into(), generation.into(), run_id.into()],
         )
         .await?;
     let made = session
         .execute(
-            "INSERT INTO active_generation (service_id, generation, previous, epoch, activated_at_ms) \
+            "INSERT INTO sluice_active_generation (service_id, generation, previous, epoch, activated_at_ms) \
              SELECT s.service_id, r.generation, NULL, 1, s.activated_at_ms \
-             FROM sync_service s JOIN sync_run r ON r.run_id = s.run_id \
-             LEFT JOIN active_generation a ON a.service_id = s.service_id \
+             FROM sluice_run_service s JOIN sluice_run r ON r.run_id = s.run_id \
+             LEFT JOIN sluice_active_generation a ON a.service_id = s.service_id \
              WHERE s.run_id = ? AND s.state = 'activated' AND a.service_id IS NULL",
             &[run_id.into()],
         )
@@ -176,6 +176,6 @@ async fn move_pointers(session: &mut Session, run_id: &str, generation: Generati
 /// The run was closed since the proof was read: by the activator that switched the last service, or by an abort.
 async fn who_closed(session: &mut Session, run: RunId) -> Result<Switched, Error> {
     let run_id = run.to_string();
-    let row = session.fetch_one("SELECT state FROM sync_run WHERE run_id = ?", &[(&run_id).into()]).await?;
+    let row = session.fetch_one("SELECT state FROM sluice_run WHERE run_id = ?", &[(&run_id).into()]).await?;
     Ok(if row.text("state")? == RunState::Activated.as_str() { Switched::Before } else { Switched::Closed })
 }

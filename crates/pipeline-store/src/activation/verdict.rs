@@ -111,19 +111,19 @@ async fn held_by_guard(session: &mut Session, run: &Run, service: &Service) -> R
 /// not count: it may never move, and must not stop the others.
 async fn moving(session: &mut Session, run: RunId) -> Result<bool, Error> {
     let run_id = run.to_string();
-    let letter = "SELECT 1 FROM sync_dead_letter d WHERE d.run_id = p.run_id AND d.service_id = p.service_id \
+    let letter = "SELECT 1 FROM sluice_dead_letter d WHERE d.run_id = p.run_id AND d.service_id = p.service_id \
                   AND d.state = 'open' AND d.source_topic = ?";
     let parts = [
         (
             format!(
-                "SELECT 1 AS found FROM sync_service p WHERE p.run_id = ? AND p.state = 'discovered' \
+                "SELECT 1 AS found FROM sluice_run_service p WHERE p.run_id = ? AND p.state = 'discovered' \
                  AND NOT EXISTS ({letter}) LIMIT 1"
             ),
             ServiceDiscovered::TOPIC,
         ),
         (
             format!(
-                "SELECT 1 AS found FROM sync_batch p WHERE p.run_id = ? AND p.state = 'planned' \
+                "SELECT 1 AS found FROM sluice_run_batch p WHERE p.run_id = ? AND p.state = 'planned' \
                  AND NOT EXISTS ({letter} AND d.batch_no = p.batch_no) LIMIT 1"
             ),
             BatchPlanned::TOPIC,
@@ -148,7 +148,7 @@ async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -
         .fetch_one(
             format!(
                 "SELECT COUNT(*) AS batches FROM \
-                 (SELECT 1 FROM sync_batch WHERE run_id = ? AND state = 'planned'{which} LIMIT {COUNTED}) waiting"
+                 (SELECT 1 FROM sluice_run_batch WHERE run_id = ? AND state = 'planned'{which} LIMIT {COUNTED}) waiting"
             ),
             &values,
         )

@@ -48,7 +48,7 @@ impl InVain {
     pub(crate) async fn read(session: &mut Session, run_id: &str) -> Result<Self, Error> {
         let now = session.dialect().now_ms();
         let sql = format!(
-            "SELECT part, seen, in_vain, {now} - since_ms AS still_ms FROM sync_standstill \
+            "SELECT part, seen, in_vain, {now} - since_ms AS still_ms FROM sluice_run_standstill \
              WHERE run_id = ? AND in_vain >= ?"
         );
         let rows = session.fetch_all(sql, &[run_id.into(), IN_VAIN.into()]).await?;

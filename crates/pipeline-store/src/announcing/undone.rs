@@ -13,12 +13,12 @@ use crate::{Error, PlannedBatch, Run, database::Session, plan::provider_ids};
 pub(crate) async fn movement(session: &mut Session, run_id: &str) -> Result<String, Error> {
     let row = session
         .fetch_one(
-            "SELECT (SELECT discovered FROM sync_run WHERE run_id = ?) AS discovered, \
-             (SELECT COUNT(*) FROM sync_service WHERE run_id = ? AND state = 'discovered') AS unplanned, \
-             (SELECT COUNT(*) FROM sync_service WHERE run_id = ? AND state = 'activated') AS activated, \
-             (SELECT COUNT(*) FROM sync_batch WHERE run_id = ? AND state = 'planned') AS unstored, \
-             (SELECT COUNT(*) FROM sync_dead_letter WHERE run_id = ? AND state = 'open') AS letters, \
-             (SELECT CAST(COALESCE(SUM(replays), 0) AS SIGNED) FROM sync_dead_letter WHERE run_id = ?) AS replays",
+            "SELECT (SELECT discovered FROM sluice_run WHERE run_id = ?) AS discovered, \
+             (SELECT COUNT(*) FROM sluice_run_service WHERE run_id = ? AND state = 'discovered') AS unplanned, \
+             (SELECT COUNT(*) FROM sluice_run_service WHERE run_id = ? AND state = 'activated') AS activated, \
+             (SELECT COUNT(*) FROM sluice_run_batch WHERE run_id = ? AND state = 'planned') AS unstored, \
+             (SELECT COUNT(*) FROM sluice_dead_letter WHERE run_id = ? AND state = 'open') AS letters, \
+             (SELECT CAST(COALESCE(SUM(replays), 0) AS SIGNED) FROM sluice_dead_letter WHERE run_id = ?) AS replays",
             &[run_id.into(); 6],
         )
         .await?;
@@ -46,7 +46,8 @@ pub(super) async fn read(
 async fn request(session: &mut Session, run_id: &str) -> Result<Option<Undone>, Error> {
     let letter = session
         .fetch_optional(
-            "SELECT 1 AS found FROM sync_dead_letter WHERE run_id = ? AND state = 'open' AND source_topic = ? LIMIT 1",
+            "SELECT 1 AS found FROM sluice_dead_letter WHERE run_id = ? AND state = 'open' AND source_topic = ? \
+             LIMIT 1",
             &[run_id.into(), RunRequested::TOPIC.into()],
         )
         .await?;
@@ -56,8 +57,8 @@ async fn request(session: &mut Session, run_id: &str) -> Result<Option<Undone>, 
 async fn services(session: &mut Session, run_id: &str, after: &Cursor, items: i64) -> Result<Option<Undone>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT p.service_id FROM sync_service p WHERE p.run_id = ? AND p.state = 'discovered' \
-             AND p.service_id > ? AND NOT EXISTS (SELECT 1 FROM sync_dead_letter d WHERE d.run_id = p.run_id \
+            "SELECT p.service_id FROM sluice_run_service p WHERE p.run_id = ? AND p.state = 'discovered' \
+             AND p.service_id > ? AND NOT EXISTS (SELECT 1 FROM sluice_dead_letter d WHERE d.run_id = p.run_id \
              AND d.service_id = p.service_id AND d.state = 'open' AND d.source_topic = ?) \
              ORDER BY p.service_id LIMIT ?",
             &[run_id.into(), (&after.service).into(), ServiceDiscovered::TOPIC.into(), items.into()],
@@ -70,9 +71,9 @@ async fn services(session: &mut Session, run_id: &str, after: &Cursor, items: i6
 async fn batches(session: &mut Session, run_id: &str, after: &Cursor, items: i64) -> Result<Option<Undone>, Error> {
     let rows = session
         .fetch_all(
-            "SELECT p.service_id, p.batch_no, p.provider_ids FROM sync_batch p WHERE p.run_id = ? \
+            "SELECT p.service_id, p.batch_no, p.provider_ids FROM sluice_run_batch p WHERE p.run_id = ? \
              AND p.state = 'planned' AND (p.service_id > ? OR (p.service_id = ? AND p.batch_no > ?)) \
-             AND NOT EXISTS (SELECT 1 FROM sync_dead_letter d WHERE d.run_id = p.run_id \
+             AND NOT EXISTS (SELECT 1 FROM sluice_dead_letter d WHERE d.run_id = p.run_id \
              AND d.service_id = p.service_id AND d.batch_no = p.batch_no AND d.state = 'open' AND d.source_topic = ?) \
              ORDER BY p.service_id, p.batch_no LIMIT ?",
             &[

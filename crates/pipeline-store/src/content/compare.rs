@@ -40,7 +40,7 @@ pub(crate) async fn open_contents(
         values.push(OPEN.into());
         let sql = format!(
             "SELECT provider_id, content_id, valid_from, digest, etag, bundle_count, field_count \
-             FROM provider_content {condition} AND valid_to = ?"
+             FROM sluice_provider_content {condition} AND valid_to = ?"
         );
         for row in session.fetch_all(sql, &values).await?.into_iter() {
             let content = Open {
@@ -70,7 +70,7 @@ pub(super) async fn rejected_before(
         let (condition, part) = Table::Contents(&key.service_id).condition(ids);
         let mut values: Vec<Value<'_>> = part;
         values.push((&run_id).into());
-        let sql = format!("SELECT DISTINCT provider_id FROM sync_reject {condition} AND run_id = ?");
+        let sql = format!("SELECT DISTINCT provider_id FROM sluice_run_reject {condition} AND run_id = ?");
         for row in session.fetch_all(sql, &values).await?.into_iter() {
             rejected.insert(ProviderId(row.text("provider_id")?));
         }
@@ -95,7 +95,8 @@ pub(super) async fn remember_etags(
         if open.etag.as_ref() == Some(etag) {
             continue;
         }
-        let sql = "UPDATE provider_content SET etag = ? WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
+        let sql =
+            "UPDATE sluice_provider_content SET etag = ? WHERE service_id = ? AND provider_id = ? AND valid_from = ?";
         let row = [etag.into(), (&key.service_id).into(), (&content.provider_id).into(), open.valid_from.into()];
         session.execute_one(sql, &row).await?;
     }
@@ -121,8 +122,8 @@ pub(super) async fn close_old(
         }
         if old.valid_from == key.generation.0 {
             let number = [old.content_id.into()];
-            session.execute("DELETE FROM subscription_field WHERE content_id = ?", &number).await?;
-            session.execute("DELETE FROM bundle WHERE content_id = ?", &number).await?;
+            session.execute("DELETE FROM sluice_content_field WHERE content_id = ?", &number).await?;
+            session.execute("DELETE FROM sluice_content_bundle WHERE content_id = ?", &number).await?;
         }
         replaced.push(content.provider_id.as_str());
     }

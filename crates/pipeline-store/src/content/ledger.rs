@@ -44,17 +44,18 @@ pub(super) async fn read_batch(
     let run_id = key.run_id.to_string();
     let row = session
         .fetch_optional(
-            format!("SELECT * FROM sync_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
+            format!("SELECT * FROM sluice_run_batch WHERE run_id = ? AND service_id = ? AND batch_no = ?{lock}"),
             &[(&run_id).into(), (&key.service_id).into(), key.batch_no.into()],
         )
         .await?;
     let batch = row.map(|row| Locked::from_row(&row)).transpose()?;
     let row = session
         .fetch_optional(
-            "SELECT first_ordinal, set_back, unreachable + (SELECT r.unreachable FROM sync_run r \
-             WHERE r.run_id = sync_service.run_id) AS unreachable, (SELECT a.generation FROM active_generation a \
-             WHERE a.service_id = sync_service.service_id) AS visible_at \
-             FROM sync_service WHERE run_id = ? AND service_id = ?",
+            "SELECT first_ordinal, set_back, unreachable + (SELECT r.unreachable FROM sluice_run r \
+             WHERE r.run_id = sluice_run_service.run_id) AS unreachable, (SELECT a.generation \
+             FROM sluice_active_generation a \
+             WHERE a.service_id = sluice_run_service.service_id) AS visible_at \
+             FROM sluice_run_service WHERE run_id = ? AND service_id = ?",
             &[(&run_id).into(), (&key.service_id).into()],
         )
         .await?;
@@ -111,7 +112,7 @@ impl Locked {
 pub(super) async fn record(session: &mut Session, key: &BatchKey, stored: &StoredBatch) -> Result<(), Error> {
     session
         .execute_one(
-            "UPDATE sync_batch SET state = 'stored', stored = ?, unchanged = ?, rejected = ?, skipped = ?, \
+            "UPDATE sluice_run_batch SET state = 'stored', stored = ?, unchanged = ?, rejected = ?, skipped = ?, \
              bundles = ?, fields = ?, bundles_written = ?, fields_written = ?, removed_bundles = ?, removed_fields = ?, \
              stored_at_ms = ? \
              WHERE run_id = ? AND service_id = ? AND batch_no = ? AND state = 'planned'",

@@ -113,7 +113,7 @@ pub(super) async fn protected(
         return Ok(faults);
     }
     let run_id = key.run_id.to_string();
-    let which = "SELECT place FROM sync_reject WHERE run_id = ? AND (service_id IS NULL OR service_id = ?) \
+    let which = "SELECT place FROM sluice_run_reject WHERE run_id = ? AND (service_id IS NULL OR service_id = ?) \
                  AND unreachable = 1 AND level IN ('bundle', 'subscription_field')";
     let anybodys = {
         let sql = format!("{which} AND provider_id IS NULL AND bundle_id IS NULL ORDER BY reject_id LIMIT 1");
@@ -196,7 +196,8 @@ async fn visible_contents(
         let at: [Value<'_>; 2] = [seen.into(), seen.into()];
         values.extend(at);
         let sql = format!(
-            "SELECT provider_id, content_id FROM provider_content {condition} AND valid_from <= ? AND valid_to > ?"
+            "SELECT provider_id, content_id FROM sluice_provider_content {condition} AND valid_from <= ? \
+             AND valid_to > ?"
         );
         for row in session.fetch_all(sql, &values).await?.into_iter() {
             found.insert(row.text("provider_id")?, row.int("content_id")?);
@@ -255,13 +256,13 @@ async fn rows_of(session: &mut Session, contents: &[i64]) -> Result<HashMap<i64,
     values.resize(contents.len().next_power_of_two(), filler);
     let marks = placeholders(values.len());
     let mut rows: HashMap<i64, Rows> = HashMap::new();
-    let sql = format!("SELECT content_id, ordinal, bundle_id FROM bundle WHERE content_id IN ({marks})");
+    let sql = format!("SELECT content_id, ordinal, bundle_id FROM sluice_content_bundle WHERE content_id IN ({marks})");
     for row in session.fetch_all(sql, &values).await?.into_iter() {
         let of = rows.entry(row.int("content_id")?).or_default();
         of.bundles.insert(row.int("ordinal")?, row.text("bundle_id")?);
     }
     let sql =
-        format!("SELECT content_id, bundle_ordinal, field_id FROM subscription_field WHERE content_id IN ({marks})");
+        format!("SELECT content_id, bundle_ordinal, field_id FROM sluice_content_field WHERE content_id IN ({marks})");
     for row in session.fetch_all(sql, &values).await?.into_iter() {
         let of = rows.entry(row.int("content_id")?).or_default();
         of.fields.push((row.int("bundle_ordinal")?, row.text("field_id")?));

@@ -72,18 +72,22 @@ pub(super) async fn write(
     contents: &[&Content],
     numbers: &HashMap<&ProviderId, i64>,
 ) -> Result<Written, Unwritten> {
-    let mut bundles =
-        Writer::new(session, packet_limit, "bundle", "content_id, ordinal, bundle_id, name, attributes, source_cas");
+    let mut bundles = Writer::new(
+        session,
+        packet_limit,
+        "sluice_content_bundle",
+        "content_id, ordinal, bundle_id, name, attributes, source_cas",
+    );
     let mut fields = Writer::new(
         session,
         packet_limit,
-        "subscription_field",
+        "sluice_content_field",
         "content_id, bundle_ordinal, ordinal, field_id, name, value, data_type, required, position, attributes",
     );
     let mut pointers = Insert::new(
         session,
         packet_limit,
-        "INSERT INTO provider_content (service_id, provider_id, valid_from, valid_to, content_id, digest, etag, \
+        "INSERT INTO sluice_provider_content (service_id, provider_id, valid_from, valid_to, content_id, digest, etag, \
          bundle_count, field_count)",
     );
     for content in contents {

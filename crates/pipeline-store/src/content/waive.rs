@@ -57,7 +57,8 @@ async fn reject(
     waiver: &Waiver<'_>,
 ) -> Result<(), Error> {
     let run_id = key.run_id.to_string();
-    let into = "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason)";
+    let into =
+        "INSERT INTO sluice_run_reject (run_id, service_id, provider_id, level, document_id, place, code, reason)";
     let mut insert = Insert::new(session, packet_limit, into);
     for provider in providers {
         let row: [Value<'_>; 8] = [

@@ -61,7 +61,7 @@ async fn renew(session: &mut Session, letter: &GivenUp<'_>) -> Result<bool, Erro
     let row = session
         .fetch_optional(
             format!(
-                "SELECT letter_id, run_id, message_key, settled_at_ms FROM sync_dead_letter \
+                "SELECT letter_id, run_id, message_key, settled_at_ms FROM sluice_dead_letter \
                  WHERE source_topic = ? AND source_partition = ? AND source_offset = ?{}",
                 session.dialect().exclusive_lock()
             ),
@@ -74,7 +74,7 @@ async fn renew(session: &mut Session, letter: &GivenUp<'_>) -> Result<bool, Erro
         && row.optional_text("message_key")?.as_deref() == letter.key;
     let settled_at_ms = row.optional_int("settled_at_ms")?;
     if !same {
-        session.execute_one("DELETE FROM sync_dead_letter WHERE letter_id = ?", &[id.into()]).await?;
+        session.execute_one("DELETE FROM sluice_dead_letter WHERE letter_id = ?", &[id.into()]).await?;
         return Ok(false);
     }
     let again = settled_at_ms.is_some_and(|settled| first_failed_at_ms(letter) > settled);
@@ -83,7 +83,7 @@ async fn renew(session: &mut Session, letter: &GivenUp<'_>) -> Result<bool, Erro
     session
         .execute_one(
             format!(
-                "UPDATE sync_dead_letter SET letter_topic = ?, letter_partition = ?, letter_offset = ?, code = ?, \
+                "UPDATE sluice_dead_letter SET letter_topic = ?, letter_partition = ?, letter_offset = ?, code = ?, \
                  reason = ?, attempts = ?, state = {state} WHERE letter_id = ?"
             ),
             &[
@@ -107,7 +107,7 @@ async fn insert(session: &mut Session, stage: &str, letter: &GivenUp<'_>) -> Res
     let [letter_topic, letter_partition, letter_offset] = place_values(letter.dead_letter);
     session
         .execute_one(
-            "INSERT INTO sync_dead_letter (run_id, stage, service_id, batch_no, source_topic, source_partition, \
+            "INSERT INTO sluice_dead_letter (run_id, stage, service_id, batch_no, source_topic, source_partition, \
              source_offset, letter_topic, letter_partition, letter_offset, message_key, code, reason, attempts, \
              first_failed_at_ms, recorded_at_ms, state, replays) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 0)",

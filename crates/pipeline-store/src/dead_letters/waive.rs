@@ -163,7 +163,7 @@ impl Waiver<'_> {
     pub(crate) async fn settle(&self, session: &mut Session, waived: Waived) -> Result<(), Error> {
         session
             .execute_one(
-                "UPDATE sync_dead_letter SET state = 'waived', settled_at_ms = ? WHERE letter_id = ?",
+                "UPDATE sluice_dead_letter SET state = 'waived', settled_at_ms = ? WHERE letter_id = ?",
                 &[now_ms().into(), self.letter_id.into()],
             )
             .await?;

@@ -147,9 +147,10 @@ impl Unreachable {
         let anywhere = || self.documents.keys().filter(|owner| owner.service.is_none());
         let providers: Vec<&str> = anywhere().filter_map(|o| o.provider.as_ref()).map(ProviderId::as_str).collect();
         let bundles: Vec<&str> = anywhere().filter_map(|o| o.bundle.as_deref()).collect();
-        let by_provider = "SELECT 1 AS found FROM provider p WHERE p.service_id = ? AND p.valid_to = ? \
+        let by_provider = "SELECT 1 AS found FROM sluice_provider_version p WHERE p.service_id = ? AND p.valid_to = ? \
                            AND p.provider_id IN ({marks}) LIMIT 1";
-        let by_bundle = "SELECT 1 AS found FROM provider_content c JOIN bundle b ON b.content_id = c.content_id \
+        let by_bundle = "SELECT 1 AS found FROM sluice_provider_content c JOIN sluice_content_bundle b \
+                         ON b.content_id = c.content_id \
                          WHERE c.service_id = ? AND c.valid_to = ? AND b.bundle_id IN ({marks}) LIMIT 1";
         for service in services {
             for (sql, ids) in [(by_provider, &providers), (by_bundle, &bundles)] {

@@ -174,17 +174,22 @@ mod tests {
             (
                 1062,
                 "23000",
-                "Duplicate entry 's for key 'secret' for key 'sync_run.sync_run_open_slot'",
-                "error 1062 (23000): a unique key has the value already, at `sync_run_open_slot`",
+                "Duplicate entry 's for key 'secret' for key 'sluice_run.sluice_run_open_slot'",
+                "error 1062 (23000): a unique key has the value already, at `sluice_run_open_slot`",
             ),
             (
                 1366,
                 "22007",
-                "Incorrect string value: 'secret' for column `d`.`bundle`.`name` at row 1",
+                "Incorrect string value: 'secret' for column `d`.`sluice_content_bundle`.`name` at row 1",
                 "error 1366 (22007): a value is of another type than its column, at `name`",
             ),
             (1406, "22001", "Data too long for column 'secret' at row 1", "error 1406 (22001): a value is too long"),
-            (1146, "42S02", "Table 'secret.bundle' doesn't exist", "error 1146 (42S02): no such table, at `bundle`"),
+            (
+                1146,
+                "42S02",
+                "Table 'secret.sluice_run' doesn't exist",
+                "error 1146 (42S02): no such table, at `sluice_run`",
+            ),
             (
                 1644,
                 "45000",

@@ -62,10 +62,10 @@ async fn last_change(session: &mut Session, run: &Run) -> Result<i64, Error> {
     let id = run.run_id.to_string();
     let row = session
         .fetch_one(
-            "SELECT MAX(d.at_ms) AS at_ms FROM (SELECT started_at_ms AS at_ms FROM sync_run WHERE run_id = ? \
-             UNION ALL SELECT MAX(planned_at_ms) AS at_ms FROM sync_service WHERE run_id = ? \
-             UNION ALL SELECT MAX(stored_at_ms) AS at_ms FROM sync_batch WHERE run_id = ? \
-             UNION ALL SELECT MAX(at_ms) AS at_ms FROM sync_audit) d",
+            "SELECT MAX(d.at_ms) AS at_ms FROM (SELECT started_at_ms AS at_ms FROM sluice_run WHERE run_id = ? \
+             UNION ALL SELECT MAX(planned_at_ms) AS at_ms FROM sluice_run_service WHERE run_id = ? \
+             UNION ALL SELECT MAX(stored_at_ms) AS at_ms FROM sluice_run_batch WHERE run_id = ? \
+             UNION ALL SELECT MAX(at_ms) AS at_ms FROM sluice_audit) d",
             &[(&id).into(), (&id).into(), (&id).into()],
         )
         .await?;

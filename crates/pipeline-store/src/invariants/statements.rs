@@ -5,12 +5,15 @@ use pipeline_model::ids::Generation;
 use super::Statement;
 
 /// The versioned tables, and what names a row of theirs.
-const VERSIONED: [(&str, &str); 3] =
-    [("provider_service", "NULL"), ("provider", "t.provider_id"), (CONTENT, "t.provider_id")];
-const CONTENT: &str = "provider_content";
+const VERSIONED: [(&str, &str); 3] = [
+    ("sluice_provider_service_version", "NULL"),
+    ("sluice_provider_version", "t.provider_id"),
+    (CONTENT, "t.provider_id"),
+];
+const CONTENT: &str = "sluice_provider_content";
 
 /// Whether the run switched the service: then its versions stay, whatever became of the run.
-const SWITCHED: &str = "EXISTS (SELECT 1 FROM sync_service s WHERE s.run_id = r.run_id \
+const SWITCHED: &str = "EXISTS (SELECT 1 FROM sluice_run_service s WHERE s.run_id = r.run_id \
      AND s.service_id = t.service_id AND s.state = 'activated')";
 
 pub(super) fn all() -> Vec<Statement> {
@@ -25,7 +28,8 @@ pub(super) fn all() -> Vec<Statement> {
 }
 
 fn versions(table: &'static str, other: &'static str) -> Vec<Statement> {
-    let same_provider = if table == "provider_service" { "" } else { "AND u.provider_id = t.provider_id " };
+    let same_provider =
+        if table == "sluice_provider_service_version" { "" } else { "AND u.provider_id = t.provider_id " };
     vec![
         Statement {
             invariant: "I2",
@@ -53,7 +57,7 @@ fn versions(table: &'static str, other: &'static str) -> Vec<Statement> {
             subject: table,
             sql: format!(
                 "SELECT t.service_id AS service, {other} AS other, t.valid_from AS found, NULL AS expected \
-                 FROM {table} t LEFT JOIN sync_run r ON r.generation = t.valid_from \
+                 FROM {table} t LEFT JOIN sluice_run r ON r.generation = t.valid_from \
                  WHERE r.run_id IS NULL OR (r.state IN ('aborted', 'failed') AND NOT {SWITCHED})"
             ),
             detail: |from, _| {
@@ -65,7 +69,7 @@ fn versions(table: &'static str, other: &'static str) -> Vec<Statement> {
             subject: table,
             sql: format!(
                 "SELECT t.service_id AS service, {other} AS other, t.valid_to AS found, NULL AS expected \
-                 FROM {table} t LEFT JOIN sync_run r ON r.generation = t.valid_to \
+                 FROM {table} t LEFT JOIN sluice_run r ON r.generation = t.valid_to \
                  WHERE t.valid_to <> {open} \
                  AND (r.run_id IS NULL OR (r.state IN ('aborted', 'failed') AND NOT {SWITCHED}))",
                 open = crate::OPEN
@@ -81,27 +85,27 @@ fn contents() -> Vec<Statement> {
             "SELECT d.service, d.other, d.found, d.expected FROM \
              (SELECT c.service_id AS service, c.provider_id AS other, c.{column} AS expected, \
               (SELECT COUNT(*) FROM {rows} b WHERE b.content_id = c.content_id) AS found \
-              FROM provider_content c) d WHERE d.found <> d.expected"
+              FROM sluice_provider_content c) d WHERE d.found <> d.expected"
         )
     };
     vec![
         Statement {
             invariant: "I2",
             subject: "bundles of provider",
-            sql: counted("bundle", "bundle_count"),
+            sql: counted("sluice_content_bundle", "bundle_count"),
             detail: |found, expected| format!("{} rows, the ledger counted {}", number(found), number(expected)),
         },
         Statement {
             invariant: "I2",
             subject: "subscription fields of provider",
-            sql: counted("subscription_field", "field_count"),
+            sql: counted("sluice_content_field", "field_count"),
             detail: |found, expected| format!("{} rows, the ledger counted {}", number(found), number(expected)),
         },
         Statement {
             invariant: "I2",
             subject: "subscription field",
             sql: "SELECT NULL AS service, f.field_id AS other, f.content_id AS found, f.bundle_ordinal AS expected \
-                  FROM subscription_field f LEFT JOIN bundle b \
+                  FROM sluice_content_field f LEFT JOIN sluice_content_bundle b \
                   ON b.content_id = f.content_id AND b.ordinal = f.bundle_ordinal WHERE b.content_id IS NULL"
                 .to_owned(),
             detail: |content, bundle| format!("content {} has no bundle {}", number(content), number(bundle)),
@@ -111,7 +115,7 @@ fn contents() -> Vec<Statement> {
             subject: "content of provider",
             sql: format!(
                 "SELECT c.service_id AS service, c.provider_id AS other, c.content_id AS found, \
-                 c.valid_from AS expected FROM provider_content c \
+                 c.valid_from AS expected FROM sluice_provider_content c \
                  WHERE c.content_id < c.valid_from * {each} OR c.content_id >= (c.valid_from + 1) * {each}",
                 each = crate::content::content_id(Generation(1), 0)
             ),
@@ -127,8 +131,8 @@ fn contents() -> Vec<Statement> {
             invariant: "I2",
             subject: "content of provider",
             sql: "SELECT c.service_id AS service, c.provider_id AS other, c.content_id AS found, NULL AS expected \
-                  FROM provider_content c WHERE c.content_id IN \
-                  (SELECT d.content_id FROM provider_content d GROUP BY d.content_id HAVING COUNT(*) > 1)"
+                  FROM sluice_provider_content c WHERE c.content_id IN \
+                  (SELECT d.content_id FROM sluice_provider_content d GROUP BY d.content_id HAVING COUNT(*) > 1)"
                 .to_owned(),
             detail: |content, _| format!("its content {} belongs to another version too", number(content)),
         },
@@ -139,7 +143,7 @@ fn pointers() -> Vec<Statement> {
     let astray = |column: &str| {
         format!(
             "SELECT t.service_id AS service, NULL AS other, t.{column} AS found, NULL AS expected \
-             FROM active_generation t WHERE t.{column} <> 0 AND NOT EXISTS (SELECT 1 FROM sync_run r \
+             FROM sluice_active_generation t WHERE t.{column} <> 0 AND NOT EXISTS (SELECT 1 FROM sluice_run r \
              WHERE r.generation = t.{column} AND {SWITCHED})"
         )
     };
@@ -161,8 +165,8 @@ fn pointers() -> Vec<Statement> {
             invariant: "I6",
             subject: "pointer of service",
             sql: "SELECT a.service_id AS service, NULL AS other, a.generation AS found, MAX(r.generation) AS expected \
-                  FROM active_generation a JOIN sync_service s ON s.service_id = a.service_id \
-                  AND s.state = 'activated' JOIN sync_run r ON r.run_id = s.run_id \
+                  FROM sluice_active_generation a JOIN sluice_run_service s ON s.service_id = a.service_id \
+                  AND s.state = 'activated' JOIN sluice_run r ON r.run_id = s.run_id \
                   GROUP BY a.service_id, a.generation, a.previous \
                   HAVING MAX(r.generation) <> a.generation AND MAX(r.generation) <> COALESCE(a.previous, 0)"
                 .to_owned(),
@@ -178,7 +182,7 @@ fn pointers() -> Vec<Statement> {
             invariant: "I5",
             subject: "pointer of service",
             sql: "SELECT a.service_id AS service, NULL AS other, a.epoch AS found, MAX(s.epoch) AS expected \
-                  FROM active_generation a LEFT JOIN sync_service s \
+                  FROM sluice_active_generation a LEFT JOIN sluice_run_service s \
                   ON s.service_id = a.service_id AND s.state = 'activated' \
                   GROUP BY a.service_id, a.epoch HAVING a.epoch < 1 OR a.epoch < COALESCE(MAX(s.epoch), 0)"
                 .to_owned(),
@@ -191,8 +195,8 @@ fn pointers() -> Vec<Statement> {
             invariant: "I5",
             subject: "epochs of service",
             sql: "SELECT s.service_id AS service, NULL AS other, r.generation AS found, v.generation AS expected \
-                  FROM sync_service s JOIN sync_run r ON r.run_id = s.run_id \
-                  JOIN sync_service u ON u.service_id = s.service_id JOIN sync_run v ON v.run_id = u.run_id \
+                  FROM sluice_run_service s JOIN sluice_run r ON r.run_id = s.run_id \
+                  JOIN sluice_run_service u ON u.service_id = s.service_id JOIN sluice_run v ON v.run_id = u.run_id \
                   WHERE s.state = 'activated' AND u.state = 'activated' AND v.generation > r.generation \
                   AND u.epoch <= s.epoch"
                 .to_owned(),
@@ -202,7 +206,7 @@ fn pointers() -> Vec<Statement> {
             invariant: "I4",
             subject: "service",
             sql: "SELECT s.service_id AS service, s.run_id AS other, s.epoch AS found, NULL AS expected \
-                  FROM sync_service s LEFT JOIN active_generation a ON a.service_id = s.service_id \
+                  FROM sluice_run_service s LEFT JOIN sluice_active_generation a ON a.service_id = s.service_id \
                   WHERE s.state = 'activated' AND (a.service_id IS NULL OR s.epoch IS NULL)"
                 .to_owned(),
             detail: |_, _| "it is activated and has no pointer or no epoch".to_owned(),
@@ -216,20 +220,21 @@ fn ledger() -> Vec<Statement> {
             invariant: "I8",
             subject: "runs",
             sql: "SELECT NULL AS service, NULL AS other, d.found, 1 AS expected FROM \
-                  (SELECT COUNT(*) AS found FROM sync_run WHERE state = 'running') d WHERE d.found > 1"
+                  (SELECT COUNT(*) AS found FROM sluice_run WHERE state = 'running') d WHERE d.found > 1"
                 .to_owned(),
             detail: |found, _| format!("{} are open at the same time", number(found)),
         },
         Statement {
             invariant: "I8",
             subject: "run",
-            sql: "SELECT NULL AS service, r.run_id AS other, r.generation AS found, NULL AS expected FROM sync_run r \
+            sql:
+                "SELECT NULL AS service, r.run_id AS other, r.generation AS found, NULL AS expected FROM sluice_run r \
                   WHERE (r.state = 'running' AND (r.open_slot IS NULL OR r.finished_at_ms IS NOT NULL)) \
                   OR (r.state <> 'running' AND (r.open_slot IS NOT NULL OR r.finished_at_ms IS NULL)) \
                   OR (r.state = 'refused' AND r.generation IS NOT NULL) \
                   OR (r.state <> 'refused' AND r.generation IS NULL) \
                   OR (r.state = 'activated' AND r.discovered = 0)"
-                .to_owned(),
+                    .to_owned(),
             detail: |_, _| "its state does not agree with its slot, its generation or its times".to_owned(),
         },
         Statement {
@@ -237,7 +242,7 @@ fn ledger() -> Vec<Statement> {
             subject: "batch of service",
             sql: "SELECT b.service_id AS service, b.run_id AS other, \
                   b.stored + b.unchanged + b.rejected + b.skipped AS found, b.providers AS expected \
-                  FROM sync_batch b WHERE b.state = 'stored' \
+                  FROM sluice_run_batch b WHERE b.state = 'stored' \
                   AND b.stored + b.unchanged + b.rejected + b.skipped <> b.providers"
                 .to_owned(),
             detail: |found, planned| {
@@ -249,8 +254,8 @@ fn ledger() -> Vec<Statement> {
             subject: "plan of service",
             sql: "SELECT d.service, d.other, d.found, d.expected FROM \
                   (SELECT s.service_id AS service, s.run_id AS other, s.expected_batches AS expected, \
-                   (SELECT COUNT(*) FROM sync_batch b WHERE b.run_id = s.run_id AND b.service_id = s.service_id) \
-                   AS found FROM sync_service s WHERE s.state IN ('planned', 'activated')) d \
+                   (SELECT COUNT(*) FROM sluice_run_batch b WHERE b.run_id = s.run_id AND b.service_id = s.service_id) \
+                   AS found FROM sluice_run_service s WHERE s.state IN ('planned', 'activated')) d \
                   WHERE d.found <> d.expected OR d.expected IS NULL"
                 .to_owned(),
             detail: |found, planned| format!("{} batches in the ledger, {} planned", number(found), number(planned)),

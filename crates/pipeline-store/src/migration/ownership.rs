@@ -7,7 +7,10 @@
 
 use std::collections::HashMap;
 
-use super::names::{Kind, Made, words};
+use super::{
+    former::former,
+    names::{Kind, Made, words},
+};
 use crate::{
     Error,
     database::{Session, Value},
@@ -73,12 +76,21 @@ impl Catalogue {
         Some(format!("`{}` is {objection}", made.name))
     }
 
+    /// Whether it is there, and ours.
+    pub(super) fn is_ours(&self, made: &Made) -> bool {
+        self.found.contains_key(&made.name) && self.objection(made, false).is_none()
+    }
+
+    /// Under the name of today, or under its former one.
     fn reads_all(&self, found: &Found, made: &Made) -> bool {
         if self.database.is_empty() {
-            return made.parts.iter().all(|table| words(&found.definition).any(|word| word == table));
+            return made.parts.iter().all(|table| {
+                words(&found.definition).any(|word| word == table || former(table).is_some_and(|former| word == former))
+            });
         }
         // A server writes every table of a definition out, so that a view of another database's tables is told from ours.
-        made.parts.iter().all(|table| found.definition.contains(&format!("{}.`{table}`", self.database)))
+        let reads = |table: &str| found.definition.contains(&format!("{}.`{table}`", self.database));
+        made.parts.iter().all(|table| reads(table) || former(table).is_some_and(reads))
     }
 
     async fn of_server(session: &mut Session, names: &[String]) -> Result<Self, Error> {

@@ -3,6 +3,7 @@
 
 use super::{
     MIGRATIONS, NEEDED, VERSIONS,
+    former::{self, Rename, Renaming},
     names::{Kind, Made},
     ownership::Catalogue,
     prefix::VIEWS,
@@ -21,6 +22,8 @@ pub struct MigrationPlan {
     pub makes: Vec<String>,
     /// Views of ours that would be made anew: with another definition, or for this account in place of another one.
     pub replaces: Vec<String>,
+    /// Tables that get another name.
+    pub renames: Vec<Rename>,
 }
 
 // === impl MigrationPlan ===
@@ -36,12 +39,12 @@ impl Store {
     /// What [`Store::migrate`] would do now; fails as it would when names are taken. Changes nothing.
     pub async fn plan_migration(&self) -> Result<MigrationPlan, Error> {
         let mut session = self.database.session(Context::new("plan the migration of", &*self.target)).await?;
-        self.plan_in(&mut session).await
+        Ok(self.plan_in(&mut session).await?.0)
     }
 
-    pub(super) async fn plan_in(&self, session: &mut Session) -> Result<MigrationPlan, Error> {
+    pub(super) async fn plan_in(&self, session: &mut Session) -> Result<(MigrationPlan, Renaming), Error> {
         let all = self.all_made(session);
-        let names: Vec<String> = all.iter().map(|(_, made)| made.name.clone()).collect();
+        let names: Vec<String> = all.iter().map(|(_, made)| made.name.clone()).chain(former::names()).collect();
         let catalogue = Catalogue::read(session, &names).await?;
         let account = views::account(session).await?;
 
@@ -51,12 +54,18 @@ impl Store {
         if from > NEEDED {
             return Err(Error::NotMigrated { target: self.describe(), found: from, needed: NEEDED });
         }
-        let mut plan = MigrationPlan { from, to: NEEDED, makes: Vec::new(), replaces: Vec::new() };
-        let mut objections = Vec::new();
+        let mut renaming = Renaming::of(&catalogue, &all, from);
+        let replaces_views = renaming.replaces_views(session.dialect());
+        let renames = renaming.tables.clone();
+        let mut plan = MigrationPlan { from, to: NEEDED, makes: Vec::new(), replaces: Vec::new(), renames };
+        let mut objections = std::mem::take(&mut renaming.objections);
         for (version, made) in &all {
             let replaced = made.kind == Kind::View
-                && (*version > from || views::needs_adoption(&catalogue, &made.name, account.as_deref()));
-            if *version <= from && !replaced {
+                && (*version > from
+                    || replaces_views
+                    || views::needs_adoption(&catalogue, &made.name, account.as_deref()));
+            let is_renamed = plan.renames.iter().any(|rename| rename.to == made.name);
+            if is_renamed || *version <= from && !replaced {
                 continue;
             }
             match (catalogue.get(&made.name), catalogue.objection(made, *version <= from)) {
@@ -74,13 +83,13 @@ impl Store {
             ));
         }
         if objections.is_empty() {
-            return Ok(plan);
+            return Ok((plan, renaming));
         }
         Err(Error::NamesTaken { target: self.describe(), found: objections.join(", ") })
     }
 
     /// Everything that migrations make, the table of versions first, each with the version that made it last.
-    fn all_made(&self, session: &Session) -> Vec<(i64, Made)> {
+    pub(super) fn all_made(&self, session: &Session) -> Vec<(i64, Made)> {
         let mut all: Vec<(i64, Made)> = Made::by(VERSIONS).map(|made| (1, made)).into_iter().collect();
         for migration in MIGRATIONS {
             for made in migration.statements(session.dialect(), &self.views).iter().filter_map(|text| Made::by(text)) {

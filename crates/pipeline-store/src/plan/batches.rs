@@ -115,7 +115,8 @@ impl Batches {
         run_id: &str,
         service_id: &ServiceId,
     ) -> Result<(), Error> {
-        const INTO: &str = "INSERT INTO sync_batch (run_id, service_id, batch_no, state, first_ordinal, provider_ids, \
+        const INTO: &str = "INSERT INTO sluice_run_batch \
+                            (run_id, service_id, batch_no, state, first_ordinal, provider_ids, \
             providers, stored, unchanged, rejected, skipped, bundles, fields, bundles_written, fields_written, \
             planned_at_ms, stored_at_ms)";
         let now = now_ms();

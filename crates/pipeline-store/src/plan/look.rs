@@ -27,7 +27,7 @@ impl Store {
         let run_id = run.to_string();
         let row = session
             .fetch_optional(
-                "SELECT s.state, s.removed FROM sync_run r LEFT JOIN sync_service s \
+                "SELECT s.state, s.removed FROM sluice_run r LEFT JOIN sluice_run_service s \
                  ON s.run_id = r.run_id AND s.service_id = ? \
                  WHERE r.run_id = ? AND r.state = 'running' AND r.generation = ?",
                 &[service.into(), (&run_id).into(), generation.into()],
@@ -58,7 +58,7 @@ impl Store {
         let mut session = self.database.session(context).await?;
         let rows = session
             .fetch_all(
-                "SELECT batch_no, provider_ids, state FROM sync_batch WHERE run_id = ? AND service_id = ? \
+                "SELECT batch_no, provider_ids, state FROM sluice_run_batch WHERE run_id = ? AND service_id = ? \
                  ORDER BY batch_no",
                 &[(&run.to_string()).into(), service.into()],
             )

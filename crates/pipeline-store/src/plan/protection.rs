@@ -31,7 +31,7 @@ impl Plan {
         let rows = self
             .session
             .fetch_all(
-                "SELECT DISTINCT service_id, provider_id, bundle_id, unreachable FROM sync_reject \
+                "SELECT DISTINCT service_id, provider_id, bundle_id, unreachable FROM sluice_run_reject \
                  WHERE run_id = ? AND ((service_id IS NULL AND unreachable = 1) \
                  OR (service_id = ? AND (level = 'provider' OR unreachable = 1)))",
                 &[(&self.run_id).into(), (&self.service_id).into()],
@@ -62,7 +62,8 @@ impl Plan {
                 let mut values = vec![(&self.service_id).into(), OPEN.into()];
                 values.extend(ids.into_iter().chain(bundles));
                 let sql = format!(
-                    "SELECT DISTINCT c.provider_id FROM provider_content c JOIN bundle b ON b.content_id = c.content_id \
+                    "SELECT DISTINCT c.provider_id FROM sluice_provider_content c JOIN sluice_content_bundle b \
+                     ON b.content_id = c.content_id \
                      WHERE c.service_id = ? AND c.valid_to = ? AND c.provider_id IN ({of_ids}) \
                      AND b.bundle_id IN ({of_bundles})"
                 );

@@ -30,11 +30,12 @@ impl Plan {
                  AS bundles_gone, \
                  CAST(COALESCE(SUM(CASE WHEN o.provider_id IS NULL THEN c.field_count END), 0) AS SIGNED) \
                  AS fields_gone \
-                 FROM provider_service s \
-                 JOIN provider p ON p.service_id = s.service_id AND p.valid_from <= ? AND p.valid_to > ? \
-                 JOIN provider_content c ON c.service_id = p.service_id AND c.provider_id = p.provider_id \
+                 FROM sluice_provider_service_version s \
+                 JOIN sluice_provider_version p ON p.service_id = s.service_id AND p.valid_from <= ? \
+                 AND p.valid_to > ? \
+                 JOIN sluice_provider_content c ON c.service_id = p.service_id AND c.provider_id = p.provider_id \
                  AND c.valid_from <= ? AND c.valid_to > ? \
-                 LEFT JOIN provider o ON o.service_id = p.service_id AND o.provider_id = p.provider_id \
+                 LEFT JOIN sluice_provider_version o ON o.service_id = p.service_id AND o.provider_id = p.provider_id \
                  AND o.valid_to = ? \
                  WHERE s.service_id = ? AND s.valid_from <= ? AND s.valid_to > ?",
                 &[
@@ -71,7 +72,7 @@ impl Plan {
 
     /// 1 when readers see the service itself.
     async fn is_visible(&mut self, seen: Generation) -> Result<i64, Error> {
-        let sql = "SELECT COUNT(*) AS visible FROM provider_service \
+        let sql = "SELECT COUNT(*) AS visible FROM sluice_provider_service_version \
                    WHERE service_id = ? AND valid_from <= ? AND valid_to > ?";
         self.session.fetch_one(sql, &[(&self.service_id).into(), seen.into(), seen.into()]).await?.int("visible")
     }

@@ -54,7 +54,7 @@ impl Plan {
             let sql = format!(
                 "SELECT CAST(COALESCE(SUM(bundle_count), 0) AS SIGNED) AS bundles, \
                  CAST(COALESCE(SUM(field_count), 0) AS SIGNED) AS fields \
-                 FROM provider_content {condition} AND valid_to = ?"
+                 FROM sluice_provider_content {condition} AND valid_to = ?"
             );
             let row = self.session.fetch_one(sql, &values).await?;
             kept.add(Kept { bundles: row.int("bundles")?, fields: row.int("fields")? });

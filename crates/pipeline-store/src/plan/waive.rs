@@ -27,7 +27,8 @@ impl Store {
         plan.protection.all = true;
         plan.session
             .execute_one(
-                "INSERT INTO sync_reject (run_id, service_id, provider_id, level, document_id, place, code, reason) \
+                "INSERT INTO sluice_run_reject \
+                 (run_id, service_id, provider_id, level, document_id, place, code, reason) \
                  VALUES (?, ?, NULL, 'provider_service', ?, ?, ?, ?)",
                 &[
                     (&run.to_string()).into(),

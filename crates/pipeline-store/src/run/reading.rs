@@ -23,7 +23,7 @@ impl Store {
         let mut session = self.database.session(Context::new("list", "runs")).await?;
         let rows = session
             .fetch_all(
-                format!("SELECT {} FROM sync_run ORDER BY started_at_ms DESC, run_id DESC LIMIT ?", Run::COLUMNS),
+                format!("SELECT {} FROM sluice_run ORDER BY started_at_ms DESC, run_id DESC LIMIT ?", Run::COLUMNS),
                 &[i64::from(limit).into()],
             )
             .await?;
@@ -33,7 +33,7 @@ impl Store {
     /// The run that fills, or filled, a generation.
     pub async fn run_of_generation(&self, generation: Generation) -> Result<Option<RunId>, Error> {
         let mut session = self.database.session(Context::new("find the run of", generation.to_string())).await?;
-        let sql = "SELECT run_id FROM sync_run WHERE generation = ?";
+        let sql = "SELECT run_id FROM sluice_run WHERE generation = ?";
         let row = session.fetch_optional(sql, &[generation.into()]).await?;
         row.map(|row| run_id(&row)).transpose()
     }
@@ -42,7 +42,7 @@ impl Store {
     pub async fn runs_beginning(&self, beginning: &str) -> Result<Vec<RunId>, Error> {
         let mut session = self.database.session(Context::new("find the run that begins with", beginning)).await?;
         // By length and not by a pattern: the text is nobody's wildcard.
-        let sql = "SELECT run_id FROM sync_run WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2";
+        let sql = "SELECT run_id FROM sluice_run WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2";
         let length = i64::try_from(beginning.len()).unwrap_or(i64::MAX);
         let rows = session.fetch_all(sql, &[length.into(), beginning.into()]).await?;
         rows.into_iter().map(|row| run_id(&row)).collect()
@@ -54,7 +54,7 @@ impl Store {
         let row = session
             .fetch_optional(
                 format!(
-                    "SELECT {} FROM sync_run WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT 1",
+                    "SELECT {} FROM sluice_run WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT 1",
                     Run::COLUMNS
                 ),
                 &[],
@@ -66,7 +66,7 @@ impl Store {
 
 /// The run with this id, without a lock.
 pub(crate) async fn read(session: &mut Session, id: RunId) -> Result<Option<Run>, Error> {
-    let sql = format!("SELECT {} FROM sync_run WHERE run_id = ?", Run::COLUMNS);
+    let sql = format!("SELECT {} FROM sluice_run WHERE run_id = ?", Run::COLUMNS);
     let row = session.fetch_optional(sql, &[(&id.to_string()).into()]).await?;
     row.map(|row| Run::from_row(&row)).transpose()
 }

@@ -24,7 +24,7 @@ on_both! {
         assert_eq!(aborted.services_kept_active, 0);
         assert!(aborted.rows_undone > 0 && aborted.rows_deleted > 0, "{aborted:?}");
         assert_eq!(Views::read(target).await, old.views());
-        for table in ["provider_service", "provider", "provider_content"] {
+        for table in ["sluice_provider_service_version", "sluice_provider_version", "sluice_provider_content"] {
             assert_eq!(target.count(&format!("{table} WHERE valid_from = 2 OR valid_to = 2")).await, 0, "{table}");
         }
         assert_eq!(rows_of_generation(target, 2).await, 0);
@@ -79,7 +79,13 @@ on_both! {
             Begin::Closed
         ));
         assert_eq!(run.activate(&"s0".into()).await, Outcome::Closed);
-        for table in ["provider_service", "provider", "provider_content", "bundle", "subscription_field"] {
+        for table in [
+            "sluice_provider_service_version",
+            "sluice_provider_version",
+            "sluice_provider_content",
+            "sluice_content_bundle",
+            "sluice_content_field",
+        ] {
             assert_eq!(target.count(table).await, 0, "{table}");
         }
     }
@@ -116,7 +122,7 @@ on_both! {
             let _stored: Option<pipeline_store::StoredBatch> = done.unwrap();
         }
         assert_eq!(rows_of_generation(target, 1).await, 0);
-        assert_eq!(target.count("provider_content").await, 0);
+        assert_eq!(target.count("sluice_provider_content").await, 0);
 
         sync(&target.store, &world, PerService).await;
         assert_eq!(Views::read(target).await, world.views());
@@ -134,7 +140,8 @@ on_both! {
 async fn rows_of_generation(target: &Target, generation: i64) -> i64 {
     let (first, end) = (generation << 32, (generation + 1) << 32);
     let condition = format!("WHERE content_id >= {first} AND content_id < {end}");
-    target.count(&format!("bundle {condition}")).await + target.count(&format!("subscription_field {condition}")).await
+    target.count(&format!("sluice_content_bundle {condition}")).await
+        + target.count(&format!("sluice_content_field {condition}")).await
 }
 
 /// A change at each level, in services s0 and s1; s2 goes, s3 comes.

@@ -8,6 +8,7 @@ use testkit::mariadb::MariaDb;
 use crate::{
     dead_letters::give_up,
     driver::sync,
+    former::version_8,
     target::connect,
     world::{World, new_bundle},
 };
@@ -132,11 +133,11 @@ async fn migrator_loader_and_reader_do_with_the_rights_of_the_page() {
     let definitions = [
         "CREATE TABLE other (a INT)",
         "CREATE VIEW other AS SELECT 1 AS a",
-        "CREATE OR REPLACE VIEW bundles AS SELECT bundle_id FROM bundle",
-        "ALTER TABLE bundle ADD COLUMN a INT",
-        "CREATE INDEX other ON bundle (name)",
-        "TRUNCATE TABLE bundle",
-        "DROP TABLE bundle",
+        "CREATE OR REPLACE VIEW bundles AS SELECT bundle_id FROM sluice_content_bundle",
+        "ALTER TABLE sluice_content_bundle ADD COLUMN a INT",
+        "CREATE INDEX other ON sluice_content_bundle (name)",
+        "TRUNCATE TABLE sluice_content_bundle",
+        "DROP TABLE sluice_content_bundle",
         "DROP VIEW bundles",
     ];
     accounts.refuses("sluice_loader", &definitions).await;
@@ -145,14 +146,16 @@ async fn migrator_loader_and_reader_do_with_the_rights_of_the_page() {
         .refuses(
             "sluice_reader",
             &[
-                "SELECT * FROM bundle",
-                "SELECT * FROM active_generation",
-                "SELECT * FROM sync_run",
-                "DELETE FROM bundle",
+                "SELECT * FROM sluice_content_bundle",
+                "SELECT * FROM sluice_active_generation",
+                "SELECT * FROM sluice_run",
+                "DELETE FROM sluice_content_bundle",
             ],
         )
         .await;
-    accounts.refuses("sluice_migrator", &["UPDATE sync_run SET reason = 'x'", "DELETE FROM bundle"]).await;
+    accounts
+        .refuses("sluice_migrator", &["UPDATE sluice_run SET reason = 'x'", "DELETE FROM sluice_content_bundle"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,4 +218,16 @@ async fn the_migrator_needs_each_of_its_rights() {
     let error = accounts.connect("sluice_migrator").await.migrate().await.unwrap_err();
     assert!(matches!(error, Error::NamesTaken { .. }), "{error:?}");
     assert!(error.to_string().contains("whose definition this account may not read (`SHOW VIEW`)"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_migrator_gives_tables_of_version_8_their_new_names_with_the_rights_of_the_page() {
+    let accounts = Accounts::new().await;
+    let version_8 = version_8("mysql").join(";\n");
+    accounts.administrate(&format!("DROP DATABASE sluice; CREATE DATABASE sluice; USE sluice; {version_8}")).await;
+    assert_eq!(accounts.read().await, Ok([0; 4]));
+    assert_eq!(accounts.connect("sluice_migrator").await.migrate().await.unwrap().from, 8);
+    let loader = accounts.connect("sluice_loader").await;
+    whole_job(&loader).await;
+    assert_eq!(accounts.read().await, Ok([2, 7, 15, 29]));
 }

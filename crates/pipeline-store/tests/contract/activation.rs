@@ -129,6 +129,6 @@ async fn race(target: &Target, world: &World, mode: ActivationMode, wins: usize)
     let lost = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::AlreadyDone)).count();
     assert_eq!(won + lost, outcomes.len(), "{outcomes:?}");
     assert_eq!(run.progress().await.run.state, RunState::Activated);
-    assert_eq!(target.count("active_generation WHERE epoch <> 1").await, 0);
+    assert_eq!(target.count("sluice_active_generation WHERE epoch <> 1").await, 0);
     assert_eq!(Views::read(target).await, world.views());
 }

@@ -23,8 +23,9 @@ const DEED: Deed<'static> = Deed { who: "ada", what: "dlq replay", subject: "1",
 /// Lets so many times `AFTER` pass, by the database's clock, without anything that moves.
 async fn time_passes(target: &Target, times: i64) {
     let ms = times * i64::try_from(AFTER.as_millis()).unwrap();
-    let sql =
-        format!("UPDATE sync_standstill SET since_ms = since_ms - {ms}, announced_at_ms = announced_at_ms - {ms}");
+    let sql = format!(
+        "UPDATE sluice_run_standstill SET since_ms = since_ms - {ms}, announced_at_ms = announced_at_ms - {ms}"
+    );
     target.rows(&sql).await;
 }
 

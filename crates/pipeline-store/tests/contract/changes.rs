@@ -57,9 +57,9 @@ on_both! {
         let progress = sync(&target.store, &world, PerService).await;
         assert_eq!(Views::read(target).await, world.views());
         assert_eq!((progress.providers.stored, progress.providers.unchanged), (7, 6));
-        assert_eq!(target.count("provider_service WHERE valid_from = 2").await, 2);
-        assert_eq!(target.count("provider WHERE valid_from = 2").await, 3);
-        assert_eq!(target.count("provider_content WHERE valid_from = 2").await, 7);
+        assert_eq!(target.count("sluice_provider_service_version WHERE valid_from = 2").await, 2);
+        assert_eq!(target.count("sluice_provider_version WHERE valid_from = 2").await, 3);
+        assert_eq!(target.count("sluice_provider_content WHERE valid_from = 2").await, 7);
     }
 
     async fn what_vanishes_at_each_level_vanishes_from_the_views(target: &Target) {
@@ -81,7 +81,7 @@ on_both! {
         let mut old = world.services.remove("s0").unwrap();
         sync(&target.store, &world, PerService).await;
         assert_eq!(Views::read(target).await, world.views());
-        for table in ["provider_service", "provider", "provider_content"] {
+        for table in ["sluice_provider_service_version", "sluice_provider_version", "sluice_provider_content"] {
             let open = format!("{table} WHERE service_id = 's0' AND valid_to = {OPEN}");
             assert_eq!(target.count(&open).await, 0, "{table}");
         }
@@ -149,11 +149,11 @@ on_both! {
 async fn versions(target: &Target) -> Vec<Vec<crate::target::TextRow>> {
     let mut all = Vec::new();
     for (table, key) in [
-        ("provider_service", "service_id"),
-        ("provider", "provider_id"),
-        ("provider_content", "provider_id"),
-        ("bundle", "content_id"),
-        ("subscription_field", "content_id"),
+        ("sluice_provider_service_version", "service_id"),
+        ("sluice_provider_version", "provider_id"),
+        ("sluice_provider_content", "provider_id"),
+        ("sluice_content_bundle", "content_id"),
+        ("sluice_content_field", "content_id"),
     ] {
         let valid = if key == "content_id" { "" } else { ", CAST(valid_from AS CHAR), CAST(valid_to AS CHAR)" };
         all.push(target.rows(&format!("SELECT CAST({key} AS CHAR){valid} FROM {table}")).await);

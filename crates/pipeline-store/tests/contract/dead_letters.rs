@@ -59,7 +59,7 @@ on_both! {
         let first = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "pay/ments/2").await;
         let again = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "pay/ments/2").await;
         assert_eq!((first.id, first.state), (again.id, LetterState::Open));
-        assert_eq!(target.count("sync_dead_letter").await, 1);
+        assert_eq!(target.count("sluice_dead_letter").await, 1);
         assert_eq!(first.run_id, Some(run));
         assert_eq!(first.service_id.as_ref().map(|id| id.as_str()), Some("pay/ments"));
         assert_eq!(first.batch_no.map(|batch| batch.0), Some(2));
@@ -103,7 +103,7 @@ on_both! {
         let run = RunId::new();
         let new = give_up(&target.store, run, BatchPlanned::TOPIC, 7, "s/0").await;
         assert_eq!((new.run_id, new.state, new.replays), (Some(run), LetterState::Open, 0));
-        assert_eq!(target.count("sync_dead_letter").await, 1);
+        assert_eq!(target.count("sluice_dead_letter").await, 1);
     }
 
     async fn every_part_of_a_filter_must_hold(target: &Target) {
@@ -217,7 +217,7 @@ on_both! {
             assert_eq!(letter.state, LetterState::Waived);
             assert_eq!(waive(target, &letter).await, Waived::NotOpen);
         }
-        assert_eq!(target.count("sync_reject").await, 0);
+        assert_eq!(target.count("sluice_run_reject").await, 0);
         assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was waived");
         run.activate(&"s0".into()).await;
         assert_eq!(Views::read(target).await, world.views());

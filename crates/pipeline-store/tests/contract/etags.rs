@@ -167,7 +167,7 @@ on_both! {
             store(&sync, vec![read(&sync, "p0", etag)]).await;
             sync.activate(&service()).await;
         }
-        assert_eq!(target.count("provider_content").await, 1);
+        assert_eq!(target.count("sluice_provider_content").await, 1);
         // What was read without a tag at last still is what the last tag names.
         let (_, known) = planned(target, &world, &[]).await;
         assert_eq!(known, [tag("p0", NEW)]);

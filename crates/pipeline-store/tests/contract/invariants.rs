@@ -49,75 +49,75 @@ on_both! {
         target.store.abort_run(aborted.run.run_id, "to have one").await.unwrap().unwrap();
         let id = aborted.run.run_id;
         let one = "WHERE service_id = 's0' AND provider_id = 'p1'";
-        let content = "SELECT content_id FROM provider_content";
+        let content = "SELECT content_id FROM sluice_provider_content";
 
         // Each: break, what must be named, mend.
         let cases: [(&str, &str, &str, String); 13] = [
             (
                 "I6", "pointer of service `s1`",
-                "UPDATE active_generation SET generation = 0 WHERE service_id = 's1'",
-                "UPDATE active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
+                "UPDATE sluice_active_generation SET generation = 0 WHERE service_id = 's1'",
+                "UPDATE sluice_active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
             ),
             (
                 "I6", "content of provider `s0`/`p1`",
-                &format!("UPDATE provider_content SET content_id = content_id - 4294967296 {one}"),
-                format!("UPDATE provider_content SET content_id = content_id + 4294967296 {one}"),
+                &format!("UPDATE sluice_provider_content SET content_id = content_id - 4294967296 {one}"),
+                format!("UPDATE sluice_provider_content SET content_id = content_id + 4294967296 {one}"),
             ),
             (
-                "I2", "provider `s0`/`p1`",
-                &format!("UPDATE provider SET valid_to = 1 {one}"),
-                format!("UPDATE provider SET valid_to = {} {one}", pipeline_store::OPEN),
+                "I2", "sluice_provider_version `s0`/`p1`",
+                &format!("UPDATE sluice_provider_version SET valid_to = 1 {one}"),
+                format!("UPDATE sluice_provider_version SET valid_to = {} {one}", pipeline_store::OPEN),
             ),
             (
-                "I5", "provider `s0`/`p1`",
-                &format!("UPDATE provider SET valid_from = 2 {one}"),
-                format!("UPDATE provider SET valid_from = 1 {one}"),
+                "I5", "sluice_provider_version `s0`/`p1`",
+                &format!("UPDATE sluice_provider_version SET valid_from = 2 {one}"),
+                format!("UPDATE sluice_provider_version SET valid_from = 1 {one}"),
             ),
             (
-                "I5", "provider_content `s0`/`p1`",
-                &format!("UPDATE provider_content SET valid_to = 2 {one}"),
-                format!("UPDATE provider_content SET valid_to = {} {one}", pipeline_store::OPEN),
+                "I5", "sluice_provider_content `s0`/`p1`",
+                &format!("UPDATE sluice_provider_content SET valid_to = 2 {one}"),
+                format!("UPDATE sluice_provider_content SET valid_to = {} {one}", pipeline_store::OPEN),
             ),
             (
                 "I2", "bundles of provider `s0`/`p1`",
-                &format!("UPDATE provider_content SET bundle_count = 3 {one}"),
-                format!("UPDATE provider_content SET bundle_count = 2 {one}"),
+                &format!("UPDATE sluice_provider_content SET bundle_count = 3 {one}"),
+                format!("UPDATE sluice_provider_content SET bundle_count = 2 {one}"),
             ),
             (
                 "I2", "subscription fields of provider `s0`/`p1`",
-                &format!("UPDATE provider_content SET field_count = 5 {one}"),
-                format!("UPDATE provider_content SET field_count = 4 {one}"),
+                &format!("UPDATE sluice_provider_content SET field_count = 5 {one}"),
+                format!("UPDATE sluice_provider_content SET field_count = 4 {one}"),
             ),
             (
                 "I3", "pointer of service `s1`",
-                "UPDATE active_generation SET generation = 2 WHERE service_id = 's1'",
-                "UPDATE active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
+                "UPDATE sluice_active_generation SET generation = 2 WHERE service_id = 's1'",
+                "UPDATE sluice_active_generation SET generation = 1 WHERE service_id = 's1'".to_owned(),
             ),
             (
                 "I5", "pointer of service `s1`",
-                "UPDATE active_generation SET epoch = 0 WHERE service_id = 's1'",
-                "UPDATE active_generation SET epoch = 1 WHERE service_id = 's1'".to_owned(),
+                "UPDATE sluice_active_generation SET epoch = 0 WHERE service_id = 's1'",
+                "UPDATE sluice_active_generation SET epoch = 1 WHERE service_id = 's1'".to_owned(),
             ),
             (
                 "I8", &format!("run `{id}`"),
-                &format!("UPDATE sync_run SET open_slot = 1 WHERE run_id = '{id}'"),
-                format!("UPDATE sync_run SET open_slot = NULL WHERE run_id = '{id}'"),
+                &format!("UPDATE sluice_run SET open_slot = 1 WHERE run_id = '{id}'"),
+                format!("UPDATE sluice_run SET open_slot = NULL WHERE run_id = '{id}'"),
             ),
             // What a switch would leave behind that did not ask again: a batch, or a plan, that a retry had set back.
             (
                 "I1", &format!("run {activated}, service `s0`"),
-                "UPDATE sync_batch SET state = 'planned' WHERE service_id = 's0'",
-                "UPDATE sync_batch SET state = 'stored' WHERE service_id = 's0'".to_owned(),
+                "UPDATE sluice_run_batch SET state = 'planned' WHERE service_id = 's0'",
+                "UPDATE sluice_run_batch SET state = 'stored' WHERE service_id = 's0'".to_owned(),
             ),
             (
                 "I4", &format!("run {activated}, service `s0`"),
-                "UPDATE sync_service SET state = 'discovered' WHERE service_id = 's0'",
-                "UPDATE sync_service SET state = 'activated' WHERE service_id = 's0'".to_owned(),
+                "UPDATE sluice_run_service SET state = 'discovered' WHERE service_id = 's0'",
+                "UPDATE sluice_run_service SET state = 'activated' WHERE service_id = 's0'".to_owned(),
             ),
             (
                 "I1", "batch of service `s0`/`",
-                "UPDATE sync_batch SET stored = 1 WHERE service_id = 's0'",
-                "UPDATE sync_batch SET stored = 3 WHERE service_id = 's0'".to_owned(),
+                "UPDATE sluice_run_batch SET stored = 1 WHERE service_id = 's0'",
+                "UPDATE sluice_run_batch SET stored = 3 WHERE service_id = 's0'".to_owned(),
             ),
         ];
         for (invariant, subject, plant, mend) in cases {
@@ -129,12 +129,14 @@ on_both! {
             assert_eq!(target.store.check_invariants().await.unwrap(), [], "after {mend}");
         }
 
-        damage(target, "INSERT INTO bundle (content_id, ordinal, bundle_id, attributes) VALUES (77, 0, 'b', '{}')").await;
+        damage(target, "INSERT INTO sluice_content_bundle (content_id, ordinal, bundle_id, attributes) VALUES \
+                        (77, 0, 'b', '{}')").await;
         let found = target.store.check_invariants().await.unwrap();
-        assert_eq!((found.len(), found[0].subject.as_str()), (1, "bundle, content 77"));
-        damage(target, "DELETE FROM bundle WHERE content_id = 77").await;
+        assert_eq!((found.len(), found[0].subject.as_str()), (1, "sluice_content_bundle, content 77"));
+        damage(target, "DELETE FROM sluice_content_bundle WHERE content_id = 77").await;
 
-        damage(target, &format!("DELETE FROM bundle WHERE ordinal = 1 AND content_id IN ({content})")).await;
+        damage(target, &format!("DELETE FROM sluice_content_bundle WHERE ordinal = 1 AND content_id IN \
+                                 ({content})")).await;
         let found = target.store.check_invariants().await.unwrap();
         assert!(found.iter().filter(|each| each.subject.starts_with("bundles of provider")).count() == 6, "{found:?}");
         assert!(found.iter().filter(|each| each.subject.starts_with("subscription field `")).count() == 12, "{found:?}");
@@ -151,10 +153,10 @@ on_both! {
             }
             assert_eq!(target.store.check_invariants().await.unwrap(), [], "it was complete just now");
             // The same, an hour ago.
-            for (table, column) in [("sync_run", "started_at_ms"), ("sync_service", "planned_at_ms")] {
+            for (table, column) in [("sluice_run", "started_at_ms"), ("sluice_run_service", "planned_at_ms")] {
                 damage(target, &format!("UPDATE {table} SET {column} = {column} - 3600000 WHERE {column} > 0")).await;
             }
-            damage(target, "UPDATE sync_batch SET stored_at_ms = stored_at_ms - 3600000").await;
+            damage(target, "UPDATE sluice_run_batch SET stored_at_ms = stored_at_ms - 3600000").await;
             let found = target.store.check_invariants().await.unwrap();
             assert_eq!(found.iter().map(|each| each.invariant).collect::<Vec<_>>(), ["I7", "I7"], "{found:?}");
             target.store.abort_run(run.run.run_id, "seen").await.unwrap().unwrap();

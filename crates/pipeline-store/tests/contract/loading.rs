@@ -104,7 +104,7 @@ async fn a_value_that_loading_would_change_is_refused_and_the_next_batch_is_load
     let (key, subtrees) = batches.next().unwrap();
     let error = target.store.store_batch(&key, subtrees).await.unwrap_err();
     assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"), "{error}");
-    for table in ["bundle", "subscription_field", "provider_content"] {
+    for table in ["sluice_content_bundle", "sluice_content_field", "sluice_provider_content"] {
         assert_eq!(target.count(table).await, 0, "{table}");
     }
     let tried = loads(&target).await;

@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// An empty database of each kind; the folder holds the file.
-async fn empty_databases() -> (tempfile::TempDir, [String; 2]) {
+pub async fn empty_databases() -> (tempfile::TempDir, [String; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let urls = [format!("sqlite://{}/new.db?mode=rwc", folder.path().display()), empty_mysql_database().await];
     (folder, urls)
 }
 
-async fn run(url: &str, statements: &str) {
+pub async fn run(url: &str, statements: &str) {
     let statements = AssertSqlSafe(statements.to_owned());
     if url.starts_with("sqlite") {
         sqlx::raw_sql(statements).execute(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap();
@@ -28,7 +28,7 @@ async fn run(url: &str, statements: &str) {
 }
 
 /// Everything that has a name, with its kind.
-async fn names(url: &str) -> Vec<(String, String)> {
+pub async fn names(url: &str) -> Vec<(String, String)> {
     if url.starts_with("sqlite") {
         let sql = "SELECT name, type FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name";
         sqlx::query_as(sql).fetch_all(&mut SqliteConnection::connect(url).await.unwrap()).await.unwrap()
@@ -45,13 +45,13 @@ fn file(url: &str) -> Option<Vec<u8>> {
     Some(std::fs::read(path).unwrap())
 }
 
-async fn connect_with_prefix(url: &str, view_prefix: &str) -> Store {
+pub async fn connect_with_prefix(url: &str, view_prefix: &str) -> Store {
     let view_prefix = view_prefix.to_owned();
     let settings = settings::Target { url: url.to_owned(), view_prefix, ..settings::Target::default() };
     Store::connect(&settings).await.unwrap()
 }
 
-async fn refusal(store: &Store) -> String {
+pub async fn refusal(store: &Store) -> String {
     let planned = store.plan_migration().await.unwrap_err();
     let error = store.migrate().await.unwrap_err();
     assert!(matches!(error, Error::NamesTaken { .. }), "{error:?}");
@@ -67,8 +67,8 @@ async fn names_of_others_are_refused_all_at_once_and_nothing_is_changed() {
         run(
             &url,
             "CREATE TABLE shop (id INT, name TEXT); CREATE VIEW bundles AS SELECT id, name FROM shop; \
-             CREATE TABLE providers (id INT); CREATE TABLE provider (service_id INT, name TEXT); \
-             CREATE VIEW sync_run AS SELECT id FROM shop; CREATE TABLE sluice_schema (a INT)",
+             CREATE TABLE providers (id INT); CREATE TABLE sluice_provider_version (service_id INT, name TEXT); \
+             CREATE VIEW sluice_run AS SELECT id FROM shop; CREATE TABLE sluice_schema (a INT)",
         )
         .await;
         let (before, bytes) = (names(&url).await, file(&url));
@@ -79,8 +79,8 @@ async fn names_of_others_are_refused_all_at_once_and_nothing_is_changed() {
         for part in [
             "`bundles` is a view of other tables",
             "`providers` is a table",
-            "`provider` is a table with other columns",
-            "`sync_run` is a view",
+            "`sluice_provider_version` is a table with other columns",
+            "`sluice_run` is a view",
             "`sluice_schema` is a table with other columns",
             "nothing was changed",
         ] {
@@ -95,10 +95,14 @@ async fn names_of_others_are_refused_all_at_once_and_nothing_is_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_and_names_in_capitals_are_taken_in_a_file() {
     let (_folder, [url, _]) = empty_databases().await;
-    run(&url, "CREATE TABLE Bundles (a INT); CREATE TABLE t (a INT); CREATE INDEX bundle_bundle_id ON t (a)").await;
+    run(
+        &url,
+        "CREATE TABLE Bundles (a INT); CREATE TABLE t (a INT); CREATE INDEX sluice_content_bundle_bundle_id ON t (a)",
+    )
+    .await;
     let message = refusal(&connect(&url).await).await;
     assert!(message.contains("`bundles` is a table, ") || message.contains("`bundles` is a table;"), "{message}");
-    assert!(message.contains("`bundle_bundle_id` is an index of another table"), "{message}");
+    assert!(message.contains("`sluice_content_bundle_bundle_id` is an index of another table"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +110,8 @@ async fn a_view_of_another_databases_tables_is_not_ours() {
     let (ours, other) = (empty_mysql_database().await, empty_mysql_database().await);
     connect(&ours).await.migrate().await.unwrap();
     let (_, database) = ours.rsplit_once('/').unwrap();
-    let joined = "active_generation a JOIN {d}.provider_service s JOIN {d}.provider p JOIN {d}.provider_content c";
+    let joined = "sluice_active_generation a JOIN {d}.sluice_provider_service_version s \
+                  JOIN {d}.sluice_provider_version p JOIN {d}.sluice_provider_content c";
     let joined = joined.replace("{d}", database);
     run(&other, &format!("CREATE VIEW providers AS SELECT a.service_id FROM {database}.{joined}")).await;
     let message = refusal(&connect(&other).await).await;
@@ -123,7 +128,8 @@ async fn what_an_older_version_or_half_a_migration_made_is_ours() {
         // As a migration leaves it that was cut off before it recorded a version, and columns that somebody added.
         run(
             &url,
-            "DELETE FROM sluice_schema; DROP VIEW subscription_fields; ALTER TABLE provider ADD COLUMN extra INT",
+            "DELETE FROM sluice_schema; DROP VIEW subscription_fields; \
+             ALTER TABLE sluice_provider_version ADD COLUMN extra INT",
         )
         .await;
         let plan = store.plan_migration().await.unwrap();

@@ -15,12 +15,12 @@ on_both! {
     async fn what_no_kept_generation_sees_is_deleted_and_the_rest_stays(target: &Target) {
         let worlds = five_generations(target).await;
         let planned = target.store.plan_prune(1).await.unwrap();
-        let before = target.count("bundle").await;
+        let before = target.count("sluice_content_bundle").await;
         let pruned = target.store.prune(1, BY).await.unwrap();
         assert_eq!(pruned, planned, "the plan says what is done");
         assert_eq!(pruned.kept, [Generation(5)]);
         assert!(pruned.contents > 0 && pruned.providers > 0 && pruned.services > 0, "{pruned:?}");
-        assert_eq!(target.count("bundle").await, before - pruned.bundles);
+        assert_eq!(target.count("sluice_content_bundle").await, before - pruned.bundles);
         assert_eq!(Views::read(target).await, worlds[4].views());
         assert_eq!(target.store.check_invariants().await.unwrap(), []);
 
@@ -54,10 +54,10 @@ on_both! {
     async fn nothing_is_deleted_while_a_run_is_open(target: &Target) {
         let worlds = five_generations(target).await;
         let run = Sync::open(&target.store, &worlds[0], request(WholeRun)).await;
-        let rows = target.count("provider").await;
+        let rows = target.count("sluice_provider_version").await;
         let pruned = target.store.prune(1, BY).await.unwrap();
         assert_eq!((pruned.stopped_by, pruned.contents), (Some(run.run.run_id), 0));
-        assert_eq!(target.count("provider").await, rows);
+        assert_eq!(target.count("sluice_provider_version").await, rows);
     }
 }
 

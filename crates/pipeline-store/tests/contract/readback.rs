@@ -65,9 +65,10 @@ on_both! {
     async fn a_damaged_row_shows_although_its_digest_does_not(target: &Target) {
         let world = World::new(1, 1, 2, 2);
         sync(&target.store, &world, WholeRun).await;
-        damage(target, "UPDATE subscription_field SET value = '9' WHERE bundle_ordinal = 0 AND ordinal = 0").await;
-        damage(target, "UPDATE subscription_field SET data_type = 'odd' WHERE bundle_ordinal = 0 AND ordinal = 1").await;
-        damage(target, "DELETE FROM bundle WHERE ordinal = 1").await;
+        damage(target, "UPDATE sluice_content_field SET value = '9' WHERE bundle_ordinal = 0 AND ordinal = 0").await;
+        damage(target, "UPDATE sluice_content_field SET data_type = 'odd' WHERE bundle_ordinal = 0 \
+                        AND ordinal = 1").await;
+        damage(target, "DELETE FROM sluice_content_bundle WHERE ordinal = 1").await;
         let found = target.store.copied_providers(&"s0".into(), Generation(1), &["p0".into()]).await.unwrap();
         let copied = &found[&"p0".into()];
         assert_ne!(copied.content_digest, digest::of(&copied.bundles));

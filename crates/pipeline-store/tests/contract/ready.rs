@@ -42,7 +42,7 @@ async fn a_server_that_is_away_is_not_ready_and_is_ready_again_when_it_is_back()
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_that_an_account_lacks_are_told_by_table_and_nothing_is_changed() {
     let target = Target::mysql().await;
-    let before = target.count("sync_audit").await;
+    let before = target.count("sluice_audit").await;
     let examined = target.store.examine().await.unwrap();
     assert!(examined.lacking.is_empty(), "{examined:?}");
     assert!(examined.bytes.unwrap() > 0 && examined.clock_ahead_ms.abs() < 60_000, "{examined:?}");
@@ -53,13 +53,16 @@ async fn rights_that_an_account_lacks_are_told_by_table_and_nothing_is_changed()
         let others = others.collect::<Vec<_>>().join(", ");
         administrator.run(&format!("REVOKE ALL PRIVILEGES ON {database}.* FROM {loader}"));
         administrator.run(&format!("GRANT SELECT, {others} ON {database}.* TO {loader}"));
-        administrator.run(&format!("GRANT {lacking} ON {database}.bundle TO {loader}"));
+        administrator.run(&format!("GRANT {lacking} ON {database}.sluice_content_bundle TO {loader}"));
         let examined = target.another().await.examine().await.unwrap();
         assert!(examined.lacking.values().all(|rights| rights == &[lacking]), "{examined:?}");
-        assert!(examined.lacking.contains_key("sync_run") && !examined.lacking.contains_key("bundle"), "{examined:?}");
-        administrator.run(&format!("REVOKE {lacking} ON {database}.bundle FROM {loader}"));
+        assert!(
+            examined.lacking.contains_key("sluice_run") && !examined.lacking.contains_key("sluice_content_bundle"),
+            "{examined:?}"
+        );
+        administrator.run(&format!("REVOKE {lacking} ON {database}.sluice_content_bundle FROM {loader}"));
     }
-    assert_eq!(target.count("sync_audit").await, before);
+    assert_eq!(target.count("sluice_audit").await, before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,7 +36,7 @@ on_both! {
         run.activate(&"s0".into()).await;
         assert_eq!(target.store.open_run(&asked).await.unwrap().run_id, id);
         assert_eq!(Views::read(target).await, world.views());
-        assert_eq!(target.count("bundle").await, 16);
+        assert_eq!(target.count("sluice_content_bundle").await, 16);
     }
 
     async fn a_transaction_that_is_dropped_leaves_nothing(target: &Target) {
@@ -73,7 +73,7 @@ on_both! {
             assert!(stored.iter().all(|batch| *batch == stored[0] && batch.stored == 3));
             assert_eq!(target.store.batch_state(&key).await.unwrap(), BatchState::Stored(stored[0]));
         }
-        assert_eq!(target.count("bundle").await, 18);
+        assert_eq!(target.count("sluice_content_bundle").await, 18);
     }
 
     async fn batches_of_many_services_side_by_side_do_not_deadlock(target: &Target) {
@@ -128,7 +128,7 @@ on_both! {
     async fn ids_of_contents_are_never_shared(target: &Target) {
         let world = World::new(5, 7, 1, 0);
         sync(&target.store, &world, PerService).await;
-        let ids = target.rows("SELECT CAST(content_id AS CHAR) FROM provider_content").await;
+        let ids = target.rows("SELECT CAST(content_id AS CHAR) FROM sluice_provider_content").await;
         let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!((ids.len(), distinct.len()), (35, 35));
     }

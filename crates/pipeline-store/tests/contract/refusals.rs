@@ -20,7 +20,7 @@ async fn a_triggers_refusal_is_the_failure_of_its_batch_and_quotes_no_document()
     let target = Target::mysql_on(server).await;
     let administrator = server.url(target.url.rsplit_once('/').unwrap().1);
     let mut administrator = MySqlConnection::connect(&administrator).await.unwrap();
-    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON provider_content FOR EACH ROW
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON sluice_provider_content FOR EACH ROW
          IF NEW.service_id = 's1' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the secret of s1'; END IF";
     administrator.execute(AssertSqlSafe(trigger)).await.unwrap();
 
@@ -50,10 +50,10 @@ async fn a_table_that_somebody_dropped_stops_the_process_and_is_named() {
     let target = Target::mysql_on(server).await;
     let administrator = server.url(target.url.rsplit_once('/').unwrap().1);
     let mut administrator = MySqlConnection::connect(&administrator).await.unwrap();
-    administrator.execute("DROP TABLE sync_run").await.unwrap();
+    administrator.execute("DROP TABLE sluice_run").await.unwrap();
     let error = target.store.open_run(&request(ActivationMode::PerService)).await.unwrap_err();
     assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-STORE-006"));
-    assert!(chain(&error).contains("no such table, at `sync_run`"), "{}", chain(&error));
+    assert!(chain(&error).contains("no such table, at `sluice_run`"), "{}", chain(&error));
     assert_eq!(target.store.ready().await.unwrap_err().disposition(), Disposition::Halt);
 }
 
@@ -70,7 +70,7 @@ async fn a_password_that_is_changed_in_mid_run_is_an_outage_that_shows() {
     administrator.run("ALTER USER sluice_loader IDENTIFIED BY 'another'");
     // Its connection goes on, and another one is not to be had.
     administrator.run("START TRANSACTION");
-    administrator.run(&format!("SELECT state FROM sync_run WHERE run_id = '{}' FOR UPDATE", sync.run.run_id));
+    administrator.run(&format!("SELECT state FROM sluice_run WHERE run_id = '{}' FOR UPDATE", sync.run.run_id));
     let waiting = {
         let (store, run_id) = (store.clone(), sync.run.run_id);
         tokio::spawn(async move { store.abort_run(run_id, "test").await.map(drop) })

@@ -165,7 +165,7 @@ on_both! {
         run.work().await;
         target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
         target.store.abort_run(run.run.run_id, "enough").await.unwrap().unwrap();
-        for table in ["provider", "provider_content", "bundle", "subscription_field"] {
+        for table in ["sluice_provider_version", "sluice_provider_content", "sluice_content_bundle", "sluice_content_field"] {
             assert_eq!(target.count(table).await, 0, "{table}");
         }
         assert_eq!(target.store.check_invariants().await.unwrap(), []);

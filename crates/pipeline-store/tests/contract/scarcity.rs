@@ -69,7 +69,7 @@ async fn what_an_idle_process_holds_is_another_ones_soon() {
     // Each batch waits for the run's row, over a connection of its own.
     let mut holder = target.administrator();
     holder.run("START TRANSACTION");
-    holder.run(&format!("SELECT state FROM sync_run WHERE run_id = '{}' FOR UPDATE", sync.run.run_id));
+    holder.run(&format!("SELECT state FROM sluice_run WHERE run_id = '{}' FOR UPDATE", sync.run.run_id));
     let batches = sync.batches(service).await;
     let storing = batches.into_iter().map(|(key, subtrees)| {
         let store = first.clone();

@@ -78,12 +78,12 @@ async fn a_statement_waits_for_a_lock_longer_than_the_server_lets_a_statement_ta
     // Sessions from now on; those of before have their own.
     let store = target.another().await;
     holder.run("START TRANSACTION");
-    holder.run(&format!("SELECT state FROM sync_run WHERE run_id = '{}' FOR UPDATE", run.run_id));
+    holder.run(&format!("SELECT state FROM sluice_run WHERE run_id = '{}' FOR UPDATE", run.run_id));
     let aborting = tokio::spawn(async move { store.abort_run(run.run_id, "test").await });
     wait::until("the statement has waited longer than the limit", wait::PATIENCE, || {
         let waited = observer.number(
             "SELECT COUNT(*) FROM information_schema.processlist
-             WHERE info LIKE '%sync_run%' AND time_ms > 1500 AND id <> connection_id()",
+             WHERE info LIKE '%sluice_run%' AND time_ms > 1500 AND id <> connection_id()",
         );
         let is_over = waited > 0 || aborting.is_finished();
         async move { is_over.then_some(()) }

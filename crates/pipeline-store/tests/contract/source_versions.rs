@@ -43,20 +43,20 @@ on_both! {
         let mut world = World::new(1, 2, 1, 1);
         world.provider("s0", "p0").bundles[0].source_cas = Some(newest);
         run(target, &world, Some(7)).await;
-        assert_eq!(versions(target, "provider_service", "service_id").await, [Some(7)]);
-        assert_eq!(versions(target, "provider", "provider_id").await, [Some(7), Some(7)]);
-        assert_eq!(versions(target, "bundle", "content_id").await, [Some(newest), None]);
+        assert_eq!(versions(target, "sluice_provider_service_version", "service_id").await, [Some(7)]);
+        assert_eq!(versions(target, "sluice_provider_version", "provider_id").await, [Some(7), Some(7)]);
+        assert_eq!(versions(target, "sluice_content_bundle", "content_id").await, [Some(newest), None]);
 
         // Written anew without a change: the same content, and not a row.
         world.provider("s0", "p0").bundles[0].source_cas = Some(8);
         run(target, &world, Some(9)).await;
-        assert_eq!(versions(target, "provider", "provider_id").await, [Some(7), Some(7)]);
-        assert_eq!(versions(target, "bundle", "content_id").await, [Some(newest), None]);
+        assert_eq!(versions(target, "sluice_provider_version", "provider_id").await, [Some(7), Some(7)]);
+        assert_eq!(versions(target, "sluice_content_bundle", "content_id").await, [Some(newest), None]);
 
         // Changed: the row of the new version has the new version's number.
         world.provider("s0", "p0").bundles[0].name = None;
         run(target, &world, Some(9)).await;
-        assert_eq!(versions(target, "bundle", "content_id").await, [Some(newest), None, Some(8)]);
+        assert_eq!(versions(target, "sluice_content_bundle", "content_id").await, [Some(newest), None, Some(8)]);
     }
 }
 
@@ -69,9 +69,9 @@ async fn a_target_of_the_version_before_is_brought_forward_and_a_migration_that_
         store.migrate().await.unwrap();
         // As a migration leaves it that was cut off after its first column.
         for statement in [
-            "ALTER TABLE provider DROP COLUMN source_cas",
-            "ALTER TABLE bundle DROP COLUMN source_cas",
-            "ALTER TABLE provider_content DROP COLUMN etag",
+            "ALTER TABLE sluice_provider_version DROP COLUMN source_cas",
+            "ALTER TABLE sluice_content_bundle DROP COLUMN source_cas",
+            "ALTER TABLE sluice_provider_content DROP COLUMN etag",
             "DELETE FROM sluice_schema WHERE version >= 3",
         ] {
             execute(&url, statement).await;

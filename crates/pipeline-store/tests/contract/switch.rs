@@ -24,15 +24,15 @@ use crate::{
 
 /// Activators of this database that wait for the run's row, which takes them no time when nobody holds it.
 const WAITING: &str = "information_schema.processlist WHERE db = DATABASE() AND info NOT LIKE '%processlist%' \
-     AND (info LIKE '%FROM sync_run WHERE%LOCK IN SHARE MODE' OR info LIKE '%FROM sync_run WHERE%FOR UPDATE')";
+     AND (info LIKE '%FROM sluice_run WHERE%LOCK IN SHARE MODE' OR info LIKE '%FROM sluice_run WHERE%FOR UPDATE')";
 
 /// Batch 0 of the service as a retry leaves it.
-const BATCH_SET_BACK: &str = "UPDATE sync_batch SET state = 'planned', stored = 0, unchanged = 0, rejected = 0, \
+const BATCH_SET_BACK: &str = "UPDATE sluice_run_batch SET state = 'planned', stored = 0, unchanged = 0, rejected = 0, \
      skipped = 0, stored_at_ms = NULL WHERE service_id = 's0' AND batch_no = 0";
 /// The service as a retry leaves it that wants a new plan.
 const PLAN_SET_BACK: [&str; 2] = [
-    "DELETE FROM sync_batch WHERE service_id = 's0'",
-    "UPDATE sync_service SET state = 'discovered', expected_batches = NULL, expected_providers = NULL, \
+    "DELETE FROM sluice_run_batch WHERE service_id = 's0'",
+    "UPDATE sluice_run_service SET state = 'discovered', expected_batches = NULL, expected_providers = NULL, \
      rejected_providers = NULL, first_ordinal = NULL, planned_at_ms = NULL, set_back = set_back + 1 \
      WHERE service_id = 's0'",
 ];
@@ -42,7 +42,7 @@ const PLAN_SET_BACK: [&str; 2] = [
 async fn changed_meanwhile(target: &Target, run: &Sync<'_>, changes: &[&'static str]) -> Outcome {
     let mut holder = MySqlConnection::connect(&target.url).await.unwrap();
     holder.execute("START TRANSACTION").await.unwrap();
-    holder.execute("SELECT run_id FROM sync_run WHERE state = 'running' FOR UPDATE").await.unwrap();
+    holder.execute("SELECT run_id FROM sluice_run WHERE state = 'running' FOR UPDATE").await.unwrap();
     let (store, run_id) = (target.store.clone(), run.run.run_id);
     let activating = tokio::spawn(async move { store.activate(run_id, &"s0".into()).await });
     while target.count(WAITING).await == 0 {
@@ -72,7 +72,7 @@ async fn a_batch_that_is_set_back_while_an_activator_waits_is_not_switched() {
         let world = World::new(2, 4, 1, 1);
         let mut run = complete(&target, &world, mode).await;
 
-        let outcome = changed_meanwhile(&target, &run, &[BATCH_SET_BACK, "DELETE FROM sync_reject"]).await;
+        let outcome = changed_meanwhile(&target, &run, &[BATCH_SET_BACK, "DELETE FROM sluice_run_reject"]).await;
         assert_eq!(outcome, Outcome::NotYet(Waiting::Batches { batches: 1 }), "{mode:?}");
         assert_eq!(Views::read(&target).await, Views::default(), "{mode:?}: nothing was switched");
         assert_eq!(run.progress().await.run.state, RunState::Running);
@@ -106,7 +106,7 @@ async fn a_tolerance_that_shrinks_while_an_activator_waits_holds_the_switch() {
         let target = Target::mysql().await;
         let world = World::new(2, 4, 1, 1);
         let run = complete(&target, &world, mode).await;
-        let outcome = changed_meanwhile(&target, &run, &["UPDATE sync_run SET max_rejected_providers = 0"]).await;
+        let outcome = changed_meanwhile(&target, &run, &["UPDATE sluice_run SET max_rejected_providers = 0"]).await;
         assert_eq!(outcome, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 8, unreachable: 0 }), "{mode:?}");
         assert_eq!(Views::read(&target).await, Views::default(), "{mode:?}: nothing was switched");
     }
@@ -122,7 +122,8 @@ async fn a_batch_that_takes_more_away_when_it_is_stored_again_meanwhile_is_held(
         let run = Sync::open(&target.store, &world, guarded).await;
         run.load().await;
         let outcome =
-            changed_meanwhile(&target, &run, &["UPDATE sync_batch SET removed_bundles = 110 WHERE batch_no = 0"]).await;
+            changed_meanwhile(&target, &run, &["UPDATE sluice_run_batch SET removed_bundles = 110 WHERE batch_no = 0"])
+                .await;
         let Outcome::NotYet(Waiting::Removals(exceeded)) = outcome else { panic!("{mode:?}: {outcome:?}") };
         assert_eq!((exceeded.removed, exceeded.visible), (110, 120));
     }

@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// Transactions of this account that wait for a batch's row.
-const WAITING: &str = "information_schema.processlist WHERE db = DATABASE() AND info LIKE '%FROM sync_batch WHERE%FOR UPDATE' \
+const WAITING: &str = "information_schema.processlist WHERE db = DATABASE() AND info LIKE '%FROM sluice_run_batch \
+                       WHERE%FOR UPDATE' \
      AND info NOT LIKE '%processlist%'";
 const WRITERS: u32 = 2;
 
@@ -33,7 +34,7 @@ async fn no_more_batches_are_written_at_once_than_the_settings_say() {
 
     let mut holder = MySqlConnection::connect(&target.url).await.unwrap();
     holder.execute("START TRANSACTION").await.unwrap();
-    holder.execute("SELECT batch_no FROM sync_batch FOR UPDATE").await.unwrap();
+    holder.execute("SELECT batch_no FROM sluice_run_batch FOR UPDATE").await.unwrap();
     let writing = join_all(batches.into_iter().map(|(key, subtrees)| {
         let store = store.clone();
         tokio::spawn(async move { store.store_batch(&key, subtrees).await.map(drop) })

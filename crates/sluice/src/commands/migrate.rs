@@ -1,7 +1,7 @@
 //! `sluice migrate`: creates or updates the tables and views of the target.
 
 use clap::Args;
-use pipeline_store::{Migrated, MigrationPlan};
+use pipeline_store::{Migrated, MigrationPlan, Rename};
 use serde::Serialize;
 
 use crate::{
@@ -48,6 +48,8 @@ struct MigrateReport {
     makes: Vec<String>,
     /// Views that would be, or were, made anew for this account.
     replaces: Vec<String>,
+    /// Tables that would get another name; empty unless it is a dry run.
+    renames: Vec<Rename>,
     note: String,
 }
 
@@ -71,18 +73,19 @@ pub async fn run(session: &Session, args: MigrateArgs) -> Result<Exit, Failure> 
 impl MigrateReport {
     fn planned(target: String, plan: MigrationPlan) -> Self {
         let changed = !plan.is_empty();
-        let MigrationPlan { from, to, makes, replaces } = plan;
+        let MigrationPlan { from, to, makes, replaces, renames } = plan;
         let mut note = match from == to {
             true if changed => format!("to do: tables are at version {to}"),
             true => format!("nothing to do: tables are at version {to}"),
             false => format!("to do: tables go from version {from} to {to}"),
         };
-        for (what, names) in [("make", &makes), ("make anew", &replaces)] {
+        let names = renames.iter().map(|rename| format!("{} to {}", rename.from, rename.to)).collect();
+        for (what, names) in [("rename", &names), ("make", &makes), ("make anew", &replaces)] {
             if !names.is_empty() {
                 note.push_str(&format!("; {what} {}", names.join(", ")));
             }
         }
-        Self { target, dry_run: true, from, to, changed, makes, replaces, note }
+        Self { target, dry_run: true, from, to, changed, makes, replaces, renames, note }
     }
 
     fn done(target: String, Migrated { from, to, adopted }: Migrated) -> Self {
@@ -95,7 +98,8 @@ impl MigrateReport {
             note.push_str(&format!("; made anew, and of this account now: {}", adopted.join(", ")));
         }
         let changed = from != to || !adopted.is_empty();
-        Self { target, dry_run: false, from, to, changed, makes: Vec::new(), replaces: adopted, note }
+        let (makes, renames) = (Vec::new(), Vec::new());
+        Self { target, dry_run: false, from, to, changed, makes, replaces: adopted, renames, note }
     }
 }
 

@@ -58,7 +58,7 @@ async fn switch_all(store: &Store, pipeline: &Pipeline, run: &str, switches: &mu
     let services = pipeline
         .database
         .session()
-        .rows(&format!("SELECT service_id FROM sync_service WHERE run_id = '{run}' ORDER BY service_id"));
+        .rows(&format!("SELECT service_id FROM sluice_run_service WHERE run_id = '{run}' ORDER BY service_id"));
     for service in services.into_iter().flatten().map(ServiceId) {
         let begun = Instant::now();
         let outcome = store.activate(run_id, &service).await.expect("the service is activated");

@@ -71,9 +71,14 @@ pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
         let pipeline = Pipeline::start(&bench.servers, &plan);
         let ran = pipeline.run(&[]);
         // Rows that stand for documents: a script has no others.
-        let views = ["provider_service", "provider", "bundle", "subscription_field"];
+        let tables = [
+            "sluice_provider_service_version",
+            "sluice_provider_version",
+            "sluice_content_bundle",
+            "sluice_content_field",
+        ];
         let mut session = pipeline.database.session();
-        let documents: i64 = views.iter().map(|table| session.number(&format!("SELECT COUNT(*) FROM {table}"))).sum();
+        let documents: i64 = tables.iter().map(|table| session.number(&format!("SELECT COUNT(*) FROM {table}"))).sum();
         sluice.push(number(documents) / ran.seconds);
         drop(session);
         pipeline.stop();

@@ -8,7 +8,6 @@
 //! last acknowledgement, with everything connected.
 
 use std::{
-    fmt,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -27,7 +26,7 @@ use pipeline_core::{
 use pipeline_kafka::{Outbound, Producer};
 use pipeline_model::{
     contracts::{Message, batch_of},
-    disposition::{Classify, Disposition},
+    needs::{Needs, Never},
 };
 use pipeline_settings::settings::Settings;
 use rdkafka::{
@@ -100,10 +99,6 @@ struct Progress {
     delivered: AtomicUsize,
     done: Notify,
 }
-
-/// Nothing can go wrong in it.
-#[derive(Debug)]
-enum Never {}
 
 pub(super) fn measure(bench: &Bench, size: Size) -> Vec<Figure> {
     let count = if size == Size::Xs { 500 } else { 200_000 };
@@ -247,31 +242,13 @@ impl Stage for Echo {
         Ok(Emit::one(Pong { run_id, number, text }))
     }
 
+    fn needs(&self) -> impl Needs {}
+
     async fn delivered(&self, emitted: &Emit<Pong>) -> Result<(), Never> {
         let count = emitted.messages.len();
         if self.progress.delivered.fetch_add(count, Ordering::SeqCst) + count == self.progress.wanted {
             self.progress.done.notify_one();
         }
         Ok(())
-    }
-}
-
-// === impl Never ===
-
-impl fmt::Display for Never {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {}
-    }
-}
-
-impl std::error::Error for Never {}
-
-impl Classify for Never {
-    fn disposition(&self) -> Disposition {
-        match *self {}
-    }
-
-    fn code(&self) -> &'static str {
-        match *self {}
     }
 }

@@ -17,13 +17,13 @@ fn a_provider_whose_statement_never_ends_holds_up_none_of_a_thousand_and_becomes
     let mut workers = world.one_each(&["stage-root", "stage-providers", "stage-activator"]);
     let run_id = world.messenger.request_run(1);
     wait::until_blocking("everything is planned", RUN_DEADLINE, || {
-        (world.number("SELECT COUNT(*) FROM sync_batch") == OTHERS + 1).then_some(())
+        (world.number("SELECT COUNT(*) FROM sluice_run_batch") == OTHERS + 1).then_some(())
     });
     // Somebody holds the row of one batch for good, and no other.
     let mut holder = world.database.session();
     holder.run("START TRANSACTION");
-    let held = format!("SELECT state FROM sync_batch WHERE run_id = '{run_id}' AND batch_no = 500 FOR UPDATE");
-    let service = world.database.session().rows("SELECT service_id FROM sync_service").concat().concat();
+    let held = format!("SELECT state FROM sluice_run_batch WHERE run_id = '{run_id}' AND batch_no = 500 FOR UPDATE");
+    let service = world.database.session().rows("SELECT service_id FROM sluice_run_service").concat().concat();
     holder.run(&held.replace("AND batch_no", &format!("AND service_id = '{service}' AND batch_no")));
 
     world.set("SLUICE__TARGET__STATEMENT_TIMEOUT_MS", "3000");

@@ -12,10 +12,10 @@ use testkit::{clock::Clock, process::Process, proxy::Fault};
 const SOURCE: &str = "generator:?services=20&providers=500&bundles=2&fields=2&seed=33";
 /// The stages, and where the ledger keeps what each says of the time.
 const STAGES: [(&str, &str, &str); 4] = [
-    ("stage-root", "sync_service", "discovered_at_ms"),
-    ("stage-providers", "sync_service", "planned_at_ms"),
-    ("stage-bundles", "sync_batch", "stored_at_ms"),
-    ("stage-activator", "sync_service", "activated_at_ms"),
+    ("stage-root", "sluice_run_service", "discovered_at_ms"),
+    ("stage-providers", "sluice_run_service", "planned_at_ms"),
+    ("stage-bundles", "sluice_run_batch", "stored_at_ms"),
+    ("stage-activator", "sluice_run_service", "activated_at_ms"),
 ];
 
 /// How wrong the clock is, one after another: an hour forth, two back, an hour forth again.
@@ -44,7 +44,11 @@ fn a_clock_that_jumps_an_hour_on_one_worker_of_any_stage_changes_nothing() {
                 clock.set(seconds);
             }
         });
-        assert_eq!(world.number("SELECT COUNT(*) FROM sync_run WHERE state = 'running'"), 1, "the jumps came too late");
+        assert_eq!(
+            world.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'running'"),
+            1,
+            "the jumps came too late"
+        );
         world.database_link.set(Fault::None);
         assert_sound(&world, &run_id);
         for seconds in [3_600, -3_600] {

@@ -106,7 +106,7 @@ fn a_rolling_restart_of_all_brokers_in_mid_run_costs_time_only() {
 
     let run_id = begin(&world);
     let mut session = world.database.session();
-    let stored = move || session.number("SELECT COUNT(*) FROM sync_batch WHERE state = 'stored'");
+    let stored = move || session.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state = 'stored'");
     let pause = longest_pause_while(stored, || {
         for node in [1, 2, 3] {
             world.broker_number(node).stop();
@@ -130,7 +130,7 @@ fn begin(world: &World) -> String {
 
 /// Waits until the run has ended by itself, whole.
 fn end(world: &World, run_id: &str, workers: &[Process]) {
-    assert_eq!(world.number("SELECT COUNT(*) FROM sync_run WHERE state = 'running'"), 1, "the fault came too late");
+    assert_eq!(world.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'running'"), 1, "the fault came too late");
     world.database_link.set(Fault::None);
     world.wait_for_state(run_id, "activated");
     workers.iter().for_each(observe::wait_ready);

@@ -103,11 +103,11 @@ impl Victim {
 /// Waits until every request is answered; those that came while a run was open are refused, the others activated.
 fn activated_runs(world: &World, requests: &[String]) -> Vec<String> {
     let mut session = world.database.session();
-    let ended = "SELECT COUNT(*) FROM sync_run WHERE state IN ('activated', 'refused')";
+    let ended = "SELECT COUNT(*) FROM sluice_run WHERE state IN ('activated', 'refused')";
     testkit::wait::until_blocking("every request is answered", RUN_DEADLINE, || {
         usize::try_from(session.number(ended)).is_ok_and(|count| count == requests.len()).then_some(())
     });
-    let rows = session.rows("SELECT run_id FROM sync_run WHERE state = 'activated'");
+    let rows = session.rows("SELECT run_id FROM sluice_run WHERE state = 'activated'");
     let activated: Vec<String> = rows.into_iter().flatten().collect();
     assert!(!activated.is_empty());
     activated

@@ -139,18 +139,18 @@ fn wait_for_plans(world: &World, more: i64) {
 }
 
 fn unplanned(world: &World) -> i64 {
-    world.number("SELECT COUNT(*) FROM sync_service WHERE state = 'discovered'")
+    world.number("SELECT COUNT(*) FROM sluice_run_service WHERE state = 'discovered'")
 }
 
 /// Batches of the open run that are not stored.
 fn waiting(world: &World) -> i64 {
-    world.number("SELECT COUNT(*) FROM sync_batch WHERE state = 'planned'")
+    world.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state = 'planned'")
 }
 
 /// The copy is the source, and what had not changed was planned as such and not read.
 fn assert_whole(world: &World, run_id: &str, changed: usize) {
     world.wait_for_state(run_id, "activated");
-    let sum = |column| world.number(&format!("SELECT SUM({column}) FROM sync_batch WHERE run_id = '{run_id}'"));
+    let sum = |column| world.number(&format!("SELECT SUM({column}) FROM sluice_run_batch WHERE run_id = '{run_id}'"));
     let counts = [sum("stored"), sum("unchanged")];
     let expected = [changed, SERVICES * WIDTH - changed].map(|count| i64::try_from(count).expect("a small number"));
     assert_eq!(counts, expected, "providers that were written, and those that were not");

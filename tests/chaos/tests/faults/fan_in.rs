@@ -20,8 +20,8 @@ fn racing_activators_in_a_storm_of_confirmations_switch_each_service_once() {
     let mut workers = world.one_each(&["stage-root", "stage-providers", "stage-bundles"]);
     let run_id = world.messenger.request_run(5);
     wait::until_blocking("everything is stored and nothing activated", RUN_DEADLINE, || {
-        let planned = world.number("SELECT COUNT(*) FROM sync_service WHERE state = 'planned'");
-        let waiting = world.number("SELECT COUNT(*) FROM sync_batch WHERE state <> 'stored'");
+        let planned = world.number("SELECT COUNT(*) FROM sluice_run_service WHERE state = 'planned'");
+        let waiting = world.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state <> 'stored'");
         (planned == SERVICES && waiting == 0).then_some(())
     });
 
@@ -37,7 +37,7 @@ fn racing_activators_in_a_storm_of_confirmations_switch_each_service_once() {
     });
 
     assert_eq!(pointers(&world), switched, "a late confirmation moved a pointer");
-    assert_eq!(world.number("SELECT COUNT(*) FROM active_generation WHERE epoch = 1"), SERVICES);
+    assert_eq!(world.number("SELECT COUNT(*) FROM sluice_active_generation WHERE epoch = 1"), SERVICES);
     let announced = world.messenger.count(Activated::TOPIC);
     assert!(announced >= SERVICES, "{announced} announcements of {SERVICES} services");
     checker::assert_whole(&world, &run_id);
@@ -48,7 +48,7 @@ fn racing_activators_in_a_storm_of_confirmations_switch_each_service_once() {
 /// not exist.
 fn storm(world: &World, run_id: &str) {
     let mut session = world.database.session();
-    let batches = session.rows("SELECT run_id, service_id, batch_no FROM sync_batch");
+    let batches = session.rows("SELECT run_id, service_id, batch_no FROM sluice_run_batch");
     let known = batches.iter().map(|row| {
         let [_, service_id, batch_no] = row.as_slice() else { panic!("three columns") };
         confirmed(run_id, 1, service_id, batch_no.parse().ok())
@@ -78,7 +78,7 @@ fn confirmed(run_id: &str, generation: i64, service_id: &str, batch_no: Option<i
 
 /// What decides what readers see.
 fn pointers(world: &World) -> Vec<Vec<String>> {
-    let sql = "SELECT service_id, generation, epoch, activated_at_ms FROM active_generation ORDER BY service_id";
+    let sql = "SELECT service_id, generation, epoch, activated_at_ms FROM sluice_active_generation ORDER BY service_id";
     world.database.session().rows(sql)
 }
 

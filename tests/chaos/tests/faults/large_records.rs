@@ -58,7 +58,7 @@ fn records_as_large_as_the_broker_takes_become_dead_letters_that_say_what_they_l
     }
 
     // One that belongs to the open run: shown, and replayed from where it lies.
-    let service = world.database.session().rows("SELECT service_id FROM sync_service").concat().concat();
+    let service = world.database.session().rows("SELECT service_id FROM sluice_run_service").concat().concat();
     let planned = |filler: usize| BatchPlanned {
         run_id: run_id.clone(),
         generation: 1,
@@ -82,7 +82,10 @@ fn records_as_large_as_the_broker_takes_become_dead_letters_that_say_what_they_l
     // Where its topic no longer keeps it, the command says so.
     wait_for_letters(&world, usize::try_from(before).expect("a few") + 2);
     let (id, _) = newest(&world);
-    world.database.session().run(&format!("UPDATE sync_dead_letter SET source_offset = 999999 WHERE letter_id = {id}"));
+    world
+        .database
+        .session()
+        .run(&format!("UPDATE sluice_dead_letter SET source_offset = 999999 WHERE letter_id = {id}"));
     let refused = world.command(&["dlq", "replay", &id]).expect_code(1);
     assert!(refused.stdout.contains("goes without its value"), "{}", refused.stdout);
 
@@ -118,7 +121,7 @@ fn largest(world: &World, message: impl Fn(usize) -> Outbound) -> usize {
 
 fn wait_for_letters(world: &World, count: usize) -> Vec<Delivery> {
     wait::until_blocking(&format!("{count} dead letters"), RUN_DEADLINE, || {
-        let written = world.number("SELECT COUNT(*) FROM sync_dead_letter");
+        let written = world.number("SELECT COUNT(*) FROM sluice_dead_letter");
         (usize::try_from(written).is_ok_and(|written| written >= count)).then_some(())
     });
     world.messenger.read(DEAD_LETTERS)
@@ -127,7 +130,7 @@ fn wait_for_letters(world: &World, count: usize) -> Vec<Delivery> {
 /// Number of the newest letter in the ledger, and where its message came from.
 fn newest(world: &World) -> (String, String) {
     let sql = "SELECT letter_id, CONCAT(source_topic, '[', source_partition, ']@', source_offset) \
-               FROM sync_dead_letter ORDER BY letter_id DESC LIMIT 1";
+               FROM sluice_dead_letter ORDER BY letter_id DESC LIMIT 1";
     let mut rows = world.database.session().rows(sql).concat().into_iter();
     (rows.next().expect("a letter"), rows.next().expect("its place"))
 }

@@ -57,7 +57,7 @@ fn a_broker_behind_a_link_that_is_slow_narrow_deaf_silent_refusing_or_cut_costs_
         }
         assert_work_goes_on(&world, &workers);
     });
-    assert_eq!(world.number("SELECT COUNT(*) FROM sync_run WHERE state = 'running'"), 1, "the faults came too late");
+    assert_eq!(world.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'running'"), 1, "the faults came too late");
 
     world.database_link.set(Fault::None);
     world.wait_for_state(&run_id, "activated");

@@ -19,7 +19,7 @@ const DEADLOCKS: usize = 3;
 
 /// Locks every batch that is to be stored, one after another, in the order of the stages: rows before their indexes.
 pub(super) const HOLD_PLANNED: &str =
-    "SELECT batch_no FROM sync_batch FORCE INDEX (PRIMARY) WHERE state = 'planned' FOR UPDATE";
+    "SELECT batch_no FROM sluice_run_batch FORCE INDEX (PRIMARY) WHERE state = 'planned' FOR UPDATE";
 
 /// Sessions that are ended, each after more was stored.
 const KILLED: i64 = 40;
@@ -31,7 +31,8 @@ fn deadlocks_held_rows_and_killed_sessions_cost_time_and_not_one_dead_letter() {
     let [_, _, bundles, _] = workers.as_slice() else { panic!("four workers") };
     world.database_link.set(SLOW);
     let run_id = world.messenger.request_run(1);
-    let planned = format!("SELECT COUNT(*) FROM sync_service WHERE run_id = '{run_id}' AND state <> 'discovered'");
+    let planned =
+        format!("SELECT COUNT(*) FROM sluice_run_service WHERE run_id = '{run_id}' AND state <> 'discovered'");
     wait::until_blocking("everything is planned", RUN_DEADLINE, || (world.number(&planned) == SERVICES).then_some(()));
 
     // So many that a deadlock finds rows to copy.
@@ -44,7 +45,7 @@ fn deadlocks_held_rows_and_killed_sessions_cost_time_and_not_one_dead_letter() {
     }
 
     let mut holder = hostile(&world);
-    holder.run(&format!("SELECT state FROM sync_run WHERE run_id = '{run_id}' FOR UPDATE"));
+    holder.run(&format!("SELECT state FROM sluice_run WHERE run_id = '{run_id}' FOR UPDATE"));
     observe::wait_alone(bundles, "lock wait timeout");
     holder.run("ROLLBACK");
     observe::wait_for_none_alone(bundles);
@@ -55,7 +56,7 @@ fn deadlocks_held_rows_and_killed_sessions_cost_time_and_not_one_dead_letter() {
         killed += i64::from(kill_any_session(&world));
         world.wait_for_stored_batches(stored + 1);
     }
-    assert_eq!(world.number("SELECT COUNT(*) FROM sync_run WHERE state = 'running'"), 1, "the faults came too late");
+    assert_eq!(world.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'running'"), 1, "the faults came too late");
 
     world.database_link.set(Fault::None);
     world.wait_for_state(&run_id, "activated");
@@ -69,10 +70,10 @@ fn deadlock(world: &World, run_id: &str, bundles: &Process) {
     let seen = deadlocks(bundles);
     let mut hostile = hostile(world);
     // What is changed counts as done.
-    hostile.run("INSERT INTO weight SELECT field_id, field_id FROM subscription_field LIMIT 200");
+    hostile.run("INSERT INTO weight SELECT field_id, field_id FROM sluice_content_field LIMIT 200");
     hostile.run(HOLD_PLANNED);
     wait_for_lock_wait(world);
-    hostile.run(&format!("SELECT state FROM sync_run WHERE run_id = '{run_id}' FOR UPDATE"));
+    hostile.run(&format!("SELECT state FROM sluice_run WHERE run_id = '{run_id}' FOR UPDATE"));
     hostile.run("ROLLBACK");
     wait::until_blocking("a transaction of the stage is ended", RUN_DEADLINE, || {
         (deadlocks(bundles) > seen).then_some(())

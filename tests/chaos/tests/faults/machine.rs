@@ -41,7 +41,7 @@ fn a_machine_that_is_lost_in_mid_run_and_comes_back_in_any_order_finishes_the_ru
         let before = world.stored_batches();
         let run_id = world.messenger.request_run(2);
         world.wait_for_stored_batches(before + 10);
-        let open = world.number("SELECT COUNT(*) FROM sync_run WHERE state = 'running'");
+        let open = world.number("SELECT COUNT(*) FROM sluice_run WHERE state = 'running'");
         assert_eq!(open, 1, "the run ended before the machine did");
 
         lose(&mut world, workers);

@@ -34,11 +34,12 @@ fn what_a_server_cannot_take_at_once_is_split_and_a_value_that_cannot_be_split_r
 
     let run_id = world.messenger.request_run(20);
     wait::until_blocking("every batch is stored", RUN_DEADLINE, || {
-        let planned = world.number("SELECT COUNT(*) FROM sync_service WHERE state = 'planned'");
-        let waiting = world.number("SELECT COUNT(*) FROM sync_batch WHERE state <> 'stored'");
+        let planned = world.number("SELECT COUNT(*) FROM sluice_run_service WHERE state = 'planned'");
+        let waiting = world.number("SELECT COUNT(*) FROM sluice_run_batch WHERE state <> 'stored'");
         (planned == 1 && waiting == 0).then_some(())
     });
-    let rejected = world.database.session().rows("SELECT provider_id, code FROM sync_reject ORDER BY provider_id");
+    let rejected =
+        world.database.session().rows("SELECT provider_id, code FROM sluice_run_reject ORDER BY provider_id");
     assert_eq!(rejected, TOO_LARGE.map(|id| vec![id.to_owned(), "SLUICE-DOC-007".to_owned()]));
     assert_eq!(world.messenger.count(DEAD_LETTERS), 0);
 

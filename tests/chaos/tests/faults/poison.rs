@@ -46,7 +46,7 @@ fn poison(topic: &str) -> Vec<Outbound> {
         Some(&[0xde, 0xad, 0xbe, 0xef, 0x00, 0xff]),
         Some(&[0, 0x7f, 0xff, 0xff, 0x01, 2, 2, 2]),
         Some(&[0, 0, 0, 0, 1]),
-        Some(b"{\"run_id\": \"'; DROP TABLE sync_run; --\"}"),
+        Some(b"{\"run_id\": \"'; DROP TABLE sluice_run; --\"}"),
         None,
     ];
     let message = |(number, payload): (usize, &Option<&[u8]>)| Outbound {

@@ -43,7 +43,7 @@ fn workers_that_come_and_go_faster_than_their_groups_settle_lose_nothing() {
         let run_id = world.messenger.request_run(2);
         world.wait_for_stored_batches(before + 10);
         let crowd = crowd.storm();
-        let open = format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{run_id}' AND state = 'activated'");
+        let open = format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{run_id}' AND state = 'activated'");
         assert_eq!(world.number(&open), 0, "the run ended before the storm");
         println!("storm {seed}: {} batches stored meanwhile", world.stored_batches() - before - 10);
         world.database_link.set(Fault::None);

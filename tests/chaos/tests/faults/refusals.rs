@@ -34,7 +34,7 @@ fn a_triggers_refusal_costs_one_letter_and_stops_no_worker() {
     assert_eq!(header("sluice-attempt"), "3");
     let message = header("__connect.errors.exception.message");
     assert!(message.contains("error 1644 (45000)") && !message.contains(SECRET), "{message}");
-    let quoted = format!("SELECT COUNT(*) FROM sync_dead_letter WHERE reason LIKE '%{SECRET}%'");
+    let quoted = format!("SELECT COUNT(*) FROM sluice_dead_letter WHERE reason LIKE '%{SECRET}%'");
     assert_eq!(world.number(&quoted), 0);
 
     administrator.run("DROP TRIGGER refuse");
@@ -67,8 +67,8 @@ fn a_backup_that_locks_all_tables_shows_and_costs_time_only() {
 fn refuse_one_service(administrator: &mut Session) {
     administrator.run(&format!(
         "DELIMITER //
-CREATE TRIGGER refuse BEFORE INSERT ON provider_content FOR EACH ROW
-IF NEW.service_id = (SELECT MIN(service_id) FROM sync_service) THEN
+CREATE TRIGGER refuse BEFORE INSERT ON sluice_provider_content FOR EACH ROW
+IF NEW.service_id = (SELECT MIN(service_id) FROM sluice_run_service) THEN
     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{SECRET}';
 END IF //
 DELIMITER ;

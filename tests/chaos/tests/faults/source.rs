@@ -146,7 +146,8 @@ fn cut_off(world: &World, folder: &Path) {
     let run_id = begin(world, 5);
     appender(&path).set_len(in_a_line(&whole)).expect("a file can be cut off");
     let rejected = format!(
-        "SELECT COUNT(DISTINCT provider_id) FROM sync_reject WHERE run_id = '{run_id}' AND provider_id IS NOT NULL"
+        "SELECT COUNT(DISTINCT provider_id) FROM sluice_run_reject WHERE run_id = '{run_id}' \
+         AND provider_id IS NOT NULL"
     );
     wait::until_blocking("the provider at the cut is rejected", RUN_DEADLINE, || {
         (world.number(&rejected) > 0).then_some(())
@@ -156,14 +157,14 @@ fn cut_off(world: &World, folder: &Path) {
     let new = path.with_extension("new");
     fs::write(&new, &whole).and_then(|()| fs::rename(&new, &path)).expect("a file can be replaced");
     wait::until_blocking("nothing but the rejected one is waited for", RUN_DEADLINE, || {
-        let waiting = "SELECT COUNT(*) FROM sync_batch WHERE state <> 'stored'";
-        let planned = "SELECT COUNT(*) FROM sync_service WHERE state = 'discovered'";
+        let waiting = "SELECT COUNT(*) FROM sluice_run_batch WHERE state <> 'stored'";
+        let planned = "SELECT COUNT(*) FROM sluice_run_service WHERE state = 'discovered'";
         (world.number(waiting) == 0 && world.number(planned) == 0).then_some(())
     });
     assert_eq!(world.number(&rejected), 1, "the cut is in one document");
     world.sluice(&["run", "retry", &run_id, "--yes"]);
     wait::until_blocking("the guard holds the run", RUN_DEADLINE, || {
-        let held = format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{run_id}' AND held_at_ms IS NOT NULL");
+        let held = format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{run_id}' AND held_at_ms IS NOT NULL");
         (world.number(&held) > 0).then_some(())
     });
     Rows::of_views(&world.database).assert_equals(&world.expected);
@@ -186,7 +187,7 @@ fn in_a_line(file: &[u8]) -> u64 {
 /// Asks for a run and waits until so many of its batches are stored. Nothing is known by its tag, so that each run reads
 /// everything, and is long enough to be hurt in its middle.
 fn begin(world: &World, batches: i64) -> String {
-    world.database.session().run("UPDATE provider_content SET etag = NULL");
+    world.database.session().run("UPDATE sluice_provider_content SET etag = NULL");
     world.database_link.set(SLOW);
     let before = world.stored_batches();
     let run_id = world.messenger.request_run(1);
@@ -196,7 +197,7 @@ fn begin(world: &World, batches: i64) -> String {
 
 /// Waits until the run has ended by itself, whole.
 fn end(world: &World, run_id: &str, workers: &[Process]) {
-    let open = format!("SELECT COUNT(*) FROM sync_run WHERE run_id = '{run_id}' AND state = 'running'");
+    let open = format!("SELECT COUNT(*) FROM sluice_run WHERE run_id = '{run_id}' AND state = 'running'");
     assert_eq!(world.number(&open), 1, "the fault came too late");
     world.database_link.set(Fault::None);
     world.wait_for_state(run_id, "activated");

@@ -110,7 +110,7 @@ fn freeze(world: &World) -> Process {
     world.database_link.set(SLOW);
     world.messenger.request_run(1);
     wait::until_blocking("everything is planned", RUN_DEADLINE, || {
-        (world.number("SELECT COUNT(*) FROM sync_service WHERE state <> 'discovered'") == SERVICES).then_some(())
+        (world.number("SELECT COUNT(*) FROM sluice_run_service WHERE state <> 'discovered'") == SERVICES).then_some(())
     });
     world.wait_for_stored_batches(20);
     let mut holder = world.database.session();
@@ -128,7 +128,7 @@ fn freeze(world: &World) -> Process {
 }
 
 fn open_run(world: &World) -> String {
-    let rows = world.database.session().rows("SELECT run_id FROM sync_run WHERE state = 'running'");
+    let rows = world.database.session().rows("SELECT run_id FROM sluice_run WHERE state = 'running'");
     rows.into_iter().flatten().next().expect("a run is open")
 }
 
@@ -140,16 +140,23 @@ fn abort(world: &World, run_id: &str) {
 /// What the tables hold of a closed run: rows of its generation, and batches that are stored.
 fn written_under(world: &World, run_id: &str) -> Vec<i64> {
     let generation =
-        world.number(&format!("SELECT generation FROM sync_run WHERE run_id = '{run_id}' AND content_pending = 0"));
+        world.number(&format!("SELECT generation FROM sluice_run WHERE run_id = '{run_id}' AND content_pending = 0"));
     let (first, last) = (generation << 32, (generation + 1) << 32);
     let counts = [
-        format!("SELECT COUNT(*) FROM provider_service WHERE valid_from = {generation} OR valid_to = {generation}"),
-        format!("SELECT COUNT(*) FROM provider WHERE valid_from = {generation} OR valid_to = {generation}"),
-        format!("SELECT COUNT(*) FROM provider_content WHERE valid_from = {generation} OR valid_to = {generation}"),
-        format!("SELECT COUNT(*) FROM bundle WHERE content_id >= {first} AND content_id < {last}"),
-        format!("SELECT COUNT(*) FROM subscription_field WHERE content_id >= {first} AND content_id < {last}"),
-        format!("SELECT COUNT(*) FROM sync_batch WHERE run_id = '{run_id}' AND state = 'stored'"),
-        format!("SELECT COUNT(*) FROM sync_service WHERE run_id = '{run_id}' AND state = 'activated'"),
+        format!(
+            "SELECT COUNT(*) FROM sluice_provider_service_version WHERE valid_from = {generation} \
+             OR valid_to = {generation}"
+        ),
+        format!(
+            "SELECT COUNT(*) FROM sluice_provider_version WHERE valid_from = {generation} OR valid_to = {generation}"
+        ),
+        format!(
+            "SELECT COUNT(*) FROM sluice_provider_content WHERE valid_from = {generation} OR valid_to = {generation}"
+        ),
+        format!("SELECT COUNT(*) FROM sluice_content_bundle WHERE content_id >= {first} AND content_id < {last}"),
+        format!("SELECT COUNT(*) FROM sluice_content_field WHERE content_id >= {first} AND content_id < {last}"),
+        format!("SELECT COUNT(*) FROM sluice_run_batch WHERE run_id = '{run_id}' AND state = 'stored'"),
+        format!("SELECT COUNT(*) FROM sluice_run_service WHERE run_id = '{run_id}' AND state = 'activated'"),
     ];
     let counts: Vec<i64> = counts.iter().map(|sql| world.number(sql)).collect();
     let (rows, _) = counts.split_at(5);

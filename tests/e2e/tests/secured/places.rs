@@ -121,7 +121,7 @@ pub fn count(mut session: Session, table: &str) -> Result<i64, String> {
 /// Every row of the tables in which people's words and messages are kept.
 pub fn ledger(database: &Database) -> String {
     let mut session = database.session();
-    let tables = ["sync_run", "sync_audit", "sync_dead_letter", "sync_reject", "sluice_target"];
+    let tables = ["sluice_run", "sluice_audit", "sluice_dead_letter", "sluice_run_reject", "sluice_target"];
     let rows = tables.map(|table| session.rows(&format!("SELECT * FROM {table}")));
     rows.iter().flatten().flatten().cloned().collect::<Vec<_>>().join("\n")
 }

@@ -73,6 +73,12 @@ pub enum DecodeError {
         #[source]
         source: Unfit,
     },
+    /// A message of a foreign topic is not in the form that its reader knows.
+    #[error("the message cannot be read: {reason}")]
+    Foreign {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The writer's schema could not be fetched.
     #[error("could not fetch schema {id} to read a message")]
     Registry {
@@ -134,7 +140,8 @@ impl Classify for DecodeError {
             | Self::Damaged { .. }
             | Self::Excessive { .. }
             | Self::Unresolvable { .. }
-            | Self::Unfit { .. } => Disposition::Reject,
+            | Self::Unfit { .. }
+            | Self::Foreign { .. } => Disposition::Reject,
             // A registry may be behind, or come back from an older copy, and be given what it lacks.
             Self::UnknownSchema { .. } => Disposition::Retry,
             Self::Registry { source, .. } => source.disposition(),
@@ -154,6 +161,7 @@ impl Classify for DecodeError {
             Self::Unresolvable { .. } => "SLUICE-WIRE-005",
             Self::Unfit { .. } => "SLUICE-WIRE-006",
             Self::Excessive { .. } => "SLUICE-WIRE-009",
+            Self::Foreign { .. } => "SLUICE-WIRE-010",
             Self::Registry { source, .. } => source.code(),
         }
     }

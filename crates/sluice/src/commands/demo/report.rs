@@ -47,9 +47,9 @@ pub struct DemoReport {
     pub unchanged_providers: i64,
     /// Rows that the run takes out of the views.
     pub removed: LevelCounts,
-    /// Rows written to `bundle`.
+    /// Rows written to `sluice_content_bundle`.
     pub bundles_written: i64,
-    /// Rows written to `subscription_field`.
+    /// Rows written to `sluice_content_field`.
     pub subscription_fields_written: i64,
     /// Where the documents came from.
     pub source: String,

@@ -185,9 +185,9 @@ fn hold_a_row(storm: &mut Storm) {
         return;
     }
     let rows = [
-        "SELECT state FROM sync_run WHERE state = 'running' FOR UPDATE",
-        "SELECT batch_no FROM sync_batch WHERE state = 'planned' LIMIT 1 FOR UPDATE",
-        "SELECT state FROM sync_service WHERE state <> 'activated' LIMIT 1 FOR UPDATE",
+        "SELECT state FROM sluice_run WHERE state = 'running' FOR UPDATE",
+        "SELECT batch_no FROM sluice_run_batch WHERE state = 'planned' LIMIT 1 FOR UPDATE",
+        "SELECT state FROM sluice_run_service WHERE state <> 'activated' LIMIT 1 FOR UPDATE",
     ];
     let row = rows.get(storm.rng.usize(0..rows.len())).expect("one of them");
     storm.note("row held by another session", row);
@@ -232,7 +232,7 @@ fn interfere(storm: &mut Storm) {
 fn refuse_batches(storm: &mut Storm) {
     storm.note("batches refused", "by a trigger");
     let mut session = impatient(storm);
-    let create = "CREATE TRIGGER storm BEFORE INSERT ON bundle FOR EACH ROW \
+    let create = "CREATE TRIGGER storm BEFORE INSERT ON sluice_content_bundle FOR EACH ROW \
                   SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused by the storm'";
     if session.try_rows(create).is_ok() {
         storm.causes.push(REFUSED);

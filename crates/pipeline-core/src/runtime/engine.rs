@@ -1,4 +1,4 @@
-//! One message, from its bytes to "settled": the four dispositions in one place.
+//! From the first attempt to "settled": the four dispositions in one place, for a message and for a batch of them.
 
 use std::{
     ops::ControlFlow,
@@ -11,45 +11,40 @@ use std::{
 
 use pipeline_kafka::{Delivery, Outbound, Position, Producer};
 use pipeline_model::disposition::Disposition;
-use pipeline_settings::settings;
+use pipeline_settings::settings::Settings;
 use pipeline_telemetry::{
     TraceContext,
     coordinates::Coordinates,
-    crash,
     events::{Attempt, StageEvents},
     span::{MessageSpan, consumer_span},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::{
     alone::Alone,
     dead_letter::header,
-    encode::{Encode, Topic},
     failure::{Dependency, Failure},
     outage::{Outage, Waiting},
     questions::Questions,
+    work::Work,
 };
-use crate::{
-    registry::Codec,
-    stage::{Emit, Outgoing, Record, Stage},
-};
+use crate::registry::Codec;
 
 /// The first pause between two attempts at most; it doubles from there.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 
-/// Everything that handling a message needs, shared by all messages of a stage.
-pub(crate) struct Processor<S: Stage> {
-    pub(crate) stage: S,
+/// Everything that a message needs on its way to being settled, shared by all messages of a stage or sink.
+pub(crate) struct Engine<W: Work> {
+    pub(crate) work: W,
     pub(crate) codec: Codec,
     pub(crate) producer: Producer,
     pub(crate) outage: Arc<Outage>,
     pub(crate) questions: Questions,
     pub(crate) events: StageEvents,
     pub(crate) group: String,
-    pub(crate) settings: settings::Stage,
-    pub(crate) kafka: settings::Kafka,
-    /// Messages that the stage handled: proof, at no cost, that what the stage needs is there.
+    /// All settings.
+    pub(crate) settings: Settings,
+    /// Messages that were handled: proof, at no cost, that what the work needs is there.
     pub(crate) succeeded: AtomicU64,
 }
 
@@ -63,12 +58,33 @@ pub(crate) enum Settlement {
     Halted(Failure),
 }
 
-/// A message on its way to being settled.
-pub(super) struct InHand<'a> {
-    pub(super) delivery: &'a Delivery,
-    pub(super) at: Coordinates<'a>,
-    pub(super) span: &'a MessageSpan,
-    pub(super) stopping: &'a CancellationToken,
+/// A message on its way to being settled, or the first of a batch that is.
+pub(crate) struct InHand<'a> {
+    pub(crate) at: Coordinates<'a>,
+    pub(crate) span: &'a MessageSpan,
+    pub(crate) stopping: &'a CancellationToken,
+    /// How many records are tried together.
+    pub(crate) records: usize,
+}
+
+/// What became of the attempts.
+pub(crate) enum Tried<T> {
+    /// One succeeded; how long it took.
+    Done(T, Duration),
+    /// None will, or none did for long enough.
+    GivenUp(Obituary),
+    /// The stage is stopping.
+    Unsettled,
+    /// The stage must stop.
+    Halted(Failure),
+}
+
+/// Why something was given up.
+pub(crate) struct Obituary {
+    pub(crate) failure: Failure,
+    /// How often it was tried.
+    pub(crate) attempts: u32,
+    pub(crate) first_failed_at: SystemTime,
 }
 
 /// How a message has fared so far.
@@ -115,35 +131,43 @@ impl Tries {
     }
 }
 
-// === impl Processor ===
+// === impl Engine ===
 
-impl<S: Stage> Processor<S> {
-    /// Tries until the message is settled, or `stopping` is cancelled while it waits.
-    pub(crate) async fn process(&self, delivery: &Delivery, stopping: &CancellationToken) -> Settlement {
-        let at = Coordinates {
+impl<W: Work> Engine<W> {
+    /// Where a message is, and what it belongs to.
+    pub(crate) fn coordinates<'a>(&'a self, delivery: &'a Delivery) -> Coordinates<'a> {
+        Coordinates {
             topic: &delivery.position.partition.topic,
             partition: delivery.position.partition.number,
             offset: delivery.position.offset,
             key: delivery.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()),
             group: &self.group,
             run_id: delivery.header(header::RUN_ID),
-        };
-        let parent = delivery.header(header::TRACEPARENT).and_then(|text| TraceContext::parse(text).ok());
-        let span = consumer_span(S::NAME, &at, parent.as_ref());
-        self.events.consumed(&at);
-        let message = InHand { delivery, at, span: &span, stopping };
-        self.until_settled(&message).instrument(span.span.clone()).await
+        }
     }
 
-    async fn until_settled(&self, message: &InHand<'_>) -> Settlement {
+    /// The span of one message, below the one that produced it.
+    pub(crate) fn span(&self, at: &Coordinates<'_>, delivery: &Delivery) -> MessageSpan {
+        let parent = delivery.header(header::TRACEPARENT).and_then(|text| TraceContext::parse(text).ok());
+        consumer_span(W::NAME, at, parent.as_ref())
+    }
+
+    /// What the work needs has answered.
+    pub(crate) fn proved(&self) {
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Attempts until one succeeds, none will, or the stage stops while the message waits. An attempt is told its number,
+    /// from 1.
+    pub(crate) async fn until_settled<T, F>(&self, message: &InHand<'_>, attempt: impl Fn(u32) -> F) -> Tried<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let mut tries = Tries::default();
         loop {
             let begun = Instant::now();
-            let failure = match self.attempt(message.delivery, tries.attempt, &message.span.context).await {
-                Ok(emitted) => {
-                    self.events.handled(&message.at, begun.elapsed(), emitted);
-                    return Settlement::Settled;
-                }
+            let failure = match attempt(tries.attempt).await {
+                Ok(done) => return Tried::Done(done, begun.elapsed()),
                 Err(failure) => failure,
             };
             let elapsed = begun.elapsed();
@@ -151,7 +175,11 @@ impl<S: Stage> Processor<S> {
             let answer = match failure.disposition {
                 Disposition::Halt => {
                     self.events.halted(&message.at, failure.code, &failure, elapsed);
-                    return Settlement::Halted(failure);
+                    return Tried::Halted(failure);
+                }
+                Disposition::Reject if message.records > 1 => {
+                    self.events.divided(&message.at, message.records, failure.code, &failure, elapsed);
+                    Answer::GiveUp(failure, tries.attempt)
                 }
                 Disposition::Reject => {
                     self.events.rejected(&message.at, failure.code, &failure, elapsed);
@@ -162,10 +190,10 @@ impl<S: Stage> Processor<S> {
             };
             match answer {
                 Answer::GiveUp(failure, attempts) => {
-                    return self.give_up(message, &failure, attempts, tries.first_failed_at).await;
+                    return Tried::GivenUp(Obituary { failure, attempts, first_failed_at: tries.first_failed_at });
                 }
                 Answer::Again(pause) if wait(pause, message.stopping).await.is_continue() => {}
-                Answer::Again(_) | Answer::Stop => return Settlement::Unsettled,
+                Answer::Again(_) | Answer::Stop => return Tried::Unsettled,
             }
         }
     }
@@ -173,12 +201,12 @@ impl<S: Stage> Processor<S> {
     /// It may pass: again, a bounded number of times.
     fn retry(&self, message: &InHand<'_>, tries: &mut Tries, failure: Failure, elapsed: Duration) -> Answer {
         tries.alone.pauses();
-        if tries.attempt >= self.settings.max_attempts {
+        if tries.attempt >= self.settings.stage.max_attempts {
             self.events.gave_up(&message.at, failure.code, tries.attempt);
             return Answer::GiveUp(failure, tries.attempt);
         }
         tries.attempt += 1;
-        let most = Duration::from_millis(self.settings.max_backoff_ms.into());
+        let most = Duration::from_millis(self.settings.stage.max_backoff_ms.into());
         let pause = self.backoff(tries.waits).max(failure.retry_after.unwrap_or_default().min(most));
         let next = Attempt { number: tries.attempt, pause };
         self.events.retrying(&message.at, failure.code, &failure, elapsed, next);
@@ -208,52 +236,13 @@ impl<S: Stage> Processor<S> {
             return Answer::Again(pause);
         }
         let waited = tries.alone.waits(tokio::time::Instant::now(), &self.events);
-        if waited < Duration::from_millis(self.settings.patience_ms.into()) {
+        if waited < Duration::from_millis(self.settings.stage.patience_ms.into()) {
             self.events.waiting(&message.at, failure.code, &failure, elapsed, waited, pause);
             return Answer::Again(pause);
         }
         self.events.lost_patience(&message.at, failure.code, &failure, elapsed);
         let words = format!("given up after {} s in which nothing else was in its way", waited.as_secs());
         Answer::GiveUp(failure.after(&words), tries.waits)
-    }
-
-    /// Decode, handle, emit, acknowledge: once. Gives the number of messages emitted.
-    async fn attempt(&self, delivery: &Delivery, attempt: u32, trace: &TraceContext) -> Result<usize, Failure> {
-        crash::point(S::NAME, "after-poll");
-        let decoded = self.codec.decode::<S::Input>(delivery.payload.as_deref().unwrap_or_default()).await;
-        let message = decoded.map_err(|error| Failure::from(error).of(Dependency::Registry))?;
-        let record = Record {
-            message,
-            topic: delivery.position.partition.topic.clone(),
-            partition: delivery.position.partition.number,
-            offset: delivery.position.offset,
-            attempt,
-        };
-        let emit = self.stage.handle(&record).await?;
-        self.succeeded.fetch_add(1, Ordering::Relaxed);
-        crash::point(S::NAME, "after-handle");
-        self.emit(&emit, Some(trace)).await?;
-        crash::point(S::NAME, "after-emit");
-        Ok(emit.messages.len())
-    }
-
-    /// Work that no message triggers.
-    pub(crate) async fn tick(&self) -> Result<(), Failure> {
-        let emit = self.stage.tick().await?;
-        self.emit(&emit, None).await
-    }
-
-    async fn emit(&self, emit: &Emit<S::Output>, trace: Option<&TraceContext>) -> Result<(), Failure> {
-        if emit.messages.is_empty() {
-            return Ok(());
-        }
-        let encoded: Result<Vec<Outbound>, Failure> =
-            emit.messages.iter().map(|message| message.visit(Encode { codec: &self.codec, trace })).collect();
-        self.send(encoded?).await?;
-        for message in &emit.messages {
-            self.events.emitted(message.visit(Topic));
-        }
-        Ok(self.stage.delivered(emit).await?)
     }
 
     pub(super) async fn send(&self, messages: Vec<Outbound>) -> Result<Vec<Position>, Failure> {
@@ -263,7 +252,7 @@ impl<S: Stage> Processor<S> {
     /// Full jitter: a random time up to a bound that doubles with each wait, of which this is the `waits`th.
     pub(super) fn backoff(&self, waits: u32) -> Duration {
         let bound = FIRST_BACKOFF.saturating_mul(1 << waits.saturating_sub(1).min(16));
-        bound.min(Duration::from_millis(u64::from(self.settings.max_backoff_ms))).mul_f64(fastrand::f64())
+        bound.min(Duration::from_millis(u64::from(self.settings.stage.max_backoff_ms))).mul_f64(fastrand::f64())
     }
 }
 

@@ -1,0 +1,380 @@
+//! A broker, a registry, a target that keeps rows and offsets together, and workers of a sink that writes there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use pipeline_core::{
+    admin::Health,
+    intake::Intake,
+    registry::{Codec, DecodeError, Registry, server::EmbeddedRegistry},
+    runtime::{self, Context},
+    sink::{Batch, Claim, Limits, Sink, Written},
+};
+use pipeline_kafka::{Delivery, Outbound, Partition, Position, Producer, admin, local::LocalBroker, read_at};
+use pipeline_model::{
+    contracts::DEAD_LETTERS,
+    disposition::{Classify, Disposition},
+    needs::Needs,
+};
+use pipeline_settings::settings::{self, Settings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The topic that the sink follows: no contract's.
+pub const NOTES: &str = "notes";
+
+/// How long a condition may take; far more than it does.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub struct World {
+    _broker: LocalBroker,
+    _registry: EmbeddedRegistry,
+    pub settings: Settings,
+    producer: Producer,
+    pub target: Arc<Target>,
+}
+
+/// A text under a key, or the key's end.
+#[derive(Clone)]
+pub struct Note {
+    key: String,
+    text: Option<String>,
+}
+
+/// Rows and offsets; what changes both holds the lock, as a transaction would.
+#[derive(Default)]
+pub struct Target {
+    tables: Mutex<Tables>,
+    pub batches: AtomicUsize,
+    pub fenced: AtomicUsize,
+    pub away: AtomicBool,
+    pub asked: AtomicUsize,
+    pub refused_in_order: AtomicBool,
+    refused: Mutex<BTreeSet<String>>,
+    retried: Mutex<Option<String>>,
+    failure: Mutex<Option<Disposition>>,
+    hold_next: AtomicBool,
+    holding: AtomicUsize,
+    released: CancellationToken,
+}
+
+#[derive(Default)]
+struct Tables {
+    offsets: BTreeMap<(String, i32), i64>,
+    rows: Vec<(Partition, i64, String, Option<String>)>,
+    pretended: i64,
+}
+
+pub struct Notes(Arc<Target>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("planted failure")]
+pub struct Failure(Disposition);
+
+pub struct Worker {
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), runtime::Error>>,
+    pub health: Health,
+}
+
+impl Intake for Note {
+    fn topics(_: &Settings) -> Vec<String> {
+        vec![NOTES.to_owned()]
+    }
+
+    async fn decode(_: &Codec, delivery: &Delivery) -> Result<Self, DecodeError> {
+        let text = |bytes: &[u8]| {
+            String::from_utf8(bytes.to_vec()).map_err(|error| DecodeError::Foreign { reason: error.to_string() })
+        };
+        Ok(Self {
+            key: text(delivery.key.as_deref().unwrap_or_default())?,
+            text: delivery.payload.as_deref().map(text).transpose()?,
+        })
+    }
+}
+
+impl Sink for Notes {
+    const NAME: &'static str = "notes";
+    type Input = Note;
+    type Error = Failure;
+
+    async fn claim(&self, partitions: &[Partition]) -> Result<Vec<Claim>, Failure> {
+        self.0.answers()?;
+        let mut tables = self.0.tables();
+        let pretended = tables.pretended;
+        let claim = |partition: &Partition| {
+            let place = (partition.topic.clone(), partition.number);
+            Claim { partition: partition.clone(), offset: *tables.offsets.entry(place).or_insert(pretended) }
+        };
+        Ok(partitions.iter().map(claim).collect())
+    }
+
+    async fn write(&self, batch: &Batch<Note>) -> Result<Written, Failure> {
+        self.0.answers()?;
+        if let Some(disposition) = *self.0.failure.lock().unwrap() {
+            return Err(Failure(disposition));
+        }
+        if batch.records.iter().any(|placed| self.0.retried.lock().unwrap().as_ref() == Some(&placed.record.key)) {
+            return Err(Failure(Disposition::Retry));
+        }
+        self.0.check_refused(batch)?;
+        if self.0.hold_next.swap(false, Ordering::SeqCst) {
+            return Ok(self.0.write_late(batch.clone()).await);
+        }
+        Ok(self.0.write(batch))
+    }
+
+    fn needs(&self) -> impl Needs {
+        self.0.as_ref()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { records: 20, ..Limits::default() }
+    }
+}
+
+impl Needs for Target {
+    type Error = Failure;
+
+    async fn ready(&self) -> Result<(), Failure> {
+        self.answers()
+    }
+}
+
+impl Target {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap()
+    }
+
+    fn answers(&self) -> Result<(), Failure> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.away.load(Ordering::SeqCst) { Err(Failure(Disposition::Unavailable)) } else { Ok(()) }
+    }
+
+    /// Rows and offset, or nothing.
+    fn write(&self, batch: &Batch<Note>) -> Written {
+        let mut tables = self.tables();
+        let place = (batch.partition.topic.clone(), batch.partition.number);
+        let held = tables.offsets.get_mut(&place).unwrap();
+        if *held != batch.begin {
+            self.fenced.fetch_add(1, Ordering::SeqCst);
+            return Written::Fenced;
+        }
+        *held = batch.end;
+        let rows = batch.records.iter().map(|placed| {
+            (batch.partition.clone(), placed.offset, placed.record.key.clone(), placed.record.text.clone())
+        });
+        tables.rows.extend(rows);
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        Written::Done
+    }
+
+    fn check_refused(&self, batch: &Batch<Note>) -> Result<(), Failure> {
+        let refused = self.refused.lock().unwrap();
+        let is_refused = |key: &str| refused.contains(key);
+        if batch.records.iter().any(|placed| is_refused(&placed.record.key)) {
+            // Everything before the batch is in the target, or a letter.
+            let held = self.tables().offsets[&(batch.partition.topic.clone(), batch.partition.number)];
+            self.refused_in_order.fetch_and(held == batch.begin, Ordering::SeqCst);
+            return Err(Failure(Disposition::Reject));
+        }
+        Ok(())
+    }
+
+    /// Keeps a batch until it is released, and writes it then, whether its worker lives or not: as a server would whose
+    /// connection hangs.
+    async fn write_late(self: &Arc<Self>, batch: Batch<Note>) -> Written {
+        self.holding.fetch_add(1, Ordering::SeqCst);
+        let target = Arc::clone(self);
+        let late = tokio::spawn(async move {
+            target.released.cancelled().await;
+            let written = target.write(&batch);
+            target.holding.fetch_sub(1, Ordering::SeqCst);
+            written
+        });
+        late.await.unwrap()
+    }
+
+    pub fn hold_one_write(&self) {
+        self.hold_next.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::SeqCst) > 0
+    }
+
+    pub fn release(&self) {
+        self.released.cancel();
+    }
+
+    pub fn refuse<const N: usize>(&self, keys: [&str; N]) {
+        self.refused_in_order.store(true, Ordering::SeqCst);
+        self.refused.lock().unwrap().extend(keys.map(str::to_owned));
+    }
+
+    pub fn retry(&self, key: &str) {
+        *self.retried.lock().unwrap() = Some(key.to_owned());
+    }
+
+    pub fn fail_with(&self, disposition: Disposition) {
+        *self.failure.lock().unwrap() = Some(disposition);
+    }
+
+    /// Half of what it held is gone, rows and offsets alike.
+    pub fn set_back(&self) {
+        let mut tables = self.tables();
+        let Tables { offsets, rows, .. } = &mut *tables;
+        offsets.values_mut().for_each(|offset| *offset /= 2);
+        rows.retain(|(partition, offset, ..)| *offset < offsets[&(partition.topic.clone(), partition.number)]);
+    }
+
+    /// Partitions that it has never seen stand at this offset.
+    pub fn pretend(&self, offset: i64) {
+        self.tables().pretended = offset;
+    }
+
+    pub fn values(&self) -> Vec<(String, Option<String>)> {
+        self.tables().rows.iter().map(|(_, _, key, text)| (key.clone(), text.clone())).collect()
+    }
+}
+
+impl Classify for Failure {
+    fn disposition(&self) -> Disposition {
+        self.0
+    }
+
+    fn code(&self) -> &'static str {
+        "SLUICE-TEST-001"
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let topics = [settings::Kafka::default().names().topics(), vec![NOTES.to_owned()]].concat();
+        let broker = LocalBroker::start(&topics).unwrap();
+        let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
+        let mut settings = Settings::default();
+        settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
+        settings.schema_registry.url = registry.url().to_owned();
+        settings.stage.in_flight = 4;
+        settings.stage.max_attempts = 3;
+        settings.stage.max_backoff_ms = 50;
+        let producer = Producer::new(&settings.kafka, |_, _| None, None).unwrap();
+        Self { _broker: broker, _registry: registry, settings, producer, target: Arc::default() }
+    }
+
+    pub fn start(&self) -> Worker {
+        let (shutdown, health) = (CancellationToken::new(), Health::new());
+        let context = Context {
+            settings: self.settings.clone(),
+            registry: Registry::new(&self.settings.schema_registry).unwrap(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            local_budget: None,
+        };
+        let task = tokio::spawn(runtime::run_sink(Notes(Arc::clone(&self.target)), context));
+        Worker { shutdown, task, health }
+    }
+
+    pub async fn send(&self, numbers: std::ops::Range<i32>) {
+        let message = |number| Outbound {
+            topic: NOTES.to_owned(),
+            key: Some(format!("n{number}").into_bytes()),
+            payload: Some(format!("text {number}").into_bytes()),
+            headers: Vec::new(),
+        };
+        self.producer.send_all(numbers.map(message).collect()).await.unwrap();
+    }
+
+    pub async fn send_bytes(&self, key: &str, payload: Option<&[u8]>) {
+        let (key, payload) = (Some(key.as_bytes().to_vec()), payload.map(<[u8]>::to_vec));
+        let message = Outbound { topic: NOTES.to_owned(), key, payload, headers: Vec::new() };
+        self.producer.send_all(vec![message]).await.unwrap();
+    }
+
+    pub async fn until(&self, what: &str, condition: impl Fn() -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !condition() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited in vain until {what}; rows: {}", self.rows());
+    }
+
+    pub fn rows(&self) -> usize {
+        self.target.tables().rows.len()
+    }
+
+    /// Each of these numbers once, each with its text, and each partition in the order of its offsets.
+    pub fn assert_exactly(&self, numbers: std::ops::Range<i32>) {
+        let tables = self.target.tables();
+        let mut found: Vec<&str> = tables.rows.iter().map(|(_, _, key, _)| key.as_str()).collect();
+        found.sort_unstable();
+        let mut wanted: Vec<String> = numbers.map(|number| format!("n{number}")).collect();
+        wanted.sort_unstable();
+        assert_eq!(found, wanted);
+        for (_, _, key, text) in &tables.rows {
+            assert_eq!(text.as_deref(), Some(format!("text {}", key.trim_start_matches('n')).as_str()));
+        }
+        for (place, end) in &tables.offsets {
+            let of_it = tables
+                .rows
+                .iter()
+                .filter(|(partition, ..)| (&partition.topic, &partition.number) == (&place.0, &place.1));
+            let offsets: Vec<i64> = of_it.map(|(_, offset, ..)| *offset).collect();
+            assert!(offsets.is_sorted() && offsets.last().is_none_or(|last| last < end), "{place:?}: {offsets:?}");
+        }
+    }
+
+    /// Waits for so many dead letters.
+    pub async fn letters(&self, count: usize) -> Vec<Delivery> {
+        self.until("the letters are there", || self.count(DEAD_LETTERS) >= count).await;
+        let mut letters = Vec::new();
+        for (number, (from, to)) in (0..).zip(admin::watermarks(&self.settings.kafka, DEAD_LETTERS).unwrap()) {
+            let partition = Partition { topic: DEAD_LETTERS.to_owned(), number };
+            for offset in from..to {
+                let position = Position { partition: partition.clone(), offset };
+                letters.push(read_at(&self.settings.kafka, &position).await.unwrap().unwrap());
+            }
+        }
+        letters
+    }
+
+    /// What the sink's group has committed, by partition.
+    pub fn committed(&self) -> Vec<Option<i64>> {
+        admin::committed(&self.settings.kafka, &self.settings.kafka.group("notes"), NOTES).unwrap()
+    }
+
+    /// Messages behind what the group has committed.
+    pub fn lag(&self) -> i64 {
+        let ends = admin::watermarks(&self.settings.kafka, NOTES).unwrap();
+        ends.iter().zip(self.committed()).map(|((_, end), committed)| end - committed.unwrap_or(0)).sum()
+    }
+
+    /// Messages in a topic, by its watermarks.
+    pub fn count(&self, topic: &str) -> usize {
+        admin::watermarks(&self.settings.kafka, topic).unwrap().iter().map(|(low, high)| (high - low) as usize).sum()
+    }
+}
+
+impl Worker {
+    pub async fn stop(self) -> Result<(), runtime::Error> {
+        self.shutdown.cancel();
+        self.ended().await
+    }
+
+    /// Ends it at once: nothing is drained, committed or said to the group.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+
+    pub async fn ended(self) -> Result<(), runtime::Error> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("the sink did not end").unwrap()
+    }
+}

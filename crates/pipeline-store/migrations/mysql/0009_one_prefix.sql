@@ -1,0 +1,4 @@
+-- Every table's name begins with `sluice_`, so that nobody takes a table for the view beside it.
+--
+-- No statement: the steps above name the tables as they are called now, and a database that has them under their former
+-- names gets the new ones before its first step (`src/migration/former.rs`).

@@ -1,0 +1,1 @@
+-- Every table's name begins with `sluice_`; see the MySQL file for the remarks.
