@@ -7,7 +7,11 @@ use pipeline_model::ids::{Generation, RunId, ServiceId};
 use pipeline_store::{BEFORE_THE_FIRST, Counts, Deed, Outcome, Progress, Store};
 use serde::Serialize;
 
-use crate::{By, Error, Installation, Operation, comparison::preview, open};
+use crate::{
+    By, Error, Installation, Operation,
+    comparison::preview::{self, Side},
+    open,
+};
 
 /// Which run.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +28,7 @@ pub struct Activating {
     /// Everything is planned and stored: the numbers will not change any more.
     pub complete: bool,
     /// Why only people can help the run on, when that is so.
-    pub blocked: Option<String>,
+    pub held: Option<String>,
     /// Rows that the run takes out of the views, as far as it is planned and stored.
     pub removed: Counts,
     /// What would change; only in a preview.
@@ -67,8 +71,8 @@ impl Activate {
     async fn read(&self, store: &Store) -> Result<Activating, Error> {
         let progress = store.progress(self.run).await?;
         let complete = progress.as_ref().is_some_and(is_complete);
-        let (blocked, removed) = progress.map(|progress| (progress.blocked, progress.removed)).unwrap_or_default();
-        Ok(Activating { run_id: self.run, complete, blocked, removed, changes: None, activated: Vec::new() })
+        let (held, removed) = progress.map(|progress| (progress.held, progress.removed)).unwrap_or_default();
+        Ok(Activating { run_id: self.run, complete, held, removed, changes: None, activated: Vec::new() })
     }
 }
 
@@ -87,7 +91,9 @@ async fn changes(store: &Store, run: RunId, generation: Generation) -> Result<Pr
     for id in store.unfinished_services(run).await? {
         let before = now.get(&id);
         let older = before.map_or(BEFORE_THE_FIRST, |service| service.generation);
-        preview::add_service(&mut changes, store, &id, (before, then.get(&id)), (older, generation)).await?;
+        let before = Side { service: before, generation: older };
+        let after = Side { service: then.get(&id), generation };
+        preview::rows(store, &id, before, after, &mut |row| changes.add(row)).await?;
     }
     Ok(changes)
 }

@@ -1,6 +1,6 @@
 //! Going on without a message that was given up: what waits for it is closed, and readers keep what they had.
 
-use pipeline_store::{DeadLetter, Deed, LetterFilter, Waived};
+use pipeline_store::{DeadLetter, Deed, Discarded, LetterFilter};
 
 use crate::{By, Error, Installation, Operation, Step, letters};
 
@@ -15,11 +15,11 @@ pub struct Discard {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discarding {
     /// In the order of their numbers.
-    pub letters: Vec<(DeadLetter, Waived)>,
+    pub letters: Vec<(DeadLetter, Discarded)>,
 }
 
 /// What the ledger calls it.
-const DEED: Deed<'static> = Deed { who: "", what: "dlq waive", subject: "", why: "", result: "" };
+const DEED: Deed<'static> = Deed { who: "", what: "dlq discard", subject: "", why: "", result: "" };
 
 impl Operation for Discard {
     type Answer = Discarding;
@@ -46,7 +46,7 @@ impl Operation for Discard {
             (at.progress)(Step { done: done.len(), of });
             let subject = letter.id.to_string();
             let deed = Deed { who: &by.who, subject: &subject, why: &by.why, ..DEED };
-            let outcome = at.store.waive(&letter, &deed).await?;
+            let outcome = at.store.discard(&letter, &deed).await?;
             done.push((letter, outcome));
         }
         Ok(Discarding { letters: done })
@@ -54,6 +54,6 @@ impl Operation for Discard {
 }
 
 async fn rehearse(at: &Installation<'_>, letters: Vec<DeadLetter>) -> Result<Discarding, Error> {
-    let outcomes = at.store.rehearse_waive(&letters, &DEED).await?;
+    let outcomes = at.store.rehearse_discard(&letters, &DEED).await?;
     Ok(Discarding { letters: letters.into_iter().zip(outcomes).collect() })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pipeline_core::registry;
 use pipeline_model::{
     disposition::{Classify, Disposition},
-    ids::{ProviderId, RunId, ServiceId},
+    ids::{Generation, ProviderId, RunId, ServiceId},
 };
 use pipeline_store::RunState;
 
@@ -66,6 +66,14 @@ pub enum Error {
         /// The service.
         service: ServiceId,
     },
+    /// A generation cannot be read.
+    #[error("generation {generation} is not kept in `{target}`: it was pruned, or never activated")]
+    NotKept {
+        /// The generation.
+        generation: Generation,
+        /// The target.
+        target: String,
+    },
     /// A comparison cannot go on where an earlier one ended.
     #[error("service `{service}` of the source has no provider `{provider}` to go on behind")]
     PlaceGone {
@@ -113,6 +121,7 @@ impl Error {
             | Self::NoSuchLetter { .. }
             | Self::NothingActivated { .. }
             | Self::NeverActivated { .. }
+            | Self::NotKept { .. }
             | Self::PlaceGone { .. } => None,
         }
     }
@@ -137,6 +146,7 @@ impl Classify for Error {
             | Self::NoSuchLetter { .. }
             | Self::NothingActivated { .. }
             | Self::NeverActivated { .. }
+            | Self::NotKept { .. }
             | Self::PlaceGone { .. } => "SLUICE-OPERATION-004",
             Self::Target(error) => error.code(),
             Self::Source(error) => error.code(),

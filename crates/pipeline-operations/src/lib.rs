@@ -18,7 +18,7 @@
 //! | [`activate`], [`abort`] | switch what is ready; end the run |
 //! | [`rollback`], [`prune`] | go back to a generation; forget old ones |
 //! | [`replay`], [`discard`] | try a dead letter again; go on without it |
-//! | [`comparison`] | compare source and copy; this only looks |
+//! | [`comparison`], [`generations`] | compare source and copy, or two generations; these only look |
 //! | [`letters`], [`message`], [`open`], [`outbox`] | what these are made of: letters and their messages, the open run, messages to the stages |
 
 use std::{fmt, sync::Arc};
@@ -32,6 +32,7 @@ pub mod activate;
 pub mod comparison;
 pub mod discard;
 mod error;
+pub mod generations;
 pub mod letters;
 pub mod message;
 pub mod open;

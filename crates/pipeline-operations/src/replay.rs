@@ -178,7 +178,7 @@ async fn produce_one(
     read: Option<Delivery>,
 ) -> Result<Result<String, String>, Error> {
     let Some(delivery) = read else {
-        return Ok(Err(format!("{} is gone: abort the run or waive the letter", letter.letter)));
+        return Ok(Err(format!("{} is gone: abort the run or discard the letter", letter.letter)));
     };
     let delivery = if runtime::is_incomplete(&delivery) {
         original(at.settings, letter, &delivery).await?
@@ -187,7 +187,7 @@ async fn produce_one(
     };
     let Some(delivery) = delivery else {
         return Ok(Err(format!(
-            "the letter was too large and goes without its value, and {} is gone: abort the run or waive the letter",
+            "the letter was too large and goes without its value, and {} is gone: abort the run or discard the letter",
             letter.source
         )));
     };
@@ -196,7 +196,7 @@ async fn produce_one(
             Ok(Ok(places.first().map_or_else(String::new, |place| format!("{}@{}", place.partition, place.offset))))
         }
         Err(error @ kafka::Error::TooLarge { .. }) => {
-            Ok(Err(format!("{error}: raise its max.message.bytes, abort the run or waive the letter")))
+            Ok(Err(format!("{error}: raise its max.message.bytes, abort the run or discard the letter")))
         }
         Err(error) => Err(error.into()),
     }
@@ -219,9 +219,9 @@ fn route(letter: &DeadLetter, run: Option<RunState>, again: bool) -> Route {
         (Some(RunState::Running), _) => Route::Produce(topic.to_owned()),
         // The run is opened by this very message, with the next generation.
         (None, _) if topic == RunRequested::TOPIC => Route::Produce(topic.to_owned()),
-        (None, _) => Route::Skip("it belongs to no run of this target; waive it, or: sluice run start".to_owned()),
+        (None, _) => Route::Skip("it belongs to no run of this target; discard it, or: sluice run start".to_owned()),
         (Some(_), _) if topic == Confirmed::TOPIC => {
-            Route::Skip("its run has ended, and a confirmation is only a hint; waive it".to_owned())
+            Route::Skip("its run has ended, and a confirmation is only a hint; discard it".to_owned())
         }
         (Some(_), Some(service)) => Route::Repair(service.to_string()),
         (Some(_), None) => Route::Skip("its run has ended, and it names no service: sluice run start".to_owned()),
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_settled_letter_is_replayed_only_on_demand() {
-        for state in [LetterState::Replayed, LetterState::Waived] {
+        for state in [LetterState::Replayed, LetterState::Discarded] {
             let batch = letter(BatchPlanned::TOPIC, Some("s"), state);
             assert!(
                 matches!(route(&batch, Some(RunState::Running), false), Route::Skip(why) if why.contains("--again"))

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  given up ──▶ open ──── its message is produced again ──▶ replayed
-//!                ▲  └──── a person gives it up ───────────▶ waived
+//!                ▲  └──── a person gives it up ───────────▶ discarded
 //!                └─────── the same message fails again ──── (either)
 //! ```
 //!
@@ -24,11 +24,11 @@ use crate::{
     insert::{IN_LIST, placeholders},
 };
 
+mod discard;
 mod record;
-mod waive;
 
-pub use waive::Waived;
-pub(crate) use waive::{CODE as WAIVED_CODE, Waiver};
+pub use discard::Discarded;
+pub(crate) use discard::{CODE as DISCARDED_CODE, Discard};
 
 /// A message that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,7 +61,7 @@ pub struct DeadLetter {
     pub recorded_at_ms: i64,
     /// Where it stands.
     pub state: LetterState,
-    /// When it was replayed or waived last.
+    /// When it was replayed or discarded last.
     pub settled_at_ms: Option<i64>,
     /// How often it was replayed.
     pub replays: i64,
@@ -87,7 +87,7 @@ pub enum LetterState {
     /// Its message was produced again, or a repair run was started in its place.
     Replayed,
     /// A person gave it up.
-    Waived,
+    Discarded,
 }
 
 /// Which dead letters; everything that is set must hold.
@@ -174,17 +174,19 @@ impl LetterFilter {
     fn condition<'a>(&'a self, run_id: Option<&'a str>) -> (String, Vec<Value<'a>>) {
         let mut parts = vec!["1 = 1".to_owned()];
         let mut values: Vec<Value<'a>> = Vec::new();
-        let mut add = |part: &str, value: Option<Value<'a>>| {
+        let conditions = [
+            ("run_id = ?", run_id.map(Value::from)),
+            ("stage = ?", self.stage.as_deref().map(Value::from)),
+            ("code = ?", self.code.as_deref().map(Value::from)),
+            ("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from)),
+            ("state = ?", self.state.map(|state| Value::from(state.as_str()))),
+        ];
+        for (part, value) in conditions {
             if let Some(value) = value {
                 parts.push(part.to_owned());
                 values.push(value);
             }
-        };
-        add("run_id = ?", run_id.map(Value::from));
-        add("stage = ?", self.stage.as_deref().map(Value::from));
-        add("code = ?", self.code.as_deref().map(Value::from));
-        add("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from));
-        add("state = ?", self.state.map(|state| Value::from(state.as_str())));
+        }
         if !self.ids.is_empty() {
             parts.push(format!("letter_id IN ({})", placeholders(self.ids.len())));
             values.extend(self.ids.iter().map(|id| Value::from(*id)));
@@ -201,12 +203,12 @@ impl LetterState {
         match self {
             Self::Open => "open",
             Self::Replayed => "replayed",
-            Self::Waived => "waived",
+            Self::Discarded => "discarded",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Replayed, Self::Waived].into_iter().find(|state| state.as_str() == text)
+        [Self::Open, Self::Replayed, Self::Discarded].into_iter().find(|state| state.as_str() == text)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 /// When readers are switched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mode {
+pub enum Switch {
     /// Each service as soon as it is complete.
     #[default]
     PerService,
@@ -63,13 +63,13 @@ fn host() -> String {
     from_kernel.ok().or_else(|| env::var("HOSTNAME").ok()).unwrap_or_else(|| "localhost".to_owned())
 }
 
-// === impl Mode ===
+// === impl Switch ===
 
-impl From<Mode> for Activation {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::PerService => Self::PerService,
-            Mode::WholeRun => Self::WholeRun,
+impl From<Switch> for Activation {
+    fn from(switch: Switch) -> Self {
+        match switch {
+            Switch::PerService => Self::PerService,
+            Switch::WholeRun => Self::WholeRun,
         }
     }
 }

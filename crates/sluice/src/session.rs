@@ -217,7 +217,8 @@ pub fn operation_failure(error: &pipeline_operations::Error) -> Failure {
         Error::NoSuchRun { .. } => failure.hint("list them: sluice run ls"),
         Error::NoSuchLetter { .. } => failure.hint("list them: sluice dlq ls --state all"),
         Error::NothingActivated { .. } => failure.hint("start a run: sluice run start"),
-        Error::NeverActivated { .. } => failure.hint("see what is there: sluice run rollback --dry-run"),
+        Error::NeverActivated { .. } => failure.hint("see what is there: sluice generation rollback --dry-run"),
+        Error::NotKept { .. } => failure.hint("list those that are kept: sluice generation ls"),
         Error::PlaceGone { .. } => failure.hint("the source has changed: compare from the beginning"),
         Error::Changed { .. } | Error::Encode(_) => failure,
     }

@@ -172,22 +172,22 @@ fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_o
     place.demo();
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     place.call(1, &["verify", "--generation", "1"]);
-    let dry = place.call(0, &["run", "rollback", "--dry-run"]);
+    let dry = place.call(0, &["generation", "rollback", "--dry-run"]);
     assert_eq!((&dry["services"][0]["from"], &dry["services"][0]["to"]), (&json!(2), &json!(1)));
     assert_eq!(place.call(0, &["verify"])["equal"], true, "a dry run moves nothing");
-    place.call(2, &["run", "rollback"]);
-    place.call(0, &["run", "rollback", "--yes"]);
+    place.call(2, &["generation", "rollback"]);
+    place.call(0, &["generation", "rollback", "--yes"]);
     place.call(1, &["verify"]);
     fs::remove_dir_all(place.folder.path().join("export")).unwrap();
     write_source(place.folder.path());
     assert_eq!(place.call(0, &["verify"])["equal"], true, "the copy agrees with the older source");
-    place.call(1, &["run", "rollback", "--yes", "--service", "nobody"]);
+    place.call(1, &["generation", "rollback", "--yes", "--service", "nobody"]);
 
     place.demo();
     place.demo();
-    assert_eq!(place.call(0, &["prune", "--keep", "1", "--dry-run"])["dry_run"], true);
-    place.call(2, &["prune", "--keep", "1"]);
-    assert!(place.call(0, &["prune", "--keep", "1", "--yes"])["contents"].as_i64().unwrap() > 0);
+    assert_eq!(place.call(0, &["generation", "prune", "--keep", "1", "--dry-run"])["dry_run"], true);
+    place.call(2, &["generation", "prune", "--keep", "1"]);
+    assert!(place.call(0, &["generation", "prune", "--keep", "1", "--yes"])["contents"].as_i64().unwrap() > 0);
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     assert_eq!(place.call(0, &["verify", "--invariants"])["holds"], true);
     place.call(1, &["run", "retry", "@latest", "--yes"]);
@@ -207,8 +207,8 @@ fn a_held_run_goes_on_when_its_documents_are_mended_or_its_tolerance_is_raised()
     place.call(20, &["run", "start", "--wait"]);
     let dry = place.call(20, &["run", "activate", "@latest", "--dry-run"]);
     assert_eq!(dry["changes"]["providers"], json!({ "added": 8, "changed": 0, "removed": 0 }));
-    place.call(1, &["run", "rollback", "--yes"]);
-    place.call(1, &["prune", "--keep", "1", "--yes"]);
+    place.call(1, &["generation", "rollback", "--yes"]);
+    place.call(1, &["generation", "prune", "--keep", "1", "--yes"]);
     assert_eq!(place.call(0, &["run", "retry", "@latest", "--dry-run"])["rejected_providers"], 2);
     place.edit("bundles.jsonl", broken, sound);
     place.edit("providers.jsonl", r#""id":"s2p1","name":7"#, r#""id":"s2p1","name":"P""#);
@@ -219,7 +219,7 @@ fn a_held_run_goes_on_when_its_documents_are_mended_or_its_tolerance_is_raised()
 
     place.edit("bundles.jsonl", sound, broken);
     place.edit("bundles.jsonl", r#""id":"s1p2b0","name":"B""#, r#""id":"s1p2b0","name":"new""#);
-    place.call(20, &["run", "start", "--mode", "whole-run", "--wait"]);
+    place.call(20, &["run", "start", "--activation", "whole-run", "--wait"]);
     let dry = place.call(20, &["run", "activate", "@latest", "--dry-run"]);
     assert_eq!(dry["changes"]["bundles"], json!({ "added": 0, "changed": 1, "removed": 0 }));
     place.call(0, &["run", "tolerate", "@latest", "1"]);

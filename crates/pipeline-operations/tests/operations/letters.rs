@@ -13,7 +13,7 @@ use pipeline_operations::{
     discard::Discard,
     replay::{Replay, Route},
 };
-use pipeline_store::{DeadLetter, LetterFilter, LetterState, Waived};
+use pipeline_store::{DeadLetter, Discarded, LetterFilter, LetterState};
 
 use crate::world::{WHOLE, World, by, done, refused};
 
@@ -115,10 +115,10 @@ async fn a_letter_is_discarded_as_it_was_shown() {
     })
     .await;
     assert!(matches!(error, Error::Changed { .. }), "{error}");
-    let (shown, discarded) = done(&world, &all, "dlq waive", 1).await;
+    let (shown, discarded) = done(&world, &all, "dlq discard", 1).await;
     assert_eq!(discarded, shown);
-    assert!(matches!(discarded.letters[0].1, Waived::Batch { providers: 3 }), "{discarded:?}");
-    assert_eq!(states(&world).await, [LetterState::Waived; 2]);
+    assert!(matches!(discarded.letters[0].1, Discarded::Batch { providers: 3 }), "{discarded:?}");
+    assert_eq!(states(&world).await, [LetterState::Discarded; 2]);
 
     let unknown = Discard { letters: LetterFilter { ids: vec![99], ..LetterFilter::default() } };
     let error = unknown.preview(&world.at()).await.unwrap_err();

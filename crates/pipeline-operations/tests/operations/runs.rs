@@ -147,7 +147,7 @@ async fn a_rollback_moves_what_was_shown_and_nothing_that_was_switched_since() {
     let world = World::with_a_copy().await;
     let run = world.load(WHOLE).await;
     world.activate(run).await;
-    let (shown, moved) = done(&world, &RollBack::default(), "run rollback", 1).await;
+    let (shown, moved) = done(&world, &RollBack::default(), "generation rollback", 1).await;
     assert_eq!((shown.services.len(), &moved.services), (2, &shown.services));
     assert!(moved.unannounced.is_none());
     assert_eq!(world.messages(), 2);
@@ -192,7 +192,7 @@ async fn a_prune_deletes_what_was_shown() {
     })
     .await;
     assert!(matches!(error, Error::Changed { .. }), "{error}");
-    let (shown, pruned) = done(&world, &prune, "prune", 1).await;
+    let (shown, pruned) = done(&world, &prune, "generation prune", 1).await;
     assert_eq!(pruned, shown);
     assert!(pruned.bundles > 0, "{pruned:?}");
     let error = refused(&world, &prune, async |world| {

@@ -14,7 +14,7 @@ use crate::{
     local::{self, Local, Place},
     output::{self, OutputArgs},
     progress::display::Display,
-    request::{self, Mode},
+    request::{self, Switch},
     session::{self, Session},
     text,
 };
@@ -52,8 +52,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: Option<u32>,
     /// When readers are switched
-    #[arg(long, value_enum, default_value_t = Mode::PerService)]
-    pub mode: Mode,
+    #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
+    pub activation: Switch,
     /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -75,7 +75,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
     let mut local = Local::start(place.settings, source, &target).await?;
     let start = Start {
         requested_by: request::requested_by(SIGNATURE),
-        activation: args.mode.into(),
+        activation: args.activation.into(),
         services: Vec::new(),
         batch_size,
         // A newcomer should see the sound part of broken data; the rejects are shown and in the exit code.
@@ -110,7 +110,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         target: target.describe(),
         rejects: rejects.into_iter().map(RejectLine::from).collect(),
         more_rejects,
-        reason: run.reason.clone().or_else(|| followed.progress.blocked.clone()),
+        reason: run.reason.clone().or_else(|| followed.progress.held.clone()),
         duration_ms: millis(took),
         stage_durations_ms: StageDurations::from(followed.durations),
         program: session::program(),

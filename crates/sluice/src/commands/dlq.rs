@@ -1,4 +1,4 @@
-//! `sluice dlq`: look at dead letters, replay them, or give them up.
+//! `sluice dlq`: look at dead letters, replay or discard them.
 
 use std::time::Duration;
 
@@ -14,22 +14,25 @@ use crate::{
     text,
 };
 
+pub mod discard;
 pub mod list;
 pub mod replay;
 pub mod show;
-pub mod waive;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DlqVerb {
     /// List dead letters, oldest first
+    #[command(alias = "list")]
     Ls(list::ListArgs),
     /// Show one dead letter: where, why, what to do, and the message itself
+    #[command(alias = "view")]
     Show(show::ShowArgs),
     /// Produce messages again, or repair the services of runs that have ended
     Replay(replay::ReplayArgs),
     /// Give messages up, so that their runs can end without them
-    Waive(waive::WaiveArgs),
+    #[command(alias = "waive")]
+    Discard(discard::DiscardArgs),
 }
 
 /// Which dead letters; everything that is set must hold.
@@ -69,7 +72,7 @@ pub async fn run(session: &Session, verb: DlqVerb) -> Result<Exit, Failure> {
         DlqVerb::Ls(args) => list::run(session, args).await,
         DlqVerb::Show(args) => show::run(session, args).await,
         DlqVerb::Replay(args) => replay::run(session, args).await,
-        DlqVerb::Waive(args) => waive::run(session, args).await,
+        DlqVerb::Discard(args) => discard::run(session, args).await,
     }
 }
 

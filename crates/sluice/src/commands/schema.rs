@@ -26,6 +26,7 @@ pub enum SchemaVerb {
     /// Register the schemas of all topics, and set their compatibility levels
     Register(subjects::RegisterArgs),
     /// List the subjects with their registered versions and levels
+    #[command(alias = "list")]
     Ls(subjects::ListArgs),
     /// Delete old versions that no message and no program needs
     Prune(prune::PruneArgs),

@@ -43,7 +43,7 @@ Examples:
 pub struct ReplayArgs {
     #[command(flatten)]
     pub select: SelectArgs,
-    /// Also those that were replayed or waived before
+    /// Also those that were replayed or discarded before
     #[arg(long)]
     pub again: bool,
     /// At most so many messages in a second

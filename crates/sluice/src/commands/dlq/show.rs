@@ -186,7 +186,7 @@ impl Report for LetterReport {
             let id = self.letter.id;
             lines.push(String::new());
             lines.push(format!("When the cause is mended: sluice dlq replay {id}"));
-            lines.push(format!("To go on without it:      sluice dlq waive {id} --reason TEXT"));
+            lines.push(format!("To go on without it:      sluice dlq discard {id} --reason TEXT"));
         }
         lines.join("\n")
     }
@@ -261,7 +261,7 @@ mod tests {
           origin: a\nb
 
         When the cause is mended: sluice dlq replay 17
-        To go on without it:      sluice dlq waive 17 --reason TEXT
+        To go on without it:      sluice dlq discard 17 --reason TEXT
         ");
     }
 }

@@ -62,7 +62,7 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
         activate.carry_out(&at, None, &request::by(&args.reason)).await
     }
     .map_err(failed)?;
-    let exit = match (&activating.blocked, args.dry_run || activating.complete) {
+    let exit = match (&activating.held, args.dry_run || activating.complete) {
         (Some(_), _) => Exit::Rejects,
         (None, true) => Exit::Ok,
         (None, false) => Exit::NotReady,
@@ -73,7 +73,7 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
 
 impl Report for ActivateReport {
     fn text(&self) -> String {
-        let Activating { run_id, complete, blocked, changes, activated, .. } = &self.activating;
+        let Activating { run_id, complete, held, changes, activated, .. } = &self.activating;
         let mut lines = Vec::new();
         if let Some(changes) = changes {
             let mut table = output::table(&["LEVEL", "ADDED", "CHANGED", "REMOVED"]);
@@ -93,7 +93,7 @@ impl Report for ActivateReport {
         if !complete {
             lines.push("the run is still loading: only what is stored is counted".to_owned());
         }
-        lines.extend(blocked.iter().map(|reason| format!("held: {reason}")));
+        lines.extend(held.iter().map(|reason| format!("held: {reason}")));
         lines.join("\n")
     }
 }

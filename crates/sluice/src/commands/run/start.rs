@@ -18,7 +18,7 @@ use crate::{
     follow,
     outlook::Sent,
     output::{self, OutputArgs, Report},
-    request::{self, Mode, Tolerate},
+    request::{self, Switch, Tolerate},
     session::{self, Session},
     text,
 };
@@ -31,16 +31,16 @@ takes the request, it says so, and what will become of it; the exit code is 75 w
 
 Examples:
   sluice run start --wait --timeout 30m
-  sluice run start --scope payments --scope identity --tolerate 1%
+  sluice run start --service payments --service identity --tolerate 1%
   RUN=$(sluice run start) && sluice run watch \"$RUN\""
 )]
 pub struct StartArgs {
     /// Only this service; may be repeated. Without it, all services
-    #[arg(long, value_name = "ID")]
-    pub scope: Vec<String>,
+    #[arg(long, value_name = "ID", alias = "scope")]
+    pub service: Vec<String>,
     /// When readers are switched
-    #[arg(long, value_enum, default_value_t = Mode::PerService)]
-    pub mode: Mode,
+    #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
+    pub activation: Switch,
     /// Providers in one batch [default: `stage.batch_size`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH_SIZE)))]
     pub batch_size: Option<u32>,
@@ -70,7 +70,7 @@ struct StartReport {
     dry_run: bool,
     requested_by: String,
     requested_at_ms: i64,
-    mode: Mode,
+    activation: Switch,
     scope: Vec<String>,
     batch_size: i32,
     max_rejected_providers: Option<i64>,
@@ -87,8 +87,8 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     let at = Installation::new(&store, &settings);
     let start = Start {
         requested_by: request::requested_by("sluice run start"),
-        activation: args.mode.into(),
-        services: args.scope,
+        activation: args.activation.into(),
+        services: args.service,
         batch_size: args.batch_size.unwrap_or(settings.stage.batch_size),
         tolerance: args.tolerate.into(),
     };
@@ -97,7 +97,7 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
         started = start.carry_out(&at, Some(&started), &request::by(&args.reason)).await.map_err(failed)?;
     }
     let sent = started.position.map(|place| Sent::new(&settings, place));
-    let report = StartReport::of(started.request, args.mode, args.dry_run, &settings);
+    let report = StartReport::of(started.request, args.activation, args.dry_run, &settings);
     if !args.wait {
         output::answer(&report, args.output.output)?;
         return Ok(Exit::Ok);
@@ -112,13 +112,13 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
 // === impl StartReport ===
 
 impl StartReport {
-    fn of(message: RunRequested, mode: Mode, dry_run: bool, settings: &Settings) -> Self {
+    fn of(message: RunRequested, activation: Switch, dry_run: bool, settings: &Settings) -> Self {
         Self {
             run_id: message.run_id,
             dry_run,
             requested_by: message.requested_by,
             requested_at_ms: message.requested_at_ms,
-            mode,
+            activation,
             scope: message.scope,
             batch_size: message.batch_size,
             max_rejected_providers: message.max_rejected_providers,

@@ -1,8 +1,8 @@
-//! `sluice dlq waive`: go on without what was given up.
+//! `sluice dlq discard`: go on without what was given up.
 
 use clap::Args;
 use pipeline_operations::{Installation, Operation as _, discard::Discard};
-use pipeline_store::{DeadLetter, Waived};
+use pipeline_store::{DeadLetter, Discarded};
 use serde::Serialize;
 
 use super::{SelectArgs, none_found, part};
@@ -18,15 +18,15 @@ use crate::{
 /// What to give up, and why.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Readers keep what they had: the providers of a waived batch keep their content, a waived service keeps all
-of its own. The run can then end, with rejects (exit code 20); waived providers do not count against its
-tolerance. Ends with 1 when a letter could not be waived.
+    after_help = "Readers keep what they had: the providers of a discarded batch keep their content, a discarded service keeps all
+of its own. The run can then end, with rejects (exit code 20); discarded providers do not count against its
+tolerance. Ends with 1 when a letter could not be discarded.
 
 Examples:
-  sluice dlq waive 17 --reason 'deleted at the source'
-  sluice dlq waive --run @latest --dry-run --reason 'not needed'"
+  sluice dlq discard 17 --reason 'deleted at the source'
+  sluice dlq discard --run @latest --dry-run --reason 'not needed'"
 )]
-pub struct WaiveArgs {
+pub struct DiscardArgs {
     #[command(flatten)]
     pub select: SelectArgs,
     /// Why, for the audit and for the run's list of rejects
@@ -40,26 +40,26 @@ pub struct WaiveArgs {
 
 /// What became of the letters.
 #[derive(Debug, Serialize)]
-struct WaiveReport {
+struct DiscardReport {
     /// Nothing was done.
     dry_run: bool,
     /// Each letter.
-    letters: Vec<WaivedLetter>,
+    letters: Vec<DiscardedLetter>,
 }
 
 /// What became of one letter.
 #[derive(Debug, Serialize)]
-struct WaivedLetter {
+struct DiscardedLetter {
     /// The letter.
     id: i64,
     /// What it is about.
     part: String,
     /// What came of it, or would.
-    outcome: Waived,
+    outcome: Discarded,
 }
 
-/// Waives letters.
-pub async fn run(session: &Session, args: WaiveArgs) -> Result<Exit, Failure> {
+/// Discards letters.
+pub async fn run(session: &Session, args: DiscardArgs) -> Result<Exit, Failure> {
     let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
@@ -73,35 +73,36 @@ pub async fn run(session: &Session, args: WaiveArgs) -> Result<Exit, Failure> {
     if !dry_run {
         let count = discarding.letters.len();
         if count > 1 {
-            args.confirm.confirm(&format!("Waive {count} dead letters?"))?;
+            args.confirm.confirm(&format!("Discard {count} dead letters?"))?;
         }
         discarding = discard.carry_out(&at, Some(&discarding), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    let line = |(letter, outcome): (DeadLetter, Waived)| WaivedLetter { id: letter.id, part: part(&letter), outcome };
-    let report = WaiveReport { dry_run, letters: discarding.letters.into_iter().map(line).collect() };
+    let line =
+        |(letter, outcome): (DeadLetter, Discarded)| DiscardedLetter { id: letter.id, part: part(&letter), outcome };
+    let report = DiscardReport { dry_run, letters: discarding.letters.into_iter().map(line).collect() };
     output::answer(&report, args.output.output)?;
     Ok(report.exit())
 }
 
-// === impl WaiveReport ===
+// === impl DiscardReport ===
 
-impl WaiveReport {
+impl DiscardReport {
     /// How the command ends.
     fn exit(&self) -> Exit {
-        let refused = |letter: &WaivedLetter| matches!(letter.outcome, Waived::NotOpen | Waived::Undiscovered);
+        let refused = |letter: &DiscardedLetter| matches!(letter.outcome, Discarded::NotOpen | Discarded::Undiscovered);
         if self.letters.iter().any(refused) { Exit::Failed } else { Exit::Ok }
     }
 }
 
-impl Report for WaiveReport {
+impl Report for DiscardReport {
     fn text(&self) -> String {
         let would = if self.dry_run { "would be " } else { "" };
-        let line = |WaivedLetter { id, part, outcome }: &WaivedLetter| match outcome {
-            Waived::Undiscovered => {
-                format!("{id}  {part}  not waived: {outcome}; replay it, or: sluice run abort")
+        let line = |DiscardedLetter { id, part, outcome }: &DiscardedLetter| match outcome {
+            Discarded::Undiscovered => {
+                format!("{id}  {part}  not discarded: {outcome}; replay it, or: sluice run abort")
             }
-            Waived::NotOpen => format!("{id}  {part}  not waived: {outcome}"),
-            waived => format!("{id}  {part}  {would}waived: {waived}"),
+            Discarded::NotOpen => format!("{id}  {part}  not discarded: {outcome}"),
+            discarded => format!("{id}  {part}  {would}discarded: {discarded}"),
         };
         self.letters.iter().map(line).collect::<Vec<_>>().join("\n")
     }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The file, as it was when this program was built.
-pub(super) const CONSTANTS: &str = include_str!("../../../../../../docs/capacity.json");
+pub(super) const CONSTANTS: &str = include_str!("../../../../../docs/capacity.json");
 
 /// Constants in seconds and bytes; docs/capacity.md says what each is and where it was measured.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

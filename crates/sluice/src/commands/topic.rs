@@ -1,4 +1,4 @@
-//! `sluice topics`: brokers in production do not create topics by themselves.
+//! `sluice topic`: brokers in production do not create topics by themselves.
 
 use std::{str::FromStr, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 
 /// What to do with topics.
 #[derive(Debug, Subcommand)]
-pub enum TopicsVerb {
+pub enum TopicVerb {
     /// Create the topics that are missing; those that are there stay as they are
     Create(CreateArgs),
 }
@@ -32,9 +32,9 @@ pub enum TopicsVerb {
 it counts as written, so that a broker may be away. Ends with 10 when the cluster has too few brokers.
 
 Examples:
-  sluice topics create --partitions 24
-  sluice topics create --replication 3 --retention 7d --letters-retention 365d
-  sluice topics create --dry-run"
+  sluice topic create --partitions 24
+  sluice topic create --replication 3 --retention 7d --letters-retention 365d
+  sluice topic create --dry-run"
 )]
 pub struct CreateArgs {
     /// Partitions of each new topic
@@ -75,7 +75,7 @@ struct TopicsReport {
 }
 
 /// Creates topics.
-pub async fn run(session: &Session, TopicsVerb::Create(args): TopicsVerb) -> Result<Exit, Failure> {
+pub async fn run(session: &Session, TopicVerb::Create(args): TopicVerb) -> Result<Exit, Failure> {
     let settings = session.settings()?.kafka;
     let topics = settings.names().topics();
     let report = admin::check(&settings, topics.clone()).await.map_err(|error| session::kafka_failure(&error))?;

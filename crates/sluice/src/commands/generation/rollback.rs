@@ -1,4 +1,4 @@
-//! `sluice run rollback`: readers see again what they saw before the last switch.
+//! `sluice generation rollback`: readers see again what they saw before the last switch.
 
 use clap::Args;
 use pipeline_model::{
@@ -37,8 +37,8 @@ Each move is announced like an activation, with a higher epoch and an older gene
 reached, readers are moved all the same, and the answer says so.
 
 Examples:
-  sluice run rollback --dry-run
-  sluice run rollback --service payments --yes --reason 'bad prices'"
+  sluice generation rollback --dry-run
+  sluice generation rollback --service payments --yes --reason 'bad prices'"
 )]
 pub struct RollbackArgs {
     /// Only this service; may be repeated. Without it, all that the newest generation switched

@@ -3,15 +3,15 @@
 //! What waits for the letter is closed, in one transaction behind the fence, together with the letter's state and the
 //! audit row:
 //!
-//! - **a batch**: its providers count as rejected and waived, the batch as stored. Each keeps its last good content;
+//! - **a batch**: its providers count as rejected and discarded, the batch as stored. Each keeps its last good content;
 //! - **a service that was to be planned**: its plan is closed without a provider, and nothing is removed, so that what
 //!   readers had stays. The service is activated with the run's generation and its old content;
-//! - **a request whose discovery did not succeed** cannot be waived: nobody knows which services the run has, and a
+//! - **a request whose discovery did not succeed** cannot be discarded: nobody knows which services the run has, and a
 //!   run that closes what it did not see would remove everything. Such a run is replayed or aborted;
 //! - **anything else** (a confirmation, a foreign message, a part that is stored by now, a run that has ended) holds
 //!   nothing. The letter is marked, no more.
 //!
-//! Waived providers are a person's decision and do not count against the run's tolerance, which is for what nobody has
+//! Discarded providers are a person's decision and do not count against the run's tolerance, which is for what nobody has
 //! looked at. They are among the rejects all the same: the run ends with rejects.
 
 use std::collections::HashSet;
@@ -36,8 +36,8 @@ pub(crate) const CODE: &str = "SLUICE-STAGE-002";
 /// What giving a letter up came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Waived {
-    /// Its batch is closed with so many providers waived.
+pub enum Discarded {
+    /// Its batch is closed with so many providers discarded.
     Batch {
         /// Providers that nobody had rejected before.
         providers: i64,
@@ -46,14 +46,14 @@ pub enum Waived {
     Plan,
     /// Nothing waited for it.
     Nothing,
-    /// It was replayed or waived before; nothing was done.
+    /// It was replayed or discarded before; nothing was done.
     NotOpen,
     /// Its run knows no services yet; nothing was done.
     Undiscovered,
 }
 
 /// What is written when a letter is given up, in whichever transaction closes what waits for it.
-pub(crate) struct Waiver<'a> {
+pub(crate) struct Discard<'a> {
     pub(crate) letter_id: i64,
     /// For each reject: where to look.
     pub(crate) place: String,
@@ -66,19 +66,19 @@ pub(crate) struct Waiver<'a> {
 
 impl Store {
     /// Gives an open letter up and closes what waits for it. `deed.result` is replaced by what came of it.
-    pub async fn waive(&self, letter: &DeadLetter, deed: &Deed<'_>) -> Result<Waived, Error> {
-        self.close_for(letter, deed, false).await.map(|(waived, _)| waived)
+    pub async fn discard(&self, letter: &DeadLetter, deed: &Deed<'_>) -> Result<Discarded, Error> {
+        self.close_for(letter, deed, false).await.map(|(discarded, _)| discarded)
     }
 
-    /// What [`Store::waive`] would come to for each of these letters, one after the other: the same transactions,
+    /// What [`Store::discard`] would come to for each of these letters, one after the other: the same transactions,
     /// rolled back. What one of them closes holds nothing any more for the next.
-    pub async fn rehearse_waive(&self, letters: &[DeadLetter], deed: &Deed<'_>) -> Result<Vec<Waived>, Error> {
+    pub async fn rehearse_discard(&self, letters: &[DeadLetter], deed: &Deed<'_>) -> Result<Vec<Discarded>, Error> {
         let mut closed = HashSet::new();
         let mut outcomes = Vec::with_capacity(letters.len());
         for letter in letters {
-            let (waived, part) = self.close_for(letter, deed, true).await?;
+            let (discarded, part) = self.close_for(letter, deed, true).await?;
             let again = part.is_some_and(|part| !closed.insert(part));
-            outcomes.push(if again { Waived::Nothing } else { waived });
+            outcomes.push(if again { Discarded::Nothing } else { discarded });
         }
         Ok(outcomes)
     }
@@ -89,14 +89,14 @@ impl Store {
         letter: &DeadLetter,
         deed: &Deed<'_>,
         rehearsal: bool,
-    ) -> Result<(Waived, Option<Part>), Error> {
+    ) -> Result<(Discarded, Option<Part>), Error> {
         if letter.state != LetterState::Open {
-            return Ok((Waived::NotOpen, None));
+            return Ok((Discarded::NotOpen, None));
         }
-        let waiver = Waiver {
+        let discard = Discard {
             letter_id: letter.id,
             place: format!("dead letter {}", letter.id),
-            reason: format!("waived by {}: {}", deed.who, deed.why),
+            reason: format!("discarded by {}: {}", deed.who, deed.why),
             deed,
             rehearsal,
         };
@@ -109,20 +109,21 @@ impl Store {
             None => Held::Nothing,
         };
         let closed = match held {
-            Held::Undiscovered => return Ok((Waived::Undiscovered, None)),
+            Held::Undiscovered => return Ok((Discarded::Undiscovered, None)),
             Held::Nothing => None,
-            Held::Batch(key) => self.waive_batch(&key, &waiver).await?,
+            Held::Batch(key) => self.discard_batch(&key, &discard).await?,
             Held::Plan(run, generation, service) => {
-                self.waive_plan(run.run_id, generation, service, &waiver).await?.then_some(Waived::Plan)
+                self.discard_plan(run.run_id, generation, service, &discard).await?.then_some(Discarded::Plan)
             }
         };
         match closed {
-            Some(waived) => Ok((waived, Some((letter.run_id, letter.service_id.clone(), letter.batch_no)))),
+            Some(discarded) => Ok((discarded, Some((letter.run_id, letter.service_id.clone(), letter.batch_no)))),
             None => {
-                let mut session = self.database.begin(Context::new("waive dead letter", letter.id.to_string())).await?;
-                waiver.settle(&mut session, Waived::Nothing).await?;
-                waiver.commit(session).await?;
-                Ok((Waived::Nothing, None))
+                let mut session =
+                    self.database.begin(Context::new("discard dead letter", letter.id.to_string())).await?;
+                discard.settle(&mut session, Discarded::Nothing).await?;
+                discard.commit(session).await?;
+                Ok((Discarded::Nothing, None))
             }
         }
     }
@@ -156,18 +157,18 @@ impl<'a> Held<'a> {
     }
 }
 
-// === impl Waiver ===
+// === impl Discard ===
 
-impl Waiver<'_> {
+impl Discard<'_> {
     /// Marks the letter and writes the deed down.
-    pub(crate) async fn settle(&self, session: &mut Session, waived: Waived) -> Result<(), Error> {
+    pub(crate) async fn settle(&self, session: &mut Session, discarded: Discarded) -> Result<(), Error> {
         session
             .execute_one(
-                "UPDATE sluice_dead_letter SET state = 'waived', settled_at_ms = ? WHERE letter_id = ?",
+                "UPDATE sluice_dead_letter SET state = 'discarded', settled_at_ms = ? WHERE letter_id = ?",
                 &[now_ms().into(), self.letter_id.into()],
             )
             .await?;
-        audit::record(session, &Deed { result: &waived.to_string(), ..*self.deed }).await
+        audit::record(session, &Deed { result: &discarded.to_string(), ..*self.deed }).await
     }
 
     /// Ends the transaction; a rehearsal's is rolled back.
@@ -179,15 +180,15 @@ impl Waiver<'_> {
     }
 }
 
-// === impl Waived ===
+// === impl Discarded ===
 
-impl std::fmt::Display for Waived {
+impl std::fmt::Display for Discarded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Batch { providers } => write!(f, "its batch is closed, {providers} providers keep what they had"),
             Self::Plan => f.write_str("its service is closed as it was, nothing is removed"),
             Self::Nothing => f.write_str("nothing waited for it"),
-            Self::NotOpen => f.write_str("it was replayed or waived before"),
+            Self::NotOpen => f.write_str("it was replayed or discarded before"),
             Self::Undiscovered => f.write_str("its run knows no services yet, so that it cannot end without it"),
         }
     }

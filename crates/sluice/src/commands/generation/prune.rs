@@ -1,4 +1,4 @@
-//! `sluice prune`: forget old generations.
+//! `sluice generation prune`: forget old generations.
 
 use clap::Args;
 use pipeline_model::ids::Generation;
@@ -24,8 +24,8 @@ show. Deletes in small transactions; readers are not disturbed. Refused while a 
 is safe to call again. The ledger of old runs stays.
 
 Examples:
-  sluice prune --keep 5 --dry-run
-  sluice prune --keep 5 --yes"
+  sluice generation prune --keep 5 --dry-run
+  sluice generation prune --keep 5 --yes"
 )]
 pub struct PruneArgs {
     /// Activated generations to keep

@@ -271,7 +271,7 @@ fn the_numbers_of_the_page_are_in_step() {
         fresh.push_str(&format!("{line}\n"));
         let made = match line {
             "<!-- sizes -->" => Some((sizes(), "<!-- end -->")),
-            line => line.strip_prefix("$ sluice plan capacity").map(|flags| (example(flags), "```")),
+            line => line.strip_prefix("$ sluice capacity").map(|flags| (example(flags), "```")),
         };
         if let Some((text, end)) = made {
             found.push(line);

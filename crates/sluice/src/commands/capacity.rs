@@ -1,11 +1,11 @@
-//! `sluice plan capacity`: how many of what for how much data, from measured constants, and what the limit is.
+//! `sluice capacity`: how many of what for how much data, from measured constants, and what the limit is.
 //!
 //! [`costs`] are the constants. [`model`] is one pure function from this command line to the answer, so that the same
 //! question has the same answer, here and in `docs/capacity.md`. [`report`] is how the answer is told.
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     exit::Exit,
@@ -21,6 +21,13 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+/// Where the question stood before.
+#[derive(Debug, Subcommand)]
+pub enum FormerVerb {
+    /// The former name of `sluice capacity`
+    Capacity(CapacityArgs),
+}
+
 /// The question.
 #[derive(Clone, Debug, Args)]
 #[command(
@@ -30,11 +37,11 @@ constants and no promise; docs/capacity.md says how it works and what was never 
 Exit codes: 0 it fits, 10 it does not keep the time given or cannot be done as asked.
 
 Examples:
-  sluice plan capacity
-  sluice plan capacity --services 200 --providers 1000000 --within 30m --database-cores 16 --stage-cores 16
-  sluice plan capacity --source couchbase --source-latency-ms 20 --source-calls 64 --database-rtt-ms 1
-  sluice plan capacity --from-source --config sluice.yaml --changed 2 --changed-within 10m
-  sluice plan capacity --workers 4 -o json | jq .full.seconds"
+  sluice capacity
+  sluice capacity --services 200 --providers 1000000 --within 30m --database-cores 16 --stage-cores 16
+  sluice capacity --source couchbase --source-latency-ms 20 --source-calls 64 --database-rtt-ms 1
+  sluice capacity --from-source --config sluice.yaml --changed 2 --changed-within 10m
+  sluice capacity --workers 4 -o json | jq .full.seconds"
 )]
 pub struct CapacityArgs {
     /// Provider services

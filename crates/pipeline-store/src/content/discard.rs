@@ -1,7 +1,7 @@
 //! The end of a batch whose dead letter a person gave up.
 //!
-//! The rejects that are written here have a code of their own. They are how the proof tells waived providers from
-//! others, so that a batch that is set back takes its waiver with it.
+//! The rejects that are written here have a code of their own. They are how the proof tells discarded providers from
+//! others, so that a batch that is set back takes its discard with it.
 
 use pipeline_model::ids::{ProviderId, ServiceId};
 
@@ -9,16 +9,20 @@ use super::{BatchKey, StoredBatch, compare, loss, open_contents, read_batch, rec
 use crate::{
     Error, Store,
     database::{Session, Value},
-    dead_letters::{WAIVED_CODE, Waived, Waiver},
+    dead_letters::{DISCARDED_CODE, Discard, Discarded},
     fence,
     insert::Insert,
     plan::length,
 };
 
 impl Store {
-    /// Closes a batch with all its providers rejected and waived; `None` when the batch or its run does not wait.
-    pub(crate) async fn waive_batch(&self, key: &BatchKey, waiver: &Waiver<'_>) -> Result<Option<Waived>, Error> {
-        let mut session = self.database.begin(key.context("waive batch")).await?;
+    /// Closes a batch with all its providers rejected and discarded; `None` when the batch or its run does not wait.
+    pub(crate) async fn discard_batch(
+        &self,
+        key: &BatchKey,
+        discard: &Discard<'_>,
+    ) -> Result<Option<Discarded>, Error> {
+        let mut session = self.database.begin(key.context("discard batch")).await?;
         if !fence::pass(&mut session, key.run_id, key.generation).await? {
             return Ok(None);
         }
@@ -30,7 +34,8 @@ impl Store {
             Err(error) => return Err(error),
         };
         let rejected_before = compare::rejected_before(&mut session, key, &batch.provider_ids).await?;
-        let waived: Vec<&ProviderId> = batch.provider_ids.iter().filter(|id| !rejected_before.contains(id)).collect();
+        let discarded: Vec<&ProviderId> =
+            batch.provider_ids.iter().filter(|id| !rejected_before.contains(id)).collect();
         let mut stored = StoredBatch {
             providers: length(batch.provider_ids.len()),
             rejected: length(batch.provider_ids.len()),
@@ -40,11 +45,11 @@ impl Store {
         open.values().for_each(|open| stored.keep(Some(open)));
         let (seen, kept) = (batch.of_service.visible_at, batch.provider_ids.iter());
         stored.lose(&loss::with_kept(&mut session, key, seen, kept, &open).await?);
-        let outcome = Waived::Batch { providers: length(waived.len()) };
-        reject(&mut session, self.packet_limit, key, &waived, waiver).await?;
+        let outcome = Discarded::Batch { providers: length(discarded.len()) };
+        reject(&mut session, self.packet_limit, key, &discarded, discard).await?;
         record(&mut session, key, &stored).await?;
-        waiver.settle(&mut session, outcome).await?;
-        waiver.commit(session).await?;
+        discard.settle(&mut session, outcome).await?;
+        discard.commit(session).await?;
         Ok(Some(outcome))
     }
 }
@@ -54,7 +59,7 @@ async fn reject(
     packet_limit: usize,
     key: &BatchKey,
     providers: &[&ProviderId],
-    waiver: &Waiver<'_>,
+    discard: &Discard<'_>,
 ) -> Result<(), Error> {
     let run_id = key.run_id.to_string();
     let into =
@@ -68,9 +73,9 @@ async fn reject(
             // Nobody has said a word against the provider's own document.
             "bundle".into(),
             Value::Null,
-            (&waiver.place).into(),
-            WAIVED_CODE.into(),
-            (&waiver.reason).into(),
+            (&discard.place).into(),
+            DISCARDED_CODE.into(),
+            (&discard.reason).into(),
         ];
         insert.row(session, row).await?;
     }

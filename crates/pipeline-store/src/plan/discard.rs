@@ -4,18 +4,18 @@ use pipeline_model::ids::{Generation, RunId, ServiceId};
 
 use crate::{
     Begin, Error, Store,
-    dead_letters::{WAIVED_CODE, Waived, Waiver},
+    dead_letters::{DISCARDED_CODE, Discard, Discarded},
 };
 
 impl Store {
     /// Closes a service's plan without a provider, and removes nothing; `false` when the service or its run does not
     /// wait. A service that is gone from the source is closed as it would have been: nothing has to be read for it.
-    pub(crate) async fn waive_plan(
+    pub(crate) async fn discard_plan(
         &self,
         run: RunId,
         generation: Generation,
         service: &ServiceId,
-        waiver: &Waiver<'_>,
+        discard: &Discard<'_>,
     ) -> Result<bool, Error> {
         let mut plan = match self.begin_plan(run, generation, service).await {
             Ok(Begin::Work(plan)) => plan,
@@ -34,14 +34,14 @@ impl Store {
                     (&run.to_string()).into(),
                     service.into(),
                     service.into(),
-                    (&waiver.place).into(),
-                    WAIVED_CODE.into(),
-                    (&waiver.reason).into(),
+                    (&discard.place).into(),
+                    DISCARDED_CODE.into(),
+                    (&discard.reason).into(),
                 ],
             )
             .await?;
-        waiver.settle(&mut plan.session, Waived::Plan).await?;
-        if !waiver.rehearsal {
+        discard.settle(&mut plan.session, Discarded::Plan).await?;
+        if !discard.rehearsal {
             plan.finish().await?;
         }
         Ok(true)
