@@ -73,7 +73,7 @@ pub struct Tally {
     pub rejected: i64,
     /// The first differences.
     pub differences: Vec<Difference>,
-    /// The first rejected documents.
+    /// The first rejects.
     pub rejects: Vec<Difference>,
     /// The last service that was compared to its end.
     pub last_service: Option<ServiceId>,
@@ -88,7 +88,7 @@ pub struct Comparison<'a> {
     source: &'a dyn Source,
     store: &'a Store,
     part: Part,
-    /// Differences, and rejected documents, listed at most.
+    /// Differences, and rejects, listed at most.
     limit: usize,
     tally: Tally,
     excused: Excused,
@@ -97,7 +97,7 @@ pub struct Comparison<'a> {
 // === impl Tally ===
 
 impl Tally {
-    /// Differences of all kinds; rejected documents are none.
+    /// Differences of all kinds; rejects are none.
     pub fn total(&self) -> i64 {
         self.missing.saturating_add(self.extra).saturating_add(self.changed).saturating_add(self.damaged)
     }

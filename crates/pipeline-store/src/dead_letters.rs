@@ -179,13 +179,16 @@ impl LetterFilter {
             ("stage = ?", self.stage.as_deref().map(Value::from)),
             ("code = ?", self.code.as_deref().map(Value::from)),
             ("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from)),
-            ("state = ?", self.state.map(|state| Value::from(state.as_str()))),
         ];
         for (part, value) in conditions {
             if let Some(value) = value {
                 parts.push(part.to_owned());
                 values.push(value);
             }
+        }
+        if let Some(state) = self.state {
+            parts.push("state IN (?, ?)".to_owned());
+            values.extend(state.words().map(Value::from));
         }
         if !self.ids.is_empty() {
             parts.push(format!("letter_id IN ({})", placeholders(self.ids.len())));
@@ -207,8 +210,13 @@ impl LetterState {
         }
     }
 
+    /// The same, and the word that older programs wrote for it: a migration may not update rows.
+    fn words(self) -> [&'static str; 2] {
+        [self.as_str(), if self == Self::Discarded { "waived" } else { self.as_str() }]
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Replayed, Self::Discarded].into_iter().find(|state| state.as_str() == text)
+        [Self::Open, Self::Replayed, Self::Discarded].into_iter().find(|state| state.words().contains(&text))
     }
 }
 

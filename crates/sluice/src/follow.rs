@@ -189,7 +189,7 @@ pub fn shown_state(progress: &Progress) -> String {
 
 impl Ending {
     /// How a run in this state ended, or `None` while it goes on. `held`: only people can help it on; `rejected`: there are
-    /// rejected documents of any kind, also such as hold nobody.
+    /// rejects of any kind, also such as hold nobody.
     pub fn of(state: RunState, held: bool, rejected: bool) -> Option<Self> {
         match state {
             RunState::Held => Some(Self::WithRejects),

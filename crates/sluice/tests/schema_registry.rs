@@ -104,7 +104,7 @@ async fn history_diff_and_prune_speak_of_the_registered_versions() {
     let mut letter = vec![0];
     letter.extend(number.to_be_bytes());
     world.produce(contracts::DEAD_LETTERS, letter).await;
-    let kept = world.sluice(0, &["generation", "prune", "--keep", "1", "--yes"]).await;
+    let kept = world.sluice(0, &["prune", "--keep", "1", "--yes"]).await;
     assert_eq!(kept[0]["state"], "kept: a message needs it");
     assert_eq!(world.registry.versions(&subject).await.unwrap(), [1, 2]);
 }
@@ -115,12 +115,12 @@ async fn a_version_that_nothing_needs_is_pruned() {
     let subject = contracts::subject(Confirmed::TOPIC);
     world.registry.register(&subject, &earlier()).await.unwrap();
     world.sluice(0, &["register"]).await;
-    let planned = world.sluice(0, &["generation", "prune", "--keep", "1", "--dry-run"]).await;
+    let planned = world.sluice(0, &["prune", "--keep", "1", "--dry-run"]).await;
     assert_eq!((planned.as_array().unwrap().len(), &planned[0]["state"]), (1, &"unused".into()));
     assert_eq!(world.registry.versions(&subject).await.unwrap(), [1, 2]);
-    assert_eq!(world.sluice(0, &["generation", "prune", "--keep", "1", "--yes"]).await[0]["state"], "deleted");
+    assert_eq!(world.sluice(0, &["prune", "--keep", "1", "--yes"]).await[0]["state"], "deleted");
     assert_eq!(world.registry.versions(&subject).await.unwrap(), [2]);
-    world.sluice(0, &["generation", "prune", "--keep", "1", "--yes"]).await;
+    world.sluice(0, &["prune", "--keep", "1", "--yes"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,6 +151,32 @@ fn differences(report: &Value) -> Vec<String> {
     report["differences"].as_array().unwrap().iter().map(place).collect()
 }
 
+/// Generation 2 has another name of `s0`, `s1p5` in place of `s1p4`, and `s2p0b9` in place of `s2p0b1`.
+fn generations_can_be_listed_and_compared(place: &Place) {
+    let listed = place.call(0, &["generation", "ls"]);
+    let told: Vec<_> = listed.as_array().unwrap().iter().map(|each| (&each["generation"], &each["whole"])).collect();
+    assert_eq!(told, [(&json!(2), &json!(true)), (&json!(1), &json!(true))]);
+    assert!(listed[0]["services_seen"].as_i64() > Some(0) && listed[1]["services_seen"] == 0, "{listed:#}");
+
+    let there = place.call(0, &["generation", "diff", "1", "2", "--rows"]);
+    assert_eq!(there["changes"]["services"], json!({"added": 0, "changed": 1, "removed": 0}));
+    assert_eq!(there["changes"]["providers"], json!({"added": 1, "changed": 0, "removed": 1}));
+    let row = |row: &Value| format!("{} {} {}", row["change"], row["provider_id"], row["bundle_id"]).replace('"', "");
+    let rows: Vec<String> = there["rows"].as_array().unwrap().iter().map(row).collect();
+    for expected in
+        ["changed null null", "removed s1p4 null", "added s1p5 null", "removed s2p0 s2p0b1", "added s2p0 s2p0b9"]
+    {
+        assert!(rows.iter().any(|row| row == expected), "{expected} is not among {rows:#?}");
+    }
+    assert_eq!(there["changes"], place.call(0, &["generation", "diff", "1"])["changes"], "readers see the second one");
+    let back = place.call(0, &["generation", "diff", "2", "1"]);
+    assert_eq!(back["changes"]["bundles"]["added"], there["changes"]["bundles"]["removed"]);
+    let only = place.call(0, &["generation", "diff", "1", "2", "--service", "s0"]);
+    assert_eq!(only["services"].as_array().unwrap().len(), 1, "{only:#}");
+    place.call(1, &["generation", "diff", "1", "9"]);
+    place.call(2, &["generation", "diff", "0"]);
+}
+
 #[test]
 fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_one() {
     let place = Place::new();
@@ -172,6 +198,7 @@ fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_o
     place.demo();
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     place.call(1, &["verify", "--generation", "1"]);
+    generations_can_be_listed_and_compared(&place);
     let dry = place.call(0, &["generation", "rollback", "--dry-run"]);
     assert_eq!((&dry["services"][0]["from"], &dry["services"][0]["to"]), (&json!(2), &json!(1)));
     assert_eq!(place.call(0, &["verify"])["equal"], true, "a dry run moves nothing");
@@ -188,6 +215,7 @@ fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_o
     assert_eq!(place.call(0, &["generation", "prune", "--keep", "1", "--dry-run"])["dry_run"], true);
     place.call(2, &["generation", "prune", "--keep", "1"]);
     assert!(place.call(0, &["generation", "prune", "--keep", "1", "--yes"])["contents"].as_i64().unwrap() > 0);
+    place.call(1, &["generation", "diff", "1"]);
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     assert_eq!(place.call(0, &["verify", "--invariants"])["holds"], true);
     place.call(1, &["run", "retry", "@latest", "--yes"]);

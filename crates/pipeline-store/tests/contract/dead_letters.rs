@@ -14,6 +14,7 @@ use pipeline_store::{
 };
 
 use crate::{
+    damage::damage,
     driver::{Sync, request, sync},
     target::Target,
     world::{Views, World},
@@ -222,6 +223,17 @@ on_both! {
         assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was discarded");
         run.activate(&"s0".into()).await;
         assert_eq!(Views::read(target).await, world.views());
+    }
+
+    async fn a_letter_that_an_older_program_waived_is_discarded(target: &Target) {
+        let run = target.store.open_run(&request(PerService)).await.unwrap().run_id;
+        let letter = give_up(&target.store, run, BatchPlanned::TOPIC, 0, "s/0").await;
+        damage(target, "UPDATE sluice_dead_letter SET state = 'waived'").await;
+        let discarded = LetterFilter { state: Some(LetterState::Discarded), ..LetterFilter::default() };
+        let found = target.store.dead_letters(&discarded, 10).await.unwrap();
+        assert_eq!(found, [DeadLetter { state: LetterState::Discarded, ..letter }]);
+        let open = LetterFilter { state: Some(LetterState::Open), ..LetterFilter::default() };
+        assert_eq!(target.store.dead_letters(&open, 10).await.unwrap(), []);
     }
 
     async fn a_retried_run_takes_its_letters_and_discards_back(target: &Target) {

@@ -33,7 +33,7 @@ const SIGNATURE: &str = "sluice demo";
 target, and compares the two. Run it again: nothing changed, so nothing is written. Source and target come
 from the flags only, so that no demo ever writes to what a configuration file or the environment names.
 
-Exit codes: 0 the copy equals the source, 20 there were rejected documents or the run is held, 1 anything else.
+Exit codes: 0 the copy equals the source, 20 there were rejects or the run is held, 1 anything else.
 
 Examples:
   sluice demo

@@ -204,7 +204,7 @@ impl Report for RunReport {
             rows.into_iter().map(|(name, value)| format!("{name:<12}{}", printable(&value))).collect();
         if !self.rejects.is_empty() {
             lines.push(String::new());
-            lines.push("Rejected documents:".to_owned());
+            lines.push("Rejects:".to_owned());
             lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(reject_line));
             let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
             if hidden > 0 {
@@ -301,7 +301,7 @@ mod tests {
         written     1,200 bundles, 6,000 subscription fields
         removed     0 services, 1 providers, 20 bundles, 100 subscription fields
 
-        Rejected documents:
+        Rejects:
           providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
           providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
           providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
