@@ -180,7 +180,7 @@ struct Ready {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    components: Option<Vec<health::Report>>,
+    components: Option<Vec<health::ComponentState>>,
 }
 
 #[derive(Serialize)]

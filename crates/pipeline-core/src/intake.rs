@@ -1,6 +1,6 @@
 //! What may be consumed: the topics it comes from, and how one message of them is read.
 
-use pipeline_kafka::Delivery;
+pub use pipeline_kafka::Delivery;
 use pipeline_model::contracts::Message;
 use pipeline_settings::settings::Settings;
 

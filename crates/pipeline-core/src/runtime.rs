@@ -148,10 +148,13 @@ pub async fn run_sink<K: Sink>(sink: K, context: Context) -> Result<(), Error> {
 /// Runs a stage or a sink.
 pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
+    let events = StageEvents::new(W::NAME);
     // From the first moment: a stage is not ready while only its registry has answered.
     let membership = health.component(&format!("{}: consumer group", W::NAME));
     membership.down("joining the group");
-    let Some(codec) = prepare_codec::<W>(&settings, &registry, &health, &shutdown).await? else { return Ok(()) };
+    let Some(codec) = prepare_codec::<W>(&settings, &registry, &events, &health, &shutdown).await? else {
+        return Ok(());
+    };
     let unusable = |source| Error::Kafka { stage: W::NAME, source };
     tokio::select! {
         admitted = kafka::admission::check(&settings.kafka) => admitted.map_err(unusable)?,
@@ -161,7 +164,6 @@ pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Erro
     let group = settings.kafka.group(W::NAME);
     let topics = W::Input::topics(&settings);
     let member = GroupMember::join(&settings.kafka, &group, &topics).map_err(unusable)?;
-    let events = StageEvents::new(W::NAME);
     let names: Vec<String> = topics.iter().map(|topic| settings.kafka.names().topic(topic)).collect();
     events.started(&names.join(", "), &group);
     let (halts, halted) = mpsc::unbounded_channel();
@@ -198,6 +200,7 @@ pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Erro
 async fn prepare_codec<W: Work>(
     settings: &Settings,
     registry: &Registry,
+    events: &StageEvents,
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<Option<Codec>, Error> {
@@ -222,7 +225,7 @@ async fn prepare_codec<W: Work>(
         }
         let failure = Failure::from(error);
         component.down(&failure.text);
-        tracing::warn!(stage = W::NAME, code = failure.code, "waiting to start: {failure}");
+        events.waiting_to_start(failure.code, &failure);
         tokio::select! {
             () = shutdown.cancelled() => return Ok(None),
             () = tokio::time::sleep(PROBE_INTERVAL) => {}
@@ -238,7 +241,7 @@ async fn tick<W: Work>(shared: Arc<Shared<W>>, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         timer.tick().await;
         let Err(failure) = W::tick(&shared.engine).await else { continue };
-        tracing::warn!(stage = W::NAME, code = failure.code, "a tick failed and will be repeated: {failure}");
+        shared.engine.events.tick_failed(failure.code, &failure);
         match failure.disposition {
             Disposition::Halt => {
                 shared.halts.send(failure).unwrap_or_default();

@@ -9,8 +9,7 @@
 
 use std::{future::Future, time::Duration};
 
-use pipeline_kafka::Partition;
-use pipeline_model::{disposition::Classify, needs::Needs};
+use pipeline_model::{disposition::Classify, needs::Needs, place::Partition};
 
 use crate::intake::Intake;
 

@@ -27,7 +27,7 @@ pub trait Classify: std::error::Error + Send + Sync + 'static {
         None
     }
 
-    /// The stable code of the error, such as `SLUICE-STORE-003`; each has a page in `docs/errors/`.
+    /// The stable code of the error, such as `SLUICE-TARGET-003`; each has a page in `docs/errors/`.
     fn code(&self) -> &'static str;
 }
 

@@ -303,19 +303,19 @@ impl FaultCode {
         Self::Withheld,
     ];
 
-    /// The stable code, such as `SLUICE-DOC-001`.
+    /// The stable code, such as `SLUICE-DOCUMENT-001`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NotJson => "SLUICE-DOC-001",
-            Self::NotAnObject => "SLUICE-DOC-002",
-            Self::MissingId => "SLUICE-DOC-003",
-            Self::WrongType => "SLUICE-DOC-004",
-            Self::DuplicateId => "SLUICE-DOC-005",
-            Self::Orphan => "SLUICE-DOC-006",
-            Self::TooLarge => "SLUICE-DOC-007",
-            Self::TooDeep => "SLUICE-DOC-008",
-            Self::MissingChild => "SLUICE-DOC-009",
-            Self::Withheld => "SLUICE-DOC-010",
+            Self::NotJson => "SLUICE-DOCUMENT-001",
+            Self::NotAnObject => "SLUICE-DOCUMENT-002",
+            Self::MissingId => "SLUICE-DOCUMENT-003",
+            Self::WrongType => "SLUICE-DOCUMENT-004",
+            Self::DuplicateId => "SLUICE-DOCUMENT-005",
+            Self::Orphan => "SLUICE-DOCUMENT-006",
+            Self::TooLarge => "SLUICE-DOCUMENT-007",
+            Self::TooDeep => "SLUICE-DOCUMENT-008",
+            Self::MissingChild => "SLUICE-DOCUMENT-009",
+            Self::Withheld => "SLUICE-DOCUMENT-010",
         }
     }
 }

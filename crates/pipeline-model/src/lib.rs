@@ -6,9 +6,10 @@
 //! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
 //! | [`place`], [`letter`] | places on topics, and what was given up there |
 //! | [`needs`] | what a step stands on, and how to ask whether it is there |
-//! | [`disposition`], [`chain`] | what happens when something fails, and all that an error says |
+//! | [`disposition`], [`chain`], [`code`] | what happens when something fails, all that an error says, and its code |
 
 pub mod chain;
+pub mod code;
 pub mod contracts;
 pub mod disposition;
 pub mod documents;

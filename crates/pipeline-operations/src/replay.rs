@@ -271,7 +271,7 @@ mod tests {
             source: place.clone(),
             letter: place,
             key: None,
-            code: "SLUICE-STORE-004".to_owned(),
+            code: "SLUICE-TARGET-004".to_owned(),
             reason: String::new(),
             attempts: 1,
             first_failed_at_ms: 0,

@@ -23,6 +23,7 @@ use crate::{printable::printable, redaction::MASK, settings::Settings};
 mod admin;
 mod checks;
 mod couchbase;
+mod fault;
 mod kafka;
 mod keys;
 mod reference;
@@ -34,11 +35,13 @@ mod yaml;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use fault::{Error, Fault, FaultKind};
 pub use keys::json_schema;
 pub use reference::reference_markdown;
 pub use view::view;
 
 use keys::Keys;
+use value::Wrong;
 
 /// Names in the environment that begin like this are configuration keys; all others are left alone.
 pub const ENVIRONMENT_PREFIX: &str = "SLUICE__";
@@ -102,26 +105,6 @@ pub enum Origin {
         /// That file.
         path: PathBuf,
     },
-}
-
-/// One thing that is wrong, where, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Where it is.
-    pub place: Origin,
-    /// The key, with dots; empty when the fault is not about one key.
-    pub key: String,
-    /// What is wrong; never holds a secret.
-    pub problem: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// Everything that is wrong with a configuration. Programs end with exit code 78.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Error {
-    /// At least one fault: the file's in the order of its lines, then the environment's, the flags', the checks'.
-    pub faults: Vec<Fault>,
 }
 
 /// A value somebody wrote, not yet held against its key.
@@ -190,6 +173,7 @@ fn from_environment(
             None => faults.push(Fault {
                 place,
                 key: keys::of_environment(&name),
+                kind: FaultKind::UnknownKey,
                 problem: "unknown key".to_owned(),
                 hint: keys.nearest_environment(&name).map(|near| format!("did you mean {near}?")),
             }),
@@ -219,24 +203,29 @@ struct Layered {
 }
 
 /// Reports everything that cannot work.
-fn check(settings: &Settings, report: &mut Report<'_>) {
-    kafka::check(&settings.kafka, report);
-    checks::registry(&settings.schema_registry, report);
+fn check(settings: &Settings, findings: &mut Findings<'_>) {
+    kafka::check(&settings.kafka, findings);
+    checks::registry(&settings.schema_registry, findings);
     if !settings.source.url.is_empty() {
-        checks::source(&settings.source, report);
+        checks::source(&settings.source, findings);
     }
     if !settings.target.url.is_empty() {
-        checks::target(settings, report);
+        checks::target(settings, findings);
     }
     if !settings.telemetry.otlp_endpoint.is_empty() {
-        checks::web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, report);
+        checks::web_address("telemetry.otlp_endpoint", &settings.telemetry.otlp_endpoint, findings);
     }
-    checks::collector(&settings.telemetry, report);
+    checks::collector(&settings.telemetry, findings);
     if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
         let problem = format!("not a log filter: {source}");
-        report.fault("telemetry.log_filter", problem, Some("write a level such as `info`".to_owned()));
+        findings.fault(
+            FaultKind::Unusable,
+            "telemetry.log_filter",
+            problem,
+            Some("write a level such as `info`".to_owned()),
+        );
     }
-    admin::check(&settings.admin, report);
+    admin::check(&settings.admin, findings);
 }
 
 // === impl Layered ===
@@ -257,7 +246,8 @@ impl Layered {
             }
             Err(wrong) => {
                 self.faulty.insert(entry.key.clone());
-                faults.push(Fault { place: entry.place, key: entry.key, problem: wrong.problem, hint: wrong.hint });
+                let Wrong { kind, problem, hint } = wrong;
+                faults.push(Fault { place: entry.place, key: entry.key, kind, problem, hint });
             }
         }
     }
@@ -270,11 +260,11 @@ impl Layered {
                 return Err(Error { faults });
             }
         };
-        let mut report = Report { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
-        check(&settings, &mut report);
-        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut report);
-        let read = secrets::read(&mut settings, &mut report);
-        let Report { faults, warnings, .. } = report;
+        let mut findings = Findings { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
+        check(&settings, &mut findings);
+        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut findings);
+        let read = secrets::read(&mut settings, &mut findings);
+        let Findings { faults, warnings, .. } = findings;
         if !faults.is_empty() {
             return Err(Error { faults });
         }
@@ -294,6 +284,7 @@ impl Layered {
         serde_json::from_value(Value::Object(root)).map_err(|source| Fault {
             place: Origin::Default,
             key: String::new(),
+            kind: FaultKind::OwnFault,
             problem: format!("the values do not make up settings: {source}"),
             hint: Some(format!("this is a fault of Sluice: its schema allows {} keys", keys.iter().count())),
         })
@@ -301,26 +292,27 @@ impl Layered {
 }
 
 /// Where checks put what they find.
-struct Report<'a> {
+struct Findings<'a> {
     origin: &'a BTreeMap<String, Origin>,
     faulty: &'a BTreeSet<String>,
     faults: Vec<Fault>,
     warnings: Vec<Fault>,
 }
 
-// === impl Report ===
+// === impl Findings ===
 
-impl Report<'_> {
-    fn fault(&mut self, key: &str, problem: String, hint: Option<String>) {
+impl Findings<'_> {
+    fn fault(&mut self, kind: FaultKind, key: &str, problem: String, hint: Option<String>) {
         // A key that is wrong already holds an earlier layer's value, which nobody meant.
         if !self.faulty.contains(key) {
-            let fault = Fault { place: self.place(key), key: key.to_owned(), problem, hint };
+            let fault = Fault { place: self.place(key), key: key.to_owned(), kind, problem, hint };
             self.faults.push(fault);
         }
     }
 
     fn warn(&mut self, key: &str, problem: String, hint: Option<String>) {
-        let warning = Fault { place: self.place(key), key: key.to_owned(), problem, hint };
+        let kind = FaultKind::Doubtful;
+        let warning = Fault { place: self.place(key), key: key.to_owned(), kind, problem, hint };
         self.warnings.push(warning);
     }
 
@@ -340,34 +332,6 @@ impl fmt::Display for Origin {
             Self::Environment { name } => write!(f, "environment {}", printable(name)),
             Self::Flag { key } => write!(f, "flag -X {}", printable(key)),
             Self::SecretFile { path } => write!(f, "file {}", path.display()),
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.place.fmt(f)?;
-        // The name of a variable or a flag says the key already.
-        let said = matches!(self.place, Origin::Environment { .. } | Origin::Flag { .. });
-        if !said && !self.key.is_empty() {
-            write!(f, " `{}`", printable(&self.key))?;
-        }
-        write!(f, ": {}", self.problem)?;
-        match &self.hint {
-            Some(hint) => write!(f, "; {hint}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.faults.as_slice() {
-            [fault] => fault.fmt(f),
-            faults => {
-                write!(f, "{} faults in the configuration:", faults.len())?;
-                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
-            }
         }
     }
 }

@@ -10,6 +10,7 @@
 //! The bytes stay in the dead-letter topic; the row says where.
 
 use pipeline_model::{
+    code,
     ids::{BatchNo, RunId, ServiceId},
     place::{Partition, Position},
 };
@@ -99,7 +100,7 @@ pub struct LetterFilter {
     pub run_id: Option<RunId>,
     /// Given up by this stage.
     pub stage: Option<String>,
-    /// With this code.
+    /// With this code, under whichever of its names.
     pub code: Option<String>,
     /// Recorded before this time, in milliseconds since 1970-01-01 UTC.
     pub recorded_before_ms: Option<i64>,
@@ -112,7 +113,8 @@ impl Store {
     pub async fn dead_letters(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<DeadLetter>, Error> {
         let mut session = self.database.session(Context::new("list", "dead letters")).await?;
         let run_id = filter.run_id.map(|id| id.to_string());
-        let (condition, mut values) = filter.condition(run_id.as_deref());
+        let codes = filter.codes();
+        let (condition, mut values) = filter.condition(run_id.as_deref(), &codes);
         values.push(i64::from(limit).into());
         let sql = format!(
             "SELECT {} FROM sluice_dead_letter WHERE {condition} ORDER BY letter_id LIMIT ?",
@@ -170,14 +172,20 @@ impl Store {
 // === impl LetterFilter ===
 
 impl LetterFilter {
-    /// The condition and its values; `run_id` is the text of the filter's own.
-    fn condition<'a>(&'a self, run_id: Option<&'a str>) -> (String, Vec<Value<'a>>) {
+    /// The names that the filter's own code has in the ledger: a letter has the one of its time.
+    fn codes(&self) -> Vec<String> {
+        let today = self.code.as_deref().map(code::today);
+        let former = today.as_deref().and_then(code::former);
+        today.into_iter().chain(former).collect()
+    }
+
+    /// The condition and its values; `run_id` and `codes` are texts of the filter's own.
+    fn condition<'a>(&'a self, run_id: Option<&'a str>, codes: &'a [String]) -> (String, Vec<Value<'a>>) {
         let mut parts = vec!["1 = 1".to_owned()];
         let mut values: Vec<Value<'a>> = Vec::new();
         let conditions = [
             ("run_id = ?", run_id.map(Value::from)),
             ("stage = ?", self.stage.as_deref().map(Value::from)),
-            ("code = ?", self.code.as_deref().map(Value::from)),
             ("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from)),
         ];
         for (part, value) in conditions {
@@ -189,6 +197,10 @@ impl LetterFilter {
         if let Some(state) = self.state {
             parts.push("state IN (?, ?)".to_owned());
             values.extend(state.words().map(Value::from));
+        }
+        if !codes.is_empty() {
+            parts.push(format!("code IN ({})", placeholders(codes.len())));
+            values.extend(codes.iter().map(Value::from));
         }
         if !self.ids.is_empty() {
             parts.push(format!("letter_id IN ({})", placeholders(self.ids.len())));
@@ -250,7 +262,7 @@ impl DeadLetter {
                 offset: row.int("letter_offset")?,
             },
             key: row.optional_text("message_key")?,
-            code: row.text("code")?,
+            code: code::today(&row.text("code")?),
             reason: row.text("reason")?,
             attempts: row.int("attempts")?,
             first_failed_at_ms: row.int("first_failed_at_ms")?,

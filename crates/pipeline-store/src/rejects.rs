@@ -1,6 +1,7 @@
 //! Documents that break rules, as the ledger keeps them.
 
 use pipeline_model::{
+    code,
     documents::{Attributes, DocumentFault, FaultCode, Level},
     ids::{ProviderId, RunId, ServiceId},
 };
@@ -31,7 +32,7 @@ pub struct Reject {
     pub document_id: Option<String>,
     /// Where the document stands.
     pub place: String,
-    /// The rule that it breaks, such as `SLUICE-DOC-004`.
+    /// The rule that it breaks, such as `SLUICE-DOCUMENT-004`.
     pub code: String,
     /// What was found and what was expected.
     pub reason: String,
@@ -61,7 +62,7 @@ impl Reject {
             level: row.text("level")?,
             document_id: row.optional_text("document_id")?,
             place: row.text("place")?,
-            code: row.text("code")?,
+            code: code::today(&row.text("code")?),
             reason: row.text("reason")?,
         })
     }

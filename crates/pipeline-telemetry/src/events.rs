@@ -54,6 +54,11 @@ pub fn spans_lost(collector: &str, reason: &'static str, error: impl fmt::Displa
     }
 }
 
+/// Tasks of a stage that has stopped compute without a pause; the end of the process ends them.
+pub fn left_behind(stage: &'static str, tasks: usize) {
+    warn!(stage, tasks, "tasks compute without a pause and are left behind");
+}
+
 // === impl StageEvents ===
 
 impl StageEvents {
@@ -66,6 +71,65 @@ impl StageEvents {
     pub fn started(&self, topic: &str, group: &str) {
         self.metrics.paused.set(0.0);
         info!(stage = self.stage, topic, group, "started");
+    }
+
+    /// What the stage needs to start is away.
+    pub fn waiting_to_start(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        warn!(stage = self.stage, code, error = %Chain(error), "waiting to start");
+    }
+
+    /// The group does not let the stage in.
+    pub fn group_refused(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        warn!(stage = self.stage, code, error = %Chain(error), "the group does not let this stage in");
+    }
+
+    /// The stage leaves its group to join it again, since a topic that was gone is back.
+    pub fn joining_anew(&self) {
+        info!(stage = self.stage, "the topic is there again: joining the group anew");
+    }
+
+    /// The brokers do not answer.
+    pub fn cluster_away(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        warn!(stage = self.stage, code, error = %Chain(error), "waiting for Kafka");
+    }
+
+    /// The brokers answer again.
+    pub fn cluster_back(&self) {
+        info!(stage = self.stage, "Kafka is back");
+    }
+
+    /// Topics that the stage reads or writes are not there, or not for this stage.
+    pub fn topics_missing(&self, cause: &str) {
+        warn!(stage = self.stage, "{cause}");
+    }
+
+    /// A dependency does not answer.
+    pub fn dependency_away(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        warn!(stage = self.stage, code, error = %Chain(error), "a dependency is away");
+    }
+
+    /// A dependency answers what waiting does not mend.
+    pub fn dependency_unusable(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        error!(stage = self.stage, code, error = %Chain(error), "a dependency cannot be used");
+    }
+
+    /// Work that no message triggers has failed; the next turn repeats it.
+    pub fn tick_failed(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        self.metrics.tick_failures.increment(1);
+        warn!(stage = self.stage, code, error = %Chain(error), "a tick failed and will be repeated");
+    }
+
+    /// The brokers do not have a commit, which will be sent again. The line is written for the first one in a row only.
+    pub fn commit_failed(&self, code: &'static str, error: &(dyn Error + 'static), is_first: bool) {
+        self.metrics.commit_failures.increment(1);
+        if is_first {
+            warn!(stage = self.stage, code, error = %Chain(error), "a commit failed and will be sent again");
+        }
+    }
+
+    /// The process ends, since it must not go on.
+    pub fn must_stop(&self, code: &'static str, error: &(dyn Error + 'static)) {
+        error!(stage = self.stage, code, error = %Chain(error), "the stage must stop");
     }
 
     /// The stage holds these many partitions now, after a change.

@@ -31,6 +31,10 @@ pub const REPLACED: &str = "sluice_messages_replaced_total";
 pub const FENCED: &str = "sluice_fenced_batches_total";
 /// Messages that wait by themselves.
 pub const WAITING: &str = "sluice_waiting_messages";
+/// Commits that the brokers did not take.
+pub const COMMIT_FAILURES: &str = "sluice_commit_failures_total";
+/// Ticks that failed.
+pub const TICK_FAILURES: &str = "sluice_tick_failures_total";
 /// Offsets committed.
 pub const COMMITTED: &str = "sluice_committed_offsets_total";
 /// Partitions held.
@@ -77,7 +81,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 18] = [
+pub const DECLARED: [Declared; 20] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -155,6 +159,20 @@ pub const DECLARED: [Declared; 18] = [
         kind: Kind::Counter,
         unit: Unit::Count,
         help: "Offsets that the stage committed and the broker acknowledged. Stands still while messages are consumed: something blocks a partition.",
+        labels: &[STAGE],
+    },
+    Declared {
+        name: COMMIT_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Commits that the brokers did not take. Each is sent again; while they fail, a crash repeats more.",
+        labels: &[STAGE],
+    },
+    Declared {
+        name: TICK_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Turns of the stage's own timer that failed. The next turn repeats the work.",
         labels: &[STAGE],
     },
     Declared {
@@ -297,6 +315,8 @@ pub(super) struct StageMetrics {
     pub(super) waiting: Gauge,
     pub(super) replaced: Counter,
     pub(super) fenced: Counter,
+    pub(super) commit_failures: Counter,
+    pub(super) tick_failures: Counter,
     pub(super) committed: Counter,
     pub(super) assigned: Gauge,
     pub(super) paused: Gauge,
@@ -318,6 +338,8 @@ impl StageMetrics {
             waiting: metrics::gauge!(WAITING, "stage" => stage),
             replaced: metrics::counter!(REPLACED, "stage" => stage),
             fenced: metrics::counter!(FENCED, "stage" => stage),
+            commit_failures: metrics::counter!(COMMIT_FAILURES, "stage" => stage),
+            tick_failures: metrics::counter!(TICK_FAILURES, "stage" => stage),
             committed: metrics::counter!(COMMITTED, "stage" => stage),
             assigned: metrics::gauge!(ASSIGNED, "stage" => stage),
             paused: metrics::gauge!(PAUSED, "stage" => stage),

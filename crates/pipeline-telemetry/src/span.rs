@@ -104,7 +104,7 @@ fn adopt(_: &Span, _: Option<&TraceContext>) {}
 // === impl MessageSpan ===
 
 impl MessageSpan {
-    /// Marks the span as failed with the code of an error, such as `SLUICE-STORE-003`.
+    /// Marks the span as failed with the code of an error, such as `SLUICE-TARGET-003`.
     pub fn failed(&self, code: &str) {
         self.span.record(names::ERROR_TYPE, code);
         self.span.record(names::OTEL_STATUS, "ERROR");

@@ -207,6 +207,9 @@ fn each_event_moves_its_metric() {
     events.emitted("sluice.sync.confirmed.v1");
     events.halted(&AT, "SLUICE-X-003", &failed("x"), second);
     events.committed("t", 0, 7, 5);
+    events.commit_failed("SLUICE-X-004", &failed("x"), true);
+    events.commit_failed("SLUICE-X-004", &failed("x"), false);
+    events.tick_failed("SLUICE-X-004", &failed("x"));
     events.replaced(&AT);
     events.claimed("t", 0, 7);
     events.written(&AT, 4, 11, second);
@@ -240,6 +243,8 @@ fn each_event_moves_its_metric() {
         "sluice_dead_letters_total{stage=\"metric-test\",code=\"SLUICE-X-002\"} 1",
         "sluice_handle_duration_seconds_bucket{stage=\"metric-test\",le=\"1\"} 9",
         "sluice_handle_duration_seconds_count{stage=\"metric-test\"} 9",
+        "sluice_commit_failures_total{stage=\"metric-test\"} 2",
+        "sluice_tick_failures_total{stage=\"metric-test\"} 1",
         "sluice_messages_replaced_total{stage=\"metric-test\"} 1",
         "sluice_fenced_batches_total{stage=\"metric-test\"} 1",
         "sluice_in_flight_messages{stage=\"metric-test\"} 1",

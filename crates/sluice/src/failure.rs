@@ -23,6 +23,10 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
+/// The code of a command line that makes no sense.
+pub const USAGE: &str = "SLUICE-CONFIG-014";
+/// The code of something that the command line names and that cannot be used, unless it has one of its own.
+const BAD_INPUT: &str = "SLUICE-CONFIG-015";
 const RED: Style = AnsiColor::Red.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const DIM: Style = Style::new().dimmed();
@@ -32,7 +36,12 @@ const DIM: Style = Style::new().dimmed();
 impl Failure {
     /// A failure that the command found itself.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, code: None, what: what.into(), causes: Vec::new(), hint: None }
+        let code = match exit {
+            Exit::Usage => Some(USAGE),
+            Exit::BadConfiguration => Some(BAD_INPUT),
+            _ => None,
+        };
+        Self { exit, code, what: what.into(), causes: Vec::new(), hint: None }
     }
 
     /// A failure of a library, which knows its code and whether another try makes sense.
@@ -52,6 +61,12 @@ impl Failure {
         failure.causes.push(cause.to_string());
         failure.causes.extend(causes(cause, &cause.to_string()));
         failure
+    }
+
+    /// The code of its kind of fault.
+    #[must_use]
+    pub fn code(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
     }
 
     /// Says what to do next.

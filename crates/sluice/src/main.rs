@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 mod cli;
 mod commands;
@@ -35,7 +35,15 @@ fn main() -> ExitCode {
             let what = text.trim_start_matches("error: ").trim_end();
             return failed(&Failure::new(Exit::Usage, what), format);
         }
-        Err(error) => error.exit(),
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || !error.use_stderr() => {
+            error.exit()
+        }
+        Err(error) => {
+            // A terminal that cannot be written to has no other place to be told.
+            let _printed = error.print();
+            output::say(format_args!("More about it: sluice explain {}", failure::USAGE));
+            return Exit::Usage.into();
+        }
     };
     match cli.global.color {
         Color::Auto => {}

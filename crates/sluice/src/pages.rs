@@ -48,6 +48,6 @@ mod tests {
         let mut files: Vec<String> = PAGES.files().map(|file| file.path().display().to_string()).collect();
         files.sort();
         assert_eq!(codes, files);
-        assert_eq!(find("SLUICE-DOC-001").unwrap().title, "a document is not JSON");
+        assert_eq!(find("SLUICE-DOCUMENT-001").unwrap().title, "a document is not JSON");
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock};
 
 use pipeline_settings::{
-    configuration::{self, Loaded, Options, Origin},
+    configuration::{self, Fault, FaultKind, Loaded, Options, Origin},
     settings::Settings,
 };
 use pipeline_store::Store;
@@ -39,7 +39,7 @@ impl Session {
         };
         let loaded = configuration::load(options).map_err(|error| configuration_failure(&error))?;
         for warning in &loaded.warnings {
-            note(format_args!("{warning}"));
+            note(format_args!("{}", warning.with_code()));
         }
         Ok(loaded)
     }
@@ -100,6 +100,7 @@ pub fn program() -> String {
 /// A target has to be named.
 pub fn no_target() -> Failure {
     Failure::new(Exit::BadConfiguration, "`target.url` is not set")
+        .code(FaultKind::Missing.code())
         .hint("set it in the configuration file, as SLUICE__TARGET__URL, or with `-X target.url=mysql://user@host/db`")
 }
 
@@ -107,7 +108,9 @@ pub fn no_target() -> Failure {
 pub fn configuration_failure(error: &configuration::Error) -> Failure {
     let mut failure = Failure::new(Exit::BadConfiguration, "the configuration cannot be used")
         .hint("see all keys: sluice config view; check a file: sluice config lint FILE");
-    failure.causes = error.faults.iter().map(ToString::to_string).collect();
+    // Each fault has its code behind it; the page of the first one is offered.
+    failure.code = error.faults.first().map(|fault| fault.kind.code());
+    failure.causes = error.faults.iter().map(Fault::with_code).collect();
     failure
 }
 
@@ -257,6 +260,7 @@ pub fn gate_failure(error: &schema_gate::Error) -> Failure {
 
 /// Starts logging.
 pub fn init_telemetry(settings: &Settings) -> Result<telemetry::Guard, Failure> {
-    telemetry::init(&settings.telemetry, env!("CARGO_PKG_NAME"))
-        .map_err(|error| Failure::caused(Exit::BadConfiguration, "cannot start logging", &error))
+    telemetry::init(&settings.telemetry, env!("CARGO_PKG_NAME")).map_err(|error| {
+        Failure::caused(Exit::BadConfiguration, "cannot start logging", &error).code(FaultKind::Unusable.code())
+    })
 }

@@ -173,7 +173,7 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     assert_eq!(letters.as_array().unwrap().len(), 1, "{letters}");
     let id = letters[0]["id"].to_string();
     let (letter, code) = world.sluice(&["dlq", "show", &id]).await;
-    assert_eq!((code, &letter["code"], &letter["run_state"]), (0, &json!("SLUICE-STORE-011"), &json!("running")));
+    assert_eq!((code, &letter["code"], &letter["run_state"]), (0, &json!("SLUICE-TARGET-011"), &json!("running")));
     assert_eq!(letter["trace_id"], run_id.replace('-', ""));
     assert_eq!(letter["message"]["record"]["batch_no"], 1, "{letter}");
     assert_eq!(letter["message"]["record"]["service_id"], letter["service_id"]);
@@ -250,7 +250,7 @@ async fn bytes_that_are_no_record_hold_nothing(world: &World) {
     };
     Producer::new(&world.settings.kafka, batch_of, None).unwrap().send_all(vec![foreign]).await.unwrap();
     let id = loop {
-        let (letters, _) = world.sluice(&["dlq", "ls", "--code", "SLUICE-WIRE-002"]).await;
+        let (letters, _) = world.sluice(&["dlq", "ls", "--code", "SLUICE-MESSAGE-002"]).await;
         if let Some(letter) = letters.as_array().unwrap().first() {
             break letter["id"].to_string();
         }

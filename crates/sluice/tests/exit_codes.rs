@@ -56,7 +56,7 @@ fn whoever_reads_json_gets_errors_as_json_too() {
     assert!(usage["error"]["what"].as_str().unwrap().contains("not-an-id"), "{usage}");
     let away = format!("target.url=mysql://root@{NOWHERE}/copy");
     let away = error(75, &["run", "ls", "--output=yaml", "-X", &away]);
-    assert_eq!((&away["error"]["exit"], &away["error"]["code"]), (&75.into(), &"SLUICE-STORE-001".into()), "{away}");
+    assert_eq!((&away["error"]["exit"], &away["error"]["code"]), (&75.into(), &"SLUICE-TARGET-001".into()), "{away}");
     assert!(away["error"]["hint"].is_string(), "{away}");
 }
 
@@ -124,7 +124,7 @@ fn a_migration_that_meets_tables_of_another_installation_ends_with_78() {
         let output = call(&[arguments, &["-X", "target.view_prefix=two_"]].concat());
         assert_eq!(output.status.code(), Some(78), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        for part in ["SLUICE-STORE-023", "an installation whose views have no prefix", "nothing was changed"] {
+        for part in ["SLUICE-TARGET-023", "an installation whose views have no prefix", "nothing was changed"] {
             assert!(said.contains(part), "{said}");
         }
     }

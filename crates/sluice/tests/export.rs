@@ -79,7 +79,7 @@ fn what_is_left_out_is_said_and_ends_with_20_and_the_rest_is_there() {
     );
     let export = expect(20, folder.path(), &["source", "export", "out", "-o", "json", "-X", &url]);
     let said = String::from_utf8(export.stderr.clone()).unwrap();
-    assert!(said.contains("bundles.jsonl:3") && said.contains("SLUICE-DOC-004"), "{said}");
+    assert!(said.contains("bundles.jsonl:3") && said.contains("SLUICE-DOCUMENT-004"), "{said}");
     let report = answer(&export);
     assert_eq!(
         (&report["bundles"], &report["left_out"]["bundles"], &report["faults"]),

@@ -3,14 +3,14 @@
 //! Its table of rows has no unique key on purpose: a record that is written twice stands there twice, and a test sees it.
 
 use pipeline_core::{
-    intake::Intake,
+    intake::{Delivery, Intake},
     registry::{Codec, DecodeError},
     sink::{Batch, Claim, Limits, Sink, Written},
 };
-use pipeline_kafka::{Delivery, Partition};
 use pipeline_model::{
     disposition::{Classify, Disposition},
     needs::Needs,
+    place::Partition,
 };
 use pipeline_settings::settings::Settings;
 use sqlx::{AssertSqlSafe, MySqlPool, QueryBuilder, Row as _, mysql::MySqlPoolOptions};

@@ -16,7 +16,7 @@ use tracing::{
 use tracing_subscriber::{Layer, Registry, layer::Context, layer::SubscriberExt as _};
 
 /// Metrics with a line for every stage and sink from its start on.
-const METRICS: [&str; 10] = [
+pub const METRICS: [&str; 12] = [
     metrics::CONSUMED,
     metrics::HANDLED,
     metrics::HANDLE_DURATION,
@@ -25,6 +25,8 @@ const METRICS: [&str; 10] = [
     metrics::REPLACED,
     metrics::FENCED,
     metrics::COMMITTED,
+    metrics::COMMIT_FAILURES,
+    metrics::TICK_FAILURES,
     metrics::ASSIGNED,
     metrics::PAUSED,
 ];

@@ -40,7 +40,7 @@ fn a_stage_does_not_start_on_a_target_without_tables() {
     let database = stack.mariadb.fresh_database();
     for stage in STAGES {
         let ended = configured(Launch::binary(stage), stack, &database).run().expect_code(78);
-        assert!(ended.stderr.contains("SLUICE-STORE-009"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("SLUICE-TARGET-009"), "{}", ended.stderr);
     }
 }
 
@@ -58,7 +58,7 @@ fn a_wrong_password_ends_stages_and_commands_as_a_fault_of_the_configuration() {
         let ended = configured(call, stack, &database).env("SLUICE__TARGET__URL", &wrong).run();
         let ended = ended.expect_code(78);
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(told.contains("SLUICE-STORE-021") || told.contains("does not let the account in"), "{told}");
+        assert!(told.contains("SLUICE-TARGET-021") || told.contains("does not let the account in"), "{told}");
         assert!(!told.contains("wrong-horse"), "{told}");
     }
 }

@@ -55,7 +55,7 @@ pub struct Component {
 
 /// The state of a component at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Report {
+pub(super) struct ComponentState {
     pub(super) name: String,
     pub(super) ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -112,18 +112,18 @@ impl Health {
         &self.shared.service_name
     }
 
-    pub(super) fn components(&self) -> Vec<Report> {
+    pub(super) fn components(&self) -> Vec<ComponentState> {
         let components = lock(&self.shared.components);
-        let reports = components.iter().map(|(name, cause)| Report {
+        let states = components.iter().map(|(name, cause)| ComponentState {
             name: name.clone(),
             ready: cause.is_none(),
             cause: cause.clone(),
         });
-        reports.collect()
+        states.collect()
     }
 
     /// Why the process is not ready; nothing when it is.
-    pub(super) fn causes(components: &[Report]) -> Vec<String> {
+    pub(super) fn causes(components: &[ComponentState]) -> Vec<String> {
         if components.is_empty() {
             return vec![STARTING.to_owned()];
         }

@@ -48,7 +48,7 @@ pub struct Codec {
 struct Inner {
     registry: Registry,
     written: HashMap<String, Written>,
-    plans: OnceMap<(&'static str, SchemaId), Arc<Plan>>,
+    decoders: OnceMap<(&'static str, SchemaId), Arc<Decoder>>,
 }
 
 /// A schema that this program writes, with the id it is registered under.
@@ -59,7 +59,7 @@ struct Written {
 }
 
 /// How messages of one writer's schema become records of one type.
-enum Plan {
+enum Decoder {
     /// The layouts are the same.
     Direct { layout: Layout, reader: GenericSingleObjectReader },
     /// The layouts differ: decode as the writer had it, then resolve.
@@ -89,7 +89,7 @@ impl Codec {
         max_allocation_bytes(MAX_ALLOCATION);
         registry.ping().await?;
         let mut written = HashMap::new();
-        let plans = OnceMap::default();
+        let decoders = OnceMap::default();
         for (topic, text) in writes {
             let subject = names.subject(topic);
             let schema = parse(&subject, text)?;
@@ -107,15 +107,15 @@ impl Codec {
             }
             let ours = parse(&subject, text)?;
             let (newest, writer) = readable(registry, &subject, text).await?;
-            plans.put((*topic, newest), Plan::of(&writer, ours.clone(), text));
+            decoders.put((*topic, newest), Decoder::of(&writer, ours.clone(), text));
             // Ours need not be the newest.
             if let Some(id) = registry.lookup(&subject, text).await? {
                 let unusable = |reason| Error::Unusable { what: format!("this program's of `{subject}`"), reason };
                 let own = Stored { schema: reading::written(text).map_err(unusable)?, text: (*text).to_owned() };
-                plans.put((*topic, id), Plan::of(&own, ours, text));
+                decoders.put((*topic, id), Decoder::of(&own, ours, text));
             }
         }
-        let inner = Inner { registry: registry.clone(), written, plans };
+        let inner = Inner { registry: registry.clone(), written, decoders };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -132,20 +132,20 @@ impl Codec {
     /// The record in a message. An empty message is what Kafka calls a tombstone, and no record.
     pub async fn decode<M: Message>(&self, bytes: &[u8]) -> Result<M, DecodeError> {
         let (id, datum) = split(bytes)?;
-        let plan = self.inner.plans.get_or_make((M::TOPIC, id), || self.plan::<M>(id)).await?;
+        let decoder = self.inner.decoders.get_or_make((M::TOPIC, id), || self.decoder::<M>(id)).await?;
         let faulty = |source| DecodeError::faulty(id, source);
         let unfit = |source: AvroError| DecodeError::Unfit { topic: M::TOPIC, id, source: Box::new(source).into() };
-        match plan.as_ref() {
-            Plan::Direct { layout, reader } => {
+        match decoder.as_ref() {
+            Decoder::Direct { layout, reader } => {
                 layout.check(datum).map_err(faulty)?;
                 // The reader was told to expect no header, so it starts at the datum.
                 reader.read_deser(&mut &*datum).map_err(unfit)
             }
-            Plan::Resolve { reading } => {
+            Decoder::Resolve { reading } => {
                 let value = reading.value(datum).map_err(|unread| DecodeError::unread(M::TOPIC, id, unread))?;
                 from_value(&value).map_err(unfit)
             }
-            Plan::Impossible { reason } => {
+            Decoder::Impossible { reason } => {
                 Err(DecodeError::Unresolvable { topic: M::TOPIC, id, reason: reason.clone() })
             }
         }
@@ -156,11 +156,11 @@ impl Codec {
         &self.inner.registry
     }
 
-    async fn plan<M: Message>(&self, id: SchemaId) -> Result<Arc<Plan>, DecodeError> {
+    async fn decoder<M: Message>(&self, id: SchemaId) -> Result<Arc<Decoder>, DecodeError> {
         let writer = match self.inner.registry.by_id(id).await {
             Ok(schema) => schema,
             Err(Error::UnknownId { id }) => return Err(DecodeError::UnknownSchema { id }),
-            Err(Error::Unusable { reason, .. }) => return Ok(Arc::new(Plan::Impossible { reason })),
+            Err(Error::Unusable { reason, .. }) => return Ok(Arc::new(Decoder::Impossible { reason })),
             Err(source) => return Err(DecodeError::Registry { id, source }),
         };
         let ours = Schema::parse_str(M::SCHEMA).map_err(|source| DecodeError::Unfit {
@@ -168,13 +168,13 @@ impl Codec {
             id,
             source: Box::new(source).into(),
         })?;
-        Ok(Plan::of(&writer, ours, M::SCHEMA))
+        Ok(Decoder::of(&writer, ours, M::SCHEMA))
     }
 }
 
-// === impl Plan ===
+// === impl Decoder ===
 
-impl Plan {
+impl Decoder {
     fn of(writer: &Stored, ours: Schema, our_text: &str) -> Arc<Self> {
         Arc::new(Self::new(writer, ours, our_text).unwrap_or_else(|reason| Self::Impossible { reason }))
     }
@@ -191,7 +191,7 @@ impl Plan {
     }
 }
 
-impl std::fmt::Debug for Plan {
+impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Direct { .. } => "Direct",

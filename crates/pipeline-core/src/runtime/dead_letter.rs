@@ -12,7 +12,7 @@ use pipeline_kafka::{Delivery, Header, Outbound};
 use pipeline_model::contracts;
 use pipeline_telemetry::TraceContext;
 
-use super::engine::Obituary;
+use super::engine::LastFailure;
 
 /// Header names of a dead letter.
 pub mod header {
@@ -48,36 +48,36 @@ pub mod header {
 }
 
 /// What is known about a message when it is given up.
-pub(crate) struct Inscription<'a> {
+pub(crate) struct LetterHeaders<'a> {
     pub(crate) stage: &'a str,
     /// The message's topic, as the cluster calls it.
     pub(crate) topic: String,
     pub(crate) group: &'a str,
     pub(crate) run_id: Option<&'a str>,
-    pub(crate) obituary: &'a Obituary,
+    pub(crate) last: &'a LastFailure,
     pub(crate) trace: &'a TraceContext,
 }
 
 /// The dead letter of a message. A message that died before loses the headers of its earlier death, no others.
-pub(crate) fn dead_letter(delivery: &Delivery, inscription: &Inscription<'_>) -> Outbound {
+pub(crate) fn dead_letter(delivery: &Delivery, known: &LetterHeaders<'_>) -> Outbound {
     let mut headers: Vec<Header> = delivery.headers.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
-    let Inscription { obituary, .. } = inscription;
-    let first_failed_at = obituary.first_failed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let LetterHeaders { last, .. } = known;
+    let first_failed_at = last.first_failed_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into_bytes())));
-    add(header::TOPIC, inscription.topic.clone());
+    add(header::TOPIC, known.topic.clone());
     add(header::PARTITION, delivery.position.partition.number.to_string());
     add(header::OFFSET, delivery.position.offset.to_string());
-    add(header::GROUP, inscription.group.to_owned());
-    add(header::STAGE, inscription.stage.to_owned());
-    add(header::CLASS, obituary.failure.code.to_owned());
-    add(header::MESSAGE, obituary.failure.text.clone());
-    add(header::CODE, obituary.failure.code.to_owned());
-    if let Some(run_id) = inscription.run_id {
+    add(header::GROUP, known.group.to_owned());
+    add(header::STAGE, known.stage.to_owned());
+    add(header::CLASS, last.failure.code.to_owned());
+    add(header::MESSAGE, last.failure.text.clone());
+    add(header::CODE, last.failure.code.to_owned());
+    if let Some(run_id) = known.run_id {
         add(header::RUN_ID, run_id.to_owned());
     }
-    add(header::ATTEMPT, obituary.attempts.to_string());
+    add(header::ATTEMPT, last.attempts.to_string());
     add(header::FIRST_FAILED_AT, first_failed_at.to_string());
-    add(header::TRACEPARENT, inscription.trace.to_string());
+    add(header::TRACEPARENT, known.trace.to_string());
     Outbound {
         topic: contracts::DEAD_LETTERS.to_owned(),
         key: delivery.key.clone(),
@@ -199,16 +199,17 @@ mod tests {
                 (header::CODE.to_owned(), Some(b"SLUICE-OLD-001".to_vec())),
             ],
         };
-        let failure = Failure { disposition: Disposition::Reject, ..Failure::halt("SLUICE-WIRE-001", "no".to_owned()) };
+        let failure =
+            Failure { disposition: Disposition::Reject, ..Failure::halt("SLUICE-MESSAGE-001", "no".to_owned()) };
         let run = RunId::new();
         let letter = dead_letter(
             &delivery,
-            &Inscription {
+            &LetterHeaders {
                 stage: "bundles",
                 topic: "acme.t".to_owned(),
                 group: "sluice-bundles",
                 run_id: Some(&run.to_string()),
-                obituary: &Obituary { failure, attempts: 3, first_failed_at: UNIX_EPOCH },
+                last: &LastFailure { failure, attempts: 3, first_failed_at: UNIX_EPOCH },
                 trace: &TraceContext::for_run(run),
             },
         );
@@ -219,7 +220,7 @@ mod tests {
             found[0].1.clone().unwrap()
         };
         assert_eq!(value("mine"), [255]);
-        assert_eq!(value(header::CODE), b"SLUICE-WIRE-001");
+        assert_eq!(value(header::CODE), b"SLUICE-MESSAGE-001");
         assert_eq!(value(header::OFFSET), b"7");
         assert_eq!(value(header::RUN_ID), run.to_string().into_bytes());
     }
@@ -266,7 +267,7 @@ mod tests {
             headers: vec![
                 header("mine", "1"),
                 header(header::MESSAGE, "no"),
-                header(header::CODE, "SLUICE-WIRE-001"),
+                header(header::CODE, "SLUICE-MESSAGE-001"),
                 header(header::RUN_ID, "run"),
                 header(header::TRACEPARENT, "trace"),
                 header(header::REPLAY_OF, "4"),

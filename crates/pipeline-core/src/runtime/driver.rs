@@ -107,8 +107,8 @@ impl<W: Work> Driver<W> {
         let mut probing = false;
         let outcome = loop {
             tokio::select! {
-                Some(failure) = halted.recv() => break Err(Self::halted(failure)),
-                failure = self.tasks.failed() => break Err(Self::halted(failure)),
+                Some(failure) = halted.recv() => break Err(self.halted(failure)),
+                failure = self.tasks.failed() => break Err(self.halted(failure)),
                 () = shutdown.cancelled() => break Ok(()),
                 Some(event) = self.member.next_event() => {
                     if let Some(error) = self.serve(event) {
@@ -119,13 +119,13 @@ impl<W: Work> Driver<W> {
                         let failure = Failure::from(error);
                         if of_group {
                             // The topics are fine: only joining will tell that the right was given.
-                            tracing::warn!(stage = W::NAME, code = failure.code, "{failure}");
+                            self.events.group_refused(failure.code, &failure);
                             self.group.down(&failure.text);
                             continue;
                         }
                         self.cluster.down(&failure.text);
                         if !std::mem::replace(&mut probing, true) {
-                            tracing::warn!(stage = W::NAME, code = failure.code, "waiting for Kafka: {failure}");
+                            self.events.cluster_away(failure.code, &failure);
                             let until_back = until_back::<W>(self.settings.clone(), trouble.clone());
                             self.tasks.start(Kind::Reconnect, until_back);
                         }
@@ -133,7 +133,7 @@ impl<W: Work> Driver<W> {
                 }
                 Some(commit) = self.commits.1.recv() => self.committed(commit),
                 () = self.shared.rejoin.notified() => {
-                    tracing::info!(stage = W::NAME, "the topic is there again: joining the group anew");
+                    self.events.joining_anew();
                     if let Err(error) = self.member.rejoin() {
                         break Err(Error::Kafka { stage: W::NAME, source: error });
                     }
@@ -142,7 +142,7 @@ impl<W: Work> Driver<W> {
                     Ok(()) => {
                         probing = false;
                         self.cluster.up();
-                        tracing::info!(stage = W::NAME, "Kafka is back");
+                        self.events.cluster_back();
                     }
                     // Says better than the client why not.
                     Err(failure) => self.cluster.down(&failure.text),
@@ -163,8 +163,8 @@ impl<W: Work> Driver<W> {
         outcome
     }
 
-    fn halted(failure: Failure) -> Error {
-        tracing::error!(stage = W::NAME, code = failure.code, "the stage must stop: {failure}");
+    fn halted(&self, failure: Failure) -> Error {
+        self.events.must_stop(failure.code, &failure);
         Error::Halted { stage: W::NAME, code: failure.code, text: failure.text }
     }
 
@@ -259,9 +259,8 @@ impl<W: Work> Driver<W> {
             return;
         };
         let failure = Failure::from(error);
-        if self.commit_again.replace(Instant::now() + COMMIT_AGAIN).is_none() {
-            tracing::warn!(stage = W::NAME, code = failure.code, "will be sent again: {failure}");
-        }
+        let is_first = self.commit_again.replace(Instant::now() + COMMIT_AGAIN).is_none();
+        self.events.commit_failed(failure.code, &failure, is_first);
         positions.iter().for_each(|position| self.shared.heads.failed(position));
     }
 

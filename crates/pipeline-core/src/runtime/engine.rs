@@ -72,7 +72,7 @@ pub(crate) enum Tried<T> {
     /// One succeeded; how long it took.
     Done(T, Duration),
     /// None will, or none did for long enough.
-    GivenUp(Obituary),
+    GivenUp(LastFailure),
     /// The stage is stopping.
     Unsettled,
     /// The stage must stop.
@@ -80,7 +80,7 @@ pub(crate) enum Tried<T> {
 }
 
 /// Why something was given up.
-pub(crate) struct Obituary {
+pub(crate) struct LastFailure {
     pub(crate) failure: Failure,
     /// How often it was tried.
     pub(crate) attempts: u32,
@@ -190,7 +190,7 @@ impl<W: Work> Engine<W> {
             };
             match answer {
                 Answer::GiveUp(failure, attempts) => {
-                    return Tried::GivenUp(Obituary { failure, attempts, first_failed_at: tries.first_failed_at });
+                    return Tried::GivenUp(LastFailure { failure, attempts, first_failed_at: tries.first_failed_at });
                 }
                 Answer::Again(pause) if wait(pause, message.stopping).await.is_continue() => {}
                 Answer::Again(_) | Answer::Stop => return Tried::Unsettled,

@@ -6,8 +6,8 @@ use pipeline_kafka::{Delivery, Outbound, Position};
 use pipeline_model::{disposition::Disposition, letter::GivenUp, needs::Needs as _};
 
 use super::{
-    dead_letter::{Inscription, Letter, dead_letter},
-    engine::{Engine, InHand, Obituary, Settlement, wait},
+    dead_letter::{Letter, LetterHeaders, dead_letter},
+    engine::{Engine, InHand, LastFailure, Settlement, wait},
     failure::Dependency,
     failure::Failure,
     work::Work,
@@ -16,27 +16,27 @@ use crate::intake::Intake as _;
 
 impl<W: Work> Engine<W> {
     /// Puts the message where people find it. That must not fail, so it is tried like during an outage.
-    pub(super) async fn give_up(&self, message: &InHand<'_>, delivery: &Delivery, obituary: &Obituary) -> Settlement {
+    pub(super) async fn give_up(&self, message: &InHand<'_>, delivery: &Delivery, last: &LastFailure) -> Settlement {
         let InHand { at, span, .. } = message;
-        let Obituary { failure, attempts, first_failed_at } = obituary;
+        let LastFailure { failure, attempts, first_failed_at } = last;
         let record = W::Input::decode(&self.codec, delivery).await.ok();
         let correlation = record.as_ref().and_then(|record| record.correlation());
-        let inscription = Inscription {
+        let known = LetterHeaders {
             stage: W::NAME,
             topic: self.settings.kafka.names().topic(&delivery.position.partition.topic),
             group: &self.group,
             run_id: correlation.map(|correlation| correlation.run_id).or(at.run_id),
-            obituary,
+            last,
             trace: &span.context,
         };
         // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
-        let place = match self.produce_letter(message, dead_letter(delivery, &inscription)).await {
+        let place = match self.produce_letter(message, dead_letter(delivery, &known)).await {
             Ok(place) => place,
             Err(settlement) => return settlement,
         };
         if let Some(place) = place {
             let note = GivenUp {
-                run_id: inscription.run_id,
+                run_id: known.run_id,
                 source: &delivery.position,
                 dead_letter: &place,
                 key: at.key,

@@ -166,7 +166,7 @@ impl<S: Stage> Engine<Handling<S>> {
                     self.events.handled(&message.at, elapsed, emitted);
                     Settlement::Settled
                 }
-                Tried::GivenUp(obituary) => self.give_up(&message, delivery, &obituary).await,
+                Tried::GivenUp(last) => self.give_up(&message, delivery, &last).await,
                 Tried::Unsettled => Settlement::Unsettled,
                 Tried::Halted(failure) => Settlement::Halted(failure),
             }

@@ -56,7 +56,7 @@ pub(crate) async fn watch<W: Work>(shared: Arc<Shared<W>>, dependency: Dependenc
         match &answer {
             Ok(()) => outage = None,
             Err(failure) if failure.disposition == Disposition::Halt => {
-                tracing::error!(stage = W::NAME, code = failure.code, "a dependency cannot be used: {failure}");
+                engine.events.dependency_unusable(failure.code, failure);
                 // The driver is gone only when the stage is ending anyway.
                 shared.halts.send(failure.clone()).unwrap_or_default();
                 return;
@@ -105,7 +105,7 @@ async fn is_there<W: Work>(engine: &Engine<W>, dependency: Dependency) -> Result
 /// Begins the outage, or shows what is newest of it.
 fn away<W: Work>(engine: &Engine<W>, outage: &mut Option<Waiting>, failure: &Failure) {
     if outage.is_none() {
-        tracing::warn!(stage = W::NAME, code = failure.code, "a dependency is away: {failure}");
+        engine.events.dependency_away(failure.code, failure);
     }
     outage.get_or_insert_with(|| engine.outage.enter(&failure.text));
     engine.outage.still(&failure.text);

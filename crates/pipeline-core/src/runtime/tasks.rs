@@ -23,6 +23,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::failure::Failure;
 use crate::admin::Health;
+use pipeline_telemetry::events;
 
 /// Code of a task that panicked.
 pub(crate) const PANICKED: &str = "SLUICE-RUNTIME-001";
@@ -134,7 +135,7 @@ impl Tasks {
             }
         });
         if ended.await.is_err() {
-            tracing::warn!(stage = self.stage, "{} tasks compute without a pause and are left behind", self.set.len());
+            events::left_behind(self.stage, self.set.len());
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) async fn watch<W: Work>(shared: Arc<Shared<W>>) {
                 input_was_missing |= absent.missing.iter().any(|topic| read.contains(topic));
                 let cause = unusable(&absent);
                 if outage.is_none() {
-                    tracing::warn!(stage = W::NAME, "{cause}");
+                    engine.events.topics_missing(&cause);
                 }
                 outage.get_or_insert_with(|| engine.outage.enter(&cause));
                 engine.outage.still(&cause);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    engine::{Engine, InHand, Obituary, Settlement, Tried},
+    engine::{Engine, InHand, LastFailure, Settlement, Tried},
     failure::{Dependency, Failure},
     part::Part,
     work::{Shared, Work},
@@ -46,7 +46,7 @@ struct Writer<K: Sink> {
 }
 
 /// Why the work on a partition does not simply go on.
-enum Turn {
+enum Interruption {
     /// The target holds another offset than was thought.
     Fenced,
     /// The partition is given up.
@@ -87,9 +87,9 @@ impl<K: Sink> Work for Writing<K> {
         let failure = loop {
             let before = next;
             match writer.from_claim(&mut next).await {
-                Turn::Stop => break None,
-                Turn::Halt(failure) => break Some(failure),
-                Turn::Fenced => {
+                Interruption::Stop => break None,
+                Interruption::Halt(failure) => break Some(failure),
+                Interruption::Fenced => {
                     // Two owners that both believe in the partition must not chase each other.
                     fenced = if next > before { 1 } else { fenced + 1 };
                     let pause = writer.shared.engine.backoff(fenced);
@@ -111,22 +111,22 @@ impl<K: Sink> Work for Writing<K> {
 
 impl<K: Sink> Writer<K> {
     /// Claims the partition and writes it, until something else has to happen. `next` is what the target holds.
-    async fn from_claim(&self, next: &mut Option<i64>) -> Turn {
+    async fn from_claim(&self, next: &mut Option<i64>) -> Interruption {
         let offset = match self.claim().await {
             Ok(offset) => next.insert(offset),
-            Err(turn) => return turn,
+            Err(interruption) => return interruption,
         };
-        if let Err(turn) = self.turn_to(*offset).await {
-            return turn;
+        if let Err(interruption) = self.turn_to(*offset).await {
+            return interruption;
         }
         let mut part = Part::from(self.partition.clone(), *offset);
         loop {
-            if let Err(turn) = self.gather(&mut part, *offset).await {
-                return turn;
+            if let Err(interruption) = self.gather(&mut part, *offset).await {
+                return interruption;
             }
             let end = part.batch().end;
-            if let Err(turn) = self.write(part, offset).await {
-                return turn;
+            if let Err(interruption) = self.write(part, offset).await {
+                return interruption;
             }
             // Past the target when the last record became a dead letter: the next batch covers it.
             part = Part::from(self.partition.clone(), end);
@@ -134,7 +134,7 @@ impl<K: Sink> Writer<K> {
     }
 
     /// Where the target stands; waits for it.
-    async fn claim(&self) -> Result<i64, Turn> {
+    async fn claim(&self) -> Result<i64, Interruption> {
         let engine = &self.shared.engine;
         let partitions = std::slice::from_ref(&self.partition);
         let at = self.at(0);
@@ -143,20 +143,20 @@ impl<K: Sink> Writer<K> {
         let claiming = engine.until_settled(&message, |_| async { Ok(engine.work.0.claim(partitions).await?) });
         let claims = match claiming.await {
             Tried::Done(claims, _) => claims,
-            Tried::GivenUp(Obituary { failure, .. }) => return Err(Turn::Halt(failure)),
-            Tried::Unsettled => return Err(Turn::Stop),
-            Tried::Halted(failure) => return Err(Turn::Halt(failure)),
+            Tried::GivenUp(LastFailure { failure, .. }) => return Err(Interruption::Halt(failure)),
+            Tried::Unsettled => return Err(Interruption::Stop),
+            Tried::Halted(failure) => return Err(Interruption::Halt(failure)),
         };
         engine.proved();
         let claim = claims.into_iter().find(|claim| claim.partition == self.partition);
         let missing = || Failure::halt(BROKEN_SINK, format!("the target says nothing of {}", self.partition));
-        let offset = claim.ok_or_else(|| Turn::Halt(missing()))?.offset;
+        let offset = claim.ok_or_else(|| Interruption::Halt(missing()))?.offset;
         engine.events.claimed(&self.partition.topic, self.partition.number, offset);
         Ok(offset)
     }
 
     /// Turns the client to an offset: it refuses as long as it has not begun to fetch.
-    async fn turn_to(&self, offset: i64) -> Result<(), Turn> {
+    async fn turn_to(&self, offset: i64) -> Result<(), Interruption> {
         let turning = async {
             while let Err(error) = self.queue.seek(offset).await {
                 tracing::debug!("{}: cannot go to offset {offset} yet: {error}", self.partition);
@@ -165,19 +165,19 @@ impl<K: Sink> Writer<K> {
         };
         tokio::select! {
             () = turning => Ok(()),
-            () = self.stopping.cancelled() => Err(Turn::Stop),
+            () = self.stopping.cancelled() => Err(Interruption::Stop),
         }
     }
 
     /// Gathers records until there are enough of them, or the first has waited for long enough. Gives at least one
     /// offset behind `next`.
-    async fn gather(&self, part: &mut Part<K::Input>, next: i64) -> Result<(), Turn> {
+    async fn gather(&self, part: &mut Part<K::Input>, next: i64) -> Result<(), Interruption> {
         let limits = self.shared.engine.work.0.limits();
         let mut due = (part.batch().end > next).then(|| Instant::now() + limits.wait);
         while part.messages().len() < limits.records.max(1) && part.bytes() < limits.bytes {
             let delivery = tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => return Err(Turn::Stop),
+                () = self.stopping.cancelled() => return Err(Interruption::Stop),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => return Ok(()),
                 received = self.queue.recv() => match received {
                     Ok(delivery) => delivery,
@@ -195,7 +195,7 @@ impl<K: Sink> Writer<K> {
     }
 
     /// Decodes a message, or puts it where people find it.
-    async fn take(&self, part: &mut Part<K::Input>, delivery: Delivery) -> Result<(), Turn> {
+    async fn take(&self, part: &mut Part<K::Input>, delivery: Delivery) -> Result<(), Interruption> {
         let engine = &self.shared.engine;
         let offset = delivery.position.offset;
         if offset < part.batch().end {
@@ -205,7 +205,7 @@ impl<K: Sink> Writer<K> {
                 self.partition,
                 part.batch().end,
             );
-            return Err(Turn::Halt(Failure::halt(ANOTHER_LOG, text)));
+            return Err(Interruption::Halt(Failure::halt(ANOTHER_LOG, text)));
         }
         let at = engine.coordinates(&delivery);
         engine.events.consumed(&at);
@@ -224,22 +224,22 @@ impl<K: Sink> Writer<K> {
         let decoding = engine.until_settled(&message, decode);
         match decoding.instrument(span.span.clone()).await {
             Tried::Done(record, _) => part.push(record, delivery),
-            Tried::GivenUp(obituary) => {
-                self.bury(&message, &delivery, &obituary).await?;
+            Tried::GivenUp(last) => {
+                self.to_letter(&message, &delivery, &last).await?;
                 part.pass(offset);
             }
-            Tried::Unsettled => return Err(Turn::Stop),
-            Tried::Halted(failure) => return Err(Turn::Halt(failure)),
+            Tried::Unsettled => return Err(Interruption::Stop),
+            Tried::Halted(failure) => return Err(Interruption::Halt(failure)),
         }
         Ok(())
     }
 
     /// Writes what was gathered, in halves where something in it is refused. `next` moves with what is written.
-    async fn write(&self, part: Part<K::Input>, next: &mut i64) -> Result<(), Turn> {
+    async fn write(&self, part: Part<K::Input>, next: &mut i64) -> Result<(), Interruption> {
         let engine = &self.shared.engine;
         let mut parts = vec![part];
         while let Some(part) = parts.pop() {
-            let Some(_permit) = self.place().await else { return Err(Turn::Stop) };
+            let Some(_permit) = self.place().await else { return Err(Interruption::Stop) };
             let part = part.begin_at(*next);
             let end = part.batch().end;
             let at = part.messages().first().map_or_else(|| self.at(end), |first| engine.coordinates(first));
@@ -250,7 +250,7 @@ impl<K: Sink> Writer<K> {
             let records = part.messages().len();
             let _in_flight = engine.events.begin(records);
             let message = InHand { at, span: &span, stopping: &self.stopping, records };
-            let Some(obituary) = self.until_written(&message, part.batch()).await? else {
+            let Some(last) = self.until_written(&message, part.batch()).await? else {
                 part.messages().iter().for_each(|message| self.shared.forget(message));
                 *next = end;
                 // Kafka follows, for whoever watches the lag.
@@ -258,9 +258,9 @@ impl<K: Sink> Writer<K> {
                 continue;
             };
             match part.messages() {
-                [] => return Err(Turn::Halt(obituary.failure)),
+                [] => return Err(Interruption::Halt(last.failure)),
                 // The target does not move: whatever is written next covers the offset.
-                [alone] => self.bury(&message, alone, &obituary).await?,
+                [alone] => self.to_letter(&message, alone, &last).await?,
                 _ => {
                     let (earlier, later) = part.halves();
                     parts.extend([later, earlier]);
@@ -271,7 +271,11 @@ impl<K: Sink> Writer<K> {
     }
 
     /// Tries to write a batch. Gives why it was refused, when it was.
-    async fn until_written(&self, message: &InHand<'_>, batch: &Batch<K::Input>) -> Result<Option<Obituary>, Turn> {
+    async fn until_written(
+        &self,
+        message: &InHand<'_>,
+        batch: &Batch<K::Input>,
+    ) -> Result<Option<LastFailure>, Interruption> {
         let engine = &self.shared.engine;
         crash::point(K::NAME, "before-write");
         let name = format!("{}: the batch of {} up to offset {}", K::NAME, self.partition, batch.end);
@@ -286,23 +290,28 @@ impl<K: Sink> Writer<K> {
             }
             Tried::Done(Written::Fenced, _) => {
                 engine.events.fenced(&message.at, batch.begin);
-                Err(Turn::Fenced)
+                Err(Interruption::Fenced)
             }
-            Tried::GivenUp(obituary) => Ok(Some(obituary)),
-            Tried::Unsettled => Err(Turn::Stop),
-            Tried::Halted(failure) => Err(Turn::Halt(failure)),
+            Tried::GivenUp(last) => Ok(Some(last)),
+            Tried::Unsettled => Err(Interruption::Stop),
+            Tried::Halted(failure) => Err(Interruption::Halt(failure)),
         }
     }
 
     /// Puts a message where people find it, and does not go on before it is there.
-    async fn bury(&self, message: &InHand<'_>, delivery: &Delivery, obituary: &Obituary) -> Result<(), Turn> {
-        match self.shared.engine.give_up(message, delivery, obituary).await {
+    async fn to_letter(
+        &self,
+        message: &InHand<'_>,
+        delivery: &Delivery,
+        last: &LastFailure,
+    ) -> Result<(), Interruption> {
+        match self.shared.engine.give_up(message, delivery, last).await {
             Settlement::Settled => {
                 self.shared.forget(delivery);
                 Ok(())
             }
-            Settlement::Unsettled => Err(Turn::Stop),
-            Settlement::Halted(failure) => Err(Turn::Halt(failure)),
+            Settlement::Unsettled => Err(Interruption::Stop),
+            Settlement::Halted(failure) => Err(Interruption::Halt(failure)),
         }
     }
 

@@ -24,7 +24,7 @@ async fn a_rejected_message_becomes_a_dead_letter_and_blocks_nobody() {
     let by_key: BTreeMap<_, _> = letters.iter().map(|letter| (letter.key.clone().unwrap(), letter)).collect();
     let undecodable = by_key[b"poison".as_slice()];
     assert_eq!(undecodable.payload.as_deref(), Some(b"not a record".as_slice()));
-    assert!(undecodable.header(header::CODE).unwrap().starts_with("SLUICE-WIRE-"));
+    assert!(undecodable.header(header::CODE).unwrap().starts_with("SLUICE-MESSAGE-"));
     let rejected = by_key[b"s7".as_slice()];
     assert_eq!(rejected.header(header::CODE), Some("SLUICE-TEST-001"));
     assert_eq!(rejected.header(header::ATTEMPT), Some("1"));

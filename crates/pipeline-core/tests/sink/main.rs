@@ -100,7 +100,7 @@ async fn what_is_refused_is_found_by_halving_and_is_a_letter_before_anything_beh
     for letter in &letters {
         let code = letter.header(header::CODE).unwrap();
         let broken = letter.key.as_deref() == Some(b"broken");
-        assert_eq!(code, if broken { "SLUICE-WIRE-010" } else { "SLUICE-TEST-001" });
+        assert_eq!(code, if broken { "SLUICE-MESSAGE-010" } else { "SLUICE-TEST-001" });
         assert_eq!(letter.header(header::TOPIC), Some(NOTES));
     }
     assert!(world.target.refused_in_order.load(Ordering::SeqCst), "a record was written before the letter before it");

@@ -5,24 +5,24 @@ use crate::{
     target_url::{self, LinkError, is_this_machine},
 };
 
-use super::Report;
+use super::{FaultKind, Findings};
 
 /// What every statement gives: a page in the order of keys, with each document's version.
 const COLUMNS: [&str; 3] = ["_id", "_cas", "doc"];
 const PAGE: [&str; 2] = ["$after", "$limit"];
 
 /// Reports what cannot work.
-pub(super) fn check(source: &Source, report: &mut Report<'_>) {
-    address(&source.url, report);
-    certificates(&source.url, &source.couchbase, report);
+pub(super) fn check(source: &Source, findings: &mut Findings<'_>) {
+    address(&source.url, findings);
+    certificates(&source.url, &source.couchbase, findings);
     for (key, text, parameters) in statements(&source.couchbase.statements) {
         if !text.trim().is_empty() {
-            statement(key, text, parameters, report);
+            statement(key, text, parameters, findings);
         }
     }
 }
 
-fn address(url: &str, report: &mut Report<'_>) {
+fn address(url: &str, findings: &mut Findings<'_>) {
     let key = "source.url";
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
@@ -31,15 +31,15 @@ fn address(url: &str, report: &mut Report<'_>) {
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     let (hosts, keyspace) = place.split_once('/').unwrap_or((place, ""));
     if hosts.split(',').any(|host| host.trim().is_empty()) {
-        report.fault(key, "names no host".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no host".to_owned(), hint);
     } else if keyspace.trim_matches('/').is_empty() {
-        report.fault(key, "names no bucket".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no bucket".to_owned(), hint);
     } else if url.starts_with("couchbase:") && !hosts.split(',').all(|host| is_this_machine(without_port(host))) {
         let hint = Some("write `couchbases://`, unless the network between is your own".to_owned());
-        report.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
+        findings.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
     }
     if let Err(LinkError { problem, remedy }) = target_url::check_couchbase(url) {
-        report.fault(key, problem, Some(remedy));
+        findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
     }
 }
 
@@ -51,7 +51,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-fn certificates(url: &str, couchbase: &Couchbase, report: &mut Report<'_>) {
+fn certificates(url: &str, couchbase: &Couchbase, findings: &mut Findings<'_>) {
     let Couchbase { ca_file, client_certificate_file, client_key_file, .. } = couchbase;
     let named = [
         ("source.couchbase.ca_file", ca_file.is_some()),
@@ -61,12 +61,17 @@ fn certificates(url: &str, couchbase: &Couchbase, report: &mut Report<'_>) {
     if url.starts_with("couchbase:") {
         for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
             let hint = Some("write `couchbases://`, which is TLS".to_owned());
-            report.fault(key, "is for TLS, and `source.url` has `couchbase://`".to_owned(), hint);
+            findings.fault(
+                FaultKind::Contradiction,
+                key,
+                "is for TLS, and `source.url` has `couchbase://`".to_owned(),
+                hint,
+            );
         }
     }
     if client_certificate_file.is_some() != client_key_file.is_some() {
         let problem = "a client certificate and its key belong together; one of them is not set".to_owned();
-        report.fault("source.couchbase.client_certificate_file", problem, None);
+        findings.fault(FaultKind::Missing, "source.couchbase.client_certificate_file", problem, None);
     }
 }
 
@@ -81,10 +86,10 @@ fn statements(statements: &Statements) -> [(&'static str, &str, &'static [&'stat
 }
 
 /// A page that is not ordered by the key, or does not begin behind the last one, would lose documents without a word.
-fn statement(key: &str, text: &str, parameters: &[&str], report: &mut Report<'_>) {
+fn statement(key: &str, text: &str, parameters: &[&str], findings: &mut Findings<'_>) {
     let is_select = text.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
     if !is_select || text.contains(';') {
-        report.fault(key, "expected one statement that begins with SELECT".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "expected one statement that begins with SELECT".to_owned(), None);
         return;
     }
     let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))).collect();
@@ -94,10 +99,10 @@ fn statement(key: &str, text: &str, parameters: &[&str], report: &mut Report<'_>
         let hint = "begin with SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc; \
                     end with META(d).id > $after ORDER BY META(d).id LIMIT $limit";
         let problem = format!("the statement lacks {}", super::keys::listed(missing.into_iter()));
-        report.fault(key, problem, Some(hint.to_owned()));
+        findings.fault(FaultKind::Unusable, key, problem, Some(hint.to_owned()));
         return;
     }
     if !text.to_ascii_lowercase().contains("order by") {
-        report.fault(key, "the statement has no ORDER BY META(d).id".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "the statement has no ORDER BY META(d).id".to_owned(), None);
     }
 }

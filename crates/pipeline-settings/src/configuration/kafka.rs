@@ -3,7 +3,7 @@
 use crate::settings::{Kafka, Oauth};
 
 use super::{
-    Report,
+    FaultKind, Findings,
     checks::{quoted, web_address},
     keys::listed,
 };
@@ -17,49 +17,64 @@ const NO_TLS: &str = "this program was built without TLS to Kafka: build it with
                       (needs OpenSSL's headers and pkg-config: `apt-get install libssl-dev pkg-config`)";
 
 /// Reports what cannot work.
-pub(super) fn check(kafka: &Kafka, report: &mut Report<'_>) {
-    brokers(&kafka.bootstrap_servers, report);
-    this_build(kafka, report);
-    certificates(kafka, report);
+pub(super) fn check(kafka: &Kafka, findings: &mut Findings<'_>) {
+    brokers(&kafka.bootstrap_servers, findings);
+    this_build(kafka, findings);
+    certificates(kafka, findings);
     if let Some(mechanism) = &kafka.sasl_mechanism
         && !MECHANISMS.contains(&mechanism.as_str())
     {
         let problem = format!("expected one of {}, found {}", listed(MECHANISMS.into_iter()), quoted(mechanism));
-        report.fault("kafka.sasl_mechanism", problem, None);
+        findings.fault(FaultKind::Unusable, "kafka.sasl_mechanism", problem, None);
         return;
     }
     if kafka.security_protocol.has_sasl() {
-        login(kafka, report);
+        login(kafka, findings);
     } else {
-        useless_login(kafka, report);
+        useless_login(kafka, findings);
     }
 }
 
-fn brokers(servers: &str, report: &mut Report<'_>) {
+fn brokers(servers: &str, findings: &mut Findings<'_>) {
     for server in servers.split(',').map(str::trim) {
         if !is_host_and_port(server) {
             let problem = format!("expected `host:port`, found {}", quoted(server));
-            report.fault("kafka.bootstrap_servers", problem, Some("such as `broker:9092`".to_owned()));
+            findings.fault(
+                FaultKind::Unusable,
+                "kafka.bootstrap_servers",
+                problem,
+                Some("such as `broker:9092`".to_owned()),
+            );
         }
     }
 }
 
 /// librdkafka takes what it needs for TLS, SCRAM and tokens from OpenSSL.
-fn this_build(kafka: &Kafka, report: &mut Report<'_>) {
+fn this_build(kafka: &Kafka, findings: &mut Findings<'_>) {
     if cfg!(feature = "tls") {
         return;
     }
     if kafka.security_protocol.has_tls() {
         let protocol = kafka.security_protocol.as_str();
-        report.fault("kafka.security_protocol", format!("`{protocol}` is TLS"), Some(NO_TLS.to_owned()));
+        findings.fault(
+            FaultKind::NotInBuild,
+            "kafka.security_protocol",
+            format!("`{protocol}` is TLS"),
+            Some(NO_TLS.to_owned()),
+        );
     }
     let with_openssl = |mechanism: &&str| *mechanism != PLAIN && MECHANISMS.contains(mechanism);
     if let Some(mechanism) = kafka.sasl_mechanism.as_deref().filter(with_openssl) {
-        report.fault("kafka.sasl_mechanism", format!("`{mechanism}` needs OpenSSL"), Some(NO_TLS.to_owned()));
+        findings.fault(
+            FaultKind::NotInBuild,
+            "kafka.sasl_mechanism",
+            format!("`{mechanism}` needs OpenSSL"),
+            Some(NO_TLS.to_owned()),
+        );
     }
 }
 
-fn certificates(kafka: &Kafka, report: &mut Report<'_>) {
+fn certificates(kafka: &Kafka, findings: &mut Findings<'_>) {
     let (certificate, key) = ("kafka.client_certificate_file", "kafka.client_key_file");
     let has_password = kafka.client_key_password.is_some() || kafka.client_key_password_file.is_some();
     if !kafka.security_protocol.has_tls() {
@@ -73,62 +88,81 @@ fn certificates(kafka: &Kafka, report: &mut Report<'_>) {
         for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
             let problem =
                 format!("is for TLS, and `kafka.security_protocol` is `{}`", kafka.security_protocol.as_str());
-            report.fault(key, problem, Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()));
+            findings.fault(
+                FaultKind::Contradiction,
+                key,
+                problem,
+                Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()),
+            );
         }
         return;
     }
     match (&kafka.client_certificate_file, &kafka.client_key_file) {
-        (Some(_), None) => report.fault(certificate, format!("needs `{key}`, which is not set"), None),
-        (None, Some(_)) => report.fault(key, format!("needs `{certificate}`, which is not set"), None),
+        (Some(_), None) => {
+            findings.fault(FaultKind::Missing, certificate, format!("needs `{key}`, which is not set"), None)
+        }
+        (None, Some(_)) => {
+            findings.fault(FaultKind::Missing, key, format!("needs `{certificate}`, which is not set"), None)
+        }
         (None, None) if has_password => {
             let set = if kafka.client_key_password.is_some() { "" } else { "_file" };
-            report.fault(&format!("kafka.client_key_password{set}"), format!("needs `{key}`, which is not set"), None);
+            findings.fault(
+                FaultKind::Missing,
+                &format!("kafka.client_key_password{set}"),
+                format!("needs `{key}`, which is not set"),
+                None,
+            );
         }
         _ => {}
     }
 }
 
-fn login(kafka: &Kafka, report: &mut Report<'_>) {
+fn login(kafka: &Kafka, findings: &mut Findings<'_>) {
     let mut needs = |needed: &[(bool, &str)]| {
         for (_, missing) in needed.iter().filter(|(is_set, _)| !is_set) {
-            report.fault("kafka.security_protocol", format!("SASL needs `{missing}`, which is not set"), None);
+            findings.fault(
+                FaultKind::Missing,
+                "kafka.security_protocol",
+                format!("SASL needs `{missing}`, which is not set"),
+                None,
+            );
         }
     };
     needs(&[(kafka.sasl_mechanism.is_some(), "kafka.sasl_mechanism")]);
     if kafka.sasl_mechanism.as_deref() == Some(OAUTHBEARER) {
-        oauth(&kafka.oauth, report);
+        oauth(&kafka.oauth, findings);
         return;
     }
     let has_password = kafka.password.is_some() || kafka.password_file.is_some();
     needs(&[(kafka.username.is_some(), "kafka.username"), (has_password, "kafka.password_file")]);
 }
 
-fn oauth(oauth: &Oauth, report: &mut Report<'_>) {
+fn oauth(oauth: &Oauth, findings: &mut Findings<'_>) {
     let endpoint = "kafka.oauth.token_endpoint";
     match (&oauth.token_file, &oauth.token_endpoint) {
         (None, None) => {
             let problem = "`OAUTHBEARER` needs `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`".to_owned();
-            report.fault("kafka.sasl_mechanism", problem, None);
+            findings.fault(FaultKind::Missing, "kafka.sasl_mechanism", problem, None);
         }
         (Some(_), Some(_)) => {
             let problem = "is set, and so is `kafka.oauth.token_file`".to_owned();
-            report.fault(endpoint, problem, Some("keep one of them".to_owned()));
+            findings.fault(FaultKind::Contradiction, endpoint, problem, Some("keep one of them".to_owned()));
         }
         (Some(_), None) => {}
         (None, Some(url)) => {
-            web_address(endpoint, url, report);
+            web_address(endpoint, url, findings);
             let has_secret = oauth.client_secret.is_some() || oauth.client_secret_file.is_some();
             let needed =
                 [(oauth.client_id.is_some(), "kafka.oauth.client_id"), (has_secret, "kafka.oauth.client_secret_file")];
             for (_, missing) in needed.into_iter().filter(|(is_set, _)| !is_set) {
-                report.fault(endpoint, format!("needs `{missing}`, which is not set"), None);
+                findings.fault(FaultKind::Missing, endpoint, format!("needs `{missing}`, which is not set"), None);
             }
         }
     }
 }
 
 /// Somebody who sets a password and no protocol for it believes that it is asked for.
-fn useless_login(kafka: &Kafka, report: &mut Report<'_>) {
+fn useless_login(kafka: &Kafka, findings: &mut Findings<'_>) {
     let protocol = kafka.security_protocol.as_str();
     let named = [
         ("kafka.sasl_mechanism", kafka.sasl_mechanism.is_some()),
@@ -140,7 +174,12 @@ fn useless_login(kafka: &Kafka, report: &mut Report<'_>) {
     ];
     for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
         let problem = format!("is for SASL, and `kafka.security_protocol` is `{protocol}`");
-        report.fault(key, problem, Some("write `sasl_ssl`, which logs in over TLS".to_owned()));
+        findings.fault(
+            FaultKind::Contradiction,
+            key,
+            problem,
+            Some("write `sasl_ssl`, which logs in over TLS".to_owned()),
+        );
     }
 }
 

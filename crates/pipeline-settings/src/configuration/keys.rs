@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{ENVIRONMENT_PREFIX, Fault, Origin};
+use super::{ENVIRONMENT_PREFIX, Fault, FaultKind, Origin};
 use crate::settings::Settings;
 
 /// All known keys, in the order in which they are declared.
@@ -121,7 +121,7 @@ impl Keys {
             }
             None => None,
         };
-        Fault { place, key: path.to_owned(), problem: "unknown key".to_owned(), hint }
+        Fault { place, key: path.to_owned(), kind: FaultKind::UnknownKey, problem: "unknown key".to_owned(), hint }
     }
 
     fn nearest(&self, path: &str) -> Option<&str> {

@@ -12,7 +12,7 @@ use crate::{
     settings::{Settings, Source},
 };
 
-use super::{Origin, Report};
+use super::{FaultKind, Findings, Origin};
 
 /// One secret with the two keys that can hold it.
 struct Slot<'a> {
@@ -24,7 +24,7 @@ struct Slot<'a> {
 
 /// Fills the secrets whose `*_file` is set, and says which came from which file. Other files that are named must be
 /// there, too.
-pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'static str, PathBuf)> {
+pub(super) fn read(settings: &mut Settings, findings: &mut Findings<'_>) -> Vec<(&'static str, PathBuf)> {
     let couchbase = &settings.source.couchbase;
     let (registry, telemetry) = (&settings.schema_registry, &settings.telemetry);
     for (key, path) in [
@@ -49,28 +49,33 @@ pub(super) fn read(settings: &mut Settings, report: &mut Report<'_>) -> Vec<(&'s
         if let Some(path) = path
             && let Err(source) = files::open(path)
         {
-            report.fault(key, format!("cannot read `{}`: {source}", path.display()), None);
+            findings.fault(FaultKind::NamedFile, key, format!("cannot read `{}`: {source}", path.display()), None);
         }
     }
     if let Some(path) = &telemetry.otlp_headers_file {
-        warn_if_readable_by_all("telemetry.otlp_headers_file", path, report);
+        warn_if_readable_by_all("telemetry.otlp_headers_file", path, findings);
     }
     let mut from_files = Vec::new();
     for slot in slots(settings) {
         let Some(path) = slot.file else { continue };
         if slot.value.is_some() {
-            let problem = format!("is set, and so is `{}` ({})", slot.key, report.place(slot.key));
-            report.fault(slot.file_key, problem, Some("keep one of them".to_owned()));
+            let problem = format!("is set, and so is `{}` ({})", slot.key, findings.place(slot.key));
+            findings.fault(FaultKind::Contradiction, slot.file_key, problem, Some("keep one of them".to_owned()));
             continue;
         }
         match read_secret(&path) {
             Ok(secret) => {
-                warn_if_readable_by_all(slot.file_key, &path, report);
+                warn_if_readable_by_all(slot.file_key, &path, findings);
                 *slot.value = Some(secret);
                 from_files.push((slot.key, path));
             }
             Err(source) => {
-                report.fault(slot.file_key, format!("cannot read `{}`: {source}", path.display()), None);
+                findings.fault(
+                    FaultKind::NamedFile,
+                    slot.file_key,
+                    format!("cannot read `{}`: {source}", path.display()),
+                    None,
+                );
             }
         }
     }
@@ -137,25 +142,25 @@ fn read_secret(path: &Path) -> io::Result<SecretString> {
 }
 
 /// Warns of secrets that stand in the configuration's own file when others may read it.
-pub(super) fn warn_of_written<'a>(secret_keys: impl Iterator<Item = &'a str>, report: &mut Report<'_>) {
+pub(super) fn warn_of_written<'a>(secret_keys: impl Iterator<Item = &'a str>, findings: &mut Findings<'_>) {
     for key in secret_keys {
-        if let Some(Origin::File { path, .. }) = report.origin.get(key) {
-            warn_if_readable_by_all(key, &path.clone(), report);
+        if let Some(Origin::File { path, .. }) = findings.origin.get(key) {
+            warn_if_readable_by_all(key, &path.clone(), findings);
         }
     }
 }
 
 /// A warning only: Kubernetes mounts secrets with mode 0644 unless told otherwise.
 #[cfg(unix)]
-fn warn_if_readable_by_all(key: &str, path: &Path, report: &mut Report<'_>) {
+fn warn_if_readable_by_all(key: &str, path: &Path, findings: &mut Findings<'_>) {
     use std::os::unix::fs::PermissionsExt;
     let Ok(metadata) = fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o004 != 0 {
         let problem = format!("`{}` can be read by everybody (mode {mode:04o})", path.display());
-        report.warn(key, problem, Some("take the right away: mode 0440 or less".to_owned()));
+        findings.warn(key, problem, Some("take the right away: mode 0440 or less".to_owned()));
     }
 }
 
 #[cfg(not(unix))]
-fn warn_if_readable_by_all(_: &str, _: &Path, _: &mut Report<'_>) {}
+fn warn_if_readable_by_all(_: &str, _: &Path, _: &mut Findings<'_>) {}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Written,
+    FaultKind, Written,
     keys::{Key, Kind, listed},
     yaml::is_nothing,
 };
@@ -11,6 +11,7 @@ use super::{
 /// What is wrong with a value.
 #[derive(Debug)]
 pub(super) struct Wrong {
+    pub(super) kind: FaultKind,
     pub(super) problem: String,
     pub(super) hint: Option<String>,
 }
@@ -57,7 +58,7 @@ fn text(key: &Key, min_length: u64, written: &Written, found: &Found<'_>) -> Res
         _ => return Err(Wrong::new(key, "text", found, None)),
     };
     if (text.chars().count() as u64) < min_length {
-        return Err(Wrong { problem: "must not be empty".to_owned(), hint: None });
+        return Err(Wrong { kind: FaultKind::Missing, problem: "must not be empty".to_owned(), hint: None });
     }
     Ok(Value::String(text.to_owned()))
 }
@@ -68,9 +69,9 @@ fn whole(key: &Key, min: u64, max: u64, found: &Found<'_>) -> Result<Value, Wron
     match found {
         Found::Number(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => match text.parse::<u64>() {
             Ok(number) if (min..=max).contains(&number) => Ok(Value::from(number)),
-            _ => Err(Wrong::new(key, &range, found, None)), // so large that it does not even fit is out of range too
+            _ => Err(Wrong::new(key, &range, found, None).out_of_bounds()), // so large that it does not even fit is out of range too
         },
-        Found::Number(text) if text.starts_with('-') => Err(Wrong::new(key, &range, found, None)),
+        Found::Number(text) if text.starts_with('-') => Err(Wrong::new(key, &range, found, None).out_of_bounds()),
         Found::Quoted(text) if text.parse::<u64>().is_ok() => {
             let hint = format!("write {text} without quotes");
             Err(Wrong::new(key, &format!("a whole number{unit}"), found, Some(hint)))
@@ -171,6 +172,11 @@ impl<'a> Found<'a> {
 
 impl Wrong {
     fn new(key: &Key, expected: &str, found: &Found<'_>, hint: Option<String>) -> Self {
-        Self { problem: format!("expected {expected}, found {}", found.describe(key.secret)), hint }
+        let problem = format!("expected {expected}, found {}", found.describe(key.secret));
+        Self { kind: FaultKind::WrongType, problem, hint }
+    }
+
+    fn out_of_bounds(self) -> Self {
+        Self { kind: FaultKind::OutOfBounds, ..self }
     }
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::Path};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::{
-    Entry, Fault, Origin, Written,
+    Entry, Fault, FaultKind, Origin, Written,
     keys::{Keys, join, listed},
 };
 use crate::files;
@@ -18,6 +18,7 @@ pub(super) fn read(path: &Path, keys: &Keys, faults: &mut Vec<Fault>) -> Vec<Ent
     let whole = |problem: String| Fault {
         place: Origin::WholeFile { path: path.to_owned() },
         key: String::new(),
+        kind: FaultKind::File,
         problem,
         hint: None,
     };
@@ -34,7 +35,7 @@ pub(super) fn read(path: &Path, keys: &Keys, faults: &mut Vec<Fault>) -> Vec<Ent
     if let Err(stopped) = reader.stream() {
         let place = reader.place(&Span::empty(*stopped.marker()));
         let problem = format!("not readable as YAML: {}", stopped.info());
-        reader.faults.push(Fault { place, key: String::new(), problem, hint: None });
+        reader.faults.push(Fault { place, key: String::new(), kind: FaultKind::Form, problem, hint: None });
     }
     reader.entries
 }
@@ -60,7 +61,13 @@ impl<'a> Reader<'a> {
                 Event::DocumentStart(_) => {
                     self.documents += 1;
                     if self.documents > 1 {
-                        self.fault(&span, "", "a second document".to_owned(), Some("keep one, without `---`"));
+                        self.fault(
+                            FaultKind::Form,
+                            &span,
+                            "",
+                            "a second document".to_owned(),
+                            Some("keep one, without `---`"),
+                        );
                         return Ok(());
                     }
                 }
@@ -68,7 +75,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(text, ScalarStyle::Plain, ..) if is_nothing(&text) => {}
                 other => {
                     let problem = format!("expected sections such as `kafka:`, found {}", name(&other));
-                    self.fault(&span, "", problem, None);
+                    self.fault(FaultKind::Form, &span, "", problem, None);
                     self.skip(&other)?;
                 }
             }
@@ -85,7 +92,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(key, ..) => key.into_owned(),
                 other => {
                     let problem = format!("expected a key, found {}", name(&other));
-                    self.fault(&span, section, problem, None);
+                    self.fault(FaultKind::Form, &span, section, problem, None);
                     self.skip(&other)?;
                     self.skip_next()?;
                     continue;
@@ -94,7 +101,7 @@ impl<'a> Reader<'a> {
             let path = join(section, &key);
             if let Some(line) = first_lines.insert(key, span.start.line()) {
                 let problem = format!("duplicate key; it is in line {line} already");
-                self.fault(&span, &path, problem, Some("keep one of them"));
+                self.fault(FaultKind::DuplicateKey, &span, &path, problem, Some("keep one of them"));
                 self.skip_next()?;
             } else if self.keys.is_section(&path) {
                 self.subsection(&path)?;
@@ -115,7 +122,7 @@ impl<'a> Reader<'a> {
             Some((other, span)) => {
                 let problem = format!("expected a section, found {}", name(&other));
                 let hint = format!("its keys are {}", listed(self.keys.below(path)));
-                self.fault(&span, path, problem, Some(&hint));
+                self.fault(FaultKind::Form, &span, path, problem, Some(&hint));
                 self.skip(&other)
             }
             None => Ok(()),
@@ -126,13 +133,25 @@ impl<'a> Reader<'a> {
         let Some((event, span)) = self.next()? else { return Ok(()) };
         let written = match &event {
             Event::Scalar(_, _, _, Some(tag)) if !is_text_tag(tag) => {
-                self.fault(&span, &path, "tags are not supported here".to_owned(), Some("write the value alone"));
+                self.fault(
+                    FaultKind::Form,
+                    &span,
+                    &path,
+                    "tags are not supported here".to_owned(),
+                    Some("write the value alone"),
+                );
                 return Ok(());
             }
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Written::Plain(text.to_string()),
             Event::Scalar(text, ..) => Written::Quoted(text.to_string()),
             Event::Alias(_) => {
-                self.fault(&span, &path, "aliases are not supported here".to_owned(), Some("write the value out"));
+                self.fault(
+                    FaultKind::Form,
+                    &span,
+                    &path,
+                    "aliases are not supported here".to_owned(),
+                    Some("write the value out"),
+                );
                 return Ok(());
             }
             other => Written::Group(name(other)),
@@ -147,6 +166,7 @@ impl<'a> Reader<'a> {
         let place = self.place(span);
         let mut fault = self.keys.unknown(path, place);
         if path_is_dotted(section, path) && self.keys.find(path).is_some() {
+            fault.kind = FaultKind::Form;
             fault.problem = "a key with dots".to_owned();
             fault.hint = Some(format!("write it nested: `{}:`", path.replace('.', ": ")));
         }
@@ -178,9 +198,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn fault(&mut self, span: &Span, key: &str, problem: String, hint: Option<&str>) {
+    fn fault(&mut self, kind: FaultKind, span: &Span, key: &str, problem: String, hint: Option<&str>) {
         let place = self.place(span);
-        self.faults.push(Fault { place, key: key.to_owned(), problem, hint: hint.map(str::to_owned) });
+        let hint = hint.map(str::to_owned);
+        self.faults.push(Fault { place, key: key.to_owned(), kind, problem, hint });
     }
 
     fn place(&self, span: &Span) -> Origin {

@@ -48,7 +48,7 @@ fn what_nobody_foresaw_is_the_failure_of_one_message() {
         state: "45000".to_owned(),
     });
     let error = Error::statement(&context, refusal);
-    assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-STORE-019"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-TARGET-019"));
     assert_eq!(
         pipeline_model::chain::chain(&error),
         "could not store batch `r/s/0`: the database refuses the \
@@ -80,7 +80,7 @@ async fn a_file_without_space_to_grow_is_an_outage_that_says_so() {
     sqlx::raw_sql("CREATE TABLE t (a); PRAGMA max_page_count = 4").execute(&mut file).await.unwrap();
     let full = sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut file).await.unwrap_err();
     let error = Error::statement(&Context::new("store batch", "r/s/0"), full);
-    assert_eq!((error.disposition(), error.code()), (Disposition::Unavailable, "SLUICE-STORE-014"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Unavailable, "SLUICE-TARGET-014"));
     assert!(error.to_string().contains("no space left"), "{error}");
 }
 
@@ -100,5 +100,5 @@ fn values_larger_than_a_packet_are_refused_before_they_are_sent() {
     assert!(check_size(&values, 2_000).is_ok());
     let refused = check_size(&values, 1_000).err().unwrap();
     let error = Error::statement(&Context::new("store batch", "r/s/0"), sqlx::Error::Encode(Box::new(refused)));
-    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-TARGET-004"));
 }

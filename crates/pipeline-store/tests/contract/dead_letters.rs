@@ -45,7 +45,7 @@ async fn give_up_at(
         source: &at(topic, offset),
         dead_letter: &at("sluice.dead-letters.v1", offset),
         key: Some(key),
-        code: "SLUICE-STORE-004",
+        code: "SLUICE-TARGET-004",
         reason: "cannot store batch: the database refuses a value",
         attempts: 1,
         first_failed_at,
@@ -74,7 +74,7 @@ on_both! {
             source: &at(RunRequested::TOPIC, 1),
             dead_letter: &at("sluice.dead-letters.v1", 1),
             key: None,
-            code: "SLUICE-WIRE-001",
+            code: "SLUICE-MESSAGE-001",
             reason: "",
             attempts: 1,
             first_failed_at: SystemTime::now(),
@@ -108,6 +108,18 @@ on_both! {
         assert_eq!(target.count("sluice_dead_letter").await, 1);
     }
 
+    async fn a_letter_with_a_former_code_is_found_under_both_names_and_told_under_todays(target: &Target) {
+        let old = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 1, "s/0").await;
+        damage(target, "UPDATE sluice_dead_letter SET code = 'SLUICE-STORE-004'").await;
+        let new = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 2, "s/0").await;
+        for code in ["SLUICE-STORE-004", "SLUICE-TARGET-004"] {
+            let filter = LetterFilter { code: Some(code.to_owned()), ..LetterFilter::default() };
+            let found = target.store.dead_letters(&filter, 10).await.unwrap();
+            let found: Vec<_> = found.iter().map(|letter| (letter.id, letter.code.as_str())).collect();
+            assert_eq!(found, [(old.id, "SLUICE-TARGET-004"), (new.id, "SLUICE-TARGET-004")], "{code}");
+        }
+    }
+
     async fn every_part_of_a_filter_must_hold(target: &Target) {
         let (run, other) = (RunId::new(), RunId::new());
         let first = give_up(&target.store, run, BatchPlanned::TOPIC, 1, "s/0").await;
@@ -122,7 +134,7 @@ on_both! {
             (LetterFilter { state: Some(LetterState::Open), ..any.clone() }, vec![first.id, second.id]),
             (LetterFilter { ids: vec![second.id, third.id, 999], ..any.clone() }, vec![second.id, third.id]),
             (LetterFilter { stage: Some("root".to_owned()), ..any.clone() }, vec![]),
-            (LetterFilter { code: Some("SLUICE-STORE-004".to_owned()), run_id: Some(other), ..any.clone() }, vec![second.id]),
+            (LetterFilter { code: Some("SLUICE-TARGET-004".to_owned()), run_id: Some(other), ..any.clone() }, vec![second.id]),
             (LetterFilter { recorded_before_ms: Some(first.recorded_at_ms), ..any.clone() }, vec![]),
             (LetterFilter { recorded_before_ms: Some(now), ..any.clone() }, vec![first.id, second.id, third.id]),
         ] {

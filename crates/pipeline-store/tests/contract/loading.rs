@@ -103,7 +103,7 @@ async fn a_value_that_loading_would_change_is_refused_and_the_next_batch_is_load
     let mut batches = run.batches(&service).await.into_iter();
     let (key, subtrees) = batches.next().unwrap();
     let error = target.store.store_batch(&key, subtrees).await.unwrap_err();
-    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-STORE-004"), "{error}");
+    assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-TARGET-004"), "{error}");
     for table in ["sluice_content_bundle", "sluice_content_field", "sluice_provider_content"] {
         assert_eq!(target.count(table).await, 0, "{table}");
     }

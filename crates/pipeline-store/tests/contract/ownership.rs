@@ -55,7 +55,7 @@ pub async fn refusal(store: &Store) -> String {
     let planned = store.plan_migration().await.unwrap_err();
     let error = store.migrate().await.unwrap_err();
     assert!(matches!(error, Error::NamesTaken { .. }), "{error:?}");
-    assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-STORE-023"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-TARGET-023"));
     assert_eq!(planned.to_string(), error.to_string(), "the plan tells what the migration does");
     error.to_string()
 }

@@ -35,7 +35,7 @@ async fn a_triggers_refusal_is_the_failure_of_its_batch_and_quotes_no_document()
     let (key, subtrees) = sync.batches(&services[1]).await.remove(0);
     let error = target.store.store_batch(&key, subtrees).await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
-    assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-STORE-019"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-TARGET-019"));
     let told = format!("{} {error:?}", chain(&error));
     assert!(told.contains("error 1644 (45000)") && !told.contains("secret"), "{told}");
 
@@ -52,7 +52,7 @@ async fn a_table_that_somebody_dropped_stops_the_process_and_is_named() {
     let mut administrator = MySqlConnection::connect(&administrator).await.unwrap();
     administrator.execute("DROP TABLE sluice_run").await.unwrap();
     let error = target.store.open_run(&request(ActivationMode::PerService)).await.unwrap_err();
-    assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-STORE-006"));
+    assert_eq!((error.disposition(), error.code()), (Disposition::Halt, "SLUICE-TARGET-006"));
     assert!(chain(&error).contains("no such table, at `sluice_run`"), "{}", chain(&error));
     assert_eq!(target.store.ready().await.unwrap_err().disposition(), Disposition::Halt);
 }

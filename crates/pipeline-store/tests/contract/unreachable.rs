@@ -52,7 +52,7 @@ on_both! {
         assert_eq!(sync.progress().await.run.state, RunState::Activated);
         assert_eq!(Views::read(target).await, full.views());
         let rejects = target.store.rejects(sync.run.run_id, 10).await.unwrap();
-        let withheld: Vec<_> = rejects.iter().filter(|reject| reject.code == "SLUICE-DOC-010").collect();
+        let withheld: Vec<_> = rejects.iter().filter(|reject| reject.code == "SLUICE-DOCUMENT-010").collect();
         assert_eq!(withheld.len(), 2);
         assert!(withheld[0].reason.contains("lose 2 bundles and 4 subscription fields"), "{}", withheld[0].reason);
         // Mended, the rows go.

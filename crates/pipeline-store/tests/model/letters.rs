@@ -38,7 +38,7 @@ impl Real {
             source: &source,
             dead_letter: &source,
             key: Some(&key),
-            code: "SLUICE-STORE-004",
+            code: "SLUICE-TARGET-004",
             reason: "a test",
             attempts: 1,
             // Later than whatever was decided about it before.

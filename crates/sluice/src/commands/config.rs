@@ -83,7 +83,7 @@ fn lint(file: PathBuf) -> Result<(), Failure> {
     let options = Options { file: Some(file), environment: std::iter::empty(), overrides: Vec::new() };
     let loaded = configuration::load(options).map_err(|error| session::configuration_failure(&error))?;
     for warning in &loaded.warnings {
-        session::note(format_args!("{warning}"));
+        session::note(format_args!("{}", warning.with_code()));
     }
     output::write(&format!("{place}: ok\n"))
 }
@@ -118,6 +118,9 @@ mod tests {
         assert_eq!(failure.exit, Exit::BadConfiguration);
         assert_eq!(failure.causes.len(), 2, "{:?}", failure.causes);
         assert!(failure.causes[0].contains("sluice.yaml:2"), "{:?}", failure.causes);
+        assert!(failure.causes[0].ends_with("(SLUICE-CONFIG-003)"), "{:?}", failure.causes);
+        assert!(failure.causes[1].ends_with("(SLUICE-CONFIG-005)"), "{:?}", failure.causes);
+        assert_eq!(failure.code, Some("SLUICE-CONFIG-003"));
         assert!(failure.causes[0].contains("batch_size"), "the nearest valid key: {:?}", failure.causes);
     }
 

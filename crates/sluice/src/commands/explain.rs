@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use pipeline_model::code;
+
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -15,7 +17,7 @@ const LIKE: f64 = 0.7;
 /// Which code.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  sluice explain SLUICE-STORE-003
+  sluice explain SLUICE-TARGET-003
   sluice explain                    list all codes")]
 pub struct ExplainArgs {
     /// The code; without one, all codes are listed
@@ -34,7 +36,14 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
 
 fn explain(code: &str) -> Result<String, Failure> {
     let code = code.trim().to_ascii_uppercase();
-    let page = pages::find(&code).or_else(|| pages::find(&format!("SLUICE-{code}")));
+    let whole = format!("SLUICE-{code}");
+    let page = pages::find(&code).or_else(|| pages::find(&whole));
+    if page.is_none()
+        && let Some(typed) = [&code, &whole].into_iter().find(|typed| pages::find(&code::today(typed)).is_some())
+    {
+        let today = code::today(typed);
+        return Ok(format!("{typed} is called {today} now.\n\n{}", explain(&today)?));
+    }
     match page {
         Some(ErrorPage { code, title, cause, remedy }) => {
             Ok(format!("{code}: {title}\n\nWhy it happens\n{cause}\n\nWhat to do\n{remedy}\n"))
@@ -65,15 +74,22 @@ mod tests {
 
     #[test]
     fn a_code_is_found_in_any_case_and_without_its_prefix() {
-        for code in ["SLUICE-STORE-001", "sluice-store-001", "store-001"] {
-            assert!(explain(code).unwrap().starts_with("SLUICE-STORE-001: "), "{code}");
+        for code in ["SLUICE-TARGET-001", "sluice-target-001", "target-001"] {
+            assert!(explain(code).unwrap().starts_with("SLUICE-TARGET-001: "), "{code}");
         }
-        assert_eq!(explain("SLUICE-DOC-999").unwrap_err().exit, Exit::Failed);
+        for code in ["SLUICE-STORE-001", "store-001"] {
+            let text = explain(code).unwrap();
+            assert!(
+                text.starts_with("SLUICE-STORE-001 is called SLUICE-TARGET-001 now.\n\nSLUICE-TARGET-001: "),
+                "{text}"
+            );
+        }
+        assert_eq!(explain("SLUICE-DOCUMENT-999").unwrap_err().exit, Exit::Failed);
     }
 
     #[test]
     fn a_code_that_is_not_one_gets_the_nearest() {
-        for (typed, meant) in [("SLUICE-STORE-01", "SLUICE-STORE-001"), ("kakfa-011", "SLUICE-KAFKA-011")] {
+        for (typed, meant) in [("SLUICE-TARGET-01", "SLUICE-TARGET-001"), ("kakfa-011", "SLUICE-KAFKA-011")] {
             let hint = explain(typed).unwrap_err().hint.unwrap();
             assert!(hint.contains(&format!("did you mean `{meant}` (")), "{hint}");
         }

@@ -8,13 +8,13 @@
 //! | core | model, schema, settings, telemetry, kafka |
 //! | source | model, settings, telemetry |
 //! | store | the same, and compare |
-//! | `stage-*` | core, source, store, and what is below but for kafka |
+//! | `stage-*`, `sink-*` | core, source, store, and what is below but for kafka |
 //! | operations | core, source, store, compare, and what is below |
 //! | schema-gate | core, kafka, and what is below |
 //! | sluice, console | everything |
 //!
-//! Two stages share a schema and nothing else, so no stage depends on another. What people do is no stage's business, so
-//! none depends on operations. Who needs an id or a table links no client
+//! Two deployables share a schema and nothing else, so none depends on another. What people do is no business of theirs,
+//! so none depends on operations. A sink brings the driver of its own store. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down
 //! once.
 
@@ -39,6 +39,11 @@ const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
 
+/// Holds the example of a sink.
+const CONTRACT: &str = "contract";
+
+const SINK: &str = "sink-";
+
 /// What a deployable does not do by hand: an event writes its line and its metric together.
 const LOGGING: [&str; 3] = ["metrics", "opentelemetry", "tracing"];
 
@@ -50,7 +55,7 @@ const GUARDED: [(&str, &[&str]); 5] = [
     ("rdkafka", &[KAFKA, BENCH]),
     ("axum", &[CORE, "console"]),
     ("couchbase", &[SOURCE, TESTKIT]),
-    ("sqlx", &[STORE, BENCH]),
+    ("sqlx", &[STORE, BENCH, CONTRACT]),
     ("mysql_async", &[STORE]),
 ];
 
@@ -69,17 +74,23 @@ fn violations(members: &[Member]) -> Vec<String> {
             if is_member(to) && !may_depend(member, to, dependency.development) {
                 found.push(format!("`{from}` must not depend on `{to}`"));
             }
-            if from.starts_with("stage-") && LOGGING.contains(&to) && !dependency.development {
+            if is_deployable(from) && LOGGING.contains(&to) && !dependency.development {
                 found.push(format!("`{from}` must not name `{to}`: its events are functions of `{TELEMETRY}`"));
             }
             // A test may play a server.
             let owners = owners_of(to).filter(|owners| !owners.contains(&from) && !dependency.development);
-            if let Some(owners) = owners {
+            // A sink has a store of its own.
+            if let Some(owners) = owners.filter(|owners| !(from.starts_with(SINK) && owners.contains(&STORE))) {
                 found.push(format!("`{from}` must not name `{to}`: only {} may", owners.join(", ")));
             }
         }
     }
     found
+}
+
+/// A stage or a sink.
+fn is_deployable(name: &str) -> bool {
+    name.starts_with("stage-") || name.starts_with(SINK)
 }
 
 fn may_depend(member: &Member, to: &str, development: bool) -> bool {
@@ -89,7 +100,6 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
     if member.is_test {
         return true;
     }
-    let is_stage = |name: &str| name.starts_with("stage-");
     match member.name.as_str() {
         SETTINGS | COMPARE => to == MODEL,
         TELEMETRY => [MODEL, SETTINGS].contains(&to),
@@ -99,7 +109,7 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
         STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
         GATE => [MODEL, SCHEMA, SETTINGS, KAFKA, CORE].contains(&to),
         OPERATIONS => [MODEL, SETTINGS, TELEMETRY, KAFKA, CORE, SOURCE, STORE, COMPARE].contains(&to),
-        stage if is_stage(stage) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
+        name if is_deployable(name) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),
         // pipeline-model, pipeline-schema, testkit, xtask, and every crate that has no place here yet.
         _ => false,

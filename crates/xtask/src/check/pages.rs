@@ -40,7 +40,7 @@ fn codes(file: &SourceFile) -> Vec<String> {
     code.split('"').filter(|literal| is_code(literal)).map(str::to_owned).collect()
 }
 
-/// Whether a text looks like `SLUICE-STORE-003`.
+/// Whether a text looks like `SLUICE-TARGET-003`.
 fn is_code(text: &str) -> bool {
     let rest = text.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('-'));
     rest.is_some_and(|(area, number)| {
@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn codes_are_found_in_code_and_not_in_its_tests() {
-        let text = "fn code() { \"SLUICE-DOC-001\" }\n// \"SLUICE-x\"\n#[cfg(test)]\nmod tests { \"SLUICE-DOC-999\" }";
+        let text = "fn code() { \"SLUICE-DOCUMENT-001\" }\n// \"SLUICE-x\"\n#[cfg(test)]\nmod tests { \"SLUICE-DOCUMENT-999\" }";
         let file = SourceFile { path: "crates/x/src/lib.rs".to_owned(), text: text.to_owned() };
-        assert_eq!(codes(&file), ["SLUICE-DOC-001"]);
+        assert_eq!(codes(&file), ["SLUICE-DOCUMENT-001"]);
     }
 
     #[test]

@@ -22,6 +22,14 @@ const LONG: usize = 400;
 const PLACES: [(&str, &[&str]); 1] =
     [("axum", &["admin.rs", "admin/", "listener.rs", "listener/", "registry/server.rs", "registry/server/"])];
 
+/// Where nothing is logged by hand: what can be observed there is a function of `pipeline_telemetry::events`, which writes
+/// the line and the metric together. Lines for developers, `debug` and below, may stand anywhere.
+const OBSERVED: [&str; 4] =
+    ["crates/pipeline-core/src/runtime.rs", "crates/pipeline-core/src/runtime/", "crates/stage-", "crates/sink-"];
+
+/// The macros that log by hand.
+const LOGGING: [&str; 3] = ["error!(", "warn!(", "info!("];
+
 /// The sources of the command that people type.
 const COMMAND: &str = "crates/sluice/src/";
 
@@ -91,6 +99,9 @@ fn violations(file: &SourceFile) -> Vec<String> {
             found.push(format!(
                 "{place}: the terminal is written to in `output.rs` alone, where text is made printable"
             ));
+        }
+        if OBSERVED.iter().any(|place| file.path.starts_with(place)) && LOGGING.iter().any(|log| code.contains(log)) {
+            found.push(format!("{place}: logged by hand; make it a function of `pipeline_telemetry::events`"));
         }
         for (library, allowed) in PLACES {
             if names(code, library) && !is_allowed(&file.path, allowed) {

@@ -41,7 +41,7 @@ fn a_provider_whose_statement_never_ends_holds_up_none_of_a_thousand_and_becomes
     assert!(worker.stderr().contains("waits by itself"), "the log does not say that one waits");
     let letters = world.messenger.read(DEAD_LETTERS);
     let [letter] = letters.as_slice() else { panic!("{} letters", letters.len()) };
-    assert_eq!(letter.header(header::CODE), Some("SLUICE-STORE-001"));
+    assert_eq!(letter.header(header::CODE), Some("SLUICE-TARGET-001"));
     let tries = letter.header(header::ATTEMPT).and_then(|tries| tries.parse::<u32>().ok());
     assert!(tries.is_some_and(|tries| tries > 1), "given up after {tries:?} tries");
 

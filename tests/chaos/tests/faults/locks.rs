@@ -82,7 +82,7 @@ fn deadlock(world: &World, run_id: &str, bundles: &Process) {
 
 /// How often the stage says that one of its transactions was a deadlock's victim.
 fn deadlocks(worker: &Process) -> usize {
-    worker.stderr().matches("SLUICE-STORE-002").count()
+    worker.stderr().matches("SLUICE-TARGET-002").count()
 }
 
 /// An administrator's session with an open transaction.

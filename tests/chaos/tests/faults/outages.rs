@@ -93,7 +93,7 @@ fn given_up(worker: &Process) -> usize {
     worker
         .stderr()
         .lines()
-        .filter(|line| line.contains("SLUICE-STORE-001") || line.contains("SLUICE-STORE-003"))
+        .filter(|line| line.contains("SLUICE-TARGET-001") || line.contains("SLUICE-TARGET-003"))
         .count()
 }
 

@@ -40,7 +40,7 @@ fn what_a_server_cannot_take_at_once_is_split_and_a_value_that_cannot_be_split_r
     });
     let rejected =
         world.database.session().rows("SELECT provider_id, code FROM sluice_run_reject ORDER BY provider_id");
-    assert_eq!(rejected, TOO_LARGE.map(|id| vec![id.to_owned(), "SLUICE-DOC-007".to_owned()]));
+    assert_eq!(rejected, TOO_LARGE.map(|id| vec![id.to_owned(), "SLUICE-DOCUMENT-007".to_owned()]));
     assert_eq!(world.messenger.count(DEAD_LETTERS), 0);
 
     folder.write(VALUE);
@@ -50,7 +50,7 @@ fn what_a_server_cannot_take_at_once_is_split_and_a_value_that_cannot_be_split_r
     checker::assert_whole(&world, &run_id);
     for worker in workers {
         let log = worker.stop().expect_code(0).stderr;
-        assert!(!log.contains("SLUICE-STORE-"), "a document is no trouble of the database:\n{log}");
+        assert!(!log.contains("SLUICE-TARGET-"), "a document is no trouble of the database:\n{log}");
     }
 }
 

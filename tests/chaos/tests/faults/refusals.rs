@@ -30,7 +30,7 @@ fn a_triggers_refusal_costs_one_letter_and_stops_no_worker() {
     world.command(&["run", "wait", &run_id]).expect_code(20);
     let letters = world.messenger.read(DEAD_LETTERS);
     let header = |name: &str| letters.first().and_then(|letter| letter.header(name)).expect("a header of a letter");
-    assert_eq!(header("sluice-error-code"), "SLUICE-STORE-019");
+    assert_eq!(header("sluice-error-code"), "SLUICE-TARGET-019");
     assert_eq!(header("sluice-attempt"), "3");
     let message = header("__connect.errors.exception.message");
     assert!(message.contains("error 1644 (45000)") && !message.contains(SECRET), "{message}");

@@ -154,14 +154,14 @@ impl Classify for DecodeError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Empty => "SLUICE-WIRE-001",
-            Self::NotWireFormat { .. } => "SLUICE-WIRE-002",
-            Self::Damaged { .. } => "SLUICE-WIRE-003",
-            Self::UnknownSchema { .. } => "SLUICE-WIRE-004",
-            Self::Unresolvable { .. } => "SLUICE-WIRE-005",
-            Self::Unfit { .. } => "SLUICE-WIRE-006",
-            Self::Excessive { .. } => "SLUICE-WIRE-009",
-            Self::Foreign { .. } => "SLUICE-WIRE-010",
+            Self::Empty => "SLUICE-MESSAGE-001",
+            Self::NotWireFormat { .. } => "SLUICE-MESSAGE-002",
+            Self::Damaged { .. } => "SLUICE-MESSAGE-003",
+            Self::UnknownSchema { .. } => "SLUICE-MESSAGE-004",
+            Self::Unresolvable { .. } => "SLUICE-MESSAGE-005",
+            Self::Unfit { .. } => "SLUICE-MESSAGE-006",
+            Self::Excessive { .. } => "SLUICE-MESSAGE-009",
+            Self::Foreign { .. } => "SLUICE-MESSAGE-010",
             Self::Registry { source, .. } => source.code(),
         }
     }
@@ -176,8 +176,8 @@ impl Classify for EncodeError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::NotPrepared { .. } => "SLUICE-WIRE-007",
-            Self::Unfit { .. } => "SLUICE-WIRE-008",
+            Self::NotPrepared { .. } => "SLUICE-MESSAGE-007",
+            Self::Unfit { .. } => "SLUICE-MESSAGE-008",
         }
     }
 }

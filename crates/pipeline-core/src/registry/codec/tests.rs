@@ -205,17 +205,17 @@ async fn what_can_never_be_read_is_rejected_with_its_own_code() {
     let whole = codec.encode(&New { id: "a".to_owned(), size: 1, kind: None }).unwrap();
     let with = |id: SchemaId, datum: &[u8]| [&header(id), datum].concat();
     let cases: [(&str, Vec<u8>); 10] = [
-        ("SLUICE-WIRE-001", vec![]),
-        ("SLUICE-WIRE-002", vec![0, 0, 0, 1]),
-        ("SLUICE-WIRE-002", b"{\"id\":\"a\"}".to_vec()),
+        ("SLUICE-MESSAGE-001", vec![]),
+        ("SLUICE-MESSAGE-002", vec![0, 0, 0, 1]),
+        ("SLUICE-MESSAGE-002", b"{\"id\":\"a\"}".to_vec()),
         // The last byte says which branch of a union follows; the decoder alone would take its absence for null.
-        ("SLUICE-WIRE-003", whole[..whole.len() - 1].to_vec()),
-        ("SLUICE-WIRE-003", [&whole[..], &[0]].concat()),
-        ("SLUICE-WIRE-003", whole[..HEADER_LEN].to_vec()),
-        ("SLUICE-WIRE-003", with(SchemaId(1), &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])),
-        ("SLUICE-WIRE-005", with(other, &[2, b'a'])),
-        ("SLUICE-WIRE-005", with(text_size, &[2, b'a', 2, b'1', 0])),
-        ("SLUICE-WIRE-006", with(SchemaId(1), &[2, 0xff, 0, 0])),
+        ("SLUICE-MESSAGE-003", whole[..whole.len() - 1].to_vec()),
+        ("SLUICE-MESSAGE-003", [&whole[..], &[0]].concat()),
+        ("SLUICE-MESSAGE-003", whole[..HEADER_LEN].to_vec()),
+        ("SLUICE-MESSAGE-003", with(SchemaId(1), &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1])),
+        ("SLUICE-MESSAGE-005", with(other, &[2, b'a'])),
+        ("SLUICE-MESSAGE-005", with(text_size, &[2, b'a', 2, b'1', 0])),
+        ("SLUICE-MESSAGE-006", with(SchemaId(1), &[2, 0xff, 0, 0])),
     ];
     for (code, bytes) in cases {
         let error = codec.decode::<New>(&bytes).await.unwrap_err();
@@ -231,7 +231,7 @@ async fn an_unknown_schema_may_become_known_and_is_asked_for_again() {
     let ahead = [&header(SchemaId(2)), &known[HEADER_LEN..], &[14, 0]].concat();
     for _ in 0..2 {
         let error = codec.decode::<Old>(&ahead).await.unwrap_err();
-        assert_eq!((error.code(), error.disposition()), ("SLUICE-WIRE-004", Disposition::Retry));
+        assert_eq!((error.code(), error.disposition()), ("SLUICE-MESSAGE-004", Disposition::Retry));
         assert!(error.retry_after().is_some());
     }
     assert_eq!(bench.registry.register(SUBJECT, New::SCHEMA).await.unwrap().id, SchemaId(2));
@@ -257,7 +257,7 @@ async fn a_topic_that_was_not_prepared_cannot_be_written() {
     let bench = Bench::new().await;
     let codec = bench.codec().await;
     let error = codec.encode(&Old { id: "a".to_owned() }).unwrap_err();
-    assert_eq!((error.code(), error.disposition()), ("SLUICE-WIRE-007", Disposition::Halt));
+    assert_eq!((error.code(), error.disposition()), ("SLUICE-MESSAGE-007", Disposition::Halt));
 }
 
 #[test]
@@ -301,7 +301,7 @@ async fn a_schema_that_makes_few_bytes_into_many_values_is_refused_before_anythi
         );
         let id = bench.registry.register("anything-value", &writer).await.unwrap().id;
         let error = codec.decode::<Old>(&[&header(id)[..], &[4, b'a', b'b']].concat()).await.unwrap_err();
-        assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-WIRE-009"), "{error}");
+        assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-MESSAGE-009"), "{error}");
         bench.registry.delete_version("anything-value", 1).await.unwrap();
     }
 }

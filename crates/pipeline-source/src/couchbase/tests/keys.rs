@@ -56,7 +56,7 @@ async fn a_child_that_is_listed_and_not_there_rejects_its_provider() {
     let source = open(&by_keys(&double));
     double.remove("bundles", "b::2");
     let faults = rejected(subtree(&source, "s", "p").await);
-    let expected = "bundles/b::2: its parent lists the key `b::2`, which no document has (SLUICE-DOC-009)";
+    let expected = "bundles/b::2: its parent lists the key `b::2`, which no document has (SLUICE-DOCUMENT-009)";
     assert_eq!(faults, [expected]);
     double.set("providers", "p", r#"{"id":"p","service_id":"s","bundle_keys":[7]}"#);
     let faults = rejected(subtree(&source, "s", "p").await);

@@ -115,7 +115,7 @@ async fn rows_that_do_not_say_whose_they_are_reject_all_that_were_asked_for() {
     settings.couchbase.statements.providers_by_id = own("providers", "name");
     for subtree in read.into_iter().chain(subtrees(&settings).await) {
         let faults = rejected(subtree.content);
-        assert!(faults[0].contains("(SLUICE-DOC-003)"), "{faults:?}");
+        assert!(faults[0].contains("(SLUICE-DOCUMENT-003)"), "{faults:?}");
     }
 }
 

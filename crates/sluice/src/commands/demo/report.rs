@@ -286,7 +286,7 @@ mod tests {
             place: format!("providers.jsonl:{line}"),
             level: "provider".to_owned(),
             document_id: None,
-            code: "SLUICE-DOC-003".to_owned(),
+            code: "SLUICE-DOCUMENT-003".to_owned(),
             reason: "`id` is missing".to_owned(),
         };
         let counts = LevelCounts { providers: 280, ..report().counts };
@@ -368,16 +368,16 @@ mod tests {
     fn rejects_are_shown_up_to_a_bound() {
         insta::assert_snapshot!(with_rejects(12).rejects_text().trim(), @"
         Rejects; the rest of the copy is complete:
-          providers.jsonl:1: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:2: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:3: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:4: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:5: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:6: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:7: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:8: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:9: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:10: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:1: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:2: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:3: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:4: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:5: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:6: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:7: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:8: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:9: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:10: `id` is missing (SLUICE-DOCUMENT-003)
           and 2 more: see `-o json`
         ");
     }

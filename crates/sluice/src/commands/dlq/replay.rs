@@ -37,7 +37,7 @@ newer data. Ends with 1 when a letter could not be replayed.
 
 Examples:
   sluice dlq replay 17
-  sluice dlq replay --run @latest --code SLUICE-STORE-004 --dry-run
+  sluice dlq replay --run @latest --code SLUICE-TARGET-004 --dry-run
   sluice dlq replay --all --rate 50/s --yes"
 )]
 pub struct ReplayArgs {

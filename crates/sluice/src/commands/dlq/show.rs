@@ -215,7 +215,7 @@ mod tests {
                 source: place("sluice.sync.batch-planned.v1"),
                 letter: place("sluice.dead-letters.v1"),
                 key: Some("payments/2".to_owned()),
-                code: "SLUICE-STORE-004".to_owned(),
+                code: "SLUICE-TARGET-004".to_owned(),
                 reason: "cannot store batch `payments/2`: the database refuses a value".to_owned(),
                 attempts: 1,
                 first_failed_at_ms: 0,
@@ -250,7 +250,7 @@ mod tests {
         kept at   sluice.dead-letters.v1[3]@42
         trace     01980f6e3c5a7cc19b1e0d2c5e8a4f10
         reason    cannot store batch `payments/2`: the database refuses a value
-        code      SLUICE-STORE-004: the database refuses a value
+        code      SLUICE-TARGET-004: the database refuses a value
         remedy    Raise the bound, then replay.
 
         Message: key `payments/2`, 3 bytes

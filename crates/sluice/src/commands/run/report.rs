@@ -255,7 +255,7 @@ mod tests {
             level: "provider".to_owned(),
             document_id: None,
             place: "providers.jsonl:17".to_owned(),
-            code: "SLUICE-DOC-003".to_owned(),
+            code: "SLUICE-DOCUMENT-003".to_owned(),
             reason: "`id` is missing".to_owned(),
         };
         let progress = Progress {
@@ -302,26 +302,26 @@ mod tests {
         removed     0 services, 1 providers, 20 bundles, 100 subscription fields
 
         Rejects:
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
-          providers.jsonl:17: `id` is missing (SLUICE-DOC-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
+          providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
           and 1 more: see `-o json`
         ");
     }
@@ -390,7 +390,7 @@ mod tests {
               "level": "provider",
               "document_id": null,
               "place": "providers.jsonl:17",
-              "code": "SLUICE-DOC-003",
+              "code": "SLUICE-DOCUMENT-003",
               "reason": "`id` is missing"
             }
           ],

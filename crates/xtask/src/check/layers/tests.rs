@@ -20,6 +20,7 @@ fn sound() -> Vec<Member> {
         member("pipeline-operations", &["pipeline-core", "pipeline-kafka", "pipeline-source", "pipeline-store"]),
         member("stage-root", &["pipeline-core", "pipeline-source", "pipeline-store"]),
         member("stage-bundles", &["pipeline-core", "pipeline-source", "pipeline-store"]),
+        member("sink-postgres", &["pipeline-core", "sqlx-postgres"]),
         member("sluice", &["pipeline-core", "pipeline-kafka", "pipeline-operations", "stage-root", "stage-bundles"]),
         member("testkit", &["nix"]),
     ]
@@ -65,6 +66,10 @@ fn each_planted_violation_is_found() {
         ("testkit", "pipeline-store"),
         ("stage-root", "rdkafka"),
         ("stage-root", "tracing"),
+        ("sink-postgres", "stage-root"),
+        ("sink-postgres", "metrics"),
+        ("sink-postgres", "rdkafka"),
+        ("stage-root", "sqlx"),
         ("sluice", "axum"),
         ("stage-bundles", "couchbase"),
         ("sluice", "sqlx"),

@@ -24,6 +24,15 @@ fn the_command_writes_to_the_terminal_in_one_place() {
 }
 
 #[test]
+fn what_is_logged_by_hand_is_found() {
+    let code = "tracing::warn!(stage, \"a line that no metric goes with\");";
+    assert_eq!(found("crates/pipeline-core/src/runtime/driver.rs", code), 1);
+    assert_eq!(found("crates/stage-root/src/lib.rs", code), 1);
+    assert_eq!(found("crates/pipeline-core/src/runtime/driver.rs", "tracing::debug!(\"for developers\");"), 0);
+    assert_eq!(found("crates/pipeline-telemetry/src/events.rs", code), 0);
+}
+
+#[test]
 fn comments_and_longer_names_are_not_uses() {
     assert_eq!(found("crates/pipeline-core/src/runtime.rs", "// as axum::serve says"), 0);
     assert_eq!(found("crates/pipeline-core/src/runtime.rs", "my_axum::serve(), crate::axum::x"), 0);

@@ -30,7 +30,7 @@ const HELD: Duration = Duration::from_secs(11);
 const LARGE: usize = 999_000;
 const LARGE_KEY: &str = "a large record of the storm";
 /// What a letter says of a statement that the database refused; never the words of who refused it.
-const REFUSED: &str = "SLUICE-STORE-019";
+const REFUSED: &str = "SLUICE-TARGET-019";
 
 /// Makes one fault.
 type Make = fn(&mut Storm);
