@@ -39,8 +39,11 @@ fn help_version_and_offline_answers_end_with_0() {
 
 #[test]
 fn a_wrong_command_line_ends_with_2() {
-    expect(2, &["rnu"]);
-    expect(2, &["run", "wait", "not-an-id"]);
+    for wrong in [["rnu"].as_slice(), &["run", "wait", "not-an-id"]] {
+        let output = expect(2, wrong);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("sluice explain SLUICE-CONFIG-014"), "{said}");
+    }
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn whoever_reads_json_gets_errors_as_json_too() {
         serde_json::from_str(text.lines().last().unwrap()).unwrap()
     };
     let usage = error(2, &["run", "wait", "not-an-id", "-o", "json"]);
-    assert_eq!(usage["error"]["exit"], 2);
+    assert_eq!((&usage["error"]["exit"], &usage["error"]["code"]), (&2.into(), &"SLUICE-CONFIG-014".into()));
+    let key = error(78, &["run", "ls", "-o", "json", "-X", "stage.batch_size=0"]);
+    assert_eq!(key["error"]["code"], "SLUICE-CONFIG-006");
+    assert!(key["error"]["causes"][0].as_str().unwrap().ends_with("(SLUICE-CONFIG-006)"), "{key}");
     assert!(usage["error"]["what"].as_str().unwrap().contains("not-an-id"), "{usage}");
     let away = format!("target.url=mysql://root@{NOWHERE}/copy");
     let away = error(75, &["run", "ls", "--output=yaml", "-X", &away]);
@@ -66,6 +72,7 @@ fn bad_configuration_ends_with_78_and_nothing_on_standard_output() {
     assert!(output.stdout.is_empty());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("stage.batch_size"), "the nearest valid key: {said}");
+    assert!(said.contains("(SLUICE-CONFIG-003)"), "{said}");
     expect(78, &["--config", "missing.yaml", "run", "ls"]);
     expect(78, &["run", "ls"]);
 }

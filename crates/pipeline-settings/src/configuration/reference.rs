@@ -19,8 +19,8 @@ Every stage and the `sluice` command read the same keys, from four layers. Later
 4. flags: `-X section.key=value`, such as `-X stage.batch_size=100`.
 
 An unknown key, a wrong type or unit, a value out of range or a missing file ends the start with exit code 78. All
-faults are reported at once, each with its place and, where there is one, the nearest valid key. An empty word in the
-environment or a flag takes back an optional key. Variables in values are not expanded.
+faults are reported at once, each with its place, its code (`sluice explain CODE`) and, where there is one, the nearest
+valid key. An empty word in the environment or a flag takes back an optional key. Variables in values are not expanded.
 
 Secrets belong in files: `password_file` names a file whose content is the password, without one line break at its end.
 `sluice config view` shows every key with its value and origin, secrets as `***`; `sluice config lint` checks without

@@ -11,31 +11,13 @@
 
 use super::{
     MIGRATIONS,
-    names::{Kind, Made},
+    names::{FORMER, Kind, Made},
     ownership::Catalogue,
 };
 use crate::{Error, Store, context::Context, database::Session, dialect::Dialect};
 
 /// The version whose step gave the names of today.
 pub(super) const RENAMED: i64 = 9;
-
-/// Former name and name of today.
-const FORMER: [(&str, &str); 14] = [
-    ("sync_run", "sluice_run"),
-    ("sync_ordinals", "sluice_run_ordinals"),
-    ("sync_service", "sluice_run_service"),
-    ("sync_batch", "sluice_run_batch"),
-    ("sync_reject", "sluice_run_reject"),
-    ("sync_standstill", "sluice_run_standstill"),
-    ("sync_dead_letter", "sluice_dead_letter"),
-    ("sync_audit", "sluice_audit"),
-    ("active_generation", "sluice_active_generation"),
-    ("provider_service", "sluice_provider_service_version"),
-    ("provider", "sluice_provider_version"),
-    ("provider_content", "sluice_provider_content"),
-    ("bundle", "sluice_content_bundle"),
-    ("subscription_field", "sluice_content_field"),
-];
 
 /// A table that gets another name.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -54,11 +36,6 @@ pub(super) struct Renaming {
     /// Whether every table that views read is there, so that they can be made anew.
     complete: bool,
     pub(super) objections: Vec<String>,
-}
-
-/// The former name of a table.
-pub(super) fn former(table: &str) -> Option<&'static str> {
-    FORMER.iter().find(|(_, to)| *to == table).map(|(from, _)| *from)
 }
 
 /// Every name that a renaming looks at, beside those of today.

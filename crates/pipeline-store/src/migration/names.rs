@@ -22,6 +22,24 @@ pub(crate) struct Made {
 /// The heads of statements about views, up to the name.
 const VIEW_HEADS: [&str; 3] = ["CREATE OR REPLACE VIEW ", "CREATE VIEW ", "DROP VIEW IF EXISTS "];
 
+/// Tables that had another name before version 9: the former one, and that of today.
+pub(super) const FORMER: [(&str, &str); 14] = [
+    ("sync_run", "sluice_run"),
+    ("sync_ordinals", "sluice_run_ordinals"),
+    ("sync_service", "sluice_run_service"),
+    ("sync_batch", "sluice_run_batch"),
+    ("sync_reject", "sluice_run_reject"),
+    ("sync_standstill", "sluice_run_standstill"),
+    ("sync_dead_letter", "sluice_dead_letter"),
+    ("sync_audit", "sluice_audit"),
+    ("active_generation", "sluice_active_generation"),
+    ("provider_service", "sluice_provider_service_version"),
+    ("provider", "sluice_provider_version"),
+    ("provider_content", "sluice_provider_content"),
+    ("bundle", "sluice_content_bundle"),
+    ("subscription_field", "sluice_content_field"),
+];
+
 // === impl Kind ===
 
 impl Kind {
@@ -51,6 +69,11 @@ impl Made {
         let rest = statement.strip_prefix(replace).or_else(|| statement.strip_prefix(create))?;
         Some(Self { kind: Kind::View, name: first_word(rest)?, parts: after(rest, &["FROM", "JOIN"]) })
     }
+}
+
+/// The former name of a table.
+pub(super) fn former(table: &str) -> Option<&'static str> {
+    FORMER.iter().find(|(_, to)| *to == table).map(|(from, _)| *from)
 }
 
 /// A statement with the prefix before the name of the view that it is about, if it is about one.

@@ -7,10 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    former::former,
-    names::{Kind, Made, words},
-};
+use super::names::{Kind, Made, former, words};
 use crate::{
     Error,
     database::{Session, Value},
