@@ -18,7 +18,7 @@ use crate::{
 pub struct Deed<'a> {
     /// Who, such as `ada@desk`.
     pub who: &'a str,
-    /// What, as a verb: `dlq waive`.
+    /// What, as a verb: `dlq discard`.
     pub what: &'a str,
     /// To what: an id.
     pub subject: &'a str,

@@ -29,10 +29,10 @@ pub(crate) use compare::{Open, open_contents};
 use ledger::{Locked, read_batch, record};
 
 mod compare;
+mod discard;
 mod ledger;
 mod loss;
 mod rows;
-mod waive;
 
 /// Which batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  given up ──▶ open ──── its message is produced again ──▶ replayed
-//!                ▲  └──── a person gives it up ───────────▶ waived
+//!                ▲  └──── a person gives it up ───────────▶ discarded
 //!                └─────── the same message fails again ──── (either)
 //! ```
 //!
@@ -25,11 +25,11 @@ use crate::{
     insert::{IN_LIST, placeholders},
 };
 
+mod discard;
 mod record;
-mod waive;
 
-pub use waive::Waived;
-pub(crate) use waive::{CODE as WAIVED_CODE, Waiver};
+pub use discard::Discarded;
+pub(crate) use discard::{CODE as DISCARDED_CODE, Discard};
 
 /// A message that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,7 +62,7 @@ pub struct DeadLetter {
     pub recorded_at_ms: i64,
     /// Where it stands.
     pub state: LetterState,
-    /// When it was replayed or waived last.
+    /// When it was replayed or discarded last.
     pub settled_at_ms: Option<i64>,
     /// How often it was replayed.
     pub replays: i64,
@@ -88,7 +88,7 @@ pub enum LetterState {
     /// Its message was produced again, or a repair run was started in its place.
     Replayed,
     /// A person gave it up.
-    Waived,
+    Discarded,
 }
 
 /// Which dead letters; everything that is set must hold.
@@ -183,16 +183,21 @@ impl LetterFilter {
     fn condition<'a>(&'a self, run_id: Option<&'a str>, codes: &'a [String]) -> (String, Vec<Value<'a>>) {
         let mut parts = vec!["1 = 1".to_owned()];
         let mut values: Vec<Value<'a>> = Vec::new();
-        let mut add = |part: &str, value: Option<Value<'a>>| {
+        let conditions = [
+            ("run_id = ?", run_id.map(Value::from)),
+            ("stage = ?", self.stage.as_deref().map(Value::from)),
+            ("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from)),
+        ];
+        for (part, value) in conditions {
             if let Some(value) = value {
                 parts.push(part.to_owned());
                 values.push(value);
             }
-        };
-        add("run_id = ?", run_id.map(Value::from));
-        add("stage = ?", self.stage.as_deref().map(Value::from));
-        add("recorded_at_ms < ?", self.recorded_before_ms.map(Value::from));
-        add("state = ?", self.state.map(|state| Value::from(state.as_str())));
+        }
+        if let Some(state) = self.state {
+            parts.push("state IN (?, ?)".to_owned());
+            values.extend(state.words().map(Value::from));
+        }
         if !codes.is_empty() {
             parts.push(format!("code IN ({})", placeholders(codes.len())));
             values.extend(codes.iter().map(Value::from));
@@ -213,12 +218,17 @@ impl LetterState {
         match self {
             Self::Open => "open",
             Self::Replayed => "replayed",
-            Self::Waived => "waived",
+            Self::Discarded => "discarded",
         }
     }
 
+    /// The same, and the word that older programs wrote for it: a migration may not update rows.
+    fn words(self) -> [&'static str; 2] {
+        [self.as_str(), if self == Self::Discarded { "waived" } else { self.as_str() }]
+    }
+
     fn parse(text: &str) -> Option<Self> {
-        [Self::Open, Self::Replayed, Self::Waived].into_iter().find(|state| state.as_str() == text)
+        [Self::Open, Self::Replayed, Self::Discarded].into_iter().find(|state| state.words().contains(&text))
     }
 }
 

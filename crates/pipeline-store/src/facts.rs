@@ -5,7 +5,7 @@ use pipeline_model::ids::{RunId, ServiceId};
 use crate::{
     Counts, Error, Run,
     database::{Row, Session, Value},
-    dead_letters::WAIVED_CODE,
+    dead_letters::DISCARDED_CODE,
     proof::{RejectFacts, ServiceFacts},
 };
 
@@ -81,7 +81,7 @@ pub(crate) async fn read(session: &mut Session, run: RunId, only: Option<&Servic
                 "SELECT s.service_id, s.state, s.removed, s.unreachable, {}, {}, {}, {}, {}, \
                  CASE WHEN b.batches IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM sluice_run_reject w \
                  WHERE w.run_id = s.run_id \
-                 AND w.service_id = s.service_id AND w.provider_id IS NOT NULL AND w.code = '{WAIVED_CODE}') END AS waived \
+                 AND w.service_id = s.service_id AND w.provider_id IS NOT NULL AND w.code = '{DISCARDED_CODE}') END AS discarded \
                  FROM sluice_run_service s LEFT JOIN (SELECT batch.service_id, COUNT(*) AS batches, {} \
                  FROM sluice_run_batch batch WHERE {which_batches} GROUP BY batch.service_id) b \
                  ON b.service_id = s.service_id WHERE {which_services} ORDER BY s.service_id",
@@ -144,7 +144,7 @@ impl Service {
                 unchanged: row.int("unchanged")?,
                 rejected: row.int("rejected")?,
                 skipped: row.int("skipped")?,
-                waived: row.int("waived")?,
+                discarded: row.int("discarded")?,
                 unreachable: row.int("unreachable")?,
                 visible: counts(row, VISIBLE)?,
                 // The plan knows what goes with a provider, the batches what goes below those that stay.

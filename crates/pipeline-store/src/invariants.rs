@@ -48,7 +48,7 @@ pub struct Invariant {
 
 /// All promises, in order.
 pub const INVARIANTS: [Invariant; 12] = [
-    Invariant::in_rows("I1", "no loss: what was planned is stored, rejected or waived"),
+    Invariant::in_rows("I1", "no loss: what was planned is stored, rejected or discarded"),
     Invariant::in_rows("I2", "no double effect: one version at a time, content as counted"),
     Invariant::in_rows("I3", "atomic view: pointers show switched generations"),
     Invariant::in_rows("I4", "exact fan-in: a run is activated with all its services"),

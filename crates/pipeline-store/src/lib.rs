@@ -16,6 +16,7 @@
 //! | `discovery`, `plan`, `content`, `activation` | the transaction of each stage |
 //! | [`proof`], [`guard`], `facts` | when a service may be switched: pure functions, and the facts that they judge |
 //! | `rollback`, `retry`, `acceptance`, `prune` | going back, trying again, accepting removals, forgetting old generations |
+//! | `generations` | which generations can still be read |
 //! | `verify`, `invariants` | the copy as documents again; the promises, held to the rows |
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
@@ -46,6 +47,7 @@ mod examination;
 mod exceeded;
 mod facts;
 mod fence;
+mod generations;
 pub mod guard;
 mod held;
 mod identity;
@@ -72,12 +74,13 @@ pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};
 pub use counts::Counts;
-pub use dead_letters::{DeadLetter, LetterFilter, LetterState, Place, Waived};
+pub use dead_letters::{DeadLetter, Discarded, LetterFilter, LetterState, Place};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;
 pub use error::{DriverError, Error};
 pub use examination::Examined;
 pub use exceeded::Exceeded;
+pub use generations::Kept;
 pub use held::Hold;
 pub use identity::meant_for_another;
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};

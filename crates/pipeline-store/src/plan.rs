@@ -49,11 +49,11 @@ use protection::Protection;
 use removals::Removals;
 
 mod batches;
+mod discard;
 mod look;
 mod protection;
 mod removals;
 mod vanish;
-mod waive;
 
 /// Ordinals of a run: content ids have 32 bits for them.
 const MAX_ORDINAL: i64 = 1 << 32;

@@ -35,7 +35,7 @@ pub struct Progress {
     /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
     pub unreachable: i64,
     /// Why the run waits, when only people can help it on: removals, rejects or dead letters hold what is left.
-    pub blocked: Option<String>,
+    pub held: Option<String>,
     /// The bound on removals that holds the run, when one does.
     pub exceeded: Option<Exceeded>,
     /// Every service is planned: the numbers of batches and providers will not grow any more.
@@ -114,7 +114,7 @@ impl Progress {
         let discovered = sum(|_| 1);
         let planned = sum(|service| i64::from(service.facts.planned));
         let hold = held::hold(&run, all, letters);
-        let (blocked, exceeded) = hold.map_or((None, None), |hold| (Some(hold.reason), hold.exceeded));
+        let (held, exceeded) = hold.map_or((None, None), |hold| (Some(hold.reason), hold.exceeded));
         Self {
             services: ServiceProgress {
                 expected: run.discovered.then_some(discovered),
@@ -140,7 +140,7 @@ impl Progress {
             subscription_fields: sum(|service| service.sums.fields),
             removed: services.iter().fold(Counts::default(), |sum, service| sum.plus(service.facts.removed)),
             unreachable: facts::unreachable(&run, all),
-            blocked,
+            held,
             exceeded,
             planning_complete: run.discovered && planned == discovered,
             run,

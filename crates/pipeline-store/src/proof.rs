@@ -38,7 +38,7 @@ pub struct ServiceFacts {
     /// See `stored`.
     pub skipped: i64,
     /// Those among the rejected ones that a person gave up: accounted for like the others, but holding nothing.
-    pub waived: i64,
+    pub discarded: i64,
     /// Documents, or their missing owners, that could belong to any provider of the service: they hold it.
     pub unreachable: i64,
     /// What readers saw of the service when it was planned.
@@ -52,7 +52,7 @@ pub struct ServiceFacts {
 /// Rejects of a whole run, against which its tolerance is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RejectFacts {
-    /// Providers rejected by plans and batches and not waived; a service whose own document is broken counts as one.
+    /// Providers rejected by plans and batches and not discarded; a service whose own document is broken counts as one.
     pub rejected: i64,
     /// Providers planned so far.
     pub planned: i64,
@@ -123,7 +123,7 @@ impl ServiceFacts {
 
     /// Rejected providers that nobody has decided about: the tolerance is for these.
     pub fn holding(&self) -> i64 {
-        self.all_rejected().saturating_sub(self.waived)
+        self.all_rejected().saturating_sub(self.discarded)
     }
 
     /// Providers whose fate is known.
@@ -240,7 +240,7 @@ mod tests {
             unchanged: 3,
             rejected: 1,
             skipped: 1,
-            waived: 0,
+            discarded: 0,
             ..ServiceFacts::default()
         }
     }
@@ -285,12 +285,12 @@ mod tests {
     }
 
     #[test]
-    fn waived_providers_are_accounted_for_and_hold_nothing() {
-        let waived = ServiceFacts { rejected: 3, waived: 2, plan_rejected: 0, stored: 3, ..full() };
-        assert_eq!(complete(&waived), Ok(()));
-        let run = RejectFacts { rejected: waived.holding(), planned: 10, ..RejectFacts::default() };
-        assert!(matches!(service_closes(&waived, &run, &NONE), Err(Waiting::Rejects { rejected: 1, .. })));
-        let all = ServiceFacts { waived: 3, ..waived };
+    fn discarded_providers_are_accounted_for_and_hold_nothing() {
+        let discarded = ServiceFacts { rejected: 3, discarded: 2, plan_rejected: 0, stored: 3, ..full() };
+        assert_eq!(complete(&discarded), Ok(()));
+        let run = RejectFacts { rejected: discarded.holding(), planned: 10, ..RejectFacts::default() };
+        assert!(matches!(service_closes(&discarded, &run, &NONE), Err(Waiting::Rejects { rejected: 1, .. })));
+        let all = ServiceFacts { discarded: 3, ..discarded };
         assert_eq!(
             service_closes(
                 &all,

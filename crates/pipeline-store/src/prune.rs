@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use pipeline_model::ids::{Generation, RunId};
 use serde::Serialize;
 
-use crate::{Error, Store, audit::Deed, context::Context, database::Session, rollback::open_run};
+use crate::{Error, Store, audit::Deed, context::Context, database::Session, generations, rollback::open_run};
 
 /// Versions deleted in one transaction.
 const STEP: i64 = 200;
@@ -70,6 +70,12 @@ impl Store {
         let newest = newest(&mut session, keep).await?;
         let services = services(&mut session, &newest).await?;
         drop(session);
+        // Before anything is deleted: what is cut off must not leave a generation that looks whole.
+        if let Some(oldest) = newest.first() {
+            let mut session = self.database.begin(Context::new("note", "kept generations")).await?;
+            generations::keep_from(&mut session, *oldest).await?;
+            session.commit().await?;
+        }
         let mut pruned = Pruned { kept: newest, ..Pruned::default() };
         for (service, gaps) in services {
             for gap in gaps {
@@ -82,7 +88,7 @@ impl Store {
             "{} versions of services, {} of providers and {} of contents were deleted",
             pruned.services, pruned.providers, pruned.contents
         );
-        self.audit(&Deed { who, what: "prune", subject: &subject, why, result: &result }).await?;
+        self.audit(&Deed { who, what: "generation prune", subject: &subject, why, result: &result }).await?;
         Ok(pruned)
     }
 

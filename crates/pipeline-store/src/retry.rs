@@ -7,7 +7,7 @@
 //! **What is tried again.** Services that are not activated, and of those only what failed:
 //! - a batch with rejected bundles or fields becomes *planned* again, and the rejects of its providers are forgotten.
 //!   What the batch had stored well stays; when it is stored again, that counts as unchanged, and the sums close anew.
-//!   A waived batch is one of them: trying again is what takes a waiver back;
+//!   A discarded batch is one of them: trying again is what takes a discard back;
 //! - a service whose providers were rejected by their own documents is planned again from the beginning: the run's rows
 //!   of the service are taken back, with their content. Only when all its batches are stored, because a worker that
 //!   holds a batch of the old plan would find another one in its place.

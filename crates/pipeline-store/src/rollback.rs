@@ -125,7 +125,7 @@ impl Store {
         }
         let subject: Vec<&str> = services.iter().take(AUDITED).copied().collect();
         let result = format!("{} services went back", services.len());
-        let deed = Deed { who, what: "run rollback", subject: &subject.join(", "), why, result: &result };
+        let deed = Deed { who, what: "generation rollback", subject: &subject.join(", "), why, result: &result };
         audit::record(&mut session, &deed).await?;
         session.commit().await?;
         Ok(RolledBack::Done)

@@ -100,6 +100,7 @@ pub struct Run {
     /// Where it stands.
     pub state: RunState,
     /// When readers are switched.
+    #[serde(rename = "activation")]
     pub mode: ActivationMode,
     /// Rejects that do not hold the activation.
     pub tolerance: Tolerance,
@@ -238,7 +239,8 @@ impl Run {
             run_id: reading::run_id(row)?,
             generation: row.optional_int("generation")?.map(Generation),
             state: RunState::parse(&state).ok_or_else(|| row.broken(format!("`{state}` is not a state of a run")))?,
-            mode: ActivationMode::parse(&mode).ok_or_else(|| row.broken(format!("`{mode}` is not a mode")))?,
+            mode: ActivationMode::parse(&mode)
+                .ok_or_else(|| row.broken(format!("`{mode}` is not a way of activation")))?,
             tolerance: Tolerance {
                 max_providers: row.optional_int("max_rejected_providers")?,
                 max_percent: row.optional_real("max_rejected_percent")?,

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, config, demo, dev, dlq, doctor, explain, generate, migrate, plan, prune, run, schema, source, topics,
-        verify,
+        audit, capacity, config, demo, dev, dlq, doctor, explain, generate, generation, migrate, run, schema, source,
+        topic, verify,
     },
     global::Global,
 };
@@ -32,10 +32,13 @@ pub enum Verb {
     Demo(demo::DemoArgs),
     /// Keep the whole pipeline running in this process, for trying and developing
     Dev(dev::DevArgs),
-    /// Start, follow, list, mend, abort and undo runs
+    /// Start, follow, list, mend and abort runs
     #[command(subcommand)]
     Run(run::RunVerb),
-    /// Look at dead letters, replay them, or give them up
+    /// List and compare the generations of the copy, go back to one, forget old ones
+    #[command(subcommand)]
+    Generation(generation::GenerationVerb),
+    /// Look at dead letters, replay or discard them
     #[command(subcommand)]
     Dlq(dlq::DlqVerb),
     /// Check, register and compare the schemas of the topics
@@ -45,8 +48,8 @@ pub enum Verb {
     #[command(subcommand)]
     Source(source::SourceVerb),
     /// Create the topics
-    #[command(subcommand)]
-    Topics(topics::TopicsVerb),
+    #[command(subcommand, alias = "topics")]
+    Topic(topic::TopicVerb),
     /// Check and show the configuration
     #[command(subcommand)]
     Config(config::ConfigVerb),
@@ -56,19 +59,22 @@ pub enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Create or update the tables and views of the target
     Migrate(migrate::MigrateArgs),
-    /// Work out what a deployment needs, before there is one
-    #[command(subcommand)]
-    Plan(plan::PlanVerb),
+    /// Work out partitions, workers, connections, memory and disk for so much data
+    Capacity(capacity::CapacityArgs),
     /// Read who changed what, when and why
     #[command(subcommand)]
     Audit(audit::AuditVerb),
-    /// Delete what no kept generation can see
-    Prune(prune::PruneArgs),
     /// Generate shell completion and manual pages
     #[command(subcommand)]
     Generate(generate::GenerateVerb),
     /// Explain an error code
     Explain(explain::ExplainArgs),
+    /// The former name of `capacity`
+    #[command(subcommand, hide = true)]
+    Plan(capacity::FormerVerb),
+    /// The former name of `generation prune`
+    #[command(hide = true)]
+    Prune(generation::prune::PruneArgs),
 }
 
 const AFTER: &str = "\
@@ -114,6 +120,59 @@ mod tests {
             }
         }
         check(&Cli::command(), "sluice");
+    }
+
+    #[test]
+    fn a_former_name_means_the_same_and_is_shown_nowhere() {
+        let named = [
+            ("run start --scope s", "run start --service s"),
+            ("run start --mode whole-run", "run start --activation whole-run"),
+            ("demo --mode whole-run", "demo --activation whole-run"),
+            ("topics create", "topic create"),
+            ("dlq waive 1 --reason r", "dlq discard 1 --reason r"),
+            ("dlq ls --state waived", "dlq ls --state discarded"),
+            ("run list", "run ls"),
+            ("run view", "run show"),
+            ("dlq list", "dlq ls"),
+            ("dlq view 1", "dlq show 1"),
+            ("audit list", "audit ls"),
+            ("schema list", "schema ls"),
+            ("generation list", "generation ls"),
+            ("config show", "config view"),
+        ];
+        let read = |line: &str| Cli::try_parse_from(format!("sluice {line}").split(' ')).unwrap();
+        for (former, name) in named {
+            assert_eq!(format!("{:?}", read(former).verb), format!("{:?}", read(name).verb), "{former}");
+        }
+        // These have moved, with the same flags.
+        for (former, name) in [
+            ("run rollback --yes --service s", "generation rollback --yes --service s"),
+            ("prune --keep 2", "generation prune --keep 2"),
+            ("plan capacity --services 2", "capacity --services 2"),
+        ] {
+            let flags = |line: &str| {
+                format!("{:?}", read(line).verb).split_once("Args").unwrap().1.trim_end_matches(')').to_owned()
+            };
+            assert_eq!(flags(former), flags(name), "{former}");
+        }
+        let shown = |path: &[&str]| {
+            let command =
+                path.iter().fold(Cli::command(), |command, verb| command.find_subcommand(verb).unwrap().clone());
+            command.clone().render_long_help().to_string()
+        };
+        for (path, former) in [
+            (&[][..], "  topics"),
+            (&[], "  prune"),
+            (&[], "  plan"),
+            (&["run"], "rollback"),
+            (&["run"], "  list"),
+            (&["run", "start"], "--scope"),
+            (&["run", "start"], "--mode"),
+            (&["dlq"], "waive"),
+            (&["dlq", "ls"], "waived"),
+        ] {
+            assert!(!shown(path).contains(former), "{path:?} shows {former}");
+        }
     }
 
     #[test]

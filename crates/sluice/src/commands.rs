@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod audit;
+pub mod capacity;
 pub mod config;
 pub mod demo;
 pub mod dev;
@@ -17,13 +18,12 @@ pub mod dlq;
 pub mod doctor;
 pub mod explain;
 pub mod generate;
+pub mod generation;
 pub mod migrate;
-pub mod plan;
-pub mod prune;
 pub mod run;
 pub mod schema;
 pub mod source;
-pub mod topics;
+pub mod topic;
 pub mod verify;
 
 /// Does what the command line says.
@@ -35,14 +35,15 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Run(verb) => run::run(&session, verb).await,
         Verb::Schema(verb) => schema::run(&session, verb).await,
         Verb::Source(verb) => source::run(&session, verb).await,
-        Verb::Topics(verb) => topics::run(&session, verb).await,
+        Verb::Topic(verb) => topic::run(&session, verb).await,
+        Verb::Generation(verb) => generation::run(&session, verb).await,
         Verb::Config(verb) => config::run(&session, verb),
         Verb::Dlq(verb) => dlq::run(&session, verb).await,
         Verb::Doctor(args) => doctor::run(&session, args).await,
         Verb::Migrate(args) => migrate::run(&session, args).await,
-        Verb::Plan(verb) => plan::run(&session, verb).await,
+        Verb::Capacity(args) | Verb::Plan(capacity::FormerVerb::Capacity(args)) => capacity::run(&session, args).await,
         Verb::Audit(verb) => audit::run(&session, verb).await,
-        Verb::Prune(args) => prune::run(&session, args).await,
+        Verb::Prune(args) => generation::prune::run(&session, args).await,
         Verb::Generate(verb) => generate::run(Cli::command(), &verb),
         Verb::Verify(args) => verify::run(&session, args).await,
         Verb::Explain(args) => explain::run(&args),

@@ -17,7 +17,7 @@ pub enum Exit {
     Usage,
     /// Reachable, but unhealthy or not ready; also a wait that ran out of time.
     NotReady,
-    /// Finished, or held, with rejected documents or dead letters.
+    /// Finished, or held, with rejects or dead letters.
     Rejects,
     /// A dependency could not be reached; trying again later may help.
     Unreachable,

@@ -87,7 +87,7 @@ pub async fn follow(
                 if changes.as_ref().is_none_or(|changes| changes.last != seen) {
                     changes = Some(Changes { last: seen, at: last_answer });
                 }
-                if Ending::of(progress.run.state, progress.blocked.is_some(), false).is_some() {
+                if Ending::of(progress.run.state, progress.held.is_some(), false).is_some() {
                     return Ok(Followed { progress, durations: model.durations() });
                 }
             }
@@ -176,20 +176,20 @@ pub fn snapshot(progress: &Progress) -> Snapshot {
         providers_planned: providers.planned,
         providers_done: providers.stored + providers.unchanged + providers.rejected + providers.skipped,
         providers_rejected: providers.rejected,
-        blocked: progress.blocked.clone(),
+        held: progress.held.clone(),
     }
 }
 
 /// The state that people are told: a run that only they can help on is held.
 pub fn shown_state(progress: &Progress) -> String {
-    text::word(&if progress.blocked.is_some() { RunState::Held } else { progress.run.state })
+    text::word(&if progress.held.is_some() { RunState::Held } else { progress.run.state })
 }
 
 // === impl Ending ===
 
 impl Ending {
     /// How a run in this state ended, or `None` while it goes on. `held`: only people can help it on; `rejected`: there are
-    /// rejected documents of any kind, also such as hold nobody.
+    /// rejects of any kind, also such as hold nobody.
     pub fn of(state: RunState, held: bool, rejected: bool) -> Option<Self> {
         match state {
             RunState::Held => Some(Self::WithRejects),

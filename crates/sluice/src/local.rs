@@ -10,10 +10,12 @@ use pipeline_core::{
     worker,
 };
 use pipeline_kafka::local::LocalBroker;
-use pipeline_model::contracts::RunRequested;
+use pipeline_model::ids::RunId;
+use pipeline_operations::{Installation, Operation as _, start::Start};
 use pipeline_settings::settings::{self, Settings};
 use pipeline_source::Source;
 use pipeline_store::Store;
+use schema_gate::subjects;
 use stage_activator::ActivatorStage;
 use stage_bundles::BundlesStage;
 use stage_providers::ProvidersStage;
@@ -21,7 +23,7 @@ use stage_root::RootStage;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{commands::schema, exit::Exit, failure::Failure, request, session};
+use crate::{exit::Exit, failure::Failure, request, session};
 
 mod place;
 
@@ -63,7 +65,8 @@ impl Local {
         let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        schema::register(&registry, &settings.kafka.names()).await?;
+        let registered = subjects::register(&registry, &settings.kafka.names()).await;
+        registered.map_err(|error| session::gate_failure(&error))?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,
@@ -84,8 +87,13 @@ impl Local {
     }
 
     /// Asks for a run.
-    pub async fn request(&self, message: &RunRequested) -> Result<(), Failure> {
-        request::send(&self.settings, &self.registry, Some(self.broker.budget()), message).await.map(drop)
+    pub async fn request(&self, store: &Store, start: &Start) -> Result<RunId, Failure> {
+        let failed = |error| session::operation_failure(&error);
+        let budget = self.broker.budget();
+        let at = Installation { budget: Some(&budget), ..Installation::new(store, &self.settings) };
+        let started = start.preview(&at).await.map_err(failed)?;
+        let started = start.carry_out(&at, Some(&started), &request::by("the demo")).await.map_err(failed)?;
+        RunId::parse(&started.request.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
     }
 
     /// Comes back when a stage has ended, which none should before [`Local::stop`].

@@ -10,7 +10,6 @@ use clap::{Parser, error::ErrorKind};
 
 mod cli;
 mod commands;
-mod compare;
 mod confirm;
 mod exit;
 mod failure;

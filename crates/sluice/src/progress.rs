@@ -47,7 +47,7 @@ pub struct Snapshot {
     /// Providers rejected so far.
     pub providers_rejected: i64,
     /// Why only people can help the run on, when that is so.
-    pub blocked: Option<String>,
+    pub held: Option<String>,
 }
 
 /// What is remembered between snapshots.
@@ -79,7 +79,7 @@ pub struct View {
     /// Providers rejected so far.
     pub rejected: i64,
     /// Why only people can help the run on, when that is so.
-    pub blocked: Option<String>,
+    pub held: Option<String>,
 }
 
 /// N of M of one stage.
@@ -124,7 +124,7 @@ impl Model {
             providers_per_second: self.rate(FIRST_RATE),
             eta: self.eta(snapshot),
             rejected: snapshot.providers_rejected,
-            blocked: snapshot.blocked.clone(),
+            held: snapshot.held.clone(),
             stages,
         }
     }
@@ -236,7 +236,7 @@ impl View {
             parts.push(self.state.clone());
             return parts.join(" | ");
         }
-        match (&self.blocked, self.eta) {
+        match (&self.held, self.eta) {
             (Some(reason), _) => parts.push(format!("held: {reason}")),
             (None, Eta::Unknown) => parts.push("ETA unknown".to_owned()),
             (None, Eta::Seconds(seconds)) => {

@@ -9,7 +9,7 @@ use pipeline_settings::{
 use pipeline_store::Store;
 use pipeline_telemetry as telemetry;
 
-use crate::{exit::Exit, failure::Failure, global::Global, output};
+use crate::{exit::Exit, failure::Failure, global::Global, output, text};
 
 /// What commands log unless told otherwise: their progress says the rest.
 const QUIET: &str = "warn";
@@ -197,6 +197,64 @@ pub fn source_failure(error: &pipeline_source::Error) -> Failure {
             Failure { exit: Exit::NotReady, ..failure }
         }
         _ => failure,
+    }
+}
+
+/// A failure of an operation: a refusal is none of a server, and says what stands in the way.
+pub fn operation_failure(error: &pipeline_operations::Error) -> Failure {
+    use pipeline_operations::Error;
+    let failure = Failure::classified(error);
+    match error {
+        Error::Target(error) => store_failure(error),
+        Error::Source(error) => source_failure(error),
+        Error::Kafka(error) => kafka_failure(error),
+        Error::Registry(error) => registry_failure(error),
+        Error::RunOpen { run, target, since_ms, by } => Failure {
+            what: format!("run {run} is open on `{target}` since {} (by {by})", text::time(*since_ms)),
+            ..failure
+        }
+        .hint(format!("wait for it: sluice run wait {run}; or end it: sluice run abort {run}")),
+        Error::NotOpen { .. } => {
+            failure.hint("start a new run, which reads everything again and writes what changed: sluice run start")
+        }
+        Error::NoSuchRun { .. } => failure.hint("list them: sluice run ls"),
+        Error::NoSuchLetter { .. } => failure.hint("list them: sluice dlq ls --state all"),
+        Error::NothingActivated { .. } => failure.hint("start a run: sluice run start"),
+        Error::NeverActivated { .. } => failure.hint("see what is there: sluice generation rollback --dry-run"),
+        Error::NotKept { .. } => failure.hint("list those that are kept: sluice generation ls"),
+        Error::PlaceGone { .. } => failure.hint("the source has changed: compare from the beginning"),
+        Error::Changed { .. } | Error::Encode(_) => failure,
+    }
+}
+
+/// A failure of the check of schemas.
+pub fn gate_failure(error: &schema_gate::Error) -> Failure {
+    use schema_gate::Error;
+    let plain = |exit: Exit| match std::error::Error::source(error) {
+        Some(cause) => Failure::caused(exit, error.to_string(), cause),
+        None => Failure::new(exit, error.to_string()),
+    };
+    let wrong = || plain(Exit::BadConfiguration);
+    match error {
+        Error::Kafka(error) => kafka_failure(error),
+        Error::Registry(error) => registry_failure(error),
+        Error::NotASchema { .. } => plain(Exit::IncompatibleSchema),
+        Error::Offsets(_) => plain(Exit::Failed),
+        Error::NotSchemas { .. } => wrong().hint("name folders or files: sluice schema check schemas"),
+        Error::Shallow => wrong()
+            .hint("fetch them: git fetch --unshallow (in a GitHub workflow: actions/checkout with fetch-depth: 0)"),
+        Error::NoCommit { .. } => wrong().hint(
+            "fetch it first: git fetch origin BRANCH, then --against git:origin/BRANCH (in a GitHub workflow: \
+             actions/checkout with fetch-depth: 0)",
+        ),
+        Error::NoGit(_) => wrong().hint("install git, or use `--against DIR` or `--against registry`"),
+        Error::Git { said } => Failure { causes: vec![said.clone()], ..wrong() }
+            .hint("run it inside the repository, or use `--against DIR` or `--against registry`"),
+        Error::Unreadable { .. }
+        | Error::NotFound { .. }
+        | Error::Written { .. }
+        | Error::OutsideRepository { .. }
+        | Error::NoSettings => wrong(),
     }
 }
 

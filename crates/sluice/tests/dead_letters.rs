@@ -166,7 +166,7 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     // Poison: the other services are activated, the run says what it waits for.
     let (run_id, run, code) = world.run().await;
     assert_eq!((code, &run["state"], &run["services"]["activated"]), (20, &json!("held"), &json!(2)), "{run}");
-    assert!(run["blocked"].as_str().unwrap().starts_with("1 dead letter holds"), "{run}");
+    assert!(run["held"].as_str().unwrap().starts_with("1 dead letter holds"), "{run}");
 
     // The letter says all that is needed to mend it.
     let (letters, _) = world.sluice(&["dlq", "ls", "--run", &run_id, "--stage", "bundles"]).await;
@@ -210,12 +210,12 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     let (run_id, _, code) = world.run().await;
     assert_eq!(code, 20);
     retried_letters_are_replayed_when_their_messages_are_out(&world, &run_id).await;
-    assert_eq!(world.sluice(&["dlq", "waive", "--run", &run_id]).await.1, 2, "a reason is asked for");
-    let waive = ["dlq", "waive", "--run", &run_id, "--reason", "not needed"];
-    let (rehearsal, _) = world.sluice(&[&waive[..], &["--dry-run"]].concat()).await;
-    let (waived, code) = world.sluice(&waive).await;
-    assert_eq!(rehearsal["letters"], waived["letters"], "a rehearsal says what happens");
-    assert_eq!((code, &waived["letters"][0]["outcome"]["batch"]["providers"]), (0, &json!(1)), "{waived}");
+    assert_eq!(world.sluice(&["dlq", "discard", "--run", &run_id]).await.1, 2, "a reason is asked for");
+    let discard = ["dlq", "discard", "--run", &run_id, "--reason", "not needed"];
+    let (rehearsal, _) = world.sluice(&[&discard[..], &["--dry-run"]].concat()).await;
+    let (discarded, code) = world.sluice(&discard).await;
+    assert_eq!(rehearsal["letters"], discarded["letters"], "a rehearsal says what happens");
+    assert_eq!((code, &discarded["letters"][0]["outcome"]["batch"]["providers"]), (0, &json!(1)), "{discarded}");
     let (run, code) = world.wait(&run_id).await;
     assert_eq!((code, &run["state"], &run["providers"]["rejected"]), (20, &json!("activated"), &json!(1)), "{run}");
     assert_eq!(run["rejects"][0]["code"], "SLUICE-STAGE-002");
@@ -260,8 +260,8 @@ async fn bytes_that_are_no_record_hold_nothing(world: &World) {
     assert_eq!(letter["message"]["bytes"], "7b226e6f74223a20226176726f227d");
     assert_eq!(letter["message"]["headers"][0], json!({ "name": "origin", "value": "00ff" }));
     assert_eq!(world.sluice(&["dlq", "replay", &id]).await.1, 1, "there is no run to replay it into");
-    let (waived, code) = world.sluice(&["dlq", "waive", &id, "--reason", "not ours"]).await;
-    assert_eq!((code, &waived["letters"][0]["outcome"]), (0, &json!("nothing")), "{waived}");
+    let (discarded, code) = world.sluice(&["dlq", "discard", &id, "--reason", "not ours"]).await;
+    assert_eq!((code, &discarded["letters"][0]["outcome"]), (0, &json!("nothing")), "{discarded}");
 }
 
 /// The newest run is undone: others learn of it as of an activation.
@@ -271,15 +271,15 @@ async fn rollbacks_are_announced_and_deeds_can_be_read(world: &World) {
         marks.iter().map(|(low, high)| high - low).sum::<i64>()
     };
     let before = activated();
-    let (rolled, code) = world.sluice(&["run", "rollback", "--yes", "--reason", "bad prices"]).await;
+    let (rolled, code) = world.sluice(&["generation", "rollback", "--yes", "--reason", "bad prices"]).await;
     assert_eq!((code, &rolled["unannounced"]), (0, &Value::Null), "{rolled}");
     let moved = rolled["services"].as_array().unwrap().len() as i64;
     assert!(moved > 0 && activated() >= before + moved, "{rolled}");
 
     let (audits, code) = world.sluice(&["audit", "ls"]).await;
-    assert_eq!((code, &audits[0]["what"], &audits[0]["why"]), (0, &json!("run rollback"), &json!("bad prices")));
+    assert_eq!((code, &audits[0]["what"], &audits[0]["why"]), (0, &json!("generation rollback"), &json!("bad prices")));
     let whats: Vec<&str> = audits.as_array().unwrap().iter().filter_map(|deed| deed["what"].as_str()).collect();
-    for what in ["dlq replay", "dlq waive"] {
+    for what in ["dlq replay", "dlq discard"] {
         assert!(whats.contains(&what), "{what} is not among {whats:?}");
     }
 }

@@ -48,7 +48,7 @@ fn the_sample_is_copied_once_and_found_unchanged_the_second_time() {
     assert_eq!(first["bundles_written"], 4552);
     assert!(folder.path().join("sluice-demo.db").exists(), "the default target is in the current folder");
 
-    let second = demo(folder.path(), &["--mode", "whole-run"]);
+    let second = demo(folder.path(), &["--activation", "whole-run"]);
     assert_eq!(second.status.code(), Some(0), "{second:?}");
     assert_eq!(warnings(&second), Vec::<String>::new());
     let second = answer(&second);

@@ -151,6 +151,32 @@ fn differences(report: &Value) -> Vec<String> {
     report["differences"].as_array().unwrap().iter().map(place).collect()
 }
 
+/// Generation 2 has another name of `s0`, `s1p5` in place of `s1p4`, and `s2p0b9` in place of `s2p0b1`.
+fn generations_can_be_listed_and_compared(place: &Place) {
+    let listed = place.call(0, &["generation", "ls"]);
+    let told: Vec<_> = listed.as_array().unwrap().iter().map(|each| (&each["generation"], &each["whole"])).collect();
+    assert_eq!(told, [(&json!(2), &json!(true)), (&json!(1), &json!(true))]);
+    assert!(listed[0]["services_seen"].as_i64() > Some(0) && listed[1]["services_seen"] == 0, "{listed:#}");
+
+    let there = place.call(0, &["generation", "diff", "1", "2", "--rows"]);
+    assert_eq!(there["changes"]["services"], json!({"added": 0, "changed": 1, "removed": 0}));
+    assert_eq!(there["changes"]["providers"], json!({"added": 1, "changed": 0, "removed": 1}));
+    let row = |row: &Value| format!("{} {} {}", row["change"], row["provider_id"], row["bundle_id"]).replace('"', "");
+    let rows: Vec<String> = there["rows"].as_array().unwrap().iter().map(row).collect();
+    for expected in
+        ["changed null null", "removed s1p4 null", "added s1p5 null", "removed s2p0 s2p0b1", "added s2p0 s2p0b9"]
+    {
+        assert!(rows.iter().any(|row| row == expected), "{expected} is not among {rows:#?}");
+    }
+    assert_eq!(there["changes"], place.call(0, &["generation", "diff", "1"])["changes"], "readers see the second one");
+    let back = place.call(0, &["generation", "diff", "2", "1"]);
+    assert_eq!(back["changes"]["bundles"]["added"], there["changes"]["bundles"]["removed"]);
+    let only = place.call(0, &["generation", "diff", "1", "2", "--service", "s0"]);
+    assert_eq!(only["services"].as_array().unwrap().len(), 1, "{only:#}");
+    place.call(1, &["generation", "diff", "1", "9"]);
+    place.call(2, &["generation", "diff", "0"]);
+}
+
 #[test]
 fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_one() {
     let place = Place::new();
@@ -172,22 +198,24 @@ fn verify_names_every_change_of_the_source_and_rollback_goes_back_to_the_older_o
     place.demo();
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     place.call(1, &["verify", "--generation", "1"]);
-    let dry = place.call(0, &["run", "rollback", "--dry-run"]);
+    generations_can_be_listed_and_compared(&place);
+    let dry = place.call(0, &["generation", "rollback", "--dry-run"]);
     assert_eq!((&dry["services"][0]["from"], &dry["services"][0]["to"]), (&json!(2), &json!(1)));
     assert_eq!(place.call(0, &["verify"])["equal"], true, "a dry run moves nothing");
-    place.call(2, &["run", "rollback"]);
-    place.call(0, &["run", "rollback", "--yes"]);
+    place.call(2, &["generation", "rollback"]);
+    place.call(0, &["generation", "rollback", "--yes"]);
     place.call(1, &["verify"]);
     fs::remove_dir_all(place.folder.path().join("export")).unwrap();
     write_source(place.folder.path());
     assert_eq!(place.call(0, &["verify"])["equal"], true, "the copy agrees with the older source");
-    place.call(1, &["run", "rollback", "--yes", "--service", "nobody"]);
+    place.call(1, &["generation", "rollback", "--yes", "--service", "nobody"]);
 
     place.demo();
     place.demo();
-    assert_eq!(place.call(0, &["prune", "--keep", "1", "--dry-run"])["dry_run"], true);
-    place.call(2, &["prune", "--keep", "1"]);
-    assert!(place.call(0, &["prune", "--keep", "1", "--yes"])["contents"].as_i64().unwrap() > 0);
+    assert_eq!(place.call(0, &["generation", "prune", "--keep", "1", "--dry-run"])["dry_run"], true);
+    place.call(2, &["generation", "prune", "--keep", "1"]);
+    assert!(place.call(0, &["generation", "prune", "--keep", "1", "--yes"])["contents"].as_i64().unwrap() > 0);
+    place.call(1, &["generation", "diff", "1"]);
     assert_eq!(place.call(0, &["verify"])["equal"], true);
     assert_eq!(place.call(0, &["verify", "--invariants"])["holds"], true);
     place.call(1, &["run", "retry", "@latest", "--yes"]);
@@ -207,8 +235,8 @@ fn a_held_run_goes_on_when_its_documents_are_mended_or_its_tolerance_is_raised()
     place.call(20, &["run", "start", "--wait"]);
     let dry = place.call(20, &["run", "activate", "@latest", "--dry-run"]);
     assert_eq!(dry["changes"]["providers"], json!({ "added": 8, "changed": 0, "removed": 0 }));
-    place.call(1, &["run", "rollback", "--yes"]);
-    place.call(1, &["prune", "--keep", "1", "--yes"]);
+    place.call(1, &["generation", "rollback", "--yes"]);
+    place.call(1, &["generation", "prune", "--keep", "1", "--yes"]);
     assert_eq!(place.call(0, &["run", "retry", "@latest", "--dry-run"])["rejected_providers"], 2);
     place.edit("bundles.jsonl", broken, sound);
     place.edit("providers.jsonl", r#""id":"s2p1","name":7"#, r#""id":"s2p1","name":"P""#);
@@ -219,7 +247,7 @@ fn a_held_run_goes_on_when_its_documents_are_mended_or_its_tolerance_is_raised()
 
     place.edit("bundles.jsonl", sound, broken);
     place.edit("bundles.jsonl", r#""id":"s1p2b0","name":"B""#, r#""id":"s1p2b0","name":"new""#);
-    place.call(20, &["run", "start", "--mode", "whole-run", "--wait"]);
+    place.call(20, &["run", "start", "--activation", "whole-run", "--wait"]);
     let dry = place.call(20, &["run", "activate", "@latest", "--dry-run"]);
     assert_eq!(dry["changes"]["bundles"], json!({ "added": 0, "changed": 1, "removed": 0 }));
     place.call(0, &["run", "tolerate", "@latest", "1"]);

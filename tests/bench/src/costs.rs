@@ -1,4 +1,4 @@
-//! `docs/capacity.json`: the constants that `sluice plan capacity` reckons with.
+//! `docs/capacity.json`: the constants that `sluice capacity` reckons with.
 //!
 //! Those of speed and memory follow from the results and are written anew with them. The others were measured by hand and
 //! stay as they are; `docs/capacity.md` says where.

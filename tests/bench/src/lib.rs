@@ -9,7 +9,7 @@
 //! | [`size`] | how much data |
 //! | [`statistics`], [`usage`] | medians and percentiles; processor time and memory of a process |
 //! | [`results`] | what was measured, kept in `docs/benchmarks.json` |
-//! | [`costs`] | `docs/capacity.json`, the constants that `sluice plan capacity` reckons with |
+//! | [`costs`] | `docs/capacity.json`, the constants that `sluice capacity` reckons with |
 //! | [`page`], [`plot`] | `docs/benchmarks.md` and `docs/benchmarks.svg`, made from the results |
 //!
 //! Absolute numbers are told, never asserted: machines differ and are noisy. What is asserted is that both sides of a

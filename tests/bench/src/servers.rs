@@ -58,7 +58,7 @@ impl Servers {
             Self { kafka, registry: registry.join().expect("the registry starts"), mariadb }
         });
         let database = servers.migrated_database();
-        for arguments in [&["topics", "create", "--partitions", &PARTITIONS.to_string()][..], &["schema", "register"]] {
+        for arguments in [&["topic", "create", "--partitions", &PARTITIONS.to_string()][..], &["schema", "register"]] {
             let launch = Launch::binary("sluice").envs(servers.environment("", &database.administrator, &database));
             launch.args(arguments.iter().copied()).run().expect_code(0);
         }

@@ -42,7 +42,7 @@ impl Brokers {
     pub(crate) fn create_topics(&self, partitions: i32) {
         if let Self::Three(_) = self {
             let partitions = partitions.to_string();
-            let create = Launch::binary("sluice").args(["topics", "create", "--replication", "3"]);
+            let create = Launch::binary("sluice").args(["topic", "create", "--replication", "3"]);
             create.args(["--partitions", &partitions]).env(BROKER, &self.straight()).run().expect_code(0);
         }
     }

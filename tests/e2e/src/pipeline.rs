@@ -119,7 +119,7 @@ impl Pipeline {
 
     /// Creates the topics that are missing, as an operator would.
     pub fn create_topics(&self) {
-        self.sluice(&["topics", "create", "--partitions", PARTITIONS]).run().expect_code(0);
+        self.sluice(&["topic", "create", "--partitions", PARTITIONS]).run().expect_code(0);
     }
 
     /// Prepares a worker of a stage, or a call of the command, with the loader's rights.
@@ -223,7 +223,7 @@ impl Surroundings {
             launch.run().expect_code(0);
         };
         step(&["migrate"]);
-        step(&["topics", "create", "--partitions", PARTITIONS]);
+        step(&["topic", "create", "--partitions", PARTITIONS]);
         once(&|| step(&["schema", "register"]));
     }
 

@@ -82,7 +82,7 @@ fn the_secrets_of_all_settings_are_in_use_and_nowhere_to_be_read() {
 
     // Right secrets, at work.
     let plain = kafka.bootstrap(Listener::Plain);
-    for arguments in [&["migrate"] as &[&str], &["topics", "create", "--replication", "1"], &["schema", "register"]] {
+    for arguments in [&["migrate"] as &[&str], &["topic", "create", "--replication", "1"], &["schema", "register"]] {
         let ended = right("sluice").args(arguments.iter().copied()).run().expect_code(0);
         shown.search_ended(&arguments.join(" "), &ended);
     }

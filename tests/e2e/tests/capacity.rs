@@ -1,4 +1,4 @@
-//! What `sluice plan capacity` says of disks and statements is what a real run takes.
+//! What `sluice capacity` says of disks and statements is what a real run takes.
 #![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use e2e::pipeline::Pipeline;
@@ -20,7 +20,7 @@ const TABLES: [&str; 5] = [
 #[test]
 fn disk_and_statements_are_as_planned() {
     let pipeline = Pipeline::start(SOURCE);
-    let plan = pipeline.sluice(&["plan", "capacity", "-o", "json"]).args(QUESTION).run().expect_code(0).stdout;
+    let plan = pipeline.sluice(&["capacity", "-o", "json"]).args(QUESTION).run().expect_code(0).stdout;
     let plan: Value = serde_json::from_str(&plan).expect("the plan is JSON");
     let batch_size = recommended(&plan, "stage.batch_size").to_string();
     let before = statements(&pipeline);

@@ -41,7 +41,7 @@ fn a_collector_is_trusted_by_its_authority_hears_the_header_and_when_refused_sto
 
     // Renewed without a restart.
     write("headers", "authorization: Bearer second\n");
-    pipeline.run(&["--mode", "per-service"]);
+    pipeline.run(&["--activation", "per-service"]);
     collector.wait_for("Bearer second certified=true");
 
     // Nobody whom we trust signed the collector's certificate any more.

@@ -35,7 +35,7 @@ fn the_catalogue_arrives_row_for_row_from_couchbase_and_a_second_run_writes_noth
     let pipeline = Pipeline::start_with(&cluster.url, cluster.environment(&[]));
     pipeline.sluice(&["doctor"]).run().expect_code(0);
 
-    let first = pipeline.run(&["--mode", "per-service"]);
+    let first = pipeline.run(&["--activation", "per-service"]);
     assert_eq!(number(&first, "/providers/stored"), expected.providers.len());
     Rows::of_views(&pipeline.database).assert_equals(&expected);
     for table in ["sluice_provider_service_version", "sluice_provider_version", "sluice_content_bundle"] {
@@ -43,7 +43,7 @@ fn the_catalogue_arrives_row_for_row_from_couchbase_and_a_second_run_writes_noth
         assert_eq!(pipeline.database.session().number(&without_version), 0, "{table}");
     }
 
-    let second = pipeline.run(&["--mode", "per-service"]);
+    let second = pipeline.run(&["--activation", "per-service"]);
     assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
     assert_eq!(number(&second, "/bundles_written"), 0);
     pipeline.sluice(&["verify"]).run().expect_code(0);
@@ -69,7 +69,7 @@ fn a_cluster_that_misbehaves_all_through_a_run_costs_time_and_no_row() {
 
     // The first one meets the root stage, the second the providers stage, the others the bundles stage.
     double.misbehave_times(Service::Query, Misbehaviour::Stopped { rows: 3 }, 4);
-    let run = pipeline.start_run(&["--batch-size", "10", "--mode", "whole-run"]);
+    let run = pipeline.start_run(&["--batch-size", "10", "--activation", "whole-run"]);
     let mut stored = 0;
     for misbehaviour in [
         Misbehaviour::Unavailable,

@@ -64,7 +64,7 @@ fn the_doctor_is_not_green_when_nothing_works() {
 #[test]
 fn topics_that_would_lose_messages_are_told_and_a_cluster_gets_what_it_can_keep() {
     let pipeline = Pipeline::start(GENERATED);
-    let refused = pipeline.sluice(&["topics", "create", "--replication", "3", "--dry-run"]).run().expect_code(10);
+    let refused = pipeline.sluice(&["topic", "create", "--replication", "3", "--dry-run"]).run().expect_code(10);
     assert!(refused.stderr.contains("the cluster has 1 broker, and cannot keep 3 replicas"), "{}", refused.stderr);
 
     let letters = "sluice.dead-letters.v1";
@@ -79,7 +79,7 @@ fn topics_that_would_lose_messages_are_told_and_a_cluster_gets_what_it_can_keep(
 
     // What `topics create` makes anew has what was asked for.
     pipeline.kafka().delete_topic("sluice.sync.activated.v1");
-    pipeline.sluice(&["topics", "create", "--partitions", "3", "--retention", "2h"]).run().expect_code(0);
+    pipeline.sluice(&["topic", "create", "--partitions", "3", "--retention", "2h"]).run().expect_code(0);
     let (_, detail) = only(&pipeline, "topics", 0);
     assert!(detail.contains("sluice.sync.activated.v1 (2h 00m, wanted 24h 00m)"), "{detail}");
     pipeline.stop();

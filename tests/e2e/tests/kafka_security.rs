@@ -11,7 +11,7 @@ use testkit::{
 };
 
 const USER: &str = "operator";
-const TOPICS: [&str; 4] = ["topics", "create", "--replication", "1"];
+const TOPICS: [&str; 4] = ["topic", "create", "--replication", "1"];
 
 const NO_TRUST: &str = "SLUICE-KAFKA-011";
 const NO_LOGIN: &str = "SLUICE-KAFKA-012";

@@ -51,7 +51,7 @@ fn a_request_that_no_stage_takes_says_where_it_is_and_becomes_a_run_when_one_com
 fn old_requests_that_a_new_group_reads_again_are_refused_and_make_no_run() {
     let mut pipeline = Pipeline::start(GENERATED);
     let ids: Vec<String> =
-        (0..2).map(|_| text(&pipeline.run(&["--mode", "whole-run"]), "/run_id").to_owned()).collect();
+        (0..2).map(|_| text(&pipeline.run(&["--activation", "whole-run"]), "/run_id").to_owned()).collect();
     // Another target, whose ledger does not know the runs, and a group that begins at the beginning.
     let database = MariaDb::shared().fresh_database();
     let other = |binary: &str| {

@@ -87,7 +87,7 @@ fn a_topic_that_is_deleted_under_busy_workers_is_missed_by_name_and_the_run_goes
             not_ready(worker).filter(|body| body.contains(&format!("`{PLANNED}` does not exist")))
         });
     }
-    pipeline.workers.providers.wait_for_line("sluice topics create");
+    pipeline.workers.providers.wait_for_line("sluice topic create");
     pipeline.create_topics();
     let report = pipeline.wait(&run, 0);
     assert_eq!(report.pointer("/batches/stored").and_then(Value::as_i64), Some(BATCHES));
@@ -192,9 +192,9 @@ fn a_run_that_nobody_takes_further_says_so_and_goes_on_when_somebody_does() {
     kill_bundles(&mut pipeline);
     let run = pipeline.start_run(&BATCH);
     let report = pipeline.wait(&run, 20);
-    let blocked = text(&report, "/blocked");
-    assert!(blocked.starts_with("160 batches were announced"), "{blocked}");
-    assert!(blocked.contains("stage `bundles`") && blocked.contains(PLANNED), "{blocked}");
+    let held = text(&report, "/held");
+    assert!(held.starts_with("160 batches were announced"), "{held}");
+    assert!(held.contains("stage `bundles`") && held.contains(PLANNED), "{held}");
     assert_eq!(text(&pipeline.ask(&["run", "show", &run.id], 20), "/state"), "held");
     let runs = pipeline.ask(&["run", "ls"], 0);
     assert_eq!(text(&runs, "/0/state"), "held");

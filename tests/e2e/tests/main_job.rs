@@ -24,11 +24,11 @@ fn the_catalogue_arrives_row_for_row_and_a_second_run_writes_nothing() {
     let expected = Rows::of_source(&catalogue);
     let pipeline = Pipeline::start(&catalogue);
 
-    let first = pipeline.run(&["--mode", "per-service"]);
+    let first = pipeline.run(&["--activation", "per-service"]);
     assert_eq!(number(&first, "/providers/stored"), expected.providers.len());
     Rows::of_views(&pipeline.database).assert_equals(&expected);
 
-    let second = pipeline.run(&["--mode", "per-service"]);
+    let second = pipeline.run(&["--activation", "per-service"]);
     assert!(number(&second, "/generation") > number(&first, "/generation"));
     assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
     assert_eq!(number(&second, "/bundles_written"), 0);
@@ -42,18 +42,18 @@ fn what_is_known_by_its_tag_is_not_read_and_what_an_operator_marks_is_written_an
     let catalogue = catalogue();
     let expected = Rows::of_source(&catalogue);
     let pipeline = Pipeline::start(&catalogue);
-    pipeline.run(&["--mode", "per-service"]);
+    pipeline.run(&["--activation", "per-service"]);
 
     // Whoever parses a document now finds another digest than the stored one.
     let mut session = pipeline.database.session();
     session.run("UPDATE sluice_provider_content SET digest = REPEAT(CHAR(0), 32)");
-    let second = pipeline.run(&["--mode", "per-service"]);
+    let second = pipeline.run(&["--activation", "per-service"]);
     assert_eq!(number(&second, "/providers/unchanged"), expected.providers.len());
     assert_eq!(number(&second, "/bundles_written"), 0);
 
     // Without their tags they are read, count as changed, and are written anew.
     session.run("UPDATE sluice_provider_content SET etag = NULL");
-    let third = pipeline.run(&["--mode", "per-service"]);
+    let third = pipeline.run(&["--activation", "per-service"]);
     assert_eq!(number(&third, "/providers/stored"), expected.providers.len());
     Rows::of_views(&pipeline.database).assert_equals(&expected);
     pipeline.stop();
@@ -62,7 +62,7 @@ fn what_is_known_by_its_tag_is_not_read_and_what_an_operator_marks_is_written_an
 #[test]
 fn two_thousand_providers_arrive_row_for_row_in_one_move() {
     let pipeline = Pipeline::start(GENERATED);
-    let report = pipeline.run(&["--mode", "whole-run"]);
+    let report = pipeline.run(&["--activation", "whole-run"]);
     assert_eq!(number(&report, "/providers/stored"), 2_000);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(GENERATED));
     pipeline.stop();
@@ -104,7 +104,7 @@ fn a_reader_sees_each_service_complete_and_old_or_complete_and_new() {
     folder.write(Edition::Second);
 
     let reader = Reader::start(&pipeline.database);
-    pipeline.run(&["--mode", "per-service", "--batch-size", "2"]);
+    pipeline.run(&["--activation", "per-service", "--batch-size", "2"]);
     reader.wait_for_another_look();
     let seen = reader.stop();
 
@@ -123,7 +123,7 @@ fn a_reader_sees_all_services_old_or_all_services_new_in_a_whole_run() {
     folder.write(Edition::Second);
 
     let reader = Reader::start(&pipeline.database);
-    pipeline.run(&["--mode", "whole-run", "--batch-size", "2"]);
+    pipeline.run(&["--activation", "whole-run", "--batch-size", "2"]);
     reader.wait_for_another_look();
     let seen = reader.stop();
 
@@ -143,7 +143,7 @@ fn an_aborted_run_leaves_the_views_alone_and_the_next_run_is_complete() {
 
     // With its activators stopped, the run is surely open when it is aborted; the other stages are busy with it.
     pipeline.workers.activators.iter().for_each(|activator| activator.signal(Signal::SIGSTOP));
-    let run = pipeline.start_run(&["--mode", "whole-run", "--batch-size", "2"]);
+    let run = pipeline.start_run(&["--activation", "whole-run", "--batch-size", "2"]);
     pipeline.wait_for_stored_batches(&run, 3);
     pipeline.sluice(&["run", "abort", &run.id, "--yes", "--reason", "as the test asks"]).run().expect_code(0);
     pipeline.workers.activators.iter().for_each(|activator| activator.signal(Signal::SIGCONT));
@@ -151,7 +151,7 @@ fn an_aborted_run_leaves_the_views_alone_and_the_next_run_is_complete() {
     assert_eq!(aborted.pointer("/state").and_then(Value::as_str), Some("aborted"));
     Rows::of_views(&pipeline.database).assert_equals(&before);
 
-    pipeline.run(&["--mode", "whole-run"]);
+    pipeline.run(&["--activation", "whole-run"]);
     Rows::of_views(&pipeline.database).assert_equals(&Rows::of_source(&folder.url()));
     let generation = number(&aborted, "/generation");
     let leftover = format!("SELECT COUNT(*) FROM sluice_provider_content WHERE valid_from = {generation}");
@@ -173,7 +173,7 @@ fn broken_documents_are_reported_with_their_place_and_stop_nobody_else() {
     places.sort();
 
     // Nothing is tolerated: the service with the broken bundles waits, the others are switched.
-    let held = pipeline.start_run(&["--mode", "per-service"]);
+    let held = pipeline.start_run(&["--activation", "per-service"]);
     let report = pipeline.wait(&held, 20);
     let mut reported: Vec<&str> = rejects(&report).filter_map(|reject| text(reject, "place")).collect();
     reported.sort_unstable();
@@ -186,7 +186,7 @@ fn broken_documents_are_reported_with_their_place_and_stop_nobody_else() {
 
     // A line that nobody can be found to own may be that of any service: it holds them all.
     folder.append("providers.jsonl", r#"{"id":"p-99","service_id":"#);
-    let held = pipeline.start_run(&["--mode", "per-service"]);
+    let held = pipeline.start_run(&["--activation", "per-service"]);
     let report = pipeline.wait(&held, 20);
     assert_eq!((text(&report, "state"), number(&report, "/services/activated")), (Some("held"), 0), "{report:#}");
     assert_eq!(number(&report, "/unreachable"), 2);

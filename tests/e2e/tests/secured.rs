@@ -152,7 +152,7 @@ impl World {
         let [before, after] = page::sql(&self.database.name);
         self.database.session().run(&before);
         self.administrator(&["migrate"]);
-        self.administrator(&["topics", "create", "--partitions", "3"]);
+        self.administrator(&["topic", "create", "--partitions", "3"]);
         self.administrator(&["schema", "register"]);
         self.database.session().run(&after);
         for account in ["sluice_migrator", "sluice_loader", "sluice_reader"] {
@@ -209,16 +209,16 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
     // The rest of what people do to runs and copies.
     world.ask(&["verify"], 0);
     world.ask(&["verify", "--invariants"], 0);
-    world.ask(&["run", "start", "--wait", "--mode", "whole-run"], 0);
-    world.ask(&["run", "rollback", "--yes", "--reason", "a test"], 0);
+    world.ask(&["run", "start", "--wait", "--activation", "whole-run"], 0);
+    world.ask(&["generation", "rollback", "--yes", "--reason", "a test"], 0);
     world.ask(&["run", "start", "--wait"], 0);
-    world.ask(&["prune", "--keep", "1", "--yes"], 0);
+    world.ask(&["generation", "prune", "--keep", "1", "--yes"], 0);
     let rubbish = places::spoil(&world.kafka, SERVICES);
     let found = wait::until_blocking("a letter of rubbish", wait::PATIENCE, || {
         world.json(&["dlq", "ls", "--stage", "providers"], 0).as_array().and_then(|letters| letters.first().cloned())
     });
     assert!(world.ask(&["dlq", "show", &id_of(&found)], 0).stdout.contains(&rubbish));
-    world.ask(&["dlq", "waive", &id_of(&found), "--reason", "rubbish"], 0);
+    world.ask(&["dlq", "discard", &id_of(&found), "--reason", "rubbish"], 0);
     for looking in [
         &["doctor"] as &[&str],
         &["run", "ls"],
@@ -226,7 +226,7 @@ fn the_whole_job_is_done_over_secured_links_with_least_rights_and_no_secret_gets
         &["audit", "ls"],
         &["config", "view"],
         &["schema", "ls"],
-        &["topics", "create", "--dry-run"],
+        &["topic", "create", "--dry-run"],
         &["migrate", "--dry-run"],
     ] {
         for format in ["table", "json", "yaml"] {

@@ -140,7 +140,7 @@ fn held(pipeline: &Pipeline, before: &Rows, level: &str, removed: usize) -> Valu
     assert_eq!(text(&report, "state"), "held", "{report:#}");
     assert_eq!(number(&report, "/exceeded/removed"), removed, "{report:#}");
     assert_eq!(text(report.get("exceeded").unwrap_or(&Value::Null), "level"), level);
-    assert!(text(&report, "blocked").contains("accept-removals"), "{report:#}");
+    assert!(text(&report, "held").contains("accept-removals"), "{report:#}");
     Rows::of_views(&pipeline.database).assert_equals(before);
     report
 }

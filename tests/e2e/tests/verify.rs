@@ -285,14 +285,14 @@ fn after_a_rollback_the_copy_equals_the_older_source() {
     verify(0, &["--source", &newer.url()]);
     verify(1, &["--source", &older.url()]);
 
-    copy.call(0, &["run", "rollback", "--yes", "--reason", "bad prices"]);
+    copy.call(0, &["generation", "rollback", "--yes", "--reason", "bad prices"]);
     verify(0, &["--source", &older.url()]);
     verify(1, &["--source", &newer.url()]);
     verify(0, &["--invariants"]);
 
-    copy.call(0, &["run", "rollback", "--yes"]);
+    copy.call(0, &["generation", "rollback", "--yes"]);
     verify(0, &["--source", &newer.url()]);
-    copy.call(0, &["run", "rollback", "--service", "moving", "--yes"]);
+    copy.call(0, &["generation", "rollback", "--service", "moving", "--yes"]);
     verify(0, &["--service", "moving", "--source", &older.url()]);
     let report = verify(1, &["--source", &newer.url()]);
     assert!(differences(&report).iter().all(|line| line.contains(" moving")), "{report}");

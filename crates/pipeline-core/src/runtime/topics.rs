@@ -56,7 +56,7 @@ pub(crate) async fn watch<W: Work>(shared: Arc<Shared<W>>) {
 fn unusable(absent: &Absent) -> String {
     let mut causes = Vec::new();
     if let Some(topics) = listed(&absent.missing, "does not exist", "do not exist") {
-        causes.push(format!("{topics}: create what is missing with `sluice topics create`"));
+        causes.push(format!("{topics}: create what is missing with `sluice topic create`"));
     }
     // A topic that one may not see is not missing.
     if let Some(topics) = listed(&absent.forbidden, "is not authorised", "are not authorised") {
@@ -84,7 +84,7 @@ mod tests {
         let missing = |missing: &[&str]| unusable(&Absent { missing: names(missing), ..Absent::default() });
         assert!(missing(&["a"]).starts_with("topic `a` does not exist"));
         assert!(missing(&["a", "b"]).starts_with("topics `a`, `b` do not exist"));
-        assert!(missing(&["a"]).ends_with("`sluice topics create`"));
+        assert!(missing(&["a"]).ends_with("`sluice topic create`"));
     }
 
     #[test]

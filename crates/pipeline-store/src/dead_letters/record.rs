@@ -36,7 +36,7 @@ struct Belongs {
 
 impl Store {
     /// Writes down that a stage gave a message up. The same message again changes nothing but the place of its letter;
-    /// one that fails again after it was replayed or waived is open again.
+    /// one that fails again after it was replayed or discarded is open again.
     pub async fn record_dead_letter(&self, stage: &str, letter: &GivenUp<'_>) -> Result<(), Error> {
         let context =
             Context::new("record dead letter of", format!("{}@{}", letter.source.partition, letter.source.offset));

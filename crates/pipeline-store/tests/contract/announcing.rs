@@ -204,19 +204,19 @@ on_both! {
         for _ in 0..3 {
             time_passes(target, 9).await;
             assert_eq!(batches(&target.store).await.len(), 4);
-            assert_eq!(sync.progress().await.blocked, None, "not yet");
+            assert_eq!(sync.progress().await.held, None, "not yet");
         }
         time_passes(target, 9).await;
         assert_eq!(batches(&target.store).await.len(), 4);
-        let blocked = sync.progress().await.blocked.unwrap();
-        assert!(blocked.starts_with("4 batches were announced 4 times within"), "{blocked}");
+        let held = sync.progress().await.held.unwrap();
+        assert!(held.starts_with("4 batches were announced 4 times within"), "{held}");
         let hold = target.store.activatable().await.unwrap().hold.unwrap();
         assert!(hold.unanswered && !hold.letters && !hold.rejects, "{hold:?}");
         time_passes(target, 9).await;
         assert_eq!(batches(&target.store).await, ["s0/0"], "one is enough to notice when somebody comes");
 
         sync.store_service(&"s0".into()).await;
-        assert_eq!(sync.progress().await.blocked, None, "it moves, although nobody has looked since");
+        assert_eq!(sync.progress().await.held, None, "it moves, although nobody has looked since");
         assert_eq!(batches(&target.store).await, [""; 0]);
         time_passes(target, 1).await;
         assert_eq!(batches(&target.store).await, ["s1/0", "s1/1"], "the rest does not wait for the long pause");
@@ -226,8 +226,8 @@ on_both! {
         let world = World::new(1, 4, 1, 1);
         let sync = planned(target, &world).await;
         four_rounds_in_vain(target).await;
-        assert!(sync.progress().await.blocked.is_some());
+        assert!(sync.progress().await.held.is_some());
         target.store.at_work(&[sync.run.run_id.to_string()], Part::Batches).await.unwrap();
-        assert_eq!(sync.progress().await.blocked, None);
+        assert_eq!(sync.progress().await.held, None);
     }
 }

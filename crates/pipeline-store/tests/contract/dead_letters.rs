@@ -10,7 +10,7 @@ use pipeline_model::{
 };
 use pipeline_store::{
     ActivationMode::{self, PerService, WholeRun},
-    DeadLetter, Deed, LetterFilter, LetterState, Outcome, RunState, Store, Waived,
+    DeadLetter, Deed, Discarded, LetterFilter, LetterState, Outcome, RunState, Store,
 };
 
 use crate::{
@@ -20,7 +20,8 @@ use crate::{
     world::{Views, World},
 };
 
-const DEED: Deed<'static> = Deed { who: "ada@desk", what: "dlq waive", subject: "1", why: "gone for good", result: "" };
+const DEED: Deed<'static> =
+    Deed { who: "ada@desk", what: "dlq discard", subject: "1", why: "gone for good", result: "" };
 
 fn at(topic: &str, offset: i64) -> Position {
     Position { partition: Partition { topic: topic.to_owned(), number: 3 }, offset }
@@ -150,32 +151,32 @@ on_both! {
         let run = Sync::open(&target.store, &world, request(PerService)).await;
         let id = run.run.run_id;
         let letter = give_up(&target.store, id, RunRequested::TOPIC, 0, &id.to_string()).await;
-        assert!(run.progress().await.blocked.unwrap().contains(&format!("dlq show {}", letter.id)));
+        assert!(run.progress().await.held.unwrap().contains(&format!("dlq show {}", letter.id)));
         run.discover().await;
-        assert_eq!(run.progress().await.blocked, None);
+        assert_eq!(run.progress().await.held, None);
         run.plan(&"s0".into()).await;
         let plan = give_up(&target.store, id, ServiceDiscovered::TOPIC, 1, "s1").await;
-        assert_eq!(run.progress().await.blocked, None, "the batches of s0 can still be stored");
+        assert_eq!(run.progress().await.held, None, "the batches of s0 can still be stored");
         let batches = run.batches(&"s0".into()).await;
         let batch = give_up(&target.store, id, BatchPlanned::TOPIC, 2, "s0/1").await;
         give_up(&target.store, id, BatchPlanned::TOPIC, 3, "s0/1").await;
-        assert_eq!(run.progress().await.blocked, None, "batch 0 of s0 can still be stored");
+        assert_eq!(run.progress().await.held, None, "batch 0 of s0 can still be stored");
         let (key, subtrees) = batches.into_iter().next().unwrap();
         target.store.store_batch(&key, subtrees).await.unwrap();
-        let blocked = run.progress().await.blocked.unwrap();
-        assert!(blocked.starts_with("2 dead letters hold"), "{blocked}");
-        assert!(blocked.contains(&format!("dlq show {}", plan.id.min(batch.id))), "{blocked}");
+        let held = run.progress().await.held.unwrap();
+        assert!(held.starts_with("2 dead letters hold"), "{held}");
+        assert!(held.contains(&format!("dlq show {}", plan.id.min(batch.id))), "{held}");
         target.store.mark_replayed(plan.id, &DEED).await.unwrap();
-        assert_eq!(run.progress().await.blocked, None, "s1 is on its way again");
+        assert_eq!(run.progress().await.held, None, "s1 is on its way again");
     }
 
-    async fn a_waived_batch_lets_its_run_end_and_keeps_what_readers_had(target: &Target) {
+    async fn a_discarded_batch_lets_its_run_end_and_keeps_what_readers_had(target: &Target) {
         for mode in [PerService, WholeRun] {
-            waive_a_batch(target, mode).await;
+            discard_a_batch(target, mode).await;
         }
     }
 
-    async fn waived_providers_do_not_use_up_the_tolerance_and_hide_no_other_reject(target: &Target) {
+    async fn discarded_providers_do_not_use_up_the_tolerance_and_hide_no_other_reject(target: &Target) {
         let world = World::new(1, 6, 1, 1);
         let mut run = Sync::open(&target.store, &world, request(PerService)).await;
         run.broken = ["s0/p0".to_owned()].into();
@@ -183,16 +184,16 @@ on_both! {
         let service = "s0".into();
         run.plan(&service).await;
         let letter = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 1, "s0/1").await;
-        assert_eq!(waive(target, &letter).await, Waived::Batch { providers: 3 });
+        assert_eq!(discard(target, &letter).await, Discarded::Batch { providers: 3 });
         let (key, subtrees) = run.batches(&service).await.into_iter().next().unwrap();
         target.store.store_batch(&key, subtrees).await.unwrap();
         let progress = run.progress().await;
         assert_eq!(progress.providers.rejected, 4);
-        assert!(progress.blocked.unwrap().contains("1 of 6 providers are rejected"));
+        assert!(progress.held.unwrap().contains("1 of 6 providers are rejected"));
         assert!(matches!(run.activate(&service).await, Outcome::NotYet(_)));
     }
 
-    async fn a_waived_service_is_closed_as_it_was(target: &Target) {
+    async fn a_discarded_service_is_closed_as_it_was(target: &Target) {
         let old = World::new(2, 2, 1, 1);
         sync(&target.store, &old, PerService).await;
         let new = World::new(2, 3, 2, 1);
@@ -201,8 +202,8 @@ on_both! {
         run.plan(&"s0".into()).await;
         run.store_service(&"s0".into()).await;
         let letter = give_up(&target.store, run.run.run_id, ServiceDiscovered::TOPIC, 1, "s1").await;
-        assert!(run.progress().await.blocked.is_some());
-        assert_eq!(waive(target, &letter).await, Waived::Plan);
+        assert!(run.progress().await.held.is_some());
+        assert_eq!(discard(target, &letter).await, Discarded::Plan);
         assert!(matches!(run.activate(&"s1".into()).await, Outcome::Activated(_)));
         assert_eq!(run.progress().await.run.state, RunState::Activated);
         let mut expected = new.clone();
@@ -213,45 +214,56 @@ on_both! {
         assert_eq!(target.store.check_invariants().await.unwrap(), []);
     }
 
-    async fn only_what_waits_for_a_letter_is_changed_by_waiving_it(target: &Target) {
+    async fn only_what_waits_for_a_letter_is_changed_by_discarding_it(target: &Target) {
         let world = World::new(1, 2, 1, 1);
         let run = Sync::open(&target.store, &world, request(PerService)).await;
         let id = run.run.run_id;
         let whole = give_up(&target.store, id, RunRequested::TOPIC, 0, &id.to_string()).await;
-        assert_eq!(waive(target, &whole).await, Waived::Undiscovered);
+        assert_eq!(discard(target, &whole).await, Discarded::Undiscovered);
         run.load().await;
         let stored = give_up(&target.store, id, BatchPlanned::TOPIC, 1, "s0/0").await;
         let planned = give_up(&target.store, id, ServiceDiscovered::TOPIC, 2, "s0").await;
         let foreign = give_up(&target.store, id, BatchPlanned::TOPIC, 3, "nobody/9").await;
         let other = give_up(&target.store, RunId::new(), BatchPlanned::TOPIC, 4, "s0/0").await;
         for letter in [&stored, &planned, &foreign, &other, &whole] {
-            assert_eq!(waive(target, letter).await, Waived::Nothing);
+            assert_eq!(discard(target, letter).await, Discarded::Nothing);
             let letter = target.store.dead_letter(letter.id).await.unwrap().unwrap();
-            assert_eq!(letter.state, LetterState::Waived);
-            assert_eq!(waive(target, &letter).await, Waived::NotOpen);
+            assert_eq!(letter.state, LetterState::Discarded);
+            assert_eq!(discard(target, &letter).await, Discarded::NotOpen);
         }
         assert_eq!(target.count("sluice_run_reject").await, 0);
-        assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was waived");
+        assert_eq!(target.store.audits(100).await.unwrap().len(), 5, "one for each letter that was discarded");
         run.activate(&"s0".into()).await;
         assert_eq!(Views::read(target).await, world.views());
     }
 
-    async fn a_retried_run_takes_its_letters_and_waivers_back(target: &Target) {
+    async fn a_letter_that_an_older_program_waived_is_discarded(target: &Target) {
+        let run = target.store.open_run(&request(PerService)).await.unwrap().run_id;
+        let letter = give_up(&target.store, run, BatchPlanned::TOPIC, 0, "s/0").await;
+        damage(target, "UPDATE sluice_dead_letter SET state = 'waived'").await;
+        let discarded = LetterFilter { state: Some(LetterState::Discarded), ..LetterFilter::default() };
+        let found = target.store.dead_letters(&discarded, 10).await.unwrap();
+        assert_eq!(found, [DeadLetter { state: LetterState::Discarded, ..letter }]);
+        let open = LetterFilter { state: Some(LetterState::Open), ..LetterFilter::default() };
+        assert_eq!(target.store.dead_letters(&open, 10).await.unwrap(), []);
+    }
+
+    async fn a_retried_run_takes_its_letters_and_discards_back(target: &Target) {
         let world = World::new(1, 6, 1, 1);
         let run = Sync::open(&target.store, &world, request(PerService)).await;
         run.discover().await;
         let service = "s0".into();
         run.plan(&service).await;
-        let waived = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 0, "s0/0").await;
+        let discarded = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 0, "s0/0").await;
         let open = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, 1, "s0/1").await;
-        waive(target, &waived).await;
-        assert!(run.progress().await.blocked.is_some());
+        discard(target, &discarded).await;
+        assert!(run.progress().await.held.is_some());
         let retried = target.store.retry_run(run.run.run_id, ("ada@desk", "mended")).await.unwrap().unwrap();
         assert_eq!(retried.batches, 1);
         let state = async || target.store.dead_letter(open.id).await.unwrap().unwrap().state;
         assert_eq!(state().await, LetterState::Open, "nothing has been produced yet");
-        assert_eq!(target.store.announced_again(run.run.run_id, &[open.id, waived.id, 999]).await.unwrap(), 1);
-        assert_eq!(run.progress().await.blocked, None, "both batches are on their way again");
+        assert_eq!(target.store.announced_again(run.run.run_id, &[open.id, discarded.id, 999]).await.unwrap(), 1);
+        assert_eq!(run.progress().await.held, None, "both batches are on their way again");
         assert_eq!(state().await, LetterState::Replayed);
         run.store_service(&service).await;
         assert!(matches!(run.activate(&service).await, Outcome::Activated(_)));
@@ -268,17 +280,17 @@ on_both! {
     }
 }
 
-/// Waives a letter, after a rehearsal that has to say the same and change nothing.
-async fn waive(target: &Target, letter: &DeadLetter) -> Waived {
-    let rehearsed = target.store.rehearse_waive(&[letter.clone(), letter.clone()], &DEED).await.unwrap();
-    assert_eq!(target.store.rehearse_waive(&[letter.clone(), letter.clone()], &DEED).await.unwrap(), rehearsed);
-    let waived = target.store.waive(letter, &DEED).await.unwrap();
-    let closes = matches!(waived, Waived::Batch { .. } | Waived::Plan);
-    assert_eq!(rehearsed, [waived, if closes { Waived::Nothing } else { waived }]);
-    waived
+/// Discards a letter, after a rehearsal that has to say the same and change nothing.
+async fn discard(target: &Target, letter: &DeadLetter) -> Discarded {
+    let rehearsed = target.store.rehearse_discard(&[letter.clone(), letter.clone()], &DEED).await.unwrap();
+    assert_eq!(target.store.rehearse_discard(&[letter.clone(), letter.clone()], &DEED).await.unwrap(), rehearsed);
+    let discarded = target.store.discard(letter, &DEED).await.unwrap();
+    let closes = matches!(discarded, Discarded::Batch { .. } | Discarded::Plan);
+    assert_eq!(rehearsed, [discarded, if closes { Discarded::Nothing } else { discarded }]);
+    discarded
 }
 
-async fn waive_a_batch(target: &Target, mode: ActivationMode) {
+async fn discard_a_batch(target: &Target, mode: ActivationMode) {
     let mut old = World::new(2, 4, 1, 1);
     sync(&target.store, &old, mode).await;
     let new = World::new(2, 4, 2, 1);
@@ -296,11 +308,11 @@ async fn waive_a_batch(target: &Target, mode: ActivationMode) {
     let key = format!("s1/{}", lost.batch_no);
     let letter = give_up(&target.store, run.run.run_id, BatchPlanned::TOPIC, lost.generation.0, &key).await;
     run.activate(&"s0".into()).await;
-    assert!(run.progress().await.blocked.is_some());
+    assert!(run.progress().await.held.is_some());
 
-    assert_eq!(waive(target, &letter).await, Waived::Batch { providers: 1 });
+    assert_eq!(discard(target, &letter).await, Discarded::Batch { providers: 1 });
     let progress = run.progress().await;
-    assert_eq!((progress.blocked, progress.providers.rejected), (None, 1));
+    assert_eq!((progress.held, progress.providers.rejected), (None, 1));
     // The message that comes late after all finds the batch closed.
     let Some(late) = target.store.store_batch(&lost, subtrees).await.unwrap() else { panic!("no answer") };
     assert_eq!((late.rejected, late.stored, late.bundles), (1, 0, 1));

@@ -37,7 +37,7 @@ async fn held(target: &Target, world: &World, mode: ActivationMode, removed: Cou
     assert_eq!(progress.run.state, RunState::Running);
     assert_eq!(progress.removed, removed);
     assert!(progress.exceeded.is_some());
-    let reason = progress.blocked.unwrap();
+    let reason = progress.held.unwrap();
     assert!(reason.contains("accept-removals"), "{reason}");
     assert_eq!(target.store.check_invariants().await.unwrap(), []);
 
@@ -148,7 +148,7 @@ on_both! {
         world.provider("s1", "p2").bundles[2] = new_bundle("other", 2);
         let sync = worked(target, &world, PerService).await;
         let progress = sync.progress().await;
-        assert_eq!(progress.run.state, RunState::Activated, "{:?}", progress.blocked);
+        assert_eq!(progress.run.state, RunState::Activated, "{:?}", progress.held);
         assert_eq!(progress.removed, counts(1, 5, 15 + 2, 30 + 2 + 1 + 2));
         assert_eq!(Views::read(target).await, world.views());
     }
@@ -232,7 +232,7 @@ on_both! {
         assert_eq!(sync.activate(&first).await, Outcome::NotYet(Waiting::Rest), "`s1` is not planned");
         sync.plan(&second).await;
         assert_eq!(sync.activate(&first).await, Outcome::NotYet(Waiting::Rest), "`s1` is not stored");
-        assert_eq!(sync.progress().await.blocked, None, "it moves");
+        assert_eq!(sync.progress().await.held, None, "it moves");
         sync.store_service(&second).await;
         sync.work_of_timer().await;
         assert_eq!(sync.progress().await.run.state, RunState::Activated);

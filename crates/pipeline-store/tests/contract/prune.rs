@@ -51,6 +51,30 @@ on_both! {
         }
     }
 
+    async fn a_generation_is_listed_as_whole_until_something_of_it_is_pruned(target: &Target) {
+        let worlds = five_generations(target).await;
+        let listed = async || -> Vec<(i64, bool, bool)> {
+            let kept = target.store.generations().await.unwrap();
+            kept.into_iter().map(|each| (each.generation.0, each.whole, each.services_seen > 0)).collect()
+        };
+        let seen = |generation: i64| (generation, true, generation == 5);
+        assert_eq!(listed().await, [5, 4, 3, 2, 1].map(seen));
+        target.store.prune(2, BY).await.unwrap();
+        let kept = listed().await;
+        assert_eq!(kept.iter().filter(|(_, whole, _)| *whole).copied().collect::<Vec<_>>(), [5, 4].map(seen));
+        assert!(kept.iter().all(|(generation, whole, seen)| *whole || *generation < 4 && !*seen), "{kept:?}");
+
+        // One that readers go back to stays in the list, though the rest of it is gone.
+        let plan = target.store.plan_rollback(&[]).await.unwrap();
+        assert_eq!(target.store.roll_back(&plan, "ada@desk", "a test").await.unwrap(), RolledBack::Done);
+        sync(&target.store, &worlds[0], WholeRun).await;
+        target.store.prune(1, BY).await.unwrap();
+        let kept = listed().await;
+        assert_eq!(kept[0], (6, true, true));
+        assert!(kept[1..].iter().all(|(_, whole, _)| !*whole), "{kept:?}");
+        assert!(kept.iter().any(|(generation, _, _)| *generation == 4), "a rollback would show it: {kept:?}");
+    }
+
     async fn nothing_is_deleted_while_a_run_is_open(target: &Target) {
         let worlds = five_generations(target).await;
         let run = Sync::open(&target.store, &worlds[0], request(WholeRun)).await;

@@ -110,13 +110,13 @@ on_both! {
         let mut run = Sync::open(&target.store, &world, request(PerService)).await;
         run.broken = ["s0/p1".to_owned()].into();
         run.load().await;
-        assert_eq!(run.progress().await.blocked, None);
+        assert_eq!(run.progress().await.held, None);
         let held = run.activate(&"s0".into()).await;
         assert_eq!(held, Outcome::NotYet(Waiting::Rejects { rejected: 1, planned: 6, unreachable: 0 }));
         assert!(matches!(run.activate(&"s1".into()).await, Outcome::Activated(_)));
         let progress = run.progress().await;
         assert_eq!(progress.run.state, RunState::Running);
-        assert!(progress.blocked.is_some_and(|reason| reason.contains("1 of 6 providers are rejected")));
+        assert!(progress.held.is_some_and(|reason| reason.contains("1 of 6 providers are rejected")));
         assert_eq!(target.count("provider_services").await, 1);
     }
 
@@ -126,7 +126,7 @@ on_both! {
         run.broken = ["s0/p1".to_owned()].into();
         run.load().await;
         assert!(matches!(run.activate(&"s1".into()).await, Outcome::NotYet(Waiting::Rejects { .. })));
-        assert!(run.progress().await.blocked.is_some());
+        assert!(run.progress().await.held.is_some());
         assert_eq!(target.count("provider_services").await, 0);
     }
 

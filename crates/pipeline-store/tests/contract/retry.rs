@@ -20,7 +20,7 @@ on_both! {
         let mut run = Sync::open(&target.store, &world, request(WholeRun)).await;
         run.broken.insert("s1/p0".to_owned());
         run.work().await;
-        assert!(run.progress().await.blocked.is_some());
+        assert!(run.progress().await.held.is_some());
 
         let one = Tolerance { max_providers: Some(1), max_percent: None };
         assert!(target.store.set_tolerance(run.run.run_id, &one, BY).await.unwrap());
@@ -57,7 +57,7 @@ on_both! {
         let mut run = Sync::open(&target.store, &world, request(PerService)).await;
         run.broken.insert("s0/p0".to_owned());
         run.work().await;
-        assert!(run.progress().await.blocked.is_some());
+        assert!(run.progress().await.held.is_some());
 
         run.broken.clear();
         let retried = target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
@@ -85,7 +85,7 @@ on_both! {
         target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
         run.store_service(&"s0".into()).await;
         run.activate(&"s0".into()).await;
-        assert_eq!(run.progress().await.blocked, held.blocked);
+        assert_eq!(run.progress().await.held, held.held);
         assert_eq!(target.store.rejects(run.run.run_id, 10).await.unwrap().len(), 1, "forgotten and found again");
     }
 
@@ -100,7 +100,7 @@ on_both! {
         let mut run = Sync::open(&target.store, &world, request(PerService)).await;
         run.plan_faults.push(fault(Level::Provider, Some("s1"), Some("p1")));
         run.work().await;
-        assert!(run.progress().await.blocked.is_some());
+        assert!(run.progress().await.held.is_some());
 
         run.plan_faults.clear();
         let retried = target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
@@ -155,7 +155,7 @@ on_both! {
         run.work().await;
         let retried = target.store.retry_run(run.run.run_id, BY).await.unwrap().unwrap();
         assert_eq!(retried.left, ["s0".into()]);
-        assert!(run.progress().await.blocked.is_some());
+        assert!(run.progress().await.held.is_some());
     }
 
     async fn an_abort_after_a_retry_leaves_no_row(target: &Target) {

@@ -30,7 +30,7 @@ on_both! {
         assert_eq!(Views::read(target).await, old.views());
         assert_eq!(target.store.check_invariants().await.unwrap(), []);
         let audit = target.store.audits(1).await.unwrap().remove(0);
-        assert_eq!((audit.who.as_str(), audit.what.as_str()), ("ada@desk", "run rollback"));
+        assert_eq!((audit.who.as_str(), audit.what.as_str()), ("ada@desk", "generation rollback"));
 
         let again = target.store.plan_rollback(&[]).await.unwrap();
         assert!(again.iter().zip(&plan).all(|(again, plan)| again.epoch == plan.epoch + 1 && again.to == plan.from));

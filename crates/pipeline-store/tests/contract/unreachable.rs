@@ -41,7 +41,7 @@ on_both! {
             let progress = sync.progress().await;
             assert_eq!((progress.run.state, progress.services.activated), (RunState::Running, 0));
             assert_eq!((progress.unreachable, progress.providers.rejected), (1, 2));
-            let reason = progress.blocked.unwrap();
+            let reason = progress.held.unwrap();
             assert!(reason.contains("1 document or owner") && reason.contains("2 of 4 providers"), "{reason}");
             assert_eq!(Views::read(target).await, full.views());
             assert_eq!(target.store.check_invariants().await.unwrap(), []);

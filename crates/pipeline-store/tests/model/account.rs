@@ -50,7 +50,7 @@ impl Witness {
                 let stored = stored.fold(0, |set, batch| set | batch.providers);
                 self.follow_contents(*service, stored, reads);
             }
-            (Call::Waive { service, .. }, Step::Ends(Outcome::WaivedPlan)) => {
+            (Call::Discard { service, .. }, Step::Ends(Outcome::DiscardedPlan)) => {
                 self.follow_plan(before, *service, &[Document::Broken; PROVIDERS]);
             }
             (Call::Store { run, service, batch, reads, seen, .. }, Step::Ends(Outcome::Stored(_))) => {

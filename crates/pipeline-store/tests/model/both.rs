@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline_store::{Error, Move, Store, Waiting};
 
 use crate::{
-    calls::{Back, Call, Next, Outcome, Waive},
+    calls::{Back, Call, Discard, Next, Outcome},
     ledger::{Ledger, Request, Run, RunState, ServiceState},
     observed::{Glance, Whole, epochs_of},
     real::Real,
@@ -138,7 +138,7 @@ impl Both {
             0..4 => Call::Retry { run, seen: None },
             4 => Call::Tolerate { run, max_providers: [None, Some(1), Some(2)][place % 3] },
             5 => Call::Accept { run, seen: None },
-            _ => Call::Waive { run, service, batch, next: Waive::Letter },
+            _ => Call::Discard { run, service, batch, next: Discard::Letter },
         }
     }
 

@@ -67,11 +67,11 @@ pub enum Call {
         seen: Option<[Option<Levels>; SERVICES]>,
     },
     /// The message of a batch, or of a plan where no batch is named, was given up, and so is its dead letter.
-    Waive {
+    Discard {
         run: usize,
         service: usize,
         batch: Option<usize>,
-        next: Waive,
+        next: Discard,
     },
 }
 
@@ -95,7 +95,7 @@ pub enum Back {
 
 /// Where the end of a dead letter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Waive {
+pub enum Discard {
     /// The letter is written down.
     Letter,
     /// Does the run still wait for it, and under which generation?
@@ -160,11 +160,11 @@ pub enum Outcome {
         services: u8,
         rows: Rows,
     },
-    /// A batch was closed with so many providers waived.
-    WaivedBatch(u8),
-    WaivedPlan,
+    /// A batch was closed with so many providers discarded.
+    DiscardedBatch(u8),
+    DiscardedPlan,
     /// Nothing waited for the letter.
-    WaivedNothing,
+    DiscardedNothing,
 }
 
 /// A call after one step.
@@ -189,7 +189,7 @@ impl Call {
             | Self::Retry { run, .. }
             | Self::Tolerate { run, .. }
             | Self::Accept { run, .. }
-            | Self::Waive { run, .. } => *run,
+            | Self::Discard { run, .. } => *run,
             Self::RollBack { .. } => 0,
         }
     }

@@ -43,9 +43,9 @@ pub enum Situation {
     /// A person accepted removals.
     Accepted,
     /// A batch was closed without its content.
-    WaivedBatch,
+    DiscardedBatch,
     /// A plan was closed without a provider.
-    WaivedPlan,
+    DiscardedPlan,
 }
 
 /// How often each situation came up.
@@ -74,8 +74,8 @@ const SITUATIONS: [Situation; 23] = [
     Situation::PlannedAgain,
     Situation::StalePlan,
     Situation::Accepted,
-    Situation::WaivedBatch,
-    Situation::WaivedPlan,
+    Situation::DiscardedBatch,
+    Situation::DiscardedPlan,
 ];
 
 impl Coverage {

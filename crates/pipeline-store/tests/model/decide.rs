@@ -3,7 +3,7 @@
 
 use crate::{
     both::{Answers, Both, runtime},
-    calls::{Call, Next, Waive},
+    calls::{Call, Discard, Next},
     ledger::Request,
     real::Files,
     rows::RUNS,
@@ -13,15 +13,15 @@ use crate::{
 /// What a person does about a run that does not go on, one after the other; the source has changed by then.
 const DECISIONS: [fn(usize) -> Vec<Call>; 6] = [
     |run| vec![Call::Retry { run, seen: None }],
-    |run| vec![waive(run, Some(0)), Call::Retry { run, seen: None }],
-    |run| vec![waive(run, None), Call::Retry { run, seen: None }],
-    |run| vec![Call::Retry { run, seen: None }, waive(run, Some(0))],
+    |run| vec![discard(run, Some(0)), Call::Retry { run, seen: None }],
+    |run| vec![discard(run, None), Call::Retry { run, seen: None }],
+    |run| vec![Call::Retry { run, seen: None }, discard(run, Some(0))],
     |run| vec![Call::Tolerate { run, max_providers: Some(1) }, Call::Retry { run, seen: None }],
     |run| vec![Call::Accept { run, seen: None }, Call::Retry { run, seen: None }],
 ];
 
-fn waive(run: usize, batch: Option<usize>) -> Call {
-    Call::Waive { run, service: 1, batch, next: Waive::Letter }
+fn discard(run: usize, batch: Option<usize>) -> Call {
+    Call::Discard { run, service: 1, batch, next: Discard::Letter }
 }
 
 /// What can be wrong with the second service, or gone from it.
@@ -42,8 +42,8 @@ impl Both {
         let sound = self.source;
         self.run_through(0).await?;
         faults[0](&mut self.source);
-        let waits_for_plan = decisions.iter().any(|call| matches!(call, Call::Waive { batch: None, .. }));
-        let waits_for_batch = decisions.first().is_some_and(|call| matches!(call, Call::Waive { .. }));
+        let waits_for_plan = decisions.iter().any(|call| matches!(call, Call::Discard { batch: None, .. }));
+        let waits_for_batch = decisions.first().is_some_and(|call| matches!(call, Call::Discard { .. }));
         let is_left = |call: &Call| match call {
             Call::Plan { service: 1, .. } => waits_for_plan,
             Call::Store { service: 1, .. } => waits_for_batch,
@@ -114,6 +114,6 @@ fn whatever_a_person_decides_about_a_run_that_waits_the_store_goes_on_as_the_mod
             answers.add(decided.unwrap_or_else(|departure| panic!("faults {first} and {second}: {departure}")));
         }
     }
-    answers.require(&["StoredAgain", "PlannedAgain", "WaivedBatch", "WaivedPlan", "StoreClosed"], 5);
+    answers.require(&["StoredAgain", "PlannedAgain", "DiscardedBatch", "DiscardedPlan", "StoreClosed"], 5);
     answers.require(&["AcceptedSome", "HeldByGuard"], 5);
 }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    calls::{Back, Call, Next, SetBack, Step, Waive},
+    calls::{Back, Call, Discard, Next, SetBack, Step},
     invariants::{Violation, Witness},
     ledger::{Ledger, Levels, Request, RunState},
     rules::Rule,
@@ -54,7 +54,7 @@ pub struct People {
     pub retries: u8,
     pub tolerances: u8,
     pub acceptances: u8,
-    pub waive: bool,
+    pub discard: bool,
 }
 
 /// A state, with what everybody has in hand.
@@ -283,7 +283,7 @@ impl Node {
         if !self.ledger.runs[run].is_open() {
             return calls;
         }
-        let People { retries, tolerances, acceptances, waive } = self.people;
+        let People { retries, tolerances, acceptances, discard } = self.people;
         if retries > 0 {
             calls.push(Call::Retry { run, seen: None });
         }
@@ -293,11 +293,11 @@ impl Node {
         if acceptances > 0 {
             calls.push(Call::Accept { run, seen: None });
         }
-        if waive {
-            let next = Waive::Close { generation: self.ledger.runs[run].generation };
+        if discard {
+            let next = Discard::Close { generation: self.ledger.runs[run].generation };
             for service in 0..TRIED_SERVICES {
                 let parts = [None, Some(0), Some(1)];
-                calls.extend(parts.map(|batch| Call::Waive { run, service, batch, next }));
+                calls.extend(parts.map(|batch| Call::Discard { run, service, batch, next }));
             }
         }
         calls

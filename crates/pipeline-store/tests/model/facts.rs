@@ -45,7 +45,7 @@ impl Service {
             facts.unchanged += i64::from(batch.counts.unchanged);
             facts.rejected += i64::from(batch.counts.rejected);
             facts.skipped += i64::from(batch.counts.skipped);
-            facts.waived += i64::from(batch.waived);
+            facts.discarded += i64::from(batch.discarded);
         }
         facts
     }

@@ -66,7 +66,7 @@ pub fn planned_again(modes: [Request; TRIED_RUNS]) -> History {
 
 /// Batches and plans that are given up, and tried again.
 pub fn given_up(modes: [Request; TRIED_RUNS]) -> History {
-    let people = People { retries: 1, waive: true, ..People::default() };
+    let people = People { retries: 1, discard: true, ..People::default() };
     History { runs: 1, people, ..History::plain(modes) }
 }
 
@@ -114,7 +114,7 @@ fn plans_that_are_taken_back_keep_every_invariant_on_every_way() {
 }
 
 #[test]
-fn waivers_keep_every_invariant_on_every_way() {
+fn discards_keep_every_invariant_on_every_way() {
     for modes in MODES {
         given_up(modes).explore_all().went_far(1_000_000);
         given_up_later(modes).explore_all().went_far(1_000);

@@ -22,7 +22,7 @@ enum Wait {
 
 impl Run {
     /// Why nothing of the run will move by itself; without the numbers of letters and runs.
-    pub fn blocked(&self) -> Option<String> {
+    pub fn held(&self) -> Option<String> {
         if !self.is_open() || !self.discovered {
             return None;
         }
@@ -83,7 +83,7 @@ impl Run {
 
     /// Whether nothing of it moves although something of it is left.
     pub fn is_held(&self) -> bool {
-        self.blocked().is_some()
+        self.held().is_some()
     }
 
     /// Whether somebody is still to work for it: a part is neither complete nor given up.

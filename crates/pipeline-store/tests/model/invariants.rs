@@ -5,7 +5,7 @@
 //! | one open run | at most one run is open, and no generation is used twice |
 //! | frozen | a run that is closed does not change, but for the acknowledgement of its announcements and its dead letters; a switched service neither; a plan and a stored batch change only by a retry |
 //! | exact fan-in | a service is switched once by a run, by a switch and not otherwise, and only when it is complete; a switched service has no batch that is still to be stored |
-//! | accounted | of a stored batch, planned = stored + unchanged + rejected + skipped; no more of it is waived than is rejected |
+//! | accounted | of a stored batch, planned = stored + unchanged + rejected + skipped; no more of it is discarded than is rejected |
 //! | tolerated | what a switch shows has no more rejects than the run tolerates at the switch |
 //! | nothing goes unseen | what a switch takes from readers is within the bound, or was accepted by a person: checked against what readers saw, and not against the ledger's counts |
 //! | epochs grow | every move of a pointer counts its epoch by one, and nothing else does |
@@ -23,7 +23,7 @@ use pipeline_store::{guard, proof};
 
 use crate::{
     account::{Copied, lost},
-    calls::{Call, Step, Waive},
+    calls::{Call, Discard, Step},
     ledger::{BOUND, Ledger, Levels, Run, RunState, Service, ServiceState, Set},
     real::service_id,
     rows::{GENERATIONS, RUNS, View},
@@ -220,7 +220,7 @@ impl Witness {
 fn fenced(before: &Ledger, call: &Call) -> Result<(), Violation> {
     if let Call::Plan { run, generation, .. }
     | Call::Store { run, generation, .. }
-    | Call::Waive { run, next: Waive::Close { generation }, .. } = call
+    | Call::Discard { run, next: Discard::Close { generation }, .. } = call
     {
         let found = &before.runs[*run];
         hold!(found.is_open() && found.generation == *generation, "{call:?} wrote under run {run}, {:?}", found.state);
@@ -274,7 +274,10 @@ fn adds_up(service: &Service, number: usize) -> Result<(), Violation> {
         let planned = if batch.stored { batch.providers.count_ones() as u8 } else { 0 };
         let found = batch.counts.accounted();
         hold!(found == planned, "a batch of service {number} accounts for {found} of {planned} providers");
-        hold!(batch.waived <= batch.counts.rejected, "more of a batch of service {number} is waived than is rejected");
+        hold!(
+            batch.discarded <= batch.counts.rejected,
+            "more of a batch of service {number} is discarded than is rejected"
+        );
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ pub struct Batch {
     pub broken: Set,
     pub stored: bool,
     /// Providers that a person gave up.
-    pub waived: u8,
+    pub discarded: u8,
     pub counts: Counts,
 }
 
@@ -233,7 +233,7 @@ impl Service {
 // === impl Batch ===
 
 impl Batch {
-    const NONE: Self = Self { providers: 0, broken: 0, stored: false, waived: 0, counts: Counts::NONE };
+    const NONE: Self = Self { providers: 0, broken: 0, stored: false, discarded: 0, counts: Counts::NONE };
 }
 
 // === impl Counts ===

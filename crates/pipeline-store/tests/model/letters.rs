@@ -7,7 +7,7 @@ use pipeline_model::{
     letter::GivenUp,
     place::{Partition, Position},
 };
-use pipeline_store::{DeadLetter, Deed, Error, LetterFilter, LetterState, Store, Waived};
+use pipeline_store::{DeadLetter, Deed, Discarded, Error, LetterFilter, LetterState, Store};
 
 use crate::{
     calls::Outcome,
@@ -15,11 +15,11 @@ use crate::{
     source::{PROVIDERS, SERVICES},
 };
 
-const DEED: Deed<'static> = Deed { who: "ada", what: "dlq waive", subject: "a letter", why: "a test", result: "" };
+const DEED: Deed<'static> = Deed { who: "ada", what: "dlq discard", subject: "a letter", why: "a test", result: "" };
 
 impl Real {
     /// The message of a part is given up once more, and so is its letter. Each part has one letter in all.
-    pub async fn waive(
+    pub async fn discard(
         &self,
         store: &Store,
         run: usize,
@@ -49,11 +49,11 @@ impl Real {
         let letters = store.dead_letters(&of_run, 100).await?;
         let found = letters.into_iter().find(|each| each.source.topic == topic && each.source.offset == source.offset);
         let open = DeadLetter { state: LetterState::Open, ..found.expect("it was recorded") };
-        Ok(match store.waive(&open, &DEED).await? {
-            Waived::Batch { providers } => Outcome::WaivedBatch(small(providers)),
-            Waived::Plan => Outcome::WaivedPlan,
-            Waived::Nothing => Outcome::WaivedNothing,
-            Waived::NotOpen | Waived::Undiscovered => panic!("an open letter of a batch or a plan"),
+        Ok(match store.discard(&open, &DEED).await? {
+            Discarded::Batch { providers } => Outcome::DiscardedBatch(small(providers)),
+            Discarded::Plan => Outcome::DiscardedPlan,
+            Discarded::Nothing => Outcome::DiscardedNothing,
+            Discarded::NotOpen | Discarded::Undiscovered => panic!("an open letter of a batch or a plan"),
         })
     }
 }

@@ -55,8 +55,8 @@ fn a_retry_without_a_lock_is_found() {
 }
 
 #[test]
-fn a_retry_that_leaves_a_waiver_behind_is_found() {
-    finds(Rule::RetryTakesWaiverBack, given_up, &BOTH, "is waived than is rejected");
+fn a_retry_that_leaves_a_discard_behind_is_found() {
+    finds(Rule::RetryTakesDiscardBack, given_up, &BOTH, "is discarded than is rejected");
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn a_batch_that_is_stored_twice_is_found() {
 }
 
 #[test]
-fn a_waiver_that_is_not_accounted_is_found() {
-    finds(Rule::WaiverIsAccounted, given_up, &BOTH, "accounts for 0 of 1 providers");
+fn a_discard_that_is_not_accounted_is_found() {
+    finds(Rule::DiscardIsAccounted, given_up, &BOTH, "accounts for 0 of 1 providers");
 }
 
 #[test]
-fn a_waived_plan_that_removes_is_found() {
-    finds(Rule::WaiverKeepsProviders, given_up_later, &BOTH, "");
+fn a_discarded_plan_that_removes_is_found() {
+    finds(Rule::DiscardKeepsProviders, given_up_later, &BOTH, "");
 }
 
 #[test]

@@ -51,7 +51,7 @@ struct ObservedRun {
     rows: Sums,
     written: Sums,
     removed: Counts,
-    blocked: Option<String>,
+    held: Option<String>,
     planning_complete: bool,
 }
 
@@ -250,7 +250,7 @@ impl ObservedRun {
             rows: Sums::default(),
             written: Sums::default(),
             removed: Counts::default(),
-            blocked: run.blocked(),
+            held: run.held(),
             planning_complete: run.discovered && planned == discovered,
         };
         for service in parts() {
@@ -286,7 +286,7 @@ impl ObservedRun {
             rows: Sums { bundles: small(told.bundles), fields: small(told.subscription_fields) },
             written: Sums { bundles: small(told.bundles_written), fields: small(told.fields_written) },
             removed: told.removed,
-            blocked: told.blocked.as_deref().map(without_numbers),
+            held: told.held.as_deref().map(without_numbers),
             planning_complete: told.planning_complete,
         })
     }

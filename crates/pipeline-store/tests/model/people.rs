@@ -5,7 +5,7 @@
 use pipeline_store::Counts as Rows;
 
 use crate::{
-    calls::{Outcome, SetBack, WHOLE_PLAN, Waive},
+    calls::{Discard, Outcome, SetBack, WHOLE_PLAN},
     ledger::{Batch, Counts, Ledger, Levels, Run, Service, ServiceState},
     rules::Rule,
     source::{PROVIDERS, SERVICES, shape},
@@ -25,7 +25,7 @@ impl Ledger {
             None => return Ok(self.runs[run].failed(waits).0),
         };
         let (_, left) = self.runs[run].failed(waits);
-        let takes_waiver_back = self.keeps(Rule::RetryTakesWaiverBack);
+        let takes_discard_back = self.keeps(Rule::RetryTakesDiscardBack);
         let Run { generation, services, .. } = &mut self.runs[run];
         let (mut batches, mut planned_again) = (0, 0);
         for (place, (service, seen)) in services.iter_mut().zip(seen).enumerate() {
@@ -35,9 +35,9 @@ impl Ledger {
                 planned_again |= 1 << place;
             }
             for batch in (0..PROVIDERS).filter(|batch| seen & (1 << batch) != 0) {
-                let Batch { providers, broken, waived, .. } = service.batches[batch];
-                let waived = if takes_waiver_back { 0 } else { waived };
-                service.batches[batch] = Batch { providers, broken, waived, stored: false, counts: Counts::NONE };
+                let Batch { providers, broken, discarded, .. } = service.batches[batch];
+                let discarded = if takes_discard_back { 0 } else { discarded };
+                service.batches[batch] = Batch { providers, broken, discarded, stored: false, counts: Counts::NONE };
                 batches += 1;
             }
         }
@@ -80,34 +80,40 @@ impl Ledger {
     }
 
     /// The next step of the end of a dead letter, or what it came to.
-    pub fn waive(&mut self, run: usize, service: usize, batch: Option<usize>, next: Waive) -> Result<Waive, Outcome> {
+    pub fn discard(
+        &mut self,
+        run: usize,
+        service: usize,
+        batch: Option<usize>,
+        next: Discard,
+    ) -> Result<Discard, Outcome> {
         let letter = batch.map_or(WHOLE_PLAN, |batch| 1 << batch);
         match next {
-            Waive::Letter => {
+            Discard::Letter => {
                 self.runs[run].services[service].letters |= letter;
-                Ok(Waive::Look)
+                Ok(Discard::Look)
             }
-            Waive::Look if self.runs[run].is_open() => Ok(Waive::Close { generation: self.runs[run].generation }),
-            Waive::Look => Ok(Waive::Settle),
-            Waive::Close { generation } => {
+            Discard::Look if self.runs[run].is_open() => Ok(Discard::Close { generation: self.runs[run].generation }),
+            Discard::Look => Ok(Discard::Settle),
+            Discard::Close { generation } => {
                 let closed = match batch {
-                    Some(batch) => self.waive_batch(run, generation, service, batch),
-                    None => self.waive_plan(run, generation, service),
+                    Some(batch) => self.discard_batch(run, generation, service, batch),
+                    None => self.discard_plan(run, generation, service),
                 };
-                let Some(closed) = closed else { return Ok(Waive::Settle) };
+                let Some(closed) = closed else { return Ok(Discard::Settle) };
                 self.runs[run].services[service].letters &= !letter;
                 Err(closed)
             }
-            Waive::Settle => {
+            Discard::Settle => {
                 self.runs[run].services[service].letters &= !letter;
-                Err(Outcome::WaivedNothing)
+                Err(Outcome::DiscardedNothing)
             }
         }
     }
 
     /// All providers of the batch keep what they had, and count as rejected.
-    fn waive_batch(&mut self, run: usize, generation: u8, service: usize, batch: usize) -> Option<Outcome> {
-        let is_accounted = self.keeps(Rule::WaiverIsAccounted);
+    fn discard_batch(&mut self, run: usize, generation: u8, service: usize, batch: usize) -> Option<Outcome> {
+        let is_accounted = self.keeps(Rule::DiscardIsAccounted);
         let (kept_are_compared, seen) = (self.keeps(Rule::KeptAreCompared), self.pointers[service].generation);
         if !self.passes(run, generation) {
             return None;
@@ -115,7 +121,7 @@ impl Ledger {
         let contents = &self.rows.contents[service];
         let entry = &mut self.runs[run].services[service];
         let batch = entry.batches[..usize::from(entry.batch_count)].get_mut(batch).filter(|batch| !batch.stored)?;
-        let Batch { providers, broken, stored, waived, counts } = batch;
+        let Batch { providers, broken, stored, discarded, counts } = batch;
         *stored = true;
         for provider in (0..PROVIDERS).filter(|provider| *providers & (1 << provider) != 0) {
             counts.rows.add(contents[provider].open().map(shape).unwrap_or_default());
@@ -124,17 +130,17 @@ impl Ledger {
             }
         }
         // Those of which the plan knows better are rejected anyhow.
-        *waived = (*providers & !*broken).count_ones() as u8;
+        *discarded = (*providers & !*broken).count_ones() as u8;
         if is_accounted {
             counts.rejected = providers.count_ones() as u8;
         }
-        Some(Outcome::WaivedBatch(*waived))
+        Some(Outcome::DiscardedBatch(*discarded))
     }
 
     /// The plan is closed without a provider, and those that are there stay; but those of a service that is gone go.
-    fn waive_plan(&mut self, run: usize, generation: u8, service: usize) -> Option<Outcome> {
+    fn discard_plan(&mut self, run: usize, generation: u8, service: usize) -> Option<Outcome> {
         self.begin_plan(run, generation, service).ok()?;
-        let keeps_providers = self.keeps(Rule::WaiverKeepsProviders);
+        let keeps_providers = self.keeps(Rule::DiscardKeepsProviders);
         let entry = &mut self.runs[run].services[service];
         for provider in 0..PROVIDERS {
             let (rows, contents) =
@@ -147,7 +153,7 @@ impl Ledger {
             }
         }
         self.count_removals(run, service);
-        Some(Outcome::WaivedPlan)
+        Some(Outcome::DiscardedPlan)
     }
 }
 

@@ -1,7 +1,7 @@
 //! People beside the pipeline: they end runs, order rollbacks, and decide about a run that waits.
 
 use crate::{
-    calls::{Back, Call, Outcome, Step, WHOLE_PLAN, Waive},
+    calls::{Back, Call, Discard, Outcome, Step, WHOLE_PLAN},
     coverage::Situation,
     invariants::Violation,
     ledger::{RunState, ServiceState},
@@ -51,7 +51,7 @@ impl System {
             172..174 => Call::Accept { run, seen: None },
             174.. => {
                 let batch = (!place.is_multiple_of(4)).then_some(batch);
-                Call::Waive { run, service, batch, next: Waive::Letter }
+                Call::Discard { run, service, batch, next: Discard::Letter }
             }
         };
         if let Some(job) = self.carry_out(call)? {

@@ -165,7 +165,7 @@ impl Real {
                 Some(accepted) => Outcome::Accepted { services: small(accepted.services), rows: accepted.rows },
                 None => Outcome::Closed,
             }),
-            Call::Waive { run, service, batch, .. } => self.waive(store, run, service, batch).await,
+            Call::Discard { run, service, batch, .. } => self.discard(store, run, service, batch).await,
         }
     }
 

@@ -17,8 +17,8 @@ pub enum Rule {
     SwitchAsksGuard,
     /// A retry holds the run's row exclusively from its first look to its commit.
     RetryLocks,
-    /// A retry forgets what was waived in the batches that it sets back.
-    RetryTakesWaiverBack,
+    /// A retry forgets what was discarded in the batches that it sets back.
+    RetryTakesDiscardBack,
     /// A retry plans a service again only when no worker can hold a batch of its plan.
     RetryWaitsForBatches,
     /// A batch is stored by a worker that has read the very providers that the batch has by now.
@@ -26,9 +26,9 @@ pub enum Rule {
     /// A batch that is stored is not stored again.
     StoredOnce,
     /// The providers of a batch that a person gave up are counted as rejected.
-    WaiverIsAccounted,
+    DiscardIsAccounted,
     /// Who gives a plan up removes nothing.
-    WaiverKeepsProviders,
+    DiscardKeepsProviders,
     /// Who accepts removals holds the run's row exclusively from the first look to the commit.
     AcceptanceLocks,
     /// A person accepts the counts that stand, and nothing that comes later.

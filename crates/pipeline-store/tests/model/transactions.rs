@@ -52,8 +52,8 @@ impl Ledger {
                 Ok(seen) => return Step::Goes(Call::Accept { run, seen: Some(seen) }),
                 Err(outcome) => outcome,
             },
-            Call::Waive { run, service, batch, next } => match self.waive(run, service, batch, next) {
-                Ok(next) => return Step::Goes(Call::Waive { run, service, batch, next }),
+            Call::Discard { run, service, batch, next } => match self.discard(run, service, batch, next) {
+                Ok(next) => return Step::Goes(Call::Discard { run, service, batch, next }),
                 Err(outcome) => outcome,
             },
         })

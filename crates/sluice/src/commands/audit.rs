@@ -16,6 +16,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// List what people did, newest first
+    #[command(alias = "list")]
     Ls(ListArgs),
 }
 
@@ -27,7 +28,7 @@ the change itself where the change is in the target.
 
 Examples:
   sluice audit ls
-  sluice audit ls --limit 1000 -o jsonl | grep 'run rollback'"
+  sluice audit ls --limit 1000 -o jsonl | grep 'generation rollback'"
 )]
 pub struct ListArgs {
     /// At most so many

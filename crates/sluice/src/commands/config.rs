@@ -19,6 +19,7 @@ pub enum ConfigVerb {
     /// Check a configuration file: unknown keys, wrong values, missing files; all faults at once
     Lint(LintArgs),
     /// Show every key with its value and where it came from; secrets are masked
+    #[command(alias = "show")]
     View(ViewArgs),
     /// Print the JSON Schema of the configuration file, for editors and charts
     #[command(after_help = "Examples:

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pipeline_model::ids::RunId;
-use pipeline_store::{Counts, Reject, Run, Store};
+use pipeline_operations::{open, start::Start};
+use pipeline_store::{Counts, Reject, Run, Store, Tolerance};
 
 use crate::{
     commands::run::report::rejects,
@@ -14,7 +14,7 @@ use crate::{
     local::{self, Local, Place},
     output::{self, OutputArgs},
     progress::display::Display,
-    request::{self, Mode, Tolerate, Wanted},
+    request::{self, Switch},
     session::{self, Session},
     text,
 };
@@ -33,7 +33,7 @@ const SIGNATURE: &str = "sluice demo";
 target, and compares the two. Run it again: nothing changed, so nothing is written. Source and target come
 from the flags only, so that no demo ever writes to what a configuration file or the environment names.
 
-Exit codes: 0 the copy equals the source, 20 there were rejected documents or the run is held, 1 anything else.
+Exit codes: 0 the copy equals the source, 20 there were rejects or the run is held, 1 anything else.
 
 Examples:
   sluice demo
@@ -52,8 +52,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub batch_size: Option<u32>,
     /// When readers are switched
-    #[arg(long, value_enum, default_value_t = Mode::PerService)]
-    pub mode: Mode,
+    #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
+    pub activation: Switch,
     /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -73,15 +73,15 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
 
     let batch_size = args.batch_size.unwrap_or(place.settings.stage.batch_size);
     let mut local = Local::start(place.settings, source, &target).await?;
-    let wanted = Wanted {
-        by: SIGNATURE,
-        mode: args.mode,
-        scope: Vec::new(),
+    let start = Start {
+        requested_by: request::requested_by(SIGNATURE),
+        activation: args.activation.into(),
+        services: Vec::new(),
         batch_size,
         // A newcomer should see the sound part of broken data; the rejects are shown and in the exit code.
-        tolerate: Tolerate::Percent(100.0),
+        tolerance: Tolerance { max_providers: None, max_percent: Some(100.0) },
     };
-    let outcome = synchronise(&mut local, &target, wanted).await;
+    let outcome = synchronise(&mut local, &target, &start).await;
     local.stop().await;
     let (followed, took) = outcome?;
 
@@ -110,7 +110,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         target: target.describe(),
         rejects: rejects.into_iter().map(RejectLine::from).collect(),
         more_rejects,
-        reason: run.reason.clone().or_else(|| followed.progress.blocked.clone()),
+        reason: run.reason.clone().or_else(|| followed.progress.held.clone()),
         duration_ms: millis(took),
         stage_durations_ms: StageDurations::from(followed.durations),
         program: session::program(),
@@ -124,7 +124,8 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
 
 /// Aborts what an earlier demo left open when it was killed. Anybody else's run is left alone.
 async fn sweep(target: &Store) -> Result<(), Failure> {
-    match request::open_run(target).await? {
+    let failed = |error| session::operation_failure(&error);
+    match open::run(target).await.map_err(failed)? {
         None => Ok(()),
         Some(run) if is_demo(&run) => {
             let reason = "left open by a demo that ended early; the next demo aborted it";
@@ -132,7 +133,7 @@ async fn sweep(target: &Store) -> Result<(), Failure> {
             session::note(format_args!("an earlier demo left run {} open on this target: aborted it", run.run_id));
             Ok(())
         }
-        Some(_) => request::refuse_if_open(target).await,
+        Some(_) => open::refuse(target).await.map_err(failed),
     }
 }
 
@@ -141,11 +142,9 @@ fn is_demo(run: &Run) -> bool {
 }
 
 /// Asks for the run and shows it until it ends. A stage that stops ends the wait.
-async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Result<(Followed, Duration), Failure> {
-    let start = Instant::now();
-    let message = wanted.into_message(request::identity(target).await?);
-    let run_id = RunId::parse(&message.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    local.request(&message).await?;
+async fn synchronise(local: &mut Local, target: &Store, start: &Start) -> Result<(Followed, Duration), Failure> {
+    let begun = Instant::now();
+    let run_id = local.request(target, start).await?;
     let mut display = Display::to_stderr();
     let watched = Watched { run_id, sent: None, timeout: None };
     let followed = tokio::select! {
@@ -153,7 +152,7 @@ async fn synchronise(local: &mut Local, target: &Store, wanted: Wanted) -> Resul
         failure = local.failed() => Err(failure),
     };
     display.finish();
-    Ok((followed?, start.elapsed()))
+    Ok((followed?, begun.elapsed()))
 }
 
 /// The flags that were given, as they can be typed again behind a verb.

@@ -1,9 +1,9 @@
-//! `sluice dlq`: look at dead letters, replay them, or give them up.
+//! `sluice dlq`: look at dead letters, replay or discard them.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use pipeline_store::{DeadLetter, LetterFilter, LetterState, Store};
+use pipeline_store::{DeadLetter, LetterFilter, Store};
 
 use super::run::RunRef;
 use crate::{
@@ -14,26 +14,25 @@ use crate::{
     text,
 };
 
+pub mod discard;
 pub mod list;
-pub mod message;
 pub mod replay;
 pub mod show;
-pub mod waive;
-
-/// Letters that one call works on at most.
-const MOST: u32 = 10_000;
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DlqVerb {
     /// List dead letters, oldest first
+    #[command(alias = "list")]
     Ls(list::ListArgs),
     /// Show one dead letter: where, why, what to do, and the message itself
+    #[command(alias = "view")]
     Show(show::ShowArgs),
     /// Produce messages again, or repair the services of runs that have ended
     Replay(replay::ReplayArgs),
     /// Give messages up, so that their runs can end without them
-    Waive(waive::WaiveArgs),
+    #[command(alias = "waive")]
+    Discard(discard::DiscardArgs),
 }
 
 /// Which dead letters; everything that is set must hold.
@@ -73,7 +72,7 @@ pub async fn run(session: &Session, verb: DlqVerb) -> Result<Exit, Failure> {
         DlqVerb::Ls(args) => list::run(session, args).await,
         DlqVerb::Show(args) => show::run(session, args).await,
         DlqVerb::Replay(args) => replay::run(session, args).await,
-        DlqVerb::Waive(args) => waive::run(session, args).await,
+        DlqVerb::Discard(args) => discard::run(session, args).await,
     }
 }
 
@@ -105,28 +104,19 @@ impl FilterArgs {
 // === impl SelectArgs ===
 
 impl SelectArgs {
-    /// The letters chosen. Those named by number are there in whatever state; a filter finds open ones only, unless
-    /// `settled_too`.
-    pub async fn find(&self, store: &Store, settled_too: bool) -> Result<Vec<DeadLetter>, Failure> {
+    /// The letters to work on; that all are meant has to be said, by `--all`.
+    pub async fn filter(&self, store: &Store) -> Result<LetterFilter, Failure> {
         if self.ids.is_empty() && self.filter.is_empty() && !self.all {
             return Err(Failure::new(Exit::Usage, "no dead letter is named")
                 .hint("name them by number, choose them such as `--run @latest`, or say `--all`"));
         }
-        let mut filter = self.filter.filter(store).await?;
-        filter.ids.clone_from(&self.ids);
-        filter.state = (self.ids.is_empty() && !settled_too).then_some(LetterState::Open);
-        let letters = store.dead_letters(&filter, MOST).await.map_err(|error| session::store_failure(&error))?;
-        match self.ids.iter().find(|id| !letters.iter().any(|letter| letter.id == **id)) {
-            None => Ok(letters),
-            Some(id) => Err(no_such(store, *id)),
-        }
+        Ok(LetterFilter { ids: self.ids.clone(), ..self.filter.filter(store).await? })
     }
 }
 
-/// There is no letter with this number among those chosen.
-fn no_such(store: &Store, id: i64) -> Failure {
-    Failure::new(Exit::Failed, format!("there is no such dead letter {id} in `{}`", store.describe()))
-        .hint("list them: sluice dlq ls --state all")
+/// Nothing was found to work on.
+fn none_found(store: &Store) {
+    session::note(format_args!("no such open dead letter in `{}`", store.describe()));
 }
 
 /// What of a run the letter is about, in a few words.

@@ -30,11 +30,11 @@ pub enum GenerateVerb {
 }
 
 /// Generates from the tree of verbs.
-pub fn run(mut tree: Command, verb: &GenerateVerb) -> Result<Exit, Failure> {
+pub fn run(tree: Command, verb: &GenerateVerb) -> Result<Exit, Failure> {
     let mut bytes = Vec::new();
     match verb {
         GenerateVerb::Completion { shell } => {
-            clap_complete::generate(*shell, &mut tree, "sluice", &mut bytes);
+            clap_complete::generate(*shell, &mut shown(&tree, "sluice"), "sluice", &mut bytes);
         }
         GenerateVerb::Man { dir: None } => clap_mangen::Man::new(tree)
             .render(&mut bytes)
@@ -51,6 +51,21 @@ pub fn run(mut tree: Command, verb: &GenerateVerb) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The tree without hidden verbs: a shell would offer them, too.
+fn shown(tree: &Command, name: &'static str) -> Command {
+    let verbs = tree.get_subcommands().filter(|verb| !verb.is_hide_set());
+    // The noun below which something is hidden.
+    let verbs = verbs.map(|verb| if verb.get_name() == "run" { shown(verb, "run") } else { verb.clone() });
+    let about = tree.get_about().cloned().unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    Command::new(name)
+        .about(about)
+        .version(version)
+        .propagate_version(true)
+        .args(tree.get_arguments().cloned())
+        .subcommands(verbs)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -59,12 +74,31 @@ mod tests {
     use crate::cli::Cli;
 
     #[test]
+    fn no_shell_offers_a_former_name() {
+        fn check(command: &Command) {
+            for verb in command.get_subcommands() {
+                assert!(!verb.is_hide_set(), "{} {}", command.get_name(), verb.get_name());
+                check(verb);
+            }
+        }
+        let (tree, all) = (shown(&Cli::command(), "sluice"), Cli::command());
+        check(&tree);
+        let count = |tree: &Command| tree.get_subcommands().filter(|verb| !verb.is_hide_set()).count();
+        assert_eq!(count(&tree), count(&all));
+        let global = |tree: &Command| tree.get_arguments().map(|flag| flag.get_id().to_string()).collect::<Vec<_>>();
+        assert_eq!(global(&tree), global(&all));
+    }
+
+    #[test]
     fn manual_pages_are_written_for_every_verb() {
         let folder = tempfile::tempdir().unwrap();
         let verb = GenerateVerb::Man { dir: Some(folder.path().to_owned()) };
         assert_eq!(run(Cli::command(), &verb), Ok(Exit::Ok));
         for page in ["sluice.1", "sluice-demo.1", "sluice-run-start.1"] {
             assert!(folder.path().join(page).exists(), "{page}");
+        }
+        for former in ["sluice-prune.1", "sluice-plan.1", "sluice-run-rollback.1"] {
+            assert!(!folder.path().join(former).exists(), "{former}");
         }
     }
 }

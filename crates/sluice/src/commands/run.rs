@@ -1,8 +1,9 @@
-//! `sluice run`: start, follow, list, mend, abort and undo runs.
+//! `sluice run`: start, follow, list, mend and abort runs.
 
 use clap::Subcommand;
 
 pub use self::reference::RunRef;
+use super::generation::rollback;
 use crate::{exit::Exit, failure::Failure, session::Session};
 
 pub mod abort;
@@ -12,7 +13,6 @@ pub mod list;
 mod reference;
 pub mod report;
 pub mod retry;
-pub mod rollback;
 pub mod show;
 pub mod start;
 pub mod tolerate;
@@ -28,8 +28,10 @@ pub enum RunVerb {
     /// Wait until the run ends; the exit code says how
     Wait(wait::WaitArgs),
     /// List runs, newest first
+    #[command(alias = "list")]
     Ls(list::ListArgs),
     /// Show one run: state, counts, rejects with their reasons
+    #[command(alias = "view")]
     Show(show::ShowArgs),
     /// Switch what is ready, or say what that would change for readers
     Activate(activate::ActivateArgs),
@@ -41,7 +43,8 @@ pub enum RunVerb {
     AcceptRemovals(accept::AcceptArgs),
     /// Abort an open run: what it has not activated is undone
     Abort(abort::AbortArgs),
-    /// Let readers see again what they saw before the last switch
+    /// The former name of `generation rollback`
+    #[command(hide = true)]
     Rollback(rollback::RollbackArgs),
 }
 

@@ -2,29 +2,17 @@
 //! and only looked up by the stages.
 
 use clap::Subcommand;
-use pipeline_core::registry::Registry;
-use pipeline_settings::settings::Names;
+use pipeline_settings::settings::Settings;
+use schema_gate::past::Against;
 
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    output,
-    session::{self, Session},
-};
+use crate::{exit::Exit, failure::Failure, session::Session};
 
 mod check;
 mod diff;
-mod files;
 mod history;
-mod past;
-mod policy;
 mod prune;
 mod report;
-mod retained;
-mod rules;
 mod subjects;
-
-pub use subjects::register;
 
 /// What to do with schemas.
 #[derive(Debug, Subcommand)]
@@ -38,6 +26,7 @@ pub enum SchemaVerb {
     /// Register the schemas of all topics, and set their compatibility levels
     Register(subjects::RegisterArgs),
     /// List the subjects with their registered versions and levels
+    #[command(alias = "list")]
     Ls(subjects::ListArgs),
     /// Delete old versions that no message and no program needs
     Prune(prune::PruneArgs),
@@ -50,30 +39,15 @@ pub async fn run(session: &Session, verb: SchemaVerb) -> Result<Exit, Failure> {
         SchemaVerb::Diff(args) => diff::run(session, args).await,
         SchemaVerb::History(args) => history::run(session, args).await,
         SchemaVerb::Prune(args) => prune::run(session, args).await,
-        SchemaVerb::Register(args) if args.dry_run => {
-            let (registry, names) = registry(session)?;
-            let subjects = subjects::plan(&registry, &names).await?;
-            output::answer(&subjects, args.output.output)?;
-            Ok(subjects.exit())
-        }
-        SchemaVerb::Register(args) => {
-            let (registry, names) = registry(session)?;
-            let subjects = subjects::register(&registry, &names).await?;
-            output::answer(&subjects, args.output.output)?;
-            Ok(subjects.exit())
-        }
-        SchemaVerb::Ls(args) => {
-            let (registry, names) = registry(session)?;
-            let subjects = subjects::list(&registry, &names).await?;
-            output::answer(&subjects, args.output.output)?;
-            Ok(Exit::Ok)
-        }
+        SchemaVerb::Register(args) => subjects::register(session, args).await,
+        SchemaVerb::Ls(args) => subjects::list(session, args).await,
     }
 }
 
-/// The registry, and what subjects are called in it.
-fn registry(session: &Session) -> Result<(Registry, Names), Failure> {
-    let settings = session.settings()?;
-    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
-    Ok((registry, settings.kafka.names()))
+/// The settings, where the past is in the registry: only then a configuration is needed.
+fn settings_for(session: &Session, against: &Against) -> Result<Option<Settings>, Failure> {
+    match against {
+        Against::Registry => session.settings().map(Some),
+        Against::Git(_) | Against::Folder(_) => Ok(None),
+    }
 }

@@ -12,12 +12,12 @@ use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
 };
+use pipeline_operations::comparison::{Comparison, Cursor, Part, Tally};
 use pipeline_source::Source;
 use pipeline_store::Store;
 use serde::Serialize;
 
 use crate::{
-    compare::{Comparison, Cursor, Part, Tally},
     exit::Exit,
     failure::Failure,
     local,
@@ -35,14 +35,14 @@ use progress::Progress;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Reads source and copy side by side and compares every provider by digest, recomputed from the rows;
-where digests differ, each row that differs is named. Nothing is written. Rejected documents of the source
+where digests differ, each row that differs is named. Nothing is written. Rejects of the source
 cannot be compared; they are listed and are no difference.
 
 Ctrl-C ends it with what was found so far, exit code 10, and prints the command that goes on from there. A
 source that changes meanwhile shows as differences.
 
 Exit codes: 0 equal, 1 at least one difference or violation, 10 interrupted without one, 20 equal but for
-rejected documents.
+rejects.
 
 Examples:
   sluice verify
@@ -65,7 +65,7 @@ pub struct VerifyArgs {
     /// The copy at this generation instead of what readers see
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     pub generation: Option<i64>,
-    /// Differences, and rejected documents, listed at most; all are counted
+    /// Differences, and rejects, listed at most; all are counted
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// Check the target's own promises instead: the ledger adds up, no version overlaps, no content is lost
@@ -117,7 +117,7 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
         }
     };
     progress.finish();
-    let complete = ended.transpose()?.is_some();
+    let complete = ended.transpose().map_err(|error| session::operation_failure(&error))?.is_some();
     let report = VerifyReport::new(&store, comparison.tally().clone(), complete, start.elapsed());
     if let Some(resume) = &report.resume {
         session::note(format_args!("interrupted; to go on: {resume}"));

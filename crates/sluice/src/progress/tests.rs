@@ -90,8 +90,7 @@ fn a_run_whose_providers_are_all_settled_has_no_eta() {
 
 #[test]
 fn a_held_run_says_why_instead_of_when() {
-    let held =
-        Snapshot { blocked: Some("3 rejected, 0 tolerated".to_owned()), providers_rejected: 3, ..snapshot(2, 100) };
+    let held = Snapshot { held: Some("3 rejected, 0 tolerated".to_owned()), providers_rejected: 3, ..snapshot(2, 100) };
     let view = Model::default().observe(seconds(0), &held);
     assert_eq!(view.summary(), "3 providers rejected | held: 3 rejected, 0 tolerated");
 }

@@ -9,9 +9,12 @@
 //! | source | model, settings, telemetry |
 //! | store | the same, and compare |
 //! | `stage-*`, `sink-*` | core, source, store, and what is below but for kafka |
+//! | operations | core, source, store, compare, and what is below |
+//! | schema-gate | core, kafka, and what is below |
 //! | sluice, console | everything |
 //!
-//! Two deployables share a schema and nothing else, so none depends on another. A sink brings the driver of its own store. Who needs an id or a table links no client
+//! Two deployables share a schema and nothing else, so none depends on another. What people do is no business of theirs,
+//! so none depends on operations. A sink brings the driver of its own store. Who needs an id or a table links no client
 //! of Kafka. Each large library has one crate that knows it, so that it can be replaced, and its quirks are written down
 //! once.
 
@@ -30,6 +33,8 @@ const KAFKA: &str = "pipeline-kafka";
 const CORE: &str = "pipeline-core";
 const SOURCE: &str = "pipeline-source";
 const STORE: &str = "pipeline-store";
+const OPERATIONS: &str = "pipeline-operations";
+const GATE: &str = "schema-gate";
 const TESTKIT: &str = "testkit";
 /// Measures Sluice against bare loops over the same libraries.
 const BENCH: &str = "bench";
@@ -102,6 +107,8 @@ fn may_depend(member: &Member, to: &str, development: bool) -> bool {
         CORE => [MODEL, SCHEMA, SETTINGS, TELEMETRY, KAFKA].contains(&to),
         SOURCE => [MODEL, SETTINGS, TELEMETRY].contains(&to),
         STORE => [MODEL, SETTINGS, TELEMETRY, COMPARE].contains(&to),
+        GATE => [MODEL, SCHEMA, SETTINGS, KAFKA, CORE].contains(&to),
+        OPERATIONS => [MODEL, SETTINGS, TELEMETRY, KAFKA, CORE, SOURCE, STORE, COMPARE].contains(&to),
         name if is_deployable(name) => [MODEL, SETTINGS, TELEMETRY, CORE, SOURCE, STORE].contains(&to),
         "sluice" | "console" => !TOP.contains(&to),
         // pipeline-model, pipeline-schema, testkit, xtask, and every crate that has no place here yet.

@@ -43,7 +43,8 @@ pub enum StateArg {
     /// Produced again, or replaced by a repair run
     Replayed,
     /// Given up
-    Waived,
+    #[value(alias = "waived")]
+    Discarded,
     /// Any
     All,
 }
@@ -59,7 +60,7 @@ pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     filter.state = match args.state {
         StateArg::Open => Some(LetterState::Open),
         StateArg::Replayed => Some(LetterState::Replayed),
-        StateArg::Waived => Some(LetterState::Waived),
+        StateArg::Discarded => Some(LetterState::Discarded),
         StateArg::All => None,
     };
     let letters = store.dead_letters(&filter, args.limit).await.map_err(|error| session::store_failure(&error))?;

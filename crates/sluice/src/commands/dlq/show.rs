@@ -4,14 +4,16 @@ use clap::Args;
 use pipeline_core::runtime::header;
 use pipeline_kafka as kafka;
 use pipeline_kafka::Delivery;
+use pipeline_operations::{
+    Error,
+    letters::{original, run_of},
+    message::Message,
+};
 use pipeline_settings::settings::Settings;
-use pipeline_store::{DeadLetter, LetterState, Run, Store};
+use pipeline_store::{DeadLetter, LetterState, Store};
 use serde::Serialize;
 
-use super::{
-    message::{Message, original},
-    no_such, part,
-};
+use super::part;
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -70,8 +72,9 @@ impl LetterReport {
     /// Reads row and message. A broker that is away costs the message only: the row says where and why.
     pub async fn read(store: &Store, settings: &Settings, id: i64) -> Result<Self, Failure> {
         let letter = store.dead_letter(id).await.map_err(|error| session::store_failure(&error))?;
-        let letter = letter.ok_or_else(|| no_such(store, id))?;
-        let run = run_of(store, &letter).await?;
+        let failed = |error| session::operation_failure(&error);
+        let letter = letter.ok_or_else(|| failed(Error::NoSuchLetter { id, target: store.describe() }))?;
+        let run = run_of(store, &letter).await.map_err(failed)?;
         let (delivery, unread) = match kafka::read_at(&settings.kafka, &letter.letter.position()).await {
             Ok(Some(delivery)) => (Some(delivery), None),
             Ok(None) => (None, Some(format!("{} is gone: the topic no longer keeps it", letter.letter))),
@@ -147,14 +150,6 @@ async fn left_out(settings: &Settings, letter: &DeadLetter, delivery: &Delivery)
     Some(format!("{} (the letter would have been too large); {still}", words.replace(',', ", ")))
 }
 
-/// The run of a letter, as this ledger has it.
-pub async fn run_of(store: &Store, letter: &DeadLetter) -> Result<Option<Run>, Failure> {
-    match letter.run_id {
-        Some(id) => store.run(id).await.map_err(|error| session::store_failure(&error)),
-        None => Ok(None),
-    }
-}
-
 impl Report for LetterReport {
     fn text(&self) -> String {
         let mut lines: Vec<String> =
@@ -191,7 +186,7 @@ impl Report for LetterReport {
             let id = self.letter.id;
             lines.push(String::new());
             lines.push(format!("When the cause is mended: sluice dlq replay {id}"));
-            lines.push(format!("To go on without it:      sluice dlq waive {id} --reason TEXT"));
+            lines.push(format!("To go on without it:      sluice dlq discard {id} --reason TEXT"));
         }
         lines.join("\n")
     }
@@ -200,13 +195,11 @@ impl Report for LetterReport {
 #[cfg(test)]
 mod tests {
     use pipeline_model::ids::{BatchNo, RunId};
+    use pipeline_operations::message::Header;
     use pipeline_store::Place;
 
     use super::*;
-    use crate::{
-        commands::dlq::message::Header,
-        output::{Format, render},
-    };
+    use crate::output::{Format, render};
 
     #[test]
     fn the_text_says_where_why_and_what_to_do_and_nothing_that_a_terminal_obeys() {
@@ -268,7 +261,7 @@ mod tests {
           origin: a\nb
 
         When the cause is mended: sluice dlq replay 17
-        To go on without it:      sluice dlq waive 17 --reason TEXT
+        To go on without it:      sluice dlq discard 17 --reason TEXT
         ");
     }
 }

@@ -45,7 +45,7 @@ fn of_cluster(name: &str, ClusterReport { brokers, missing_topics, forbidden_top
             return Check::new("broker", State::Ok, format!("{name}: brokers {}, all topics", brokers.join(", ")));
         }
         ([], _) => "give it `Describe` on them, or ask as an account that has it",
-        _ => "create them: sluice topics create",
+        _ => "create them: sluice topic create",
     };
     Check::new("broker", State::NotReady, format!("{name}: {}", found.join("; "))).hint(hint)
 }
@@ -113,7 +113,7 @@ const FAULTS: [Fault; 8] = [
     Fault {
         state: State::AtRisk,
         what: "fewer replicas than brokers would allow: a broker that is lost takes messages with it",
-        hint: "add replicas: kafka-reassign-partitions.sh; new topics get them from `sluice topics create`",
+        hint: "add replicas: kafka-reassign-partitions.sh; new topics get them from `sluice topic create`",
         found: |(topic, brokers, _)| {
             let wanted = brokers.min(usize::try_from(REPLICAS).unwrap_or(usize::MAX));
             (topic.replicas < wanted).then(|| format!("{} of {wanted}", topic.replicas))
@@ -185,7 +185,7 @@ mod tests {
         assert!(hint.contains("`Describe`"), "{hint}");
         let (_, detail, hint) = report(&["a"], &["t"]);
         assert_eq!(detail, "b:1: topics missing: a; topics that this account may not see: t");
-        assert!(hint.contains("topics create"), "{hint}");
+        assert!(hint.contains("topic create"), "{hint}");
     }
 
     fn topic(replicas: usize, in_sync: usize, min_in_sync: usize) -> Topic {

@@ -1,10 +1,11 @@
 //! The target: tables, views, rights, whether it can be written to, its clock.
 
+use pipeline_operations::open;
 use pipeline_settings::settings::Settings;
 use pipeline_store::{Examined, Store};
 
 use super::report::{Check, State};
-use crate::{failure::Failure, request, session, text};
+use crate::{failure::Failure, session, text};
 
 /// Clocks that are farther apart than this make times in reports wrong, and requests older or younger than they are.
 const CLOCKS_MS: i64 = 5_000;
@@ -34,7 +35,7 @@ pub async fn check(settings: &Settings, store: Result<Store, Failure>) -> (Vec<C
     });
     checks.extend(rights(&examined));
     checks.push(clock(examined.clock_ahead_ms));
-    let is_open = request::open_run(&store).await.ok().map(|run| run.is_some());
+    let is_open = open::run(&store).await.ok().map(|run| run.is_some());
     (checks, is_open)
 }
 
@@ -55,7 +56,7 @@ fn clock(ahead_ms: i64) -> Check {
         return Check::new("clock", State::Ok, format!("the database's is {apart} {side} this machine's"));
     }
     Check::new("clock", State::AtRisk, format!("the database's is {apart} {side} this machine's"))
-        .hint("let both follow a time server: the age of a request, and times in reports, are wrong by as much")
+        .hint("let both follow a time server: the age of a and times in reports, are wrong by as much")
 }
 
 #[cfg(test)]

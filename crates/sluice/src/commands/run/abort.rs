@@ -1,7 +1,7 @@
 //! `sluice run abort`: close an open run and undo what it has not activated.
 
 use clap::Args;
-use pipeline_store::RunState;
+use pipeline_operations::{Installation, Operation as _, abort::Abort};
 
 use super::{RunRef, report::RunReport};
 use crate::{
@@ -38,38 +38,23 @@ pub struct AbortArgs {
 
 /// Aborts a run.
 pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
-    let run = args.run.find(&store).await?;
-    if run.state != RunState::Running {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("run {} is not open: it is {}", run.run_id, text::word(&run.state)),
-        ));
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let (at, abort) = (Installation::new(&store, &settings), Abort { run: args.run.id(&store).await? });
+    let mut aborting = abort.preview(&at).await.map_err(failed)?;
+    let before = &aborting.progress;
+    session::note(format_args!(
+        "run {}: {} of {} activated and kept; batches stored: {}, to be undone where not activated",
+        before.run.run_id,
+        text::count(before.services.activated),
+        text::plural(before.services.discovered, "service"),
+        text::count(before.batches.stored),
+    ));
+    if !args.confirm.dry_run {
+        args.confirm.confirm("Abort this run?")?;
+        aborting = abort.carry_out(&at, Some(&aborting), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    let before = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
-    if let Some(before) = &before {
-        session::note(format_args!(
-            "run {}: {} of {} activated and kept; batches stored: {}, to be undone where not activated",
-            run.run_id,
-            text::count(before.services.activated),
-            text::plural(before.services.discovered, "service"),
-            text::count(before.batches.stored),
-        ));
-    }
-    if args.confirm.dry_run {
-        if let Some(progress) = before {
-            output::answer(&RunReport::read(&store, progress).await?, args.output.output)?;
-        }
-        return Ok(Exit::Ok);
-    }
-    args.confirm.confirm("Abort this run?")?;
-    let aborted = store.abort_run_by(run.run_id, &request::who(), &args.reason).await;
-    let aborted = aborted.map_err(|error| session::store_failure(&error))?;
-    if aborted.is_none() {
-        session::note(format_args!("run {} had ended meanwhile", run.run_id));
-    }
-    if let Some(after) = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))? {
-        output::answer(&RunReport::read(&store, after).await?, args.output.output)?;
-    }
-    Ok(if aborted.is_some() { Exit::Ok } else { Exit::Failed })
+    output::answer(&RunReport::read(&store, aborting.progress).await?, args.output.output)?;
+    Ok(Exit::Ok)
 }

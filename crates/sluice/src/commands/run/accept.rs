@@ -1,11 +1,13 @@
 //! `sluice run accept-removals`: let a held run take away what it would take away.
 
 use clap::Args;
-use pipeline_model::ids::{RunId, ServiceId};
-use pipeline_store::{Counts, RunState};
+use pipeline_operations::{
+    Installation, Operation as _,
+    removals::{AcceptRemovals, Loss, Removals},
+};
 use serde::Serialize;
 
-use super::{RunRef, report::removed, tolerate};
+use super::{RunRef, report::removed};
 use crate::{
     confirm::ConfirmArgs,
     exit::Exit,
@@ -45,55 +47,35 @@ pub struct AcceptArgs {
 
 #[derive(Debug, Serialize)]
 struct AcceptReport {
-    run_id: RunId,
     dry_run: bool,
-    /// Rows that leave the views with it and that nobody had accepted.
-    accepted: Counts,
-    /// The services that lose them.
-    services: Vec<Loss>,
-}
-
-/// What one service loses.
-#[derive(Debug, Serialize)]
-struct Loss {
-    service_id: ServiceId,
-    /// Rows that leave the views.
-    removed: Counts,
-    /// Rows that readers see now.
-    visible: Counts,
+    #[serde(flatten)]
+    removals: Removals,
 }
 
 /// Accepts.
 pub async fn run(session: &Session, args: AcceptArgs) -> Result<Exit, Failure> {
-    let failed = |error: pipeline_store::Error| session::store_failure(&error);
-    let store = session.migrated_store(&session.settings()?).await?;
-    let run = args.run.find(&store).await?;
-    if run.state != RunState::Running {
-        return Err(tolerate::closed(&run));
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let (at, accept) = (Installation::new(&store, &settings), AcceptRemovals { run: args.run.id(&store).await? });
+    let dry_run = args.confirm.dry_run;
+    let mut removals = accept.preview(&at).await.map_err(failed)?;
+    if !dry_run {
+        args.confirm.confirm(&format!("Let run {} take away {}?", removals.run_id, removed(&removals.accepted)))?;
+        removals = accept.carry_out(&at, Some(&removals), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    let removals = store.removals(run.run_id).await.map_err(failed)?;
-    let services: Vec<Loss> =
-        removals.into_iter().map(|(service_id, removed, visible)| Loss { service_id, removed, visible }).collect();
-    let accepted = services.iter().fold(Counts::default(), |sum, loss| sum.plus(loss.removed));
-    let mut report = AcceptReport { run_id: run.run_id, dry_run: args.confirm.dry_run, accepted, services };
-    if !args.confirm.dry_run {
-        args.confirm.confirm(&format!("Let run {} take away {}?", run.run_id, removed(&accepted)))?;
-        let by = request::who();
-        let done = store.accept_removals(run.run_id, (&by, &args.reason)).await.map_err(failed)?;
-        let done = done.ok_or_else(|| Failure::new(Exit::Failed, format!("run {} has ended meanwhile", run.run_id)))?;
-        report.accepted = done.rows;
-    }
-    output::answer(&report, args.output.output)?;
+    output::answer(&AcceptReport { dry_run, removals }, args.output.output)?;
     Ok(Exit::Ok)
 }
 
 impl Report for AcceptReport {
     fn text(&self) -> String {
+        let Removals { run_id, accepted, services } = &self.removals;
         let mut lines = Vec::new();
-        if !self.services.is_empty() {
+        if !services.is_empty() {
             let mut table = output::table(&["SERVICE", "PROVIDERS", "BUNDLES", "SUBSCRIPTION FIELDS", ""]);
             let of = |removed: i64, visible: i64| format!("{} of {}", text::count(removed), text::count(visible));
-            for Loss { service_id, removed, visible } in self.services.iter().take(SHOWN) {
+            for Loss { service_id, removed, visible } in services.iter().take(SHOWN) {
                 table.add_row([
                     output::printable(service_id.as_str()),
                     of(removed.providers, visible.providers),
@@ -103,16 +85,16 @@ impl Report for AcceptReport {
                 ]);
             }
             lines.push(output::table_text(&table));
-            let hidden = self.services.len().saturating_sub(SHOWN);
+            let hidden = services.len().saturating_sub(SHOWN);
             if hidden > 0 {
                 lines.push(format!("and {hidden} more services: see `-o json`"));
             }
         }
         let verb = if self.dry_run { "would let go" } else { "accepted" };
-        lines.push(if self.accepted.is_zero() {
-            format!("run {} takes nothing away that is not accepted", self.run_id)
+        lines.push(if accepted.is_zero() {
+            format!("run {run_id} takes nothing away that is not accepted")
         } else {
-            format!("run {}: {verb} {}", self.run_id, removed(&self.accepted))
+            format!("run {run_id}: {verb} {}", removed(accepted))
         });
         lines.join("\n")
     }

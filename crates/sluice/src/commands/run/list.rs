@@ -36,7 +36,7 @@ pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     let mut runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
     for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
         let progress = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
-        if let Some(reason) = progress.and_then(|progress| progress.blocked) {
+        if let Some(reason) = progress.and_then(|progress| progress.held) {
             (run.state, run.reason) = (RunState::Held, Some(reason));
         }
     }

@@ -46,7 +46,7 @@ pub struct RunReport {
     /// Every service is planned: the numbers of batches and providers are final.
     pub planning_complete: bool,
     /// Why only people can help the run on, when that is so.
-    pub blocked: Option<String>,
+    pub held: Option<String>,
     /// The bound on removals that holds it, when one does.
     pub exceeded: Option<Exceeded>,
     /// Documents, or their missing owners, whose place in the hierarchy cannot be told.
@@ -71,7 +71,7 @@ impl RunReport {
 
     fn new(progress: Progress, rejects: Vec<Reject>, more_rejects: bool) -> Self {
         let Progress { mut run, services, batches, providers, bundles, subscription_fields, .. } = progress;
-        if progress.blocked.is_some() {
+        if progress.held.is_some() {
             run.state = RunState::Held;
         }
         Self {
@@ -85,7 +85,7 @@ impl RunReport {
             bundles_written: progress.bundles_written,
             subscription_fields_written: progress.fields_written,
             planning_complete: progress.planning_complete,
-            blocked: progress.blocked,
+            held: progress.held,
             exceeded: progress.exceeded,
             unreachable: progress.unreachable,
             rejects,
@@ -95,7 +95,7 @@ impl RunReport {
     }
 
     fn state(&self) -> String {
-        match &self.blocked {
+        match &self.held {
             Some(reason) => format!("{}: {reason}", text::word(&self.run.state)),
             None => text::word(&self.run.state),
         }
@@ -104,7 +104,7 @@ impl RunReport {
     /// The exit code of a command that waited for the run.
     pub fn exit(&self) -> Exit {
         let rejected = !self.rejects.is_empty() || self.providers.rejected > 0 || self.dead_letters > 0;
-        Ending::of(self.run.state, self.blocked.is_some(), rejected).map_or(Exit::Ok, Ending::exit)
+        Ending::of(self.run.state, self.held.is_some(), rejected).map_or(Exit::Ok, Ending::exit)
     }
 }
 
@@ -204,7 +204,7 @@ impl Report for RunReport {
             rows.into_iter().map(|(name, value)| format!("{name:<12}{}", printable(&value))).collect();
         if !self.rejects.is_empty() {
             lines.push(String::new());
-            lines.push("Rejected documents:".to_owned());
+            lines.push("Rejects:".to_owned());
             lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(reject_line));
             let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
             if hidden > 0 {
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::output::{Format, render};
 
-    fn report(state: RunState, blocked: Option<&str>, rejects: usize) -> RunReport {
+    fn report(state: RunState, held: Option<&str>, rejects: usize) -> RunReport {
         let run_id = RunId::parse("01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10").unwrap();
         let run = Run {
             run_id,
@@ -241,7 +241,7 @@ mod tests {
             requested_by: "me@here (sluice run start)".to_owned(),
             requested_at_ms: 0,
             started_at_ms: 500,
-            finished_at_ms: blocked.is_none().then_some(2_500),
+            finished_at_ms: held.is_none().then_some(2_500),
             reason: None,
             discovered: true,
             max_removed: None,
@@ -267,7 +267,7 @@ mod tests {
             fields_written: 6_000,
             bundles: 7_200,
             subscription_fields: 36_000,
-            blocked: blocked.map(str::to_owned),
+            held: held.map(str::to_owned),
             exceeded: None,
             removed: Counts { services: 0, providers: 1, bundles: 20, subscription_fields: 100 },
             unreachable: 0,
@@ -301,7 +301,7 @@ mod tests {
         written     1,200 bundles, 6,000 subscription fields
         removed     0 services, 1 providers, 20 bundles, 100 subscription fields
 
-        Rejected documents:
+        Rejects:
           providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
           providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
           providers.jsonl:17: `id` is missing (SLUICE-DOCUMENT-003)
@@ -333,7 +333,7 @@ mod tests {
           "run_id": "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10",
           "generation": 3,
           "state": "activated",
-          "mode": "per-service",
+          "activation": "per-service",
           "tolerance": {
             "max_providers": null,
             "max_percent": null
@@ -379,7 +379,7 @@ mod tests {
           "bundles_written": 1200,
           "subscription_fields_written": 6000,
           "planning_complete": true,
-          "blocked": null,
+          "held": null,
           "exceeded": null,
           "unreachable": 0,
           "rejects": [

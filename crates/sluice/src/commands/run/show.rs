@@ -35,5 +35,5 @@ pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
     };
     let report = RunReport::read(&store, progress).await?;
     output::answer(&report, args.output.output)?;
-    Ok(if report.blocked.is_some() { Exit::Rejects } else { Exit::Ok })
+    Ok(if report.held.is_some() { Exit::Rejects } else { Exit::Ok })
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use pipeline_core::registry::Registry;
 use pipeline_model::{contracts::RunRequested, ids::RunId};
-use pipeline_settings::{redaction::redact_url, settings::MAX_BATCH_SIZE};
+use pipeline_operations::{Installation, Operation as _, start::Start};
+use pipeline_settings::{
+    redaction::redact_url,
+    settings::{MAX_BATCH_SIZE, Settings},
+};
 use serde::Serialize;
 
 use super::wait;
@@ -15,7 +18,7 @@ use crate::{
     follow,
     outlook::Sent,
     output::{self, OutputArgs, Report},
-    request::{self, Mode, Tolerate, Wanted},
+    request::{self, Switch, Tolerate},
     session::{self, Session},
     text,
 };
@@ -28,22 +31,25 @@ takes the request, it says so, and what will become of it; the exit code is 75 w
 
 Examples:
   sluice run start --wait --timeout 30m
-  sluice run start --scope payments --scope identity --tolerate 1%
+  sluice run start --service payments --service identity --tolerate 1%
   RUN=$(sluice run start) && sluice run watch \"$RUN\""
 )]
 pub struct StartArgs {
     /// Only this service; may be repeated. Without it, all services
-    #[arg(long, value_name = "ID")]
-    pub scope: Vec<String>,
+    #[arg(long, value_name = "ID", alias = "scope")]
+    pub service: Vec<String>,
     /// When readers are switched
-    #[arg(long, value_enum, default_value_t = Mode::PerService)]
-    pub mode: Mode,
+    #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
+    pub activation: Switch,
     /// Providers in one batch [default: `stage.batch_size`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH_SIZE)))]
     pub batch_size: Option<u32>,
     /// Rejected providers that do not hold the activation: none, a number, or a share such as 1%
     #[arg(long, value_name = "N|N%", default_value = "none")]
     pub tolerate: Tolerate,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "started by command")]
+    pub reason: String,
     /// Follow the run until it ends; the exit code says how
     #[arg(long)]
     pub wait: bool,
@@ -59,12 +65,12 @@ pub struct StartArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct Started {
+struct StartReport {
     run_id: String,
     dry_run: bool,
     requested_by: String,
     requested_at_ms: i64,
-    mode: Mode,
+    activation: Switch,
     scope: Vec<String>,
     batch_size: i32,
     max_rejected_providers: Option<i64>,
@@ -75,41 +81,44 @@ struct Started {
 
 /// Starts a run.
 pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
+    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
-    request::refuse_if_open(&store).await?;
-    let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
-    let batch_size = args.batch_size.unwrap_or(settings.stage.batch_size);
-    let wanted =
-        Wanted { by: "sluice run start", mode: args.mode, scope: args.scope, batch_size, tolerate: args.tolerate };
-    let message = wanted.into_message(request::identity(&store).await?);
-    let mut sent = None;
+    let at = Installation::new(&store, &settings);
+    let start = Start {
+        requested_by: request::requested_by("sluice run start"),
+        activation: args.activation.into(),
+        services: args.service,
+        batch_size: args.batch_size.unwrap_or(settings.stage.batch_size),
+        tolerance: args.tolerate.into(),
+    };
+    let mut started = start.preview(&at).await.map_err(failed)?;
     if !args.dry_run {
-        let place = request::send(&settings, &registry, None, &message).await?;
-        sent = place.map(|place| Sent::new(&settings, place));
+        started = start.carry_out(&at, Some(&started), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    let started = Started::of(message, args.mode, args.dry_run, &settings);
+    let sent = started.position.map(|place| Sent::new(&settings, place));
+    let report = StartReport::of(started.request, args.activation, args.dry_run, &settings);
     if !args.wait {
-        output::answer(&started, args.output.output)?;
+        output::answer(&report, args.output.output)?;
         return Ok(Exit::Ok);
     }
-    session::note(format_args!("run {}", started.run_id));
-    let run_id = RunId::parse(&started.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    session::note(format_args!("run {}", report.run_id));
+    let run_id = RunId::parse(&report.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout };
     let followed = wait::shown(&store, watched).await?;
     wait::finish(&store, followed, args.output.output).await
 }
 
-// === impl Started ===
+// === impl StartReport ===
 
-impl Started {
-    fn of(message: RunRequested, mode: Mode, dry_run: bool, settings: &pipeline_settings::settings::Settings) -> Self {
+impl StartReport {
+    fn of(message: RunRequested, activation: Switch, dry_run: bool, settings: &Settings) -> Self {
         Self {
             run_id: message.run_id,
             dry_run,
             requested_by: message.requested_by,
             requested_at_ms: message.requested_at_ms,
-            mode,
+            activation,
             scope: message.scope,
             batch_size: message.batch_size,
             max_rejected_providers: message.max_rejected_providers,
@@ -120,7 +129,7 @@ impl Started {
     }
 }
 
-impl Report for Started {
+impl Report for StartReport {
     /// The id alone, so that a shell can keep it; a rehearsal says what would happen.
     fn text(&self) -> String {
         if !self.dry_run {

@@ -1,8 +1,11 @@
 //! `sluice run tolerate`: change how many rejected providers an open run may have.
 
 use clap::Args;
-use pipeline_model::ids::RunId;
-use pipeline_store::{Run, RunState, Tolerance};
+use pipeline_operations::{
+    Installation, Operation as _,
+    tolerate::{self, Tolerated},
+};
+use pipeline_store::Tolerance;
 use serde::Serialize;
 
 use super::RunRef;
@@ -12,7 +15,6 @@ use crate::{
     output::{self, OutputArgs, Report},
     request::{self, Tolerate},
     session::{self, Session},
-    text,
 };
 
 /// Which run, and how much.
@@ -44,46 +46,31 @@ pub struct TolerateArgs {
 
 #[derive(Debug, Serialize)]
 struct TolerateReport {
-    run_id: RunId,
     dry_run: bool,
-    before: Tolerance,
-    after: Tolerance,
+    #[serde(flatten)]
+    tolerated: Tolerated,
 }
 
 /// Changes the tolerance.
 pub async fn run(session: &Session, args: TolerateArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
-    let run = args.run.find(&store).await?;
-    if run.state != RunState::Running {
-        return Err(closed(&run));
-    }
-    let after = match args.tolerance {
-        Tolerate::None => Tolerance::default(),
-        Tolerate::Providers(number) => Tolerance { max_providers: Some(number), max_percent: None },
-        Tolerate::Percent(percent) => Tolerance { max_providers: None, max_percent: Some(percent) },
-    };
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let at = Installation::new(&store, &settings);
+    let tolerate = tolerate::Tolerate { run: args.run.id(&store).await?, tolerance: args.tolerance.into() };
+    let mut tolerated = tolerate.preview(&at).await.map_err(failed)?;
     if !args.dry_run {
-        let by = (request::who(), args.reason);
-        let changed = store.set_tolerance(run.run_id, &after, (&by.0, &by.1)).await;
-        if !changed.map_err(|error| session::store_failure(&error))? {
-            return Err(Failure::new(Exit::Failed, format!("run {} has ended meanwhile", run.run_id)));
-        }
+        tolerated = tolerate.carry_out(&at, Some(&tolerated), &request::by(&args.reason)).await.map_err(failed)?;
     }
-    let report = TolerateReport { run_id: run.run_id, dry_run: args.dry_run, before: run.tolerance, after };
-    output::answer(&report, args.output.output)?;
+    output::answer(&TolerateReport { dry_run: args.dry_run, tolerated }, args.output.output)?;
     Ok(Exit::Ok)
-}
-
-/// What is closed stays as it is.
-pub fn closed(run: &Run) -> Failure {
-    Failure::new(Exit::Failed, format!("run {} is not open: it is {}", run.run_id, text::word(&run.state)))
-        .hint("start a new run, which reads everything again and writes what changed: sluice run start")
 }
 
 impl Report for TolerateReport {
     fn text(&self) -> String {
         let verb = if self.dry_run { "would tolerate" } else { "tolerates" };
-        format!("run {} {verb} {} (before: {})", self.run_id, words(&self.after), words(&self.before))
+        let Tolerated { run_id, before, after } = &self.tolerated;
+        format!("run {run_id} {verb} {} (before: {})", words(after), words(before))
     }
 }
 

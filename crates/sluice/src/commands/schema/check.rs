@@ -1,22 +1,18 @@
 //! `sluice schema check`: may these schemas follow their history? Needs neither Kafka nor a configuration file; against
 //! git and folders, no network.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use clap::Args;
-use pipeline_core::registry::Registry;
 use pipeline_schema::Level;
-use pipeline_settings::settings::Names;
+use schema_gate::{
+    check::{Check, Tried},
+    past::Against,
+};
 
 use super::{
-    files::{self, SchemaFile},
-    past::{Against, Gone, History},
-    policy::{self, Policy},
-    report::{Entry, Format, Verdict},
-    rules::rule_ids,
+    report::{self, Format},
+    settings_for,
 };
 use crate::{
     exit::Exit,
@@ -25,11 +21,6 @@ use crate::{
     session::{self, Session},
     text,
 };
-
-mod columns;
-mod judge;
-mod topics;
-mod waivers;
 
 /// How to check.
 #[derive(Debug, Args)]
@@ -71,167 +62,29 @@ pub struct CheckArgs {
 
 /// Does what the verb says.
 pub async fn run(session: &Session, args: CheckArgs) -> Result<Exit, Failure> {
-    let files = files::find(&args.paths)?;
-    let policies = Policies::read(&files, &args)?;
-    let registry = match args.against {
-        Against::Registry => Some(super::registry(session)?),
-        Against::Git(_) | Against::Folder(_) => None,
+    let settings = match args.topics {
+        Some(_) => Some(session.settings()?),
+        None => settings_for(session, &args.against)?,
     };
-    let levels = levels(&files, &policies, registry.as_ref()).await?;
-    let history = history(&args, &files, &policies, &levels, registry.as_ref()).await?;
-    let mut own = columns::check(&files)?;
-    if let Some(last) = args.topics {
-        own.extend(topics::check(session, &files, last).await?);
+    let check = Check {
+        paths: args.paths,
+        against: args.against,
+        level: args.level,
+        policy: args.policy,
+        topics: args.topics,
+        today: text::time(text::now_ms()),
+    };
+    let checked = check.run(settings.as_ref()).await.map_err(|error| session::gate_failure(&error))?;
+    for Tried { topic, read, strange } in checked.tried {
+        let said = if strange > 0 { format!(", {strange} of them no record for anybody") } else { String::new() };
+        session::note(format_args!("{topic}: {read} messages read{said}"));
     }
-    let verdict = judge(&files, &policies, &levels, &history, own, &args.against, &text::time(text::now_ms()));
-    output::write(&verdict.render(args.output)?)?;
+    let verdict = checked.verdict;
+    output::write(&report::render(&verdict, args.output)?)?;
     if args.output == Format::Github {
-        verdict.write_step_summary()?;
+        report::write_step_summary(&verdict)?;
     }
     Ok(if verdict.passes() { Exit::Ok } else { Exit::IncompatibleSchema })
-}
-
-/// The policies, by the folder of the schemas.
-struct Policies {
-    by_folder: BTreeMap<PathBuf, Policy>,
-    only: Option<Policy>,
-    /// The flag, which wins over all.
-    flag: Option<Level>,
-}
-
-/// The level that each subject is held to.
-type Levels = BTreeMap<String, Level>;
-
-// === impl Policies ===
-
-impl Policies {
-    fn read(files: &[SchemaFile], args: &CheckArgs) -> Result<Self, Failure> {
-        let rules = rule_ids();
-        let only = args.policy.as_deref().map(|path| Policy::of_file(path, &rules)).transpose()?;
-        let mut by_folder = BTreeMap::new();
-        if only.is_none() {
-            let named = args.paths.iter().filter(|path| path.is_dir()).map(PathBuf::as_path);
-            for folder in files.iter().map(|file| folder_of(&file.path)).chain(named) {
-                if !by_folder.contains_key(folder) {
-                    by_folder.insert(folder.to_owned(), Policy::of_folder(folder, &rules)?);
-                }
-            }
-        }
-        Ok(Self { by_folder, only, flag: args.level })
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Policy> {
-        self.only.iter().chain(self.by_folder.values())
-    }
-
-    fn level(&self, file: &Path, subject: &str) -> Option<Level> {
-        let beside = || self.by_folder.get(folder_of(file));
-        self.flag.or_else(|| self.only.as_ref().or_else(beside)?.level(subject))
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-// === what is asked of each subject ===
-
-async fn levels(
-    files: &[SchemaFile],
-    policies: &Policies,
-    registry: Option<&(Registry, Names)>,
-) -> Result<Levels, Failure> {
-    let mut levels = Levels::new();
-    for SchemaFile { path, subject, .. } in files {
-        let level = match (policies.level(path, subject), registry) {
-            (Some(level), _) => level,
-            (None, Some((registry, names))) => {
-                registry.level(&names.topic(subject)).await.map_err(|error| session::registry_failure(&error))?
-            }
-            (None, None) => policy::STRICTEST,
-        };
-        levels.insert(subject.clone(), level);
-    }
-    Ok(levels)
-}
-
-async fn history(
-    args: &CheckArgs,
-    files: &[SchemaFile],
-    policies: &Policies,
-    levels: &Levels,
-    registry: Option<&(Registry, Names)>,
-) -> Result<History, Failure> {
-    match (&args.against, registry) {
-        (Against::Git(reference), _) => {
-            History::of_git(reference, &args.paths, files, levels.values().any(|level| level.is_transitive()))
-        }
-        (Against::Folder(folder), _) => History::of_folder(folder, files),
-        (Against::Registry, Some((registry, names))) => {
-            let listed = policies.all().flat_map(Policy::subjects);
-            History::of_registry(registry, names, files, &listed.collect::<Vec<_>>()).await
-        }
-        (Against::Registry, None) => Ok(History::default()),
-    }
-}
-
-// === the verdict ===
-
-fn judge(
-    files: &[SchemaFile],
-    policies: &Policies,
-    levels: &Levels,
-    history: &History,
-    own: Vec<Entry>,
-    against: &Against,
-    today: &str,
-) -> Verdict {
-    let mut verdict = Verdict::new(against.to_string());
-    for file in files.iter().filter(|file| file.text.is_some()) {
-        let level = levels.get(&file.subject).copied().unwrap_or(policy::STRICTEST);
-        let (subject, entries) = judge::file(file, level, &history.of_file(file));
-        verdict.subjects.push(subject);
-        verdict.entries.extend(entries);
-    }
-    verdict.entries.extend(removed(files, policies, levels, history));
-    verdict.entries.extend(own);
-    let named: BTreeSet<&str> = files.iter().map(|file| file.subject.as_str()).collect();
-    waivers::apply(&mut verdict, policies.all(), &named, today.get(..10).unwrap_or(today));
-    verdict
-}
-
-/// Schemas that were there and are not any more.
-fn removed(files: &[SchemaFile], policies: &Policies, levels: &Levels, history: &History) -> Vec<Entry> {
-    let level = |subject: &str| {
-        let said = || policies.all().find_map(|policy| policy.level(subject));
-        levels.get(subject).copied().or(policies.flag).or_else(said).unwrap_or(policy::STRICTEST)
-    };
-    let mut gone: BTreeMap<(&str, PathBuf), Option<String>> = BTreeMap::new();
-    for Gone { subject, path, text } in history.gone() {
-        let successor = text.as_deref().and_then(|text| renamed_to(text, files, history));
-        gone.insert((subject, path.clone()), successor);
-    }
-    for policy in policies.all() {
-        let is_told = |subject: &str| {
-            let there = files.iter().any(|file| file.text.is_some() && file.subject == subject);
-            there || history.gone().iter().any(|gone| gone.subject == subject)
-        };
-        for subject in policy.subjects().filter(|subject| history.knows(subject) && !is_told(subject)) {
-            gone.insert((subject, policy.path.clone().unwrap_or_default()), None);
-        }
-    }
-    gone.into_iter()
-        .filter(|((subject, _), _)| level(subject) != Level::None)
-        .map(|((subject, path), successor)| Entry::removed(subject, &path, level(subject), successor.as_deref()))
-        .collect()
-}
-
-/// A new file that holds the record of one that is gone.
-fn renamed_to(old: &str, files: &[SchemaFile], history: &History) -> Option<String> {
-    let is_it = |file: &&SchemaFile| {
-        history.of_file(file).versions.is_empty() && file.whole().is_some_and(|text| files::same_schema(text, old))
-    };
-    files.iter().find(is_it).map(|file| file.path.display().to_string())
 }
 
 #[cfg(test)]

@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pipeline_schema::{Change, Schema, changes};
+use schema_gate::{
+    changes::{self, Difference},
+    files,
+    past::{Against, History},
+};
 use serde::Serialize;
 
-use super::{
-    files::{self, SchemaFile},
-    past::{Against, History, Version},
-};
+use super::settings_for;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::Session,
+    session::{self, Session},
 };
 
 /// What to compare.
@@ -42,54 +43,15 @@ pub struct DiffArgs {
 #[serde(transparent)]
 struct Differences(Vec<Difference>);
 
-#[derive(Debug, Serialize)]
-struct Difference {
-    subject: String,
-    file: String,
-    /// The version that it is compared with; absent for a new schema.
-    version: Option<String>,
-    changes: Vec<Change>,
-}
-
 /// Compares.
 pub async fn run(session: &Session, args: DiffArgs) -> Result<Exit, Failure> {
-    let files = files::find(&args.paths)?;
-    let history = History::of(session, &args.against, &args.paths, &files, false).await?;
-    let there = files.iter().filter_map(|file| Some((file, file.whole()?)));
-    let differences = there.map(|(file, text)| difference(file, text, &history)).collect::<Result<_, _>>()?;
+    let failed = |error| session::gate_failure(&error);
+    let settings = settings_for(session, &args.against)?;
+    let files = files::find(&args.paths).map_err(failed)?;
+    let history = History::of(settings.as_ref(), &args.against, &args.paths, &files, false).await.map_err(failed)?;
+    let differences = changes::differences(&files, &history).map_err(failed)?;
     output::answer(&Differences(differences), args.output.output)?;
     Ok(Exit::Ok)
-}
-
-fn difference(file: &SchemaFile, text: &str, history: &History) -> Result<Difference, Failure> {
-    let name = file.path.display().to_string();
-    if let Some(fault) = &file.fault {
-        return Err(unreadable(&name, fault));
-    }
-    let new = Schema::parse(text).map_err(|faults| unreadable(&name, &faults.to_string()))?;
-    let lineage = history.of_file(file);
-    let newest = lineage.versions.last();
-    let changes = match newest {
-        Some(version) => changes(&parse(&version.label, version)?, &new),
-        None => Vec::new(),
-    };
-    Ok(Difference {
-        subject: file.subject.clone(),
-        file: file.path.display().to_string(),
-        version: newest.map(|version| version.label.clone()),
-        changes,
-    })
-}
-
-/// The schema of an earlier version, read as far as it can be.
-pub fn parse(name: &str, version: &Version) -> Result<Schema, Failure> {
-    let text = version.content.as_ref().map_err(|reason| unreadable(name, reason))?;
-    let read = Schema::parse_lenient(text).map_err(|faults| unreadable(name, &faults.to_string()))?;
-    Ok(read.schema)
-}
-
-fn unreadable(name: &str, reason: &str) -> Failure {
-    Failure::new(Exit::IncompatibleSchema, format!("{name}: {reason}"))
 }
 
 impl Report for Differences {

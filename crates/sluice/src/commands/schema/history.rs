@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pipeline_schema::{Schema, changes, mismatches};
-use serde::Serialize;
-
-use super::{
-    diff::parse,
+use schema_gate::{
+    changes::{self, Revision},
     files,
     past::{Against, History},
 };
+use serde::Serialize;
+
+use super::settings_for;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::Session,
+    session::{self, Session},
 };
 
 /// Whose history.
@@ -43,44 +43,15 @@ pub struct HistoryArgs {
 #[serde(transparent)]
 struct Revisions(Vec<Revision>);
 
-#[derive(Debug, Serialize)]
-struct Revision {
-    subject: String,
-    version: String,
-    /// Absent for the first.
-    readable: Option<&'static str>,
-    changes: Vec<String>,
-}
-
 /// Lists.
 pub async fn run(session: &Session, args: HistoryArgs) -> Result<Exit, Failure> {
-    let files = files::find(&args.paths)?;
-    let history = History::of(session, &args.past, &args.paths, &files, true).await?;
-    let mut revisions = Vec::new();
-    for file in &files {
-        let mut before: Option<Schema> = None;
-        for version in &history.of_file(file).versions {
-            let schema = parse(&format!("{} {}", file.subject, version.label), version)?;
-            revisions.push(Revision {
-                subject: file.subject.clone(),
-                version: version.label.clone(),
-                readable: before.as_ref().map(|before| readable(before, &schema)),
-                changes: before.iter().flat_map(|before| changes(before, &schema)).map(|it| it.to_string()).collect(),
-            });
-            before = Some(schema);
-        }
-    }
+    let failed = |error| session::gate_failure(&error);
+    let settings = settings_for(session, &args.past)?;
+    let files = files::find(&args.paths).map_err(failed)?;
+    let history = History::of(settings.as_ref(), &args.past, &args.paths, &files, true).await.map_err(failed)?;
+    let revisions = changes::revisions(&files, &history).map_err(failed)?;
     output::answer(&Revisions(revisions), args.output.output)?;
     Ok(Exit::Ok)
-}
-
-fn readable(old: &Schema, new: &Schema) -> &'static str {
-    match (mismatches(old, new).is_empty(), mismatches(new, old).is_empty()) {
-        (true, true) => "full",
-        (true, false) => "backward",
-        (false, true) => "forward",
-        (false, false) => "none",
-    }
 }
 
 impl Report for Revisions {

@@ -1,5 +1,6 @@
 //! `sluice verify --invariants`: each promise by name, and whether the target keeps it.
 
+use pipeline_operations::open;
 use pipeline_store::{INVARIANTS, Invariant, Store, Violation};
 use serde::Serialize;
 
@@ -7,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request, session, text,
+    session, text,
 };
 
 #[derive(Debug, Serialize)]
@@ -41,7 +42,7 @@ enum Verdict {
 
 /// Checks.
 pub async fn run(store: &Store, output: OutputArgs) -> Result<Exit, Failure> {
-    let open = request::open_run(store).await?.is_some();
+    let open = open::run(store).await.map_err(|error| session::operation_failure(&error))?.is_some();
     let violations = store.check_invariants().await.map_err(|error| session::store_failure(&error))?;
     let invariants = INVARIANTS.iter().map(|invariant| line(invariant, &violations, open)).collect();
     let report = InvariantsReport { holds: violations.is_empty(), target: store.describe(), invariants, violations };

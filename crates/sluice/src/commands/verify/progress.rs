@@ -7,7 +7,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{compare::Tally, output, session, text};
+use pipeline_operations::comparison::Tally;
+
+use crate::{output, session, text};
 
 /// A pipe gets a line at most so often.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use pipeline_schema::Severity;
 
-use super::{Entry, Verdict};
+use schema_gate::verdict::{Entry, Verdict};
 
 /// One workflow command for each finding.
 pub(super) fn annotations(verdict: &Verdict) -> String {
@@ -33,7 +33,7 @@ pub(super) fn summary(verdict: &Verdict) -> String {
     );
     out.push_str("| subject | level | versions | verdict |\n|---|---|--:|---|\n");
     for subject in &verdict.subjects {
-        let super::Subject { subject, level, versions, state, .. } = subject;
+        let schema_gate::verdict::Subject { subject, level, versions, state, .. } = subject;
         out.push_str(&format!("| `{subject}` | {level} | {versions} | {state} |\n"));
     }
     for entry in &verdict.entries {

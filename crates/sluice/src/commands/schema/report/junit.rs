@@ -1,6 +1,6 @@
 //! JUnit XML: one suite, one test case for each schema, one failure for each finding that keeps it out.
 
-use super::{Entry, Verdict};
+use schema_gate::verdict::{Entry, Verdict};
 
 /// Of a verdict that is printable.
 pub(super) fn render(verdict: &Verdict) -> String {

@@ -3,8 +3,10 @@
 use pipeline_schema::{RULES, Severity};
 use serde::Serialize;
 
-use super::{Entry, Verdict};
-use crate::commands::schema::rules::OTHER_RULES;
+use schema_gate::{
+    rules::OTHER_RULES,
+    verdict::{Entry, Verdict},
+};
 
 #[derive(Serialize)]
 pub(super) struct Log {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use pipeline_schema::Severity;
 
-use super::{Entry, Verdict};
 use crate::text;
+use schema_gate::verdict::{Entry, Verdict};
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();

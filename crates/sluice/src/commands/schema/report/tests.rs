@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use pipeline_schema::{Past, Schema, check};
+use pipeline_schema::{Level, Past, Schema, Severity, check};
+use schema_gate::files::SchemaFile;
 use serde_json::Value;
 
 use super::*;
@@ -36,24 +37,24 @@ fn verdict() -> Verdict {
 
 #[test]
 fn people_see_the_line_who_breaks_and_what_to_do() {
-    let plain = anstream::adapter::strip_str(&verdict().render(Format::Text).unwrap()).to_string();
+    let plain = anstream::adapter::strip_str(&render(&verdict(), Format::Text).unwrap()).to_string();
     insta::assert_snapshot!(plain);
 }
 
 #[test]
 fn github_shows_the_finding_on_its_line() {
-    insta::assert_snapshot!(verdict().render(Format::Github).unwrap());
+    insta::assert_snapshot!(render(&verdict(), Format::Github).unwrap());
     insta::assert_snapshot!("github_summary", github::summary(&verdict()));
 }
 
 #[test]
 fn junit_has_a_case_for_each_schema_and_a_failure_for_what_keeps_it_out() {
-    insta::assert_snapshot!(verdict().render(Format::Junit).unwrap());
+    insta::assert_snapshot!(render(&verdict(), Format::Junit).unwrap());
 }
 
 #[test]
 fn sarif_has_what_the_standard_requires() {
-    let log: Value = serde_json::from_str(&verdict().render(Format::Sarif).unwrap()).unwrap();
+    let log: Value = serde_json::from_str(&render(&verdict(), Format::Sarif).unwrap()).unwrap();
     // §3.13: version and runs are required; §3.14: tool; §3.18: driver; §3.19: name.
     assert_eq!(log["version"], "2.1.0");
     assert!(log["$schema"].as_str().unwrap().starts_with("https://"));
@@ -90,7 +91,7 @@ fn sarif_has_what_the_standard_requires() {
 
 #[test]
 fn json_names_every_field_of_a_finding() {
-    let json: Value = serde_json::from_str(&verdict().render(Format::Json).unwrap()).unwrap();
+    let json: Value = serde_json::from_str(&render(&verdict(), Format::Json).unwrap()).unwrap();
     let finding = &json["findings"][0];
     assert_eq!(finding["rule"], "AVRO_TYPE_CHANGED");
     assert_eq!(finding["file"], "schemas/a b.avsc");
@@ -110,12 +111,12 @@ fn what_somebody_has_pushed_is_no_command_of_a_pipeline_and_steers_no_terminal()
         entry.source = entry.source.as_ref().map(|_| evil.to_owned());
     }
     for format in [Format::Text, Format::Junit, Format::Github] {
-        let text = verdict.render(format).unwrap();
+        let text = render(&verdict, format).unwrap();
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert!(plain.chars().all(|c| c == '\n' || is_printable(c)), "{format:?}: {plain:?}");
         assert!(!plain.lines().any(|line| line.trim_start().starts_with("::error file=x::")), "{format:?}: {plain}");
         assert!(!plain.contains("##["), "{format:?}: {plain}");
     }
-    let json: Value = serde_json::from_str(&verdict.render(Format::Json).unwrap()).unwrap();
+    let json: Value = serde_json::from_str(&render(&verdict, Format::Json).unwrap()).unwrap();
     assert_eq!(json["findings"][0]["message"], evil);
 }

@@ -1,0 +1,88 @@
+//! `sluice generation prune`: forget old generations.
+
+use clap::Args;
+use pipeline_model::ids::Generation;
+use pipeline_operations::{Installation, Operation as _, prune::Prune};
+use pipeline_store::Pruned;
+use serde::Serialize;
+
+use crate::{
+    confirm::ConfirmArgs,
+    exit::Exit,
+    failure::Failure,
+    output::{self, OutputArgs, Report},
+    request,
+    session::{self, Session},
+    text,
+};
+
+/// What to keep, and why.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Kept are the newest K activated generations and everything that readers see or that a rollback would
+show. Deletes in small transactions; readers are not disturbed. Refused while a run is open. Interrupted, it
+is safe to call again. The ledger of old runs stays.
+
+Examples:
+  sluice generation prune --keep 5 --dry-run
+  sluice generation prune --keep 5 --yes"
+)]
+pub struct PruneArgs {
+    /// Activated generations to keep
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+    /// Why, for the ledger
+    #[arg(long, value_name = "TEXT", default_value = "pruned by command")]
+    pub reason: String,
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct PruneReport {
+    dry_run: bool,
+    #[serde(flatten)]
+    pruned: Pruned,
+}
+
+/// Prunes.
+pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
+    let failed = |error| session::operation_failure(&error);
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
+    let (at, prune) = (Installation::new(&store, &settings), Prune { keep: args.keep });
+    let dry_run = args.confirm.dry_run;
+    let mut pruned = prune.preview(&at).await.map_err(failed)?;
+    if !dry_run {
+        session::note(format_args!("to be deleted: {}", rows(&pruned)));
+        args.confirm.confirm("Delete these rows?")?;
+        pruned = prune.carry_out(&at, Some(&pruned), &request::by(&args.reason)).await.map_err(failed)?;
+    }
+    let report = PruneReport { dry_run, pruned };
+    output::answer(&report, args.output.output)?;
+    Ok(if report.pruned.stopped_by.is_some() { Exit::Failed } else { Exit::Ok })
+}
+
+impl Report for PruneReport {
+    fn text(&self) -> String {
+        let kept: Vec<String> = self.pruned.kept.iter().map(Generation::to_string).collect();
+        let verb = if self.dry_run { "would delete" } else { "deleted" };
+        let stopped = self.pruned.stopped_by.map_or_else(String::new, |run| {
+            format!("\nstopped before the end: run {run} was opened; call again when it has ended")
+        });
+        format!("{verb} {}\nkept generations: {}{stopped}", rows(&self.pruned), kept.join(", "))
+    }
+}
+
+fn rows(pruned: &Pruned) -> String {
+    format!(
+        "{} of services, {} of providers, {} of contents, with {} and {}",
+        text::plural(pruned.services, "version"),
+        text::plural(pruned.providers, "version"),
+        text::plural(pruned.contents, "version"),
+        text::plural(pruned.bundles, "bundle"),
+        text::plural(pruned.subscription_fields, "subscription field"),
+    )
+}
