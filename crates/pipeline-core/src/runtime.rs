@@ -13,13 +13,14 @@
 //!    is a dead letter after `stage.patience_ms`. See [`questions`].
 //! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
 //!
-//! What is driven is a [`work::Work`]: a stage, see [`handling`], or a sink, see [`writing`]. One task per assigned
+//! What is driven is a [`driven::Driven`]: a stage, see [`handling`], or a sink, see [`writing`]. One task per assigned
 //! partition takes messages. Each message of a stage is a task of its own; a sink writes one batch after the other. A
 //! semaphore bounds how much is in hand. The loop here serves the group, commits the heads that moved, and ends it all in
 //! order. [`tasks`] lists what runs beside it.
 
 mod alone;
 mod dead_letter;
+mod driven;
 mod driver;
 mod encode;
 mod engine;
@@ -57,6 +58,7 @@ use crate::{
     stage::Stage,
 };
 
+use driven::Shared;
 use driver::Driver;
 use engine::Engine;
 use failure::{Dependency, Failure};
@@ -64,9 +66,9 @@ use heads::Heads;
 use outage::Outage;
 use questions::Questions;
 use tasks::{Kind, Tasks};
-use work::Shared;
 
 pub use dead_letter::{header, is_incomplete, replayed};
+pub(crate) use driven::Driven;
 pub(crate) use handling::Handling;
 use pipeline_kafka as kafka;
 use pipeline_kafka::{Producer, consumer::GroupMember, local::Budget};
@@ -76,7 +78,6 @@ use pipeline_model::{
 };
 use pipeline_settings::settings::Settings;
 use pipeline_telemetry::events::StageEvents;
-pub(crate) use work::Work;
 pub(crate) use writing::Writing;
 
 /// How often a cluster that gave trouble is asked whether it is back.
@@ -146,7 +147,7 @@ pub async fn run_sink<K: Sink>(sink: K, context: Context) -> Result<(), Error> {
 }
 
 /// Runs a stage or a sink.
-pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Error> {
+pub(crate) async fn drive<W: Driven>(work: W, context: Context) -> Result<(), Error> {
     let Context { settings, registry, health, shutdown, local_budget } = context;
     let events = StageEvents::new(W::NAME);
     // From the first moment: a stage is not ready while only its registry has answered.
@@ -197,7 +198,7 @@ pub(crate) async fn drive<W: Work>(work: W, context: Context) -> Result<(), Erro
 }
 
 /// Looks up the schemas, waiting for a registry that is away. `None` when told to stop meanwhile.
-async fn prepare_codec<W: Work>(
+async fn prepare_codec<W: Driven>(
     settings: &Settings,
     registry: &Registry,
     events: &StageEvents,
@@ -234,7 +235,7 @@ async fn prepare_codec<W: Work>(
 }
 
 /// Calls the stage's own timer. A failed tick is repeated by the next.
-async fn tick<W: Work>(shared: Arc<Shared<W>>, shutdown: CancellationToken) {
+async fn tick<W: Driven>(shared: Arc<Shared<W>>, shutdown: CancellationToken) {
     let Some(period) = shared.engine.work.tick_interval() else { return };
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Health},
     registry::Registry,
-    runtime::{self, Context, Handling, Work, Writing},
+    runtime::{self, Context, Driven, Handling, Writing},
     sink::Sink,
     stage::Stage,
 };
@@ -103,7 +103,7 @@ where
 
 fn start<W, B, F>(name: &'static str, about: &'static str, build: B) -> ExitCode
 where
-    W: Work,
+    W: Driven,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
@@ -140,7 +140,7 @@ where
 
 fn end_of_main<W, B, F>(name: &'static str, loaded: Loaded, build: B) -> u8
 where
-    W: Work,
+    W: Driven,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
@@ -182,7 +182,7 @@ async fn serve<W, B, F>(
     control: Control,
 ) -> u8
 where
-    W: Work,
+    W: Driven,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {
@@ -223,7 +223,7 @@ where
 
 async fn work<W, B, F>(name: &str, settings: Settings, build: B, health: Health, shutdown: CancellationToken) -> u8
 where
-    W: Work,
+    W: Driven,
     B: Fn(Settings) -> F + Send + Sync + 'static,
     F: Future<Output = Result<W, BuildError>> + Send + 'static,
 {

@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error, PROBE_INTERVAL,
+    driven::{Driven, Shared},
     failure::Failure,
     tasks::{Kind, Tasks},
-    work::{Shared, Work, topics},
+    work::{Work, topics},
 };
 use crate::admin::{Component, Health};
 
@@ -35,7 +36,7 @@ const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// Serves the group for one stage.
-pub(super) struct Driver<W: Work> {
+pub(super) struct Driver<W: Driven> {
     events: StageEvents,
     shared: Arc<Shared<W>>,
     member: GroupMember,
@@ -65,7 +66,7 @@ struct Worker {
 
 // === impl Driver ===
 
-impl<W: Work> Driver<W> {
+impl<W: Driven> Driver<W> {
     /// Not yet in the group, and not ready: `group` says so.
     pub(super) fn new(
         shared: Arc<Shared<W>>,

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
+    driven::{Driven, Shared},
     encode::{Encode, Topic},
     engine::{Engine, InHand, Settlement, Tried},
     failure::{Dependency, Failure},
     lanes::{Arrival, Lanes, Turn},
     offsets::OffsetTracker,
     tasks::PANICKED,
-    work::{Shared, Work},
+    work::Work,
 };
 use crate::{
     admin::MAX_WAITING,
@@ -49,7 +50,9 @@ impl<S: Stage> Work for Handling<S> {
     fn needs(&self) -> impl Needs {
         self.0.needs()
     }
+}
 
+impl<S: Stage> Driven for Handling<S> {
     fn tick_interval(&self) -> Option<Duration> {
         self.0.tick_interval()
     }

@@ -16,12 +16,8 @@ use pipeline_model::{contracts, disposition::Disposition, needs::Needs as _};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    engine::Engine,
-    failure::Dependency,
-    failure::Failure,
-    outage::Waiting,
-    questions::Question,
-    work::{Shared, Work},
+    driven::Shared, engine::Engine, failure::Dependency, failure::Failure, outage::Waiting, questions::Question,
+    work::Work,
 };
 
 /// Pause between two questions. How late an outage is noticed at most, the patience aside.

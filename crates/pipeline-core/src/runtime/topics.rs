@@ -15,7 +15,10 @@ use std::{sync::Arc, time::Duration};
 use pipeline_kafka::Absent;
 use tokio::time::sleep;
 
-use super::work::{Shared, Work, topics};
+use super::{
+    driven::Shared,
+    work::{Work, topics},
+};
 use crate::intake::Intake as _;
 
 /// Pause between two questions: how late a missing topic is noticed, about.

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
+    driven::{Driven, Shared},
     engine::{Engine, InHand, Settlement, Tried},
     failure::{Dependency, Failure, LastFailure},
     part::Part,
-    work::{Shared, Work},
+    work::Work,
 };
 use crate::{
     admin::MAX_WAITING,
@@ -66,7 +67,9 @@ impl<K: Sink> Work for Writing<K> {
     fn needs(&self) -> impl Needs {
         self.0.needs()
     }
+}
 
+impl<K: Sink> Driven for Writing<K> {
     fn tick_interval(&self) -> Option<Duration> {
         None
     }
