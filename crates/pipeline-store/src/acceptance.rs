@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::{
     Counts, Error, Store,
     audit::{self, Deed},
-    context::Context,
     facts::{self, State},
     fence,
+    operation::Operation,
 };
 
 /// What was accepted, or would be.
@@ -27,7 +27,7 @@ pub struct Accepted {
 impl Store {
     /// What the services of a run take away and nobody has accepted, each with what readers see of it.
     pub async fn removals(&self, run: RunId) -> Result<Vec<(ServiceId, Counts, Counts)>, Error> {
-        let mut session = self.database.session(Context::new("list removals of run", run.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list removals of run", run.to_string())).await?;
         let services = facts::read(&mut session, run, None).await?;
         let open = services.into_iter().filter(|service| service.state == State::Planned);
         let removals = open.map(|each| (each.service_id, each.facts.unaccepted(), each.facts.visible));
@@ -38,7 +38,7 @@ impl Store {
     /// The activator's timer finds what may be switched then.
     pub async fn accept_removals(&self, run: RunId, by: (&str, &str)) -> Result<Option<Accepted>, Error> {
         let run_id = run.to_string();
-        let mut session = self.database.begin(Context::new("accept removals of run", run_id.as_str())).await?;
+        let mut session = self.database.begin(Operation::new("accept removals of run", run_id.as_str())).await?;
         if fence::close(&mut session, run).await?.is_none() {
             return Ok(None);
         }

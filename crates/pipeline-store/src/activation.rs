@@ -29,11 +29,11 @@ use crate::{
     ActivationMode, Counts, Error, Exceeded, Hold, Run, RunState, Store,
     audit::{self, Deed},
     clock::now_ms,
-    context::Context,
     database::Session,
     facts::{self, Service, State},
     fence,
     held::{self, Letters},
+    operation::Operation,
     proof::{self, Waiting},
     run,
 };
@@ -107,8 +107,8 @@ impl Store {
     /// Switches the service (mode per-service) or all services of the run (mode whole-run) when the proof closes.
     /// Ends the run when nothing of it is left. May be called at any time, any number of times.
     pub async fn activate(&self, run: RunId, service: &ServiceId) -> Result<Outcome, Error> {
-        let context = Context::new("activate service", format!("{run}/{service}"));
-        let mut session = self.database.session(context).await?;
+        let operation = Operation::new("activate service", format!("{run}/{service}"));
+        let mut session = self.database.session(operation).await?;
         let Some(run) = run::read(&mut session, run).await? else {
             return Ok(Outcome::Closed);
         };
@@ -124,7 +124,7 @@ impl Store {
 
     /// What the timer should try to activate, and what holds the open run.
     pub async fn activatable(&self) -> Result<Activatable, Error> {
-        let mut session = self.database.session(Context::new("look for", "services to activate")).await?;
+        let mut session = self.database.session(Operation::new("look for", "services to activate")).await?;
         let row = session
             .fetch_optional(
                 format!("SELECT {} FROM sluice_run WHERE open_slot = 1 AND state = 'running'", Run::COLUMNS),
@@ -157,7 +157,7 @@ impl Store {
     /// Writes down, once, that the guard holds a run; says whether this call did.
     pub async fn note_hold(&self, run: RunId, exceeded: &Exceeded) -> Result<bool, Error> {
         let run_id = run.to_string();
-        let mut session = self.database.begin(Context::new("note the hold of run", run_id.as_str())).await?;
+        let mut session = self.database.begin(Operation::new("note the hold of run", run_id.as_str())).await?;
         let noted = session
             .execute(
                 "UPDATE sluice_run SET held_at_ms = ? WHERE run_id = ? AND state = 'running' AND held_at_ms IS NULL",
@@ -190,10 +190,10 @@ impl Store {
             Verdict::NotYet(waiting) => return Ok(Outcome::NotYet(waiting)),
             Verdict::Closed => return Ok(Outcome::Closed),
         }
-        let context = session.context().clone();
+        let operation = session.operation().clone();
         drop(session);
 
-        let switched = self.switch_service(run.run_id, service_id, context).await?;
+        let switched = self.switch_service(run.run_id, service_id, operation).await?;
         self.finish_run(run).await?;
         match switched {
             Switched::ByUs => self.activations(run.run_id, Some(service_id)).await.map(Outcome::Activated),
@@ -210,8 +210,8 @@ impl Store {
         }
         drop(session);
 
-        let context = Context::new("activate run", run.run_id.to_string());
-        match self.switch_run(run.run_id, service_id, context).await? {
+        let operation = Operation::new("activate run", run.run_id.to_string());
+        match self.switch_run(run.run_id, service_id, operation).await? {
             Switched::ByUs => self.activations(run.run_id, None).await.map(Outcome::Activated),
             not => Ok(not.into_outcome()),
         }
@@ -220,7 +220,7 @@ impl Store {
     /// Ends the run as activated when none of its services is left to be switched; see the module's remarks.
     async fn finish_run(&self, run: &Run) -> Result<(), Error> {
         let run_id = run.run_id.to_string();
-        let mut session = self.database.begin(Context::new("finish run", run_id.as_str())).await?;
+        let mut session = self.database.begin(Operation::new("finish run", run_id.as_str())).await?;
         if left(&mut session, &run_id).await? {
             return Ok(());
         }

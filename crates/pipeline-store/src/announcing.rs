@@ -21,9 +21,9 @@ use pipeline_model::ids::{Generation, ServiceId};
 
 use crate::{
     Error, PlannedBatch, Run, Store,
-    context::Context,
     database::{Row, Session},
     error::fault::is_duplicate,
+    operation::Operation,
 };
 
 use pace::{Next, Standstill};
@@ -89,7 +89,7 @@ impl Store {
     /// Each answer is given to one caller only. A part that is answered nothing about was looked at all the same: call it
     /// every few seconds.
     pub async fn announce_again(&self, part: Part, after: Duration) -> Result<Option<Again>, Error> {
-        let mut session = self.database.session(Context::new("look for lost messages of", part.as_str())).await?;
+        let mut session = self.database.session(Operation::new("look for lost messages of", part.as_str())).await?;
         let Some((run, generation)) = open_run(&mut session).await? else { return Ok(None) };
         let run_id = run.run_id.to_string();
         let seen = undone::movement(&mut session, &run_id).await?;
@@ -117,7 +117,7 @@ impl Store {
         if runs.is_empty() {
             return Ok(());
         }
-        let mut session = self.database.session(Context::new("note the work on", part.as_str())).await?;
+        let mut session = self.database.session(Operation::new("note the work on", part.as_str())).await?;
         // Old messages may name thousands of runs that have ended.
         let Some((open, _)) = open_run(&mut session).await? else { return Ok(()) };
         let run_id = open.run_id.to_string();

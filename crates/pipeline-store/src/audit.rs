@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::{
     Error, Store,
     clock::now_ms,
-    context::Context,
     database::{Row, Session},
+    operation::Operation,
 };
 
 /// Something that a person does.
@@ -50,14 +50,14 @@ pub struct Audit {
 impl Store {
     /// Writes a deed down.
     pub async fn audit(&self, deed: &Deed<'_>) -> Result<(), Error> {
-        let mut session = self.database.begin(Context::new("write audit of", deed.subject)).await?;
+        let mut session = self.database.begin(Operation::new("write audit of", deed.subject)).await?;
         record(&mut session, deed).await?;
         session.commit().await
     }
 
     /// The newest deeds, newest first.
     pub async fn audits(&self, limit: u32) -> Result<Vec<Audit>, Error> {
-        let mut session = self.database.session(Context::new("list", "audits")).await?;
+        let mut session = self.database.session(Operation::new("list", "audits")).await?;
         let rows = session
             .fetch_all(
                 "SELECT audit_id, at_ms, who, what, subject, why, result FROM sluice_audit \

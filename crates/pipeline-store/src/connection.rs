@@ -21,9 +21,9 @@ use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
     Error,
-    context::Context,
     database::{Database, Limits, Server},
     migration::ViewPrefix,
+    operation::Operation,
 };
 
 use rows::RowWrites;
@@ -107,7 +107,7 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
     let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
     let described = redact_url(url);
-    let context = Context::new("connect to", described.as_str());
+    let operation = Operation::new("connect to", described.as_str());
     let mut options = MySqlConnectOptions::from_str(url).map_err(|source| invalid(url, unusable(&source)))?;
     let link = Link::read(url, cfg!(feature = "tls")).map_err(|error| invalid(url, error.to_string()))?;
     options = options.ssl_mode(match link.tls {
@@ -137,7 +137,7 @@ async fn connect_mysql(target: &settings::Target) -> Result<Store, Error> {
         connection.close().await?;
         Ok((facts, cipher))
     });
-    let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&context, source))?;
+    let ((packet, local_infile), cipher) = first.await.map_err(|source| Error::first_connection(&operation, source))?;
     let rows = match (target.local_infile, local_infile == 1) {
         (false, _) => RowWrites::insert("`target.local_infile` is off"),
         (true, false) => RowWrites::insert("the server has `local_infile` off"),
@@ -199,7 +199,7 @@ async fn is_sound(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error>
 async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     let url = target.url.as_str();
     let views = ViewPrefix::new(&target.view_prefix).map_err(|reason| invalid(url, reason))?;
-    let context = Context::new("open", url);
+    let operation = Operation::new("open", url);
     target_url::check_file(url).map_err(|error| invalid(url, error.to_string()))?;
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|source| invalid(url, unusable(&source)))?
@@ -229,7 +229,7 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
     });
     let is_foreign = first.await;
     let is_foreign =
-        is_foreign.map_err(|source| not_opened(Error::statement(&context, source), options.get_filename()))?;
+        is_foreign.map_err(|source| not_opened(Error::statement(&operation, source), options.get_filename()))?;
     let options = if is_foreign { options } else { options.journal_mode(SqliteJournalMode::Wal) };
 
     let pool = SqlitePoolOptions::new()

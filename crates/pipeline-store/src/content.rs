@@ -23,7 +23,7 @@ use pipeline_model::{
 };
 use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
 
-use crate::{Error, Store, context::Context, database::Session, fence, load::Unwritten, plan::length, rejects};
+use crate::{Error, Store, database::Session, fence, load::Unwritten, operation::Operation, plan::length, rejects};
 
 pub(crate) use compare::{Open, open_contents};
 use ledger::{Locked, read_batch, record};
@@ -110,7 +110,7 @@ impl Store {
     /// Where a batch stands, before anything is read for it. [`Error::NotInLedger`] when the run is open and never had
     /// such a batch.
     pub async fn batch_state(&self, key: &BatchKey) -> Result<BatchState, Error> {
-        let mut session = self.database.session(key.context("read the state of batch")).await?;
+        let mut session = self.database.session(key.operation("read the state of batch")).await?;
         // Without a lock: this only spares a reading of the source; `store_batch` decides.
         let run_id = key.run_id.to_string();
         let open = session
@@ -139,8 +139,8 @@ impl Store {
 
         // Few at a time: writers that meet inside the server cost it up to half as much again for each row.
         let _turn = self.writers.acquire().await;
-        let context = key.context("store batch");
-        let loading = self.begin_loading(context.clone()).await?;
+        let operation = key.operation("store batch");
+        let loading = self.begin_loading(operation.clone()).await?;
         let loads = loading.is_some();
         if let Some(session) = loading {
             match self.store_in(session, key, &mut read).await {
@@ -150,10 +150,10 @@ impl Store {
                 Err(Unwritten::NotLoaded) => {}
             }
         }
-        let session = self.database.begin(context.clone()).await?;
+        let session = self.database.begin(operation.clone()).await?;
         let stored = self.store_in(session, key, &mut read).await.map_err(|unwritten| match unwritten {
             Unwritten::Failed(error) => error,
-            Unwritten::NotLoaded => Error::broken(&context, "rows that were inserted count as not loaded"),
+            Unwritten::NotLoaded => Error::broken(&operation, "rows that were inserted count as not loaded"),
         })?;
         if loads && stored.is_some() {
             tracing::warn!("a batch was inserted, since the server warned of rows that were loaded");
@@ -178,7 +178,7 @@ impl Store {
         if batch.state == "stored" {
             return Ok(Some(batch.recorded));
         }
-        match read.check_complete(session.context(), &batch.provider_ids) {
+        match read.check_complete(session.operation(), &batch.provider_ids) {
             Ok(()) => {}
             // They were read for a plan that a retry has replaced. The new one has a message of its own.
             Err(_) if batch.of_service.set_back => return Ok(None),
@@ -247,8 +247,8 @@ impl Store {
 // === impl BatchKey ===
 
 impl BatchKey {
-    fn context(&self, operation: &'static str) -> Context {
-        Context::new(operation, format!("{}/{}/{}", self.run_id, self.service_id, self.batch_no))
+    fn operation(&self, operation: &'static str) -> Operation {
+        Operation::new(operation, format!("{}/{}/{}", self.run_id, self.service_id, self.batch_no))
     }
 }
 
@@ -301,7 +301,7 @@ impl Read {
     }
 
     /// Every provider of the batch once, and no other.
-    fn check_complete(&self, context: &Context, planned: &[ProviderId]) -> Result<(), Error> {
+    fn check_complete(&self, operation: &Operation, planned: &[ProviderId]) -> Result<(), Error> {
         let given: HashSet<&ProviderId> = self
             .contents
             .iter()
@@ -314,7 +314,7 @@ impl Read {
         if count == planned.len() && planned.iter().all(|id| given.contains(id)) {
             return Ok(());
         }
-        Err(Error::broken(context, format!("{count} subtrees were given for a batch of {} providers", planned.len())))
+        Err(Error::broken(operation, format!("{count} subtrees were given for a batch of {} providers", planned.len())))
     }
 
     fn reject(&mut self, ids: HashSet<ProviderId>) {

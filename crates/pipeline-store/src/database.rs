@@ -3,7 +3,7 @@
 //! Its own and thin, because the driver's `Any` loses types, and because rows are loaded through another driver than
 //! everything else is done with (`loader.rs`): what is above this module knows [`Session`], [`Value`] and [`Row`] only.
 //!
-//! Every session carries a [`Context`], so that an error says what was being done without each call repeating it.
+//! Every session carries a [`Operation`], so that an error says what was being done without each call repeating it.
 //!
 //! **No statement waits for ever.** A link can die without a word: then TCP goes on hoping for a quarter of an hour or
 //! more. So every statement has a time, and a connection that did not answer in it is not used again. A commit that is
@@ -19,9 +19,9 @@ use pipeline_telemetry::crash;
 
 use crate::{
     Error,
-    context::Context,
     dialect::Dialect,
     error::{DriverError, fault::is_loading_refused},
+    operation::Operation,
 };
 
 use arguments::{mysql_arguments, sqlite_arguments};
@@ -59,7 +59,7 @@ pub(crate) enum Database {
 /// A connection in use: in a transaction, or for single statements. Dropping a transaction rolls it back.
 pub(crate) struct Session {
     handle: Handle,
-    context: Context,
+    operation: Operation,
     /// How long a statement may take; a local file needs no such bound.
     patience: Option<Duration>,
     packet_limit: usize,
@@ -108,17 +108,17 @@ macro_rules! on_connection {
 impl Database {
     /// A connection for single statements, each a transaction of its own. To read with, and for conditional updates
     /// that stand alone.
-    pub(crate) async fn session(&self, context: Context) -> Result<Session, Error> {
+    pub(crate) async fn session(&self, operation: Operation) -> Result<Session, Error> {
         let handle = match self {
             Self::MySql(server) => server.acquire().await.map(|(it, at_work)| (Handle::MySql(it), Some(at_work))),
             Self::Sqlite(pool, _) => pool.acquire().await.map(|connection| (Handle::Sqlite(connection), None)),
         };
-        self.wrap(handle, context)
+        self.wrap(handle, operation)
     }
 
     /// A transaction that writes. SQLite takes its write lock at once: a transaction that reads first and locks later
     /// can find that its snapshot is stale, and no waiting helps it then.
-    pub(crate) async fn begin(&self, context: Context) -> Result<Session, Error> {
+    pub(crate) async fn begin(&self, operation: Operation) -> Result<Session, Error> {
         let handle = match self {
             Self::MySql(server) => {
                 let begun = within(Some(server.limits.patience()), server.begin()).await;
@@ -135,31 +135,31 @@ impl Database {
                 }
             }
         };
-        self.wrap(handle, context)
+        self.wrap(handle, operation)
     }
 
     /// A transaction that writes, over a connection that rows can be loaded through.
-    pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, context: Context) -> Result<Session, Error> {
+    pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, operation: Operation) -> Result<Session, Error> {
         let (patience, at_work) = match self {
             Self::MySql(server) => (Some(server.limits.patience()), Some(server.at_work())),
             Self::Sqlite(..) => (None, None),
         };
         let begun = within(patience, loader.begin()).await;
-        self.wrap(begun.map(|transaction| (Handle::Loading(transaction), at_work)), context)
+        self.wrap(begun.map(|transaction| (Handle::Loading(transaction), at_work)), operation)
     }
 
     fn wrap(
         &self,
         handle: Result<(Handle, Option<AtWork>), impl Into<DriverError>>,
-        context: Context,
+        operation: Operation,
     ) -> Result<Session, Error> {
         let (patience, packet_limit) = match self {
             Self::MySql(server) => (Some(server.limits.statement), server.limits.packet),
             Self::Sqlite(..) => (None, usize::MAX),
         };
         match handle {
-            Ok((handle, at_work)) => Ok(Session { handle, context, patience, packet_limit, _at_work: at_work }),
-            Err(source) => Err(Error::statement(&context, source)),
+            Ok((handle, at_work)) => Ok(Session { handle, operation, patience, packet_limit, _at_work: at_work }),
+            Err(source) => Err(Error::statement(&operation, source)),
         }
     }
 
@@ -181,8 +181,8 @@ impl Session {
         self
     }
 
-    pub(crate) fn context(&self) -> &Context {
-        &self.context
+    pub(crate) fn operation(&self) -> &Operation {
+        &self.operation
     }
 
     /// The dialect that this session speaks.
@@ -217,7 +217,7 @@ impl Session {
                 Err(source) => Err(source),
             }
         );
-        result.map_err(|source| Error::statement(&self.context, source))
+        result.map_err(|source| Error::statement(&self.operation, source))
     }
 
     /// Runs a statement that changes one row, or fails.
@@ -228,7 +228,7 @@ impl Session {
     ) -> Result<(), Error> {
         match self.execute(sql, values).await? {
             1 => Ok(()),
-            rows => Err(Error::broken(&self.context, format!("{rows} rows of the ledger were changed instead of 1"))),
+            rows => Err(Error::broken(&self.operation, format!("{rows} rows of the ledger were changed instead of 1"))),
         }
     }
 
@@ -241,7 +241,7 @@ impl Session {
             loading: transaction => within(patience, transaction.execute_text(sql)).await,
             sqlite: connection => sqlx::raw_sql(text).execute(&mut **connection).await.map(drop)
         );
-        result.map_err(|source| Error::statement(&self.context, source))
+        result.map_err(|source| Error::statement(&self.operation, source))
     }
 
     /// All rows of a query.
@@ -272,8 +272,8 @@ impl Session {
             }
         );
         match rows {
-            Ok(rows) => Ok(Rows::new(rows, &self.context)),
-            Err(source) => Err(Error::statement(&self.context, source)),
+            Ok(rows) => Ok(Rows::new(rows, &self.operation)),
+            Err(source) => Err(Error::statement(&self.operation, source)),
         }
     }
 
@@ -293,8 +293,8 @@ impl Session {
         values: &[Value<'_>],
     ) -> Result<Row<'_>, Error> {
         let rows = self.fetch_all(sql, values).await?;
-        let context = rows.context;
-        rows.into_iter().next().ok_or_else(|| Error::statement(context, sqlx::Error::RowNotFound))
+        let operation = rows.operation;
+        rows.into_iter().next().ok_or_else(|| Error::statement(operation, sqlx::Error::RowNotFound))
     }
 
     /// Whether rows can be loaded over this session.
@@ -306,7 +306,7 @@ impl Session {
     /// server warns of values that it changed and of rows that it left out, where it would refuse an insert.
     pub(crate) async fn load(&mut self, sql: &str, text: Bytes, rows: u64) -> Result<Loaded, Error> {
         let Handle::Loading(transaction) = &mut self.handle else {
-            return Err(Error::broken(&self.context, "rows were to be loaded over a connection that cannot"));
+            return Err(Error::broken(&self.operation, "rows were to be loaded over a connection that cannot"));
         };
         // No piece of them is larger than a packet may be, and no larger than is copied at once with profit.
         let piece = PIECE.min(self.packet_limit).max(1);
@@ -316,19 +316,19 @@ impl Session {
                 transaction.refused(&source);
                 Ok(Loaded::NotAll)
             }
-            Err(source) => Err(Error::statement(&self.context, source)),
+            Err(source) => Err(Error::statement(&self.operation, source)),
         }
     }
 
     /// Values that together are larger than the server accepts are refused before they are sent.
     fn check_size(&self, values: &[Value<'_>]) -> Result<(), Error> {
         check_size(values, self.packet_limit)
-            .map_err(|source| Error::statement(&self.context, sqlx::Error::Encode(Box::new(source))))
+            .map_err(|source| Error::statement(&self.operation, sqlx::Error::Encode(Box::new(source))))
     }
 
     /// Commits a transaction; nothing else has been done for a session without one.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        crash::point("before-commit", self.context.operation);
+        crash::point("before-commit", self.operation.verb);
         let result = match self.handle {
             Handle::MySql(_) | Handle::Sqlite(_) => Ok(()),
             Handle::MySqlTransaction(transaction) => {
@@ -343,13 +343,13 @@ impl Session {
                 result
             }
         };
-        result.map_err(|source| Error::commit(&self.context, source))
+        result.map_err(|source| Error::commit(&self.operation, source))
     }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("context", &self.context).finish_non_exhaustive()
+        f.debug_struct("Session").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
 

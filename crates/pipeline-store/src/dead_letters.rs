@@ -20,9 +20,9 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    context::Context,
     database::{Row, Value},
     insert::{IN_LIST, placeholders},
+    operation::Operation,
 };
 
 mod discard;
@@ -111,7 +111,7 @@ pub struct LetterFilter {
 impl Store {
     /// Dead letters, oldest first.
     pub async fn dead_letters(&self, filter: &LetterFilter, limit: u32) -> Result<Vec<DeadLetter>, Error> {
-        let mut session = self.database.session(Context::new("list", "dead letters")).await?;
+        let mut session = self.database.session(Operation::new("list", "dead letters")).await?;
         let run_id = filter.run_id.map(|id| id.to_string());
         let codes = filter.codes();
         let (condition, mut values) = filter.condition(run_id.as_deref(), &codes);
@@ -132,7 +132,7 @@ impl Store {
 
     /// Notes that the letter's message is on its way again, with the deed; `false` when there is no such letter.
     pub async fn mark_replayed(&self, id: i64, deed: &Deed<'_>) -> Result<bool, Error> {
-        let mut session = self.database.begin(Context::new("mark dead letter as replayed", id.to_string())).await?;
+        let mut session = self.database.begin(Operation::new("mark dead letter as replayed", id.to_string())).await?;
         let marked = session
             .execute(
                 "UPDATE sluice_dead_letter SET state = 'replayed', settled_at_ms = ?, replays = replays + 1 \
@@ -152,7 +152,7 @@ impl Store {
     /// acknowledged: a letter whose message was never sent must not look as if it were on its way. Gives how many of
     /// the letters were open.
     pub async fn announced_again(&self, run: RunId, letters: &[i64]) -> Result<u64, Error> {
-        let mut session = self.database.begin(Context::new("mark dead letters of run", run.to_string())).await?;
+        let mut session = self.database.begin(Operation::new("mark dead letters of run", run.to_string())).await?;
         let mut marked = 0_u64;
         for ids in letters.chunks(IN_LIST) {
             let sql = format!(

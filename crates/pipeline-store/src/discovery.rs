@@ -23,11 +23,11 @@ use pipeline_model::{
 use crate::{
     Begin, Error, Run, RunState, Store,
     clock::now_ms,
-    context::Context,
     database::Session,
     ending::undo,
     fence,
     insert::Insert,
+    operation::Operation,
     plan::length,
     rejects,
     versions::{self, Document, Table},
@@ -70,14 +70,14 @@ pub struct Discovered {
 }
 
 impl Store {
-    /// Begins the discovery of a run: [`Begin::Work`] once, [`Begin::Done`] when it was finished before.
+    /// Begins the discovery of a run: [`Begin::Work`] once, [`Begin::DoneBefore`] when it was finished before.
     pub async fn begin_discovery(&self, run: RunId) -> Result<Begin<Discovery>, Error> {
-        let mut session = self.database.begin(Context::new("discover services of run", run.to_string())).await?;
+        let mut session = self.database.begin(Operation::new("discover services of run", run.to_string())).await?;
         let Some((run, generation)) = fence::close(&mut session, run).await? else {
-            return Ok(Begin::Closed);
+            return Ok(Begin::NotOpen);
         };
         if run.discovered {
-            return Ok(Begin::Done);
+            return Ok(Begin::DoneBefore);
         }
         Ok(Begin::Work(Discovery {
             session,
@@ -95,7 +95,7 @@ impl Store {
 
     /// The services of a run that are to be planned, removed ones included, from the ledger, in byte order.
     pub async fn discovered_services(&self, run: RunId) -> Result<Vec<ServiceId>, Error> {
-        let mut session = self.database.session(Context::new("list services of run", run.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list services of run", run.to_string())).await?;
         let rows = session
             .fetch_all(
                 "SELECT service_id FROM sluice_run_service WHERE run_id = ? AND state <> 'rejected' \

@@ -21,9 +21,9 @@ use crate::{
     audit::{self, Deed},
     clock::now_ms,
     content::content_id,
-    context::Context,
     database::Session,
     fence,
+    operation::Operation,
     versions::OPEN,
 };
 
@@ -67,7 +67,7 @@ impl Store {
 
     /// Deletes the content of ended runs whose deletion was cut off; gives the number of rows.
     pub async fn sweep(&self) -> Result<i64, Error> {
-        let mut session = self.database.session(Context::new("look for", "undone content")).await?;
+        let mut session = self.database.session(Operation::new("look for", "undone content")).await?;
         let rows = session.fetch_all("SELECT run_id FROM sluice_run WHERE content_pending = 1", &[]).await?;
         let ids = rows.into_iter().map(|row| row.text("run_id")).collect::<Result<Vec<_>, _>>()?;
         drop(session);
@@ -86,7 +86,7 @@ impl Store {
         who: Option<&str>,
     ) -> Result<Option<Aborted>, Error> {
         let run_id = id.to_string();
-        let mut session = self.database.begin(Context::new("end run", run_id.as_str())).await?;
+        let mut session = self.database.begin(Operation::new("end run", run_id.as_str())).await?;
         let mut aborted = Aborted::default();
         match fence::close(&mut session, id).await? {
             Some((_, generation)) => {
@@ -122,20 +122,20 @@ impl Store {
 
     /// Deletes the bundles and fields that the run wrote for services it did not activate.
     async fn delete_content(&self, run_id: &str) -> Result<i64, Error> {
-        let context = Context::new("delete undone content of run", run_id);
-        let mut session = self.database.session(context.clone()).await?;
+        let operation = Operation::new("delete undone content of run", run_id);
+        let mut session = self.database.session(operation.clone()).await?;
         let batches = undone_batches(&mut session, run_id).await?;
         drop(session);
         let mut deleted = 0_u64;
         for Numbers { first, end } in batches {
-            let mut session = self.database.begin(context.clone()).await?;
+            let mut session = self.database.begin(operation.clone()).await?;
             for table in ["sluice_content_field", "sluice_content_bundle"] {
                 let sql = format!("DELETE FROM {table} WHERE content_id >= ? AND content_id < ?");
                 deleted = deleted.saturating_add(session.execute(sql, &[first.into(), end.into()]).await?);
             }
             session.commit().await?;
         }
-        let mut session = self.database.begin(context).await?;
+        let mut session = self.database.begin(operation).await?;
         session.execute("UPDATE sluice_run SET content_pending = 0 WHERE run_id = ?", &[run_id.into()]).await?;
         session.commit().await?;
         Ok(i64::try_from(deleted).unwrap_or(i64::MAX))

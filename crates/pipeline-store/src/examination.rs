@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Store, clock::now_ms, context::Context, database::Session, dialect::Dialect};
+use crate::{Error, Store, clock::now_ms, database::Session, dialect::Dialect, operation::Operation};
 
 /// What an account that works as a stage must be allowed, beside reading.
 const WRITES: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
@@ -31,7 +31,7 @@ impl Store {
         if lacking.is_empty() {
             self.check_writable().await?;
         }
-        let mut session = self.database.session(Context::new("look at", self.describe())).await?;
+        let mut session = self.database.session(Operation::new("look at", self.describe())).await?;
         let clock_ahead_ms = clock_ahead(&mut session).await?;
         let bytes = bytes(&mut session).await?;
         Ok(Examined { lacking, clock_ahead_ms, bytes })
@@ -40,7 +40,7 @@ impl Store {
     /// A file has no rights within it.
     async fn lacking_rights(&self) -> Result<BTreeMap<String, Vec<&'static str>>, Error> {
         let mut lacking: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
-        let mut session = self.database.begin(Context::new("ask for rights on", self.describe())).await?;
+        let mut session = self.database.begin(Operation::new("ask for rights on", self.describe())).await?;
         if session.dialect() == Dialect::Sqlite {
             return Ok(lacking);
         }

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::{
     Error, Store,
-    context::Context,
     database::{Row, Session},
+    operation::Operation,
 };
 
 /// A generation that is kept.
@@ -35,7 +35,7 @@ pub struct Kept {
 impl Store {
     /// The generations that are kept, newest first.
     pub async fn generations(&self) -> Result<Vec<Kept>, Error> {
-        let mut session = self.database.session(Context::new("list", "generations")).await?;
+        let mut session = self.database.session(Operation::new("list", "generations")).await?;
         let floor =
             session.fetch_one("SELECT kept_from FROM sluice_target WHERE slot = 1", &[]).await?.int("kept_from")?;
         let rows = session
@@ -62,7 +62,7 @@ impl Store {
 
     /// Where readers are pointed, service by service, whether they see something there or not.
     pub async fn pointers(&self) -> Result<Vec<(ServiceId, Generation)>, Error> {
-        let mut session = self.database.session(Context::new("list", "pointers")).await?;
+        let mut session = self.database.session(Operation::new("list", "pointers")).await?;
         let sql = "SELECT service_id, generation FROM sluice_active_generation ORDER BY service_id";
         let rows = session.fetch_all(sql, &[]).await?;
         rows.into_iter()

@@ -9,12 +9,12 @@
 
 use pipeline_model::ids::TargetId;
 
-use crate::{Error, Store, context::Context};
+use crate::{Error, Store, operation::Operation};
 
 impl Store {
     /// The identity of the target, made when its tables were.
     pub async fn identity(&self) -> Result<TargetId, Error> {
-        let mut session = self.database.session(Context::new("read the identity of", self.describe())).await?;
+        let mut session = self.database.session(Operation::new("read the identity of", self.describe())).await?;
         let row = session.fetch_one("SELECT identity FROM sluice_target WHERE slot = 1", &[]).await?;
         row.text("identity").map(TargetId)
     }
@@ -24,7 +24,7 @@ impl Store {
     /// # Errors
     /// [`Error::OtherInstallation`] when the target belongs to another one.
     pub async fn claim(&self, installation: &str) -> Result<(), Error> {
-        let mut session = self.database.session(Context::new("claim", self.describe())).await?;
+        let mut session = self.database.session(Operation::new("claim", self.describe())).await?;
         // Of two that come at the same time, one changes the row, and both read what it says then.
         let take = "UPDATE sluice_target SET installation = ? WHERE slot = 1 AND installation IS NULL";
         let read = "SELECT installation FROM sluice_target WHERE slot = 1";

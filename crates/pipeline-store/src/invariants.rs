@@ -23,10 +23,11 @@ use serde::Serialize;
 use crate::{
     Error, Run, RunState, Store,
     content::content_id,
-    context::Context,
     database::{Row, Session, Value},
     facts::{self, Service, State},
-    guard, proof,
+    guard,
+    operation::Operation,
+    proof,
 };
 
 mod liveness;
@@ -89,7 +90,7 @@ impl Store {
     /// Holds the target to its invariants; gives what does not hold, at most a hundred of each kind.
     pub async fn check_invariants(&self) -> Result<Vec<Violation>, Error> {
         // Some of the statements read whole tables.
-        let mut session = self.database.session(Context::new("check", "invariants")).await?.patient();
+        let mut session = self.database.session(Operation::new("check", "invariants")).await?.patient();
         let mut violations = Vec::new();
         for statement in statements::all() {
             let sql = format!("{} LIMIT ?", statement.sql);

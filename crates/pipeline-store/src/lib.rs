@@ -35,7 +35,6 @@ mod audit;
 mod clock;
 mod connection;
 mod content;
-mod context;
 mod counts;
 mod database;
 mod dead_letters;
@@ -55,6 +54,7 @@ mod insert;
 mod invariants;
 mod load;
 mod migration;
+mod operation;
 mod plan;
 mod progress;
 pub mod proof;
@@ -103,8 +103,9 @@ pub enum Begin<T> {
     /// There is work to do.
     Work(T),
     /// It was done before: only emit again.
-    Done,
-    /// The run is not open, or not under this generation, or what the caller holds is of a plan that was set back: do
-    /// nothing.
-    Closed,
+    DoneBefore,
+    /// The run is not open, or not under this generation: do nothing.
+    NotOpen,
+    /// The service is rejected as a whole, since its own document is broken: do nothing.
+    Rejected,
 }

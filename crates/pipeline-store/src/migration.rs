@@ -11,9 +11,9 @@ use crate::{
     Error, Store,
     clock::now_ms,
     connection::{KEEP_A_LOG, timed_out},
-    context::Context,
     database::Session,
     dialect::Dialect,
+    operation::Operation,
 };
 
 pub(crate) use prefix::ViewPrefix;
@@ -66,7 +66,7 @@ impl Store {
     /// SELECT, INSERT, UPDATE and DELETE. Running it again changes nothing. Fails before the first change when a name that
     /// it needs is taken.
     pub async fn migrate(&self) -> Result<Migrated, Error> {
-        let mut session = self.database.session(Context::new("migrate", &*self.target)).await?.patient();
+        let mut session = self.database.session(Operation::new("migrate", &*self.target)).await?.patient();
         let locked = lock(&mut session).await?;
         let result = self.migrate_locked(&mut session).await;
         if locked {
@@ -77,7 +77,7 @@ impl Store {
 
     /// Fails unless the schema has exactly the version that this program was built for.
     pub async fn check_migrated(&self) -> Result<(), Error> {
-        let mut session = self.database.session(Context::new("check the schema of", &*self.target)).await?;
+        let mut session = self.database.session(Operation::new("check the schema of", &*self.target)).await?;
         match version(&mut session).await? {
             NEEDED => self.check_views_are_there(&mut session).await,
             found => Err(Error::NotMigrated { target: self.describe(), found, needed: NEEDED }),
@@ -166,8 +166,8 @@ async fn lock(session: &mut Session) -> Result<bool, Error> {
     match got {
         Some(1) => Ok(true),
         _ => Err(Error::Contended {
-            operation: session.context().operation,
-            subject: session.context().subject.clone(),
+            operation: session.operation().verb,
+            subject: session.operation().subject.clone(),
             source: timed_out().into(),
         }),
     }

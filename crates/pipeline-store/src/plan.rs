@@ -38,9 +38,10 @@ use crate::{
     Begin, Error, Store,
     clock::now_ms,
     content::open_contents,
-    context::Context,
     database::{Row, Session},
-    fence, rejects,
+    fence,
+    operation::Operation,
+    rejects,
     versions::{self, Document, Table},
 };
 
@@ -106,7 +107,7 @@ pub struct PlannedBatch {
 }
 
 impl Store {
-    /// Begins the plan of one service: [`Begin::Work`] once, [`Begin::Done`] when it was planned before.
+    /// Begins the plan of one service: [`Begin::Work`] once, [`Begin::DoneBefore`] when it was planned before.
     /// [`Error::NotInLedger`] when the run is open and has no such service.
     pub async fn begin_plan(
         &self,
@@ -114,11 +115,11 @@ impl Store {
         generation: Generation,
         service: &ServiceId,
     ) -> Result<Begin<Plan>, Error> {
-        let context = Context::new("plan service", format!("{run}/{service}"));
-        let mut session = self.database.begin(context).await?;
+        let operation = Operation::new("plan service", format!("{run}/{service}"));
+        let mut session = self.database.begin(operation).await?;
         let Some((open, _)) = fence::pass_open(&mut session, run).await?.filter(|(_, found)| *found == generation)
         else {
-            return Ok(Begin::Closed);
+            return Ok(Begin::NotOpen);
         };
         // The lock on the service's row makes a second worker with the same message wait, and then find it planned.
         let run_id = run.to_string();
@@ -136,10 +137,10 @@ impl Store {
         let visible_at = row.as_ref().map(|row| row.optional_int("visible_at")).transpose()?.flatten().map(Generation);
         let found = row.map(|row| Ok((row.text("state")?, row.int("removed")? != 0))).transpose()?;
         let removed = match found {
-            None => return Err(not_in_ledger(session.context(), "service")),
+            None => return Err(not_in_ledger(session.operation(), "service")),
             Some((state, removed)) if state == "discovered" => removed,
-            Some((state, _)) if state == "rejected" => return Ok(Begin::Closed),
-            Some(_) => return Ok(Begin::Done),
+            Some((state, _)) if state == "rejected" => return Ok(Begin::Rejected),
+            Some(_) => return Ok(Begin::DoneBefore),
         };
         let mut plan = Plan {
             session,
@@ -301,7 +302,7 @@ impl Plan {
             .int("next_ordinal")?;
         if next > MAX_ORDINAL {
             return Err(Error::broken(
-                self.session.context(),
+                self.session.operation(),
                 format!("the run has more than {MAX_ORDINAL} providers"),
             ));
         }
@@ -352,8 +353,8 @@ pub(crate) fn provider_ids(row: &Row<'_>) -> Result<Vec<ProviderId>, Error> {
     serde_json::from_str(&row.text("provider_ids")?).map_err(|error| row.broken(error.to_string()))
 }
 
-pub(crate) fn not_in_ledger(context: &Context, what: &'static str) -> Error {
-    Error::NotInLedger { operation: context.operation, subject: context.subject.clone(), what }
+pub(crate) fn not_in_ledger(operation: &Operation, what: &'static str) -> Error {
+    Error::NotInLedger { operation: operation.verb, subject: operation.subject.clone(), what }
 }
 
 pub(crate) fn length(count: usize) -> i64 {

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::{
     Counts, Error, Exceeded, Run, Store,
-    context::Context,
     database::Session,
     facts::{self, Service, State},
     held::{self, Letters},
+    operation::Operation,
 };
 
 /// How far a run is.
@@ -87,7 +87,7 @@ impl Store {
         let Some(run) = self.run(id).await? else {
             return Ok(None);
         };
-        let mut session = self.database.session(Context::new("read progress of run", id.to_string())).await?;
+        let mut session = self.database.session(Operation::new("read progress of run", id.to_string())).await?;
         let services = facts::read(&mut session, id, None).await?;
         let letters = Letters::read(&mut session, id).await?;
         Ok(Some(Progress::new(run, &services, &letters)))
@@ -95,7 +95,7 @@ impl Store {
 
     /// The rows that readers see in the four views now; counts every row.
     pub async fn counts(&self) -> Result<Counts, Error> {
-        let mut session = self.database.session(Context::new("count rows of", "the views")).await?;
+        let mut session = self.database.session(Operation::new("count rows of", "the views")).await?;
         let [services, providers, bundles, subscription_fields] = self.views.names();
         Ok(Counts {
             services: count(&mut session, &services).await?,

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use pipeline_model::ids::{Generation, RunId};
 use serde::Serialize;
 
-use crate::{Error, Store, audit::Deed, context::Context, database::Session, generations, rollback::open_run};
+use crate::{Error, Store, audit::Deed, database::Session, generations, operation::Operation, rollback::open_run};
 
 /// Versions deleted in one transaction.
 const STEP: i64 = 200;
@@ -52,7 +52,7 @@ struct Gap {
 impl Store {
     /// What [`Store::prune`] would delete.
     pub async fn plan_prune(&self, keep: u32) -> Result<Pruned, Error> {
-        let mut session = self.database.session(Context::new("plan", "prune")).await?;
+        let mut session = self.database.session(Operation::new("plan", "prune")).await?;
         let newest = newest(&mut session, keep).await?;
         let mut pruned = Pruned { stopped_by: open_run(&mut session).await?, ..Pruned::default() };
         for (service, gaps) in services(&mut session, &newest).await? {
@@ -66,13 +66,13 @@ impl Store {
 
     /// Deletes what no kept generation can see. `by` is who and why.
     pub async fn prune(&self, keep: u32, by: (&str, &str)) -> Result<Pruned, Error> {
-        let mut session = self.database.session(Context::new("prune", "generations")).await?;
+        let mut session = self.database.session(Operation::new("prune", "generations")).await?;
         let newest = newest(&mut session, keep).await?;
         let services = services(&mut session, &newest).await?;
         drop(session);
         // Before anything is deleted: what is cut off must not leave a generation that looks whole.
         if let Some(oldest) = newest.first() {
-            let mut session = self.database.begin(Context::new("note", "kept generations")).await?;
+            let mut session = self.database.begin(Operation::new("note", "kept generations")).await?;
             generations::keep_from(&mut session, *oldest).await?;
             session.commit().await?;
         }
@@ -94,7 +94,7 @@ impl Store {
 
     /// One transaction; `false` when nothing of the service is left in the gap.
     async fn prune_step(&self, gap: Gap, service: &str, pruned: &mut Pruned) -> Result<bool, Error> {
-        let mut session = self.database.begin(Context::new("prune service", service)).await?;
+        let mut session = self.database.begin(Operation::new("prune service", service)).await?;
         pruned.stopped_by = open_run(&mut session).await?;
         if pruned.stopped_by.is_some() {
             return Ok(false);

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use crate::{
     Error, Store,
     connection::timed_out,
-    context::Context,
     database::{Database, Server},
     error::fault::is_full,
+    operation::Operation,
 };
 
 /// How long one way of asking may take.
@@ -30,7 +30,7 @@ impl Store {
     /// Fails when the target cannot be written to, as who only reads does not find out. Changes nothing; the target must
     /// have its tables.
     pub async fn check_writable(&self) -> Result<(), Error> {
-        let mut transaction = self.database.begin(Context::new("write to", self.describe())).await?;
+        let mut transaction = self.database.begin(Operation::new("write to", self.describe())).await?;
         // A file that may only be read lets a transaction begin, and fails the first statement that could write.
         transaction.execute_text(CHANGES_NOTHING).await
     }
@@ -44,7 +44,7 @@ impl Store {
             // A file has no lock that keeps writers out for long, and asking for its own would be in their way.
             Database::Sqlite(pool, _) => file_answers(pool).await,
         };
-        answer.map_err(|source| Error::statement(&Context::new("reach", self.describe()), source))
+        answer.map_err(|source| Error::statement(&Operation::new("reach", self.describe()), source))
     }
 }
 

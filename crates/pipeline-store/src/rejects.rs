@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::{
     Error, Store,
-    context::Context,
     database::{Row, Session, Value},
     insert::Insert,
+    operation::Operation,
 };
 
 /// Characters of an id column. A longer id is not the id of any row; it is kept as the document's id.
@@ -41,7 +41,7 @@ pub struct Reject {
 impl Store {
     /// The rejects of a run, in the order they were recorded.
     pub async fn rejects(&self, id: RunId, limit: u32) -> Result<Vec<Reject>, Error> {
-        let mut session = self.database.session(Context::new("list rejects of run", id.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list rejects of run", id.to_string())).await?;
         let rows = session
             .fetch_all(
                 "SELECT service_id, provider_id, level, document_id, place, code, reason FROM sluice_run_reject \

@@ -25,10 +25,10 @@ use crate::{
     Error, PlannedBatch, Store, Tolerance,
     audit::{self, Deed},
     content::content_id,
-    context::Context,
     database::Session,
     fence,
     insert::{IN_LIST, in_list},
+    operation::Operation,
     plan::{length, provider_ids},
     versions::OPEN,
 };
@@ -61,7 +61,7 @@ impl Store {
     /// Changes what an open run tolerates; `false` when it is not open. The activator's timer finds what may be
     /// activated then. A smaller tolerance does not take back what is active.
     pub async fn set_tolerance(&self, run: RunId, tolerance: &Tolerance, by: (&str, &str)) -> Result<bool, Error> {
-        let mut session = self.database.begin(Context::new("change tolerance of run", run.to_string())).await?;
+        let mut session = self.database.begin(Operation::new("change tolerance of run", run.to_string())).await?;
         if fence::close(&mut session, run).await?.is_none() {
             return Ok(false);
         }
@@ -88,7 +88,7 @@ impl Store {
     /// unplanned or unstored then is in [`Store::unplanned_services`] and [`Store::planned_batches`]. Of the dead letters
     /// that these messages stand for, the caller says so when they are produced: [`Store::announced_again`].
     pub async fn retry_run(&self, run: RunId, by: (&str, &str)) -> Result<Option<Retried>, Error> {
-        let mut session = self.database.begin(Context::new("retry run", run.to_string())).await?;
+        let mut session = self.database.begin(Operation::new("retry run", run.to_string())).await?;
         let Some((open, generation)) = fence::close(&mut session, run).await? else {
             return Ok(None);
         };
@@ -140,7 +140,7 @@ impl Store {
     }
 
     async fn services_in(&self, run: RunId, state: &'static str) -> Result<Vec<ServiceId>, Error> {
-        let mut session = self.database.session(Context::new("list services of run", run.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list services of run", run.to_string())).await?;
         let rows = session
             .fetch_all(
                 "SELECT service_id FROM sluice_run_service WHERE run_id = ? AND state = ? ORDER BY service_id",

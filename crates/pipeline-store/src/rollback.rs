@@ -32,9 +32,9 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    context::Context,
     database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
+    operation::Operation,
 };
 
 /// The generation before all: no row is visible at it.
@@ -75,7 +75,7 @@ impl Store {
     /// Where a rollback would take the pointers of these services, in byte order; when none is named, of those that the
     /// newest generation switched. A service without a pointer is not in the answer.
     pub async fn plan_rollback(&self, services: &[ServiceId]) -> Result<Vec<Move>, Error> {
-        let mut session = self.database.session(Context::new("plan", "rollback")).await?;
+        let mut session = self.database.session(Operation::new("plan", "rollback")).await?;
         let named: BTreeSet<&ServiceId> = services.iter().collect();
         let rows = session
             .fetch_all(
@@ -98,7 +98,7 @@ impl Store {
 
     /// Moves the pointers as planned, all or none, and writes down who did it and why.
     pub async fn roll_back(&self, plan: &[Move], who: &str, why: &str) -> Result<RolledBack, Error> {
-        let mut session = self.database.begin(Context::new("roll back", "pointers")).await?;
+        let mut session = self.database.begin(Operation::new("roll back", "pointers")).await?;
         if let Some(run) = open_run(&mut session).await? {
             return Ok(RolledBack::RunOpen(run));
         }
@@ -187,5 +187,5 @@ async fn move_back(
     if usize::try_from(moved).ok() == Some(ids.len()) {
         return Ok(());
     }
-    Err(Error::broken(session.context(), format!("{moved} pointers were moved instead of {}", ids.len())))
+    Err(Error::broken(session.operation(), format!("{moved} pointers were moved instead of {}", ids.len())))
 }

@@ -23,9 +23,9 @@ use crate::{
     Error, Store,
     audit::{self, Deed},
     clock::now_ms,
-    context::Context,
     database::{Row, Session, Value},
     error::fault::is_duplicate,
+    operation::Operation,
 };
 
 mod reading;
@@ -269,14 +269,14 @@ impl Store {
     /// Opens a run, or refuses it when another one is open. The same request again gives the same run, whatever has
     /// become of it.
     pub async fn open_run(&self, request: &RunRequest) -> Result<Run, Error> {
-        let context = Context::new("open run", request.run_id.to_string());
+        let operation = Operation::new("open run", request.run_id.to_string());
         // Each turn ends with an insert that the unique keys accept or refuse, so that no answer rests on a read that
         // may be stale. A second turn is needed only when another run was opened or closed in between.
         for _ in 0..10 {
             if let Some(run) = self.run(request.run_id).await? {
                 return Ok(run);
             }
-            let mut session = self.database.begin(context.clone()).await?;
+            let mut session = self.database.begin(operation.clone()).await?;
             match insert_running(&mut session, request).await {
                 Ok(()) => {
                     session.commit().await?;
@@ -285,7 +285,7 @@ impl Store {
                 Err(error) if is_duplicate(&error) => drop(session),
                 Err(error) => return Err(error),
             }
-            let mut session = self.database.session(context.clone()).await?;
+            let mut session = self.database.session(operation.clone()).await?;
             if let Some(open) = open_run_id(&mut session).await? {
                 let reason = format!("run `{open}` is open");
                 match insert(&mut session, request, RunState::Refused, None, Some(&reason)).await {
@@ -294,20 +294,20 @@ impl Store {
                 }
             }
         }
-        Err(Error::broken(&context, "runs are opened and closed faster than this one can be recorded"))
+        Err(Error::broken(&operation, "runs are opened and closed faster than this one can be recorded"))
     }
 
     /// Refuses a run for a reason of its own, and writes that down. The same request again, and one whose run the ledger
     /// has, gives that run as it is.
     pub async fn refuse_run(&self, request: &RunRequest, reason: &str) -> Result<Run, Error> {
         let run_id = request.run_id.to_string();
-        let context = Context::new("refuse run", run_id.as_str());
+        let operation = Operation::new("refuse run", run_id.as_str());
         // A second turn finds what another worker inserted in between.
         for _ in 0..2 {
             if let Some(run) = self.run(request.run_id).await? {
                 return Ok(run);
             }
-            let mut session = self.database.begin(context.clone()).await?;
+            let mut session = self.database.begin(operation.clone()).await?;
             match insert(&mut session, request, RunState::Refused, None, Some(reason)).await {
                 Err(error) if is_duplicate(&error) => continue,
                 inserted => inserted?,
@@ -318,7 +318,7 @@ impl Store {
             session.commit().await?;
         }
         let run = self.run(request.run_id).await?;
-        run.ok_or_else(|| Error::broken(&context, "a run that was refused is not in the ledger"))
+        run.ok_or_else(|| Error::broken(&operation, "a run that was refused is not in the ledger"))
     }
 }
 

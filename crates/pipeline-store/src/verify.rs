@@ -15,15 +15,15 @@ use pipeline_model::{
 
 use crate::{
     Error, Store,
-    context::Context,
     database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
+    operation::Operation,
 };
 
 impl Store {
     /// All services that readers see, in byte order; at `generation`, or each where its pointer is.
     pub async fn copied_services(&self, generation: Option<Generation>) -> Result<Vec<CopiedService>, Error> {
-        let mut session = self.database.session(Context::new("read", "services of the copy")).await?;
+        let mut session = self.database.session(Operation::new("read", "services of the copy")).await?;
         let (sql, values): (&str, Vec<Value<'_>>) = match generation {
             None => (
                 "SELECT s.service_id, a.generation, s.name, s.attributes, s.digest FROM sluice_active_generation a \
@@ -55,7 +55,7 @@ impl Store {
 
     /// How many providers readers see now, by service.
     pub async fn copied_provider_counts(&self) -> Result<Vec<(ServiceId, i64)>, Error> {
-        let mut session = self.database.session(Context::new("count", "providers of the copy")).await?;
+        let mut session = self.database.session(Operation::new("count", "providers of the copy")).await?;
         let sql =
             format!("SELECT service_id, COUNT(*) AS found FROM {} GROUP BY service_id", self.views.name("providers"));
         let rows = session.fetch_all(sql, &[]).await?;
@@ -69,7 +69,7 @@ impl Store {
         generation: Generation,
         ids: &[ProviderId],
     ) -> Result<HashMap<ProviderId, CopiedProvider>, Error> {
-        let mut session = self.database.session(Context::new("read providers of", service.to_string())).await?;
+        let mut session = self.database.session(Operation::new("read providers of", service.to_string())).await?;
         let mut found = HashMap::with_capacity(ids.len());
         let ids: Vec<&str> = ids.iter().map(ProviderId::as_str).collect();
         for ids in ids.chunks(IN_LIST) {
@@ -88,7 +88,8 @@ impl Store {
         older: Generation,
         newer: Generation,
     ) -> Result<Vec<ProviderId>, Error> {
-        let mut session = self.database.session(Context::new("list changed providers of", service.to_string())).await?;
+        let mut session =
+            self.database.session(Operation::new("list changed providers of", service.to_string())).await?;
         let between = |table: &str| {
             format!(
                 "SELECT provider_id FROM {table} WHERE service_id = ? \
@@ -113,7 +114,7 @@ impl Store {
         after: Option<&ProviderId>,
         limit: u32,
     ) -> Result<Vec<ProviderId>, Error> {
-        let mut session = self.database.session(Context::new("list providers of", service.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list providers of", service.to_string())).await?;
         let rows = session
             .fetch_all(
                 "SELECT p.provider_id FROM sluice_provider_version p JOIN sluice_provider_content c \

@@ -188,14 +188,14 @@ impl Stage for ProvidersStage {
             // A service that is gone has no providers; its empty plan takes it out of the views.
             Begin::Work(removed) if removed => Some(Spool::new(self.source.spool_dir())),
             Begin::Work(_) => Some(self.read(&service_id).await?),
-            Begin::Done => None,
-            Begin::Closed => return Ok(Emit::nothing()),
+            Begin::DoneBefore => None,
+            Begin::NotOpen | Begin::Rejected => return Ok(Emit::nothing()),
         };
         if let Some(read) = read {
             match self.store.begin_plan(run_id, generation, &service_id).await.map_err(ledger)? {
                 Begin::Work(plan) => self.plan(plan, read, (run_id, &service_id)).await?,
-                Begin::Done => {}
-                Begin::Closed => return Ok(Emit::nothing()),
+                Begin::DoneBefore => {}
+                Begin::NotOpen | Begin::Rejected => return Ok(Emit::nothing()),
             }
         }
         let batches = self.store.planned_batches(run_id, &service_id).await.map_err(ledger)?;

@@ -206,8 +206,8 @@ impl Stage for RootStage {
             let read = self.read().await?;
             match self.store.begin_discovery(run.run_id).await.map_err(Error::Ledger)? {
                 Begin::Work(discovery) => self.discover(discovery, read, run.run_id).await?,
-                Begin::Done => {}
-                Begin::Closed => return Ok(Emit::nothing()),
+                Begin::DoneBefore => {}
+                Begin::NotOpen | Begin::Rejected => return Ok(Emit::nothing()),
             }
         }
         self.announce(&run).await

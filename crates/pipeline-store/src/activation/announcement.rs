@@ -9,9 +9,9 @@ use super::ServiceActivation;
 use crate::{
     BEFORE_THE_FIRST, Counts, Error, Move, Store,
     clock::now_ms,
-    context::Context,
     database::{Row, Session, Value},
     insert::{IN_LIST, in_list},
+    operation::Operation,
 };
 
 /// Switched services of one run or all, before `WHERE`. The sums come from the batches when they are asked for, so
@@ -33,7 +33,7 @@ const ACTIVATIONS: &str = "\
 impl Store {
     /// Switched services whose announcement is not acknowledged yet, of one run or of all.
     pub async fn unannounced(&self, run: Option<RunId>) -> Result<Vec<ServiceActivation>, Error> {
-        let mut session = self.database.session(Context::new("list", "activations to announce")).await?;
+        let mut session = self.database.session(Operation::new("list", "activations to announce")).await?;
         let run_id = run.map(|run| run.to_string());
         let which = if run_id.is_some() { " AND s.run_id = ?" } else { "" };
         let values: Vec<Value<'_>> = run_id.as_ref().map(Into::into).into_iter().collect();
@@ -44,7 +44,7 @@ impl Store {
     /// The announcements of these services are acknowledged.
     pub async fn mark_announced(&self, run: RunId, services: &[ServiceId]) -> Result<(), Error> {
         let run_id = run.to_string();
-        let mut session = self.database.begin(Context::new("acknowledge activations of", run_id.as_str())).await?;
+        let mut session = self.database.begin(Operation::new("acknowledge activations of", run_id.as_str())).await?;
         let ids: Vec<&str> = services.iter().map(ServiceId::as_str).collect();
         for ids in ids.chunks(IN_LIST) {
             let (marks, list) = in_list(ids);
@@ -60,7 +60,7 @@ impl Store {
     /// What readers see of these services after a rollback, to be told like a switch: with an epoch above all before it
     /// and the older generation. A service that was taken back before its first generation is gone.
     pub async fn rolled_back(&self, plan: &[Move]) -> Result<Vec<ServiceActivation>, Error> {
-        let mut session = self.database.session(Context::new("list", "rolled back services")).await?;
+        let mut session = self.database.session(Operation::new("list", "rolled back services")).await?;
         let sql = format!("{ACTIVATIONS} WHERE r.generation = ? AND s.service_id = ?");
         let mut found = Vec::with_capacity(plan.len());
         for each in plan {
@@ -92,7 +92,7 @@ impl Store {
         run: RunId,
         only: Option<&ServiceId>,
     ) -> Result<Vec<ServiceActivation>, Error> {
-        let mut session = self.database.session(Context::new("list activations of", run.to_string())).await?;
+        let mut session = self.database.session(Operation::new("list activations of", run.to_string())).await?;
         let run_id = run.to_string();
         let mut values: Vec<Value<'_>> = vec![(&run_id).into()];
         values.extend(only.map(Value::from));

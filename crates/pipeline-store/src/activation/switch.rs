@@ -6,7 +6,7 @@ use super::{
     Outcome,
     verdict::{self, Verdict},
 };
-use crate::{Error, RunState, Store, clock::now_ms, context::Context, database::Session, fence, proof::Waiting};
+use crate::{Error, RunState, Store, clock::now_ms, database::Session, fence, operation::Operation, proof::Waiting};
 
 /// Who switched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,9 @@ impl Store {
         &self,
         run: RunId,
         service_id: &ServiceId,
-        context: Context,
+        operation: Operation,
     ) -> Result<Switched, Error> {
-        let mut session = self.database.begin(context).await?;
+        let mut session = self.database.begin(operation).await?;
         let Some((open, generation)) = fence::pass_open(&mut session, run).await? else {
             return who_closed(&mut session, run).await;
         };
@@ -84,9 +84,9 @@ impl Store {
         &self,
         run: RunId,
         service_id: &ServiceId,
-        context: Context,
+        operation: Operation,
     ) -> Result<Switched, Error> {
-        let mut session = self.database.begin(context).await?;
+        let mut session = self.database.begin(operation).await?;
         let Some((open, generation)) = fence::close(&mut session, run).await? else {
             return who_closed(&mut session, run).await;
         };
@@ -106,7 +106,7 @@ impl Store {
         let moved = move_pointers(&mut session, &run_id, generation, now).await?;
         if moved != won {
             let broken = format!("{moved} pointers were moved for {won} services");
-            return Err(Error::broken(session.context(), broken));
+            return Err(Error::broken(session.operation(), broken));
         }
         session
             .execute(

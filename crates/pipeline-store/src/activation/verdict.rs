@@ -14,10 +14,10 @@ use pipeline_model::{
 
 use crate::{
     Error, Run,
-    context::Context,
     database::{Session, Value},
     facts::{self, Service, State},
     guard,
+    operation::Operation,
     proof::{self, Waiting},
 };
 
@@ -60,7 +60,7 @@ pub(super) async fn of_service(session: &mut Session, run: &Run, service_id: &Se
         own
     };
     if let Err(waiting) = proof::service_closes(&service.facts, &rejects, &run.tolerance) {
-        return not_yet(session.context(), waiting);
+        return not_yet(session.operation(), waiting);
     }
     Ok(held_by_guard(session, run, service).await?.map_or(Verdict::Switch, Verdict::NotYet))
 }
@@ -84,7 +84,7 @@ pub(super) async fn of_run(session: &mut Session, run: &Run, service_id: &Servic
         .map(|service| service.facts)
         .collect();
     if let Err(waiting) = proof::run_closes(run.discovered, &open, &rejects, &run.tolerance) {
-        return not_yet(session.context(), waiting);
+        return not_yet(session.operation(), waiting);
     }
     let exceeded = run.max_removed.and_then(|bounds| guard::of_whole_run(&bounds, &services));
     Ok(exceeded.map_or(Verdict::Switch, |exceeded| Verdict::NotYet(Waiting::Removals(exceeded))))
@@ -158,9 +158,9 @@ async fn unstored(session: &mut Session, run: RunId, only: Option<&ServiceId>) -
 }
 
 /// Counts that do not add up although everything is stored will never add up: that is not a reason to wait.
-fn not_yet(context: &Context, waiting: Waiting) -> Result<Verdict, Error> {
+fn not_yet(operation: &Operation, waiting: Waiting) -> Result<Verdict, Error> {
     match waiting {
-        Waiting::Unaccounted { .. } => Err(Error::broken(context, waiting.to_string())),
+        Waiting::Unaccounted { .. } => Err(Error::broken(operation, waiting.to_string())),
         waiting => Ok(Verdict::NotYet(waiting)),
     }
 }

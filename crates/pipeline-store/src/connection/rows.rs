@@ -13,8 +13,8 @@ use pipeline_telemetry::run_events::RunEvents;
 use super::{IDLE, STATEMENTS, encryption, session};
 use crate::{
     Error, Store,
-    context::Context,
     database::{Loader, Session},
+    operation::Operation,
 };
 
 /// How rows are written, and what was told of it.
@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// A transaction that rows can be loaded in; none where they are to be inserted.
-    pub(crate) async fn begin_loading(&self, context: Context) -> Result<Option<Session>, Error> {
+    pub(crate) async fn begin_loading(&self, operation: Operation) -> Result<Option<Session>, Error> {
         let loader = match &self.rows.way {
             Way::Load(loader) if !loader.is_refused() => loader,
             // Why, was told when it was refused.
@@ -122,7 +122,7 @@ impl Store {
                 return Ok(None);
             }
         };
-        match self.database.begin_loading(loader, context).await {
+        match self.database.begin_loading(loader, operation).await {
             Ok(session) => Ok(Some(session)),
             // The server answers and has no connection left: the pool's may do, and say better what is wrong.
             Err(Error::Unavailable { source, .. }) if source.is_of_server() => {

@@ -118,7 +118,7 @@ pub(super) async fn close_old(
         };
         if old.valid_from > key.generation.0 {
             let broken = format!("provider `{}` has content of a later generation", content.provider_id);
-            return Err(Error::broken(session.context(), broken));
+            return Err(Error::broken(session.operation(), broken));
         }
         if old.valid_from == key.generation.0 {
             let number = [old.content_id.into()];
@@ -132,7 +132,7 @@ pub(super) async fn close_old(
         return Ok(());
     }
     let broken = format!("{closed} contents were closed instead of {}", replaced.len());
-    Err(Error::broken(session.context(), broken))
+    Err(Error::broken(session.operation(), broken))
 }
 
 /// One of another length is of no use, and as good as none.

@@ -22,7 +22,7 @@ impl Store {
         key: &BatchKey,
         discard: &Discard<'_>,
     ) -> Result<Option<Discarded>, Error> {
-        let mut session = self.database.begin(key.context("discard batch")).await?;
+        let mut session = self.database.begin(key.operation("discard batch")).await?;
         if !fence::pass(&mut session, key.run_id, key.generation).await? {
             return Ok(None);
         }

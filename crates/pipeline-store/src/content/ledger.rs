@@ -63,8 +63,8 @@ pub(super) async fn read_batch(
     match (batch, of_service.first_ordinal) {
         (Some(batch), Some(first)) => Ok(Some(batch.of(of_service, first))),
         (_, None) | (None, _) if of_service.set_back => Ok(None),
-        (Some(_), None) => Err(Error::broken(session.context(), "a service with batches is not planned")),
-        (None, _) => Err(not_in_ledger(session.context(), "batch")),
+        (Some(_), None) => Err(Error::broken(session.operation(), "a service with batches is not planned")),
+        (None, _) => Err(not_in_ledger(session.operation(), "batch")),
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) async fn write(
     );
     for content in contents {
         let number = *numbers.get(&content.provider_id).ok_or_else(|| {
-            Error::broken(session.context(), format!("provider `{}` is not in the batch", content.provider_id))
+            Error::broken(session.operation(), format!("provider `{}` is not in the batch", content.provider_id))
         })?;
         for (ordinal, bundle) in (0_i64..).zip(&content.bundles) {
             bundles.row(session, bundle_row(number, ordinal, bundle)).await?;

@@ -5,18 +5,18 @@
 use mysql_async::{FromValueError, prelude::FromValue};
 use sqlx::{Decode, MySql, Row as _, Sqlite, mysql::MySqlRow, sqlite::SqliteRow};
 
-use crate::{DriverError, Error, context::Context};
+use crate::{DriverError, Error, operation::Operation};
 
 /// One row.
 pub(crate) struct Row<'c> {
     inner: Inner,
-    context: &'c Context,
+    operation: &'c Operation,
 }
 
 /// All rows of a query, and what the query was for.
 pub(crate) struct Rows<'c> {
     rows: Vec<Inner>,
-    pub(super) context: &'c Context,
+    pub(super) operation: &'c Operation,
 }
 
 pub(super) enum Inner {
@@ -26,13 +26,13 @@ pub(super) enum Inner {
 }
 
 impl<'c> Rows<'c> {
-    pub(super) fn new(rows: Vec<Inner>, context: &'c Context) -> Self {
-        Self { rows, context }
+    pub(super) fn new(rows: Vec<Inner>, operation: &'c Operation) -> Self {
+        Self { rows, operation }
     }
 
     pub(crate) fn into_iter(self) -> impl Iterator<Item = Row<'c>> {
-        let context = self.context;
-        self.rows.into_iter().map(move |inner| Row { inner, context })
+        let operation = self.operation;
+        self.rows.into_iter().map(move |inner| Row { inner, operation })
     }
 }
 
@@ -67,7 +67,7 @@ impl Row<'_> {
 
     /// The error of a column whose value the ledger never writes.
     pub(crate) fn broken(&self, broken: impl Into<String>) -> Error {
-        Error::broken(self.context, broken)
+        Error::broken(self.operation, broken)
     }
 
     fn get<'r, T>(&'r self, column: &'static str) -> Result<T, Error>
@@ -84,6 +84,6 @@ impl Row<'_> {
                 None => Err(sqlx::Error::ColumnNotFound(column.to_owned()).into()),
             },
         };
-        value.map_err(|source| Error::statement(self.context, source))
+        value.map_err(|source| Error::statement(self.operation, source))
     }
 }

@@ -26,8 +26,8 @@ use crate::{
     BatchKey, Error, Run, RunState, Store,
     audit::{self, Deed},
     clock::now_ms,
-    context::Context,
     database::Session,
+    operation::Operation,
 };
 
 /// The code of a provider or service that was given up with its dead letter.
@@ -120,7 +120,7 @@ impl Store {
             Some(discarded) => Ok((discarded, Some((letter.run_id, letter.service_id.clone(), letter.batch_no)))),
             None => {
                 let mut session =
-                    self.database.begin(Context::new("discard dead letter", letter.id.to_string())).await?;
+                    self.database.begin(Operation::new("discard dead letter", letter.id.to_string())).await?;
                 discard.settle(&mut session, Discarded::Nothing).await?;
                 discard.commit(session).await?;
                 Ok((Discarded::Nothing, None))

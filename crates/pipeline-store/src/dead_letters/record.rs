@@ -19,9 +19,9 @@ use pipeline_model::{
 use crate::{
     Error, Store,
     clock::now_ms,
-    context::Context,
     database::{Session, Value},
     error::fault::is_duplicate,
+    operation::Operation,
 };
 
 /// Characters of an id column; a longer text is no id.
@@ -38,11 +38,11 @@ impl Store {
     /// Writes down that a stage gave a message up. The same message again changes nothing but the place of its letter;
     /// one that fails again after it was replayed or discarded is open again.
     pub async fn record_dead_letter(&self, stage: &str, letter: &GivenUp<'_>) -> Result<(), Error> {
-        let context =
-            Context::new("record dead letter of", format!("{}@{}", letter.source.partition, letter.source.offset));
+        let operation =
+            Operation::new("record dead letter of", format!("{}@{}", letter.source.partition, letter.source.offset));
         // A second turn finds the row that another worker inserted in between.
         loop {
-            let mut session = self.database.begin(context.clone()).await?;
+            let mut session = self.database.begin(operation.clone()).await?;
             if renew(&mut session, letter).await? {
                 return session.commit().await;
             }

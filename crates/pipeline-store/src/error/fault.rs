@@ -4,7 +4,7 @@ use pipeline_settings::link::distrust::Distrust;
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
 
 use super::{DriverError, Error};
-use crate::context::Context;
+use crate::operation::Operation;
 
 /// The kinds of fault that a statement can meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,9 @@ pub(super) enum Fault {
 
 impl Error {
     /// The error of a statement that failed.
-    pub(crate) fn statement(context: &Context, source: impl Into<DriverError>) -> Self {
+    pub(crate) fn statement(operation: &Operation, source: impl Into<DriverError>) -> Self {
         let source = source.into();
-        let operation = context.operation;
-        let subject = context.subject.clone();
+        let Operation { verb: operation, subject } = operation.clone();
         match fault(&source) {
             Fault::Unavailable => Self::Unavailable { operation, subject, source },
             Fault::Contended => Self::Contended { operation, subject, source },
@@ -50,8 +49,8 @@ impl Error {
 
     /// The error of a first connection that failed. An account that the server does not let in is then a fault of the
     /// configuration. Later it is not: the account has been let in before, and somebody has changed it since.
-    pub(crate) fn first_connection(context: &Context, source: impl Into<DriverError>) -> Self {
-        match Self::statement(context, source) {
+    pub(crate) fn first_connection(operation: &Operation, source: impl Into<DriverError>) -> Self {
+        match Self::statement(operation, source) {
             Self::Unavailable { operation, subject, source } => match distrust(&source) {
                 Some(reason) => Self::NotTrusted { target: subject, reason, source },
                 None => Self::Unavailable { operation, subject, source },
@@ -63,16 +62,16 @@ impl Error {
 
     /// The error of a commit that failed. When the database itself says no, the transaction is rolled back; when the
     /// line went dead instead of answering, nobody knows.
-    pub(crate) fn commit(context: &Context, source: impl Into<DriverError>) -> Self {
+    pub(crate) fn commit(operation: &Operation, source: impl Into<DriverError>) -> Self {
         match source.into() {
-            source if source.is_of_server() => Self::statement(context, source),
-            source => Self::CommitUnknown { operation: context.operation, subject: context.subject.clone(), source },
+            source if source.is_of_server() => Self::statement(operation, source),
+            source => Self::CommitUnknown { operation: operation.verb, subject: operation.subject.clone(), source },
         }
     }
 
     /// The error of a promise of the ledger that does not hold.
-    pub(crate) fn broken(context: &Context, broken: impl Into<String>) -> Self {
-        Self::Broken { operation: context.operation, subject: context.subject.clone(), broken: broken.into() }
+    pub(crate) fn broken(operation: &Operation, broken: impl Into<String>) -> Self {
+        Self::Broken { operation: operation.verb, subject: operation.subject.clone(), broken: broken.into() }
     }
 }
 

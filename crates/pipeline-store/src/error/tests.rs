@@ -5,8 +5,8 @@ use super::{
     fault::{Fault, mysql_fault, sqlite_fault},
 };
 use crate::{
-    context::Context,
     database::{Value, check_size},
+    operation::Operation,
 };
 
 #[test]
@@ -41,13 +41,13 @@ fn what_nobody_foresaw_is_the_failure_of_one_message() {
     for (number, sqlstate) in unforeseen {
         assert_eq!(mysql_fault(number, sqlstate), Fault::Refused, "{number}");
     }
-    let context = Context::new("store batch", "r/s/0");
+    let operation = Operation::new("store batch", "r/s/0");
     let refusal = mysql_async::Error::Server(mysql_async::ServerError {
         code: 1644,
         message: "a secret".to_owned(),
         state: "45000".to_owned(),
     });
-    let error = Error::statement(&context, refusal);
+    let error = Error::statement(&operation, refusal);
     assert_eq!((error.disposition(), error.code()), (Disposition::Retry, "SLUICE-TARGET-019"));
     assert_eq!(
         pipeline_model::chain::chain(&error),
@@ -79,16 +79,16 @@ async fn a_file_without_space_to_grow_is_an_outage_that_says_so() {
     let mut file = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
     sqlx::raw_sql("CREATE TABLE t (a); PRAGMA max_page_count = 4").execute(&mut file).await.unwrap();
     let full = sqlx::raw_sql("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut file).await.unwrap_err();
-    let error = Error::statement(&Context::new("store batch", "r/s/0"), full);
+    let error = Error::statement(&Operation::new("store batch", "r/s/0"), full);
     assert_eq!((error.disposition(), error.code()), (Disposition::Unavailable, "SLUICE-TARGET-014"));
     assert!(error.to_string().contains("no space left"), "{error}");
 }
 
 #[test]
 fn a_commit_without_an_answer_is_unknown_and_uses_up_no_attempt() {
-    let context = Context::new("store batch", "r/s/0");
+    let operation = Operation::new("store batch", "r/s/0");
     let cut = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-    let error = Error::commit(&context, cut);
+    let error = Error::commit(&operation, cut);
     assert!(matches!(error, Error::CommitUnknown { .. }));
     assert_eq!(error.disposition(), Disposition::Unavailable);
 }
@@ -99,6 +99,6 @@ fn values_larger_than_a_packet_are_refused_before_they_are_sent() {
     let values = [Value::Text(&text)];
     assert!(check_size(&values, 2_000).is_ok());
     let refused = check_size(&values, 1_000).err().unwrap();
-    let error = Error::statement(&Context::new("store batch", "r/s/0"), sqlx::Error::Encode(Box::new(refused)));
+    let error = Error::statement(&Operation::new("store batch", "r/s/0"), sqlx::Error::Encode(Box::new(refused)));
     assert_eq!((error.disposition(), error.code()), (Disposition::Reject, "SLUICE-TARGET-004"));
 }

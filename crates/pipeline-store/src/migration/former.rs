@@ -14,7 +14,7 @@ use super::{
     names::{FORMER, Kind, Made},
     ownership::Catalogue,
 };
-use crate::{Error, Store, context::Context, database::Session, dialect::Dialect};
+use crate::{Error, Store, database::Session, dialect::Dialect, operation::Operation};
 
 /// The version whose step gave the names of today.
 pub(super) const RENAMED: i64 = 9;
@@ -143,7 +143,7 @@ impl Store {
 
     /// Looks again within its transaction, which keeps a second migration out: a file has no lock of another kind.
     async fn rename_in_file(&self) -> Result<(), Error> {
-        let mut transaction = self.database.begin(Context::new("migrate", &*self.target)).await?;
+        let mut transaction = self.database.begin(Operation::new("migrate", &*self.target)).await?;
         transaction.execute_text("PRAGMA legacy_alter_table = OFF").await?;
         let all = self.all_made(&transaction);
         let looked_for: Vec<String> = all.iter().map(|(_, made)| made.name.clone()).chain(names()).collect();

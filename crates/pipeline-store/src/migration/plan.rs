@@ -9,7 +9,7 @@ use super::{
     prefix::VIEWS,
     version, views,
 };
-use crate::{Error, Store, context::Context, database::Session};
+use crate::{Error, Store, database::Session, operation::Operation};
 
 /// What a migration would do.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -38,7 +38,7 @@ impl MigrationPlan {
 impl Store {
     /// What [`Store::migrate`] would do now; fails as it would when names are taken. Changes nothing.
     pub async fn plan_migration(&self) -> Result<MigrationPlan, Error> {
-        let mut session = self.database.session(Context::new("plan the migration of", &*self.target)).await?;
+        let mut session = self.database.session(Operation::new("plan the migration of", &*self.target)).await?;
         Ok(self.plan_in(&mut session).await?.0)
     }
 

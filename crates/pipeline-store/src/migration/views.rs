@@ -6,13 +6,13 @@
 //! rights of who reads, would open every table and every generation to readers.
 
 use super::{definitions, names::Made, ownership::Catalogue};
-use crate::{Error, Store, context::Context, database::Session, dialect::Dialect, error::fault::is_view_broken};
+use crate::{Error, Store, database::Session, dialect::Dialect, error::fault::is_view_broken, operation::Operation};
 
 impl Store {
     /// Fails when a view is missing, or readers get an error from it because the account that it belongs to is gone or
     /// may not read the tables any more.
     pub async fn check_views(&self) -> Result<(), Error> {
-        let mut session = self.database.session(Context::new("read the views of", &*self.target)).await?;
+        let mut session = self.database.session(Operation::new("read the views of", &*self.target)).await?;
         self.check_views_are_there(&mut session).await?;
         let mut broken = Vec::new();
         for view in self.views.names() {

@@ -123,7 +123,7 @@ impl Batches {
         let mut insert = Insert::new(session, packet_limit, INTO);
         for (number, batch) in self.cut.iter().enumerate() {
             let number = i32::try_from(number)
-                .map_err(|_| Error::broken(session.context(), "a service has more batches than can be numbered"))?;
+                .map_err(|_| Error::broken(session.operation(), "a service has more batches than can be numbered"))?;
             let (state, unchanged, stored_at) = match batch.kept {
                 Some(_) => ("stored", batch.providers, now.into()),
                 None => ("planned", 0, Value::Null),

@@ -20,7 +20,9 @@ impl Store {
         let mut plan = match self.begin_plan(run, generation, service).await {
             Ok(Begin::Work(plan)) => plan,
             // The letter's key is only a hint.
-            Ok(Begin::Done | Begin::Closed) | Err(Error::NotInLedger { .. }) => return Ok(false),
+            Ok(Begin::DoneBefore | Begin::NotOpen | Begin::Rejected) | Err(Error::NotInLedger { .. }) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         };
         // As if a broken document could be any provider's: all that are there are kept.

@@ -9,7 +9,7 @@ use super::{PlannedBatch, not_in_ledger, provider_ids};
 use crate::{
     Begin, Error, Store,
     content::{Open, open_contents},
-    context::Context,
+    operation::Operation,
 };
 
 impl Store {
@@ -22,8 +22,8 @@ impl Store {
         generation: Generation,
         service: &ServiceId,
     ) -> Result<Begin<bool>, Error> {
-        let context = Context::new("read the state of service", format!("{run}/{service}"));
-        let mut session = self.database.session(context).await?;
+        let operation = Operation::new("read the state of service", format!("{run}/{service}"));
+        let mut session = self.database.session(operation).await?;
         let run_id = run.to_string();
         let row = session
             .fetch_optional(
@@ -33,19 +33,19 @@ impl Store {
                 &[service.into(), (&run_id).into(), generation.into()],
             )
             .await?;
-        let Some(row) = row else { return Ok(Begin::Closed) };
+        let Some(row) = row else { return Ok(Begin::NotOpen) };
         match row.optional_text("state")?.as_deref() {
-            None => Err(not_in_ledger(session.context(), "service")),
+            None => Err(not_in_ledger(session.operation(), "service")),
             Some("discovered") => Ok(Begin::Work(row.int("removed")? != 0)),
-            Some("rejected") => Ok(Begin::Closed),
-            Some(_) => Ok(Begin::Done),
+            Some("rejected") => Ok(Begin::Rejected),
+            Some(_) => Ok(Begin::DoneBefore),
         }
     }
 
     /// What the target knows of these providers' contents, to ask the source which of them are unchanged.
     pub async fn known(&self, service: &ServiceId, providers: &[Provider]) -> Result<Vec<Known>, Error> {
-        let context = Context::new("read the tags of service", service.to_string());
-        let mut session = self.database.session(context).await?;
+        let operation = Operation::new("read the tags of service", service.to_string());
+        let mut session = self.database.session(operation).await?;
         let ids = providers.iter().map(|provider| &provider.id);
         let open = open_contents(&mut session, service, ids).await?;
         let known = |(provider_id, open): (ProviderId, Open)| Some(Known { provider_id, etag: open.etag? });
@@ -54,8 +54,8 @@ impl Store {
 
     /// The batches of a planned service, from the ledger, in order.
     pub async fn planned_batches(&self, run: RunId, service: &ServiceId) -> Result<Vec<PlannedBatch>, Error> {
-        let context = Context::new("list batches of service", format!("{run}/{service}"));
-        let mut session = self.database.session(context).await?;
+        let operation = Operation::new("list batches of service", format!("{run}/{service}"));
+        let mut session = self.database.session(operation).await?;
         let rows = session
             .fetch_all(
                 "SELECT batch_no, provider_ids, state FROM sluice_run_batch WHERE run_id = ? AND service_id = ? \

@@ -5,8 +5,8 @@ use pipeline_model::ids::{Generation, RunId};
 use super::Run;
 use crate::{
     Error, Store,
-    context::Context,
     database::{Row, Session},
+    operation::Operation,
 };
 
 // === impl Store ===
@@ -14,13 +14,13 @@ use crate::{
 impl Store {
     /// One run.
     pub async fn run(&self, id: RunId) -> Result<Option<Run>, Error> {
-        let mut session = self.database.session(Context::new("read run", id.to_string())).await?;
+        let mut session = self.database.session(Operation::new("read run", id.to_string())).await?;
         read(&mut session, id).await
     }
 
     /// The newest runs, newest first, refused ones included.
     pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, Error> {
-        let mut session = self.database.session(Context::new("list", "runs")).await?;
+        let mut session = self.database.session(Operation::new("list", "runs")).await?;
         let rows = session
             .fetch_all(
                 format!("SELECT {} FROM sluice_run ORDER BY started_at_ms DESC, run_id DESC LIMIT ?", Run::COLUMNS),
@@ -32,7 +32,7 @@ impl Store {
 
     /// The run that fills, or filled, a generation.
     pub async fn run_of_generation(&self, generation: Generation) -> Result<Option<RunId>, Error> {
-        let mut session = self.database.session(Context::new("find the run of", generation.to_string())).await?;
+        let mut session = self.database.session(Operation::new("find the run of", generation.to_string())).await?;
         let sql = "SELECT run_id FROM sluice_run WHERE generation = ?";
         let row = session.fetch_optional(sql, &[generation.into()]).await?;
         row.map(|row| run_id(&row)).transpose()
@@ -40,7 +40,7 @@ impl Store {
 
     /// Two runs, at most, whose ids begin with this text of hexadecimal digits and dashes, the oldest first.
     pub async fn runs_beginning(&self, beginning: &str) -> Result<Vec<RunId>, Error> {
-        let mut session = self.database.session(Context::new("find the run that begins with", beginning)).await?;
+        let mut session = self.database.session(Operation::new("find the run that begins with", beginning)).await?;
         // By length and not by a pattern: the text is nobody's wildcard.
         let sql = "SELECT run_id FROM sluice_run WHERE substr(run_id, 1, ?) = ? ORDER BY run_id LIMIT 2";
         let length = i64::try_from(beginning.len()).unwrap_or(i64::MAX);
@@ -50,7 +50,7 @@ impl Store {
 
     /// The newest run that was not refused.
     pub async fn latest_run(&self) -> Result<Option<Run>, Error> {
-        let mut session = self.database.session(Context::new("read run", "@latest")).await?;
+        let mut session = self.database.session(Operation::new("read run", "@latest")).await?;
         let row = session
             .fetch_optional(
                 format!(

@@ -73,10 +73,10 @@ on_both! {
             assert!(target.store.store_batch(&key, subtrees).await.unwrap().is_none());
         }
         let id = run.run.run_id;
-        assert!(matches!(target.store.begin_discovery(id).await.unwrap(), Begin::Closed));
+        assert!(matches!(target.store.begin_discovery(id).await.unwrap(), Begin::NotOpen));
         assert!(matches!(
             target.store.begin_plan(id, run.generation(), &"s1".into()).await.unwrap(),
-            Begin::Closed
+            Begin::NotOpen
         ));
         assert_eq!(run.activate(&"s0".into()).await, Outcome::Closed);
         for table in [

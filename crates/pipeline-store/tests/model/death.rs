@@ -59,7 +59,7 @@ impl Real {
     async fn wait_for_the_dead(&self, run: usize) {
         match self.store.begin_discovery(self.runs[run]).await.unwrap() {
             Begin::Work(discovery) => drop(discovery),
-            Begin::Done | Begin::Closed => {}
+            Begin::DoneBefore | Begin::NotOpen | Begin::Rejected => {}
         }
         // The deletion of undone content, which no reader sees, is made up for like this.
         self.store.sweep().await.unwrap();

@@ -205,8 +205,8 @@ impl Real {
 async fn discover(store: &Store, run: RunId, documents: &ServiceDocuments) -> Result<Outcome, Error> {
     let mut discovery = match store.begin_discovery(run).await? {
         Begin::Work(discovery) => discovery,
-        Begin::Done => return Ok(Outcome::Done),
-        Begin::Closed => return Ok(Outcome::Closed),
+        Begin::DoneBefore => return Ok(Outcome::Done),
+        Begin::NotOpen | Begin::Rejected => return Ok(Outcome::Closed),
     };
     for (service, document) in documents.iter().enumerate() {
         let written = |says: u8| Service {
@@ -238,8 +238,8 @@ async fn plan(
 ) -> Result<Outcome, Error> {
     let mut plan = match store.begin_plan(run, Generation(generation.into()), &service_id(service)).await {
         Ok(Begin::Work(plan)) => plan,
-        Ok(Begin::Done) => return Ok(Outcome::Done),
-        Ok(Begin::Closed) => return Ok(Outcome::Closed),
+        Ok(Begin::DoneBefore) => return Ok(Outcome::Done),
+        Ok(Begin::NotOpen | Begin::Rejected) => return Ok(Outcome::Closed),
         Err(Error::NotInLedger { .. }) => return Ok(Outcome::NotInLedger),
         Err(error) => return Err(error),
     };
