@@ -2,16 +2,17 @@
 //!
 //! What it guarantees, whatever happens to the process:
 //!
-//! 1. **An offset is committed only when every message before it is settled**: its effect is in the target, what it
-//!    emits is acknowledged by the brokers; or it is a dead letter, acknowledged too. See [`offsets`].
-//! 2. **A partition is given up only when it is drained and committed**, so its next owner repeats nothing; unless the
-//!    group took it away already, then nothing is committed and the repetition is harmless. See
+//! 1. **It commits an offset only when every message before it is settled.** A message is settled when its effect is in
+//!    the target and the brokers have acknowledged what it emits; or when the brokers have acknowledged its dead letter.
+//!    See [`offsets`].
+//! 2. **It gives a partition up only when the partition is drained and committed**, so the next owner repeats nothing. If
+//!    the group has taken the partition away already, it commits nothing, and the repetition is harmless. See
 //!    [`pipeline_kafka::consumer`].
-//! 3. **An outage is not poison**: while a dependency is away nothing becomes a dead letter. See [`outage`];
-//!    [`probe`] finds a dependency that is away, [`topics`] a topic that is gone.
-//! 4. **One message is not an outage**: what is slow by itself, while its dependencies are there, waits by itself, and
-//!    is a dead letter after `stage.patience_ms`. See [`questions`].
-//! 5. **A broken invariant stops the process**, and nothing past the message that showed it is committed.
+//! 3. **An outage is not poison.** While a dependency is unavailable, no message becomes a dead letter. See [`outage`].
+//!    [`probe`] finds a dependency that is unavailable, [`topics`] a topic that is missing.
+//! 4. **One message is not an outage.** A message may be slow by itself while its dependencies answer. Only this message
+//!    waits, and it becomes a dead letter after `stage.patience_ms`. See [`questions`].
+//! 5. **A broken invariant stops the process.** Nothing is committed past the message that showed it.
 //!
 //! What is driven is a [`driven::Driven`]: a stage, see [`handling`], or a sink, see [`writing`]. One task per assigned
 //! partition takes messages. Each message of a stage is a task of its own; a sink writes one batch after the other. A

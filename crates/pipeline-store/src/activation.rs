@@ -4,23 +4,24 @@
 //!  service:  discovered ──plan──▶ planned ──proof closes, one activator wins──▶ activated
 //! ```
 //!
-//! **Who may switch.** Anyone, at any time, any number at once; messages are hints. An activator first reads the proof
-//! from the ledger, without locks, and goes away while it does not close. Then one short transaction
-//! 1. passes the fence: the run is open under this generation, and nobody sets anything of it back, or changes what it
-//!    tolerates, until the commit;
-//! 2. asks again, with the same questions ([`verdict`]): what was complete at the first look may have been set back by a
-//!    retry before the fence was passed;
-//! 3. moves the service from *planned* to *activated*. The number of rows changed decides who wins: the others wait
-//!    for the row, then change nothing, and report [`Outcome::AlreadyDone`];
-//! 4. moves the pointer to the run's generation, on the condition that it points to an older one, and counts `epoch`.
+//! **Who may switch.** Any activator, at any time, and any number of them at once: messages are hints. An activator first
+//! reads the proof from the ledger without locks, and stops here if the proof is not complete. Otherwise it does four
+//! things in one short transaction:
+//! 1. It passes the fence. The run is open under this generation, and until the commit nobody sets a part of the run back
+//!    or changes what the run tolerates.
+//! 2. It asks the same questions again ([`verdict`]). A retry may have set something back between the first look and the
+//!    fence.
+//! 3. It moves the service from *planned* to *activated*. The number of changed rows decides which activator wins. The
+//!    others wait for the row, change nothing, and report [`Outcome::AlreadyDone`].
+//! 4. It moves the pointer to the run's generation, if the pointer is at an older one, and counts `epoch` up.
 //!
-//! The transaction writes one small row per service and touches no data: its length does not depend on how much was
-//! loaded. Mode *whole-run* does the same for all services at once, under the exclusive lock on the run's row, and
-//! ends the run in the same transaction, so that readers see one generation before and one after, and nothing between.
+//! The transaction writes one small row per service and no data, so its length does not depend on how much was loaded.
+//! The activation *whole-run* does the same for all services at once, under the exclusive lock on the run's row. It ends
+//! the run in the same transaction, so readers see one generation before it, another after it, and nothing between.
 //!
-//! **Who ends the run** (mode *per-service*). Each activator tries after its own commit, under the exclusive lock on
-//! the run's row; only the one that finds no service left changes the row. Two last activators cannot miss each other:
-//! each looks after its own commit, so that the later one sees both. Should it die in between, the timer looks again.
+//! **Who ends the run** (activation *per-service*). Each activator tries to, after its own commit, under the exclusive
+//! lock on the run's row. Only an activator that finds no service left changes the row. Two last activators cannot miss
+//! each other: each looks after its own commit, so the later one sees both. If it dies in between, the timer looks again.
 
 use pipeline_model::ids::{Generation, RunId, ServiceId};
 use serde::Serialize;

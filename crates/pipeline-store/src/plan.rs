@@ -1,29 +1,29 @@
 //! The providers stage's transaction: which providers a service has, and in which batches they are read.
 //!
-//! One transaction writes the changed versions of providers, closes the vanished ones, and plans the batches with
-//! their counts, so that a service is either planned completely or not at all. The batches are the outbox: messages
-//! are made from them, as often as it takes.
+//! One transaction writes the changed versions of providers, closes the vanished ones, and plans the batches with their
+//! counts. So a service is planned completely or not at all. The batches are the outbox: the stage makes its messages from
+//! them, as often as needed.
 //!
-//! What is not seen is removed, so a plan must be sure of what it has seen:
-//! - a provider whose document is broken counts as seen: it keeps its last good row and content;
-//! - a broken document that could be any provider's keeps all providers of the service from being removed, and one that
-//!   no parent asks for keeps those that it could belong to ([`protection`]);
-//! - a service that is gone has an empty plan, which closes all its providers: if it comes back in a later
-//!   generation, the old ones do not come back with it.
+//! A plan removes the providers that it has not seen, so it must be sure of what it has seen:
+//! - A provider with a broken document counts as seen. It keeps its last good row and content.
+//! - A broken document may belong to any provider of the service. It then protects all of them. A broken document that no
+//!   parent asks for protects those that it could belong to ([`protection`]).
+//! - A service that is gone gets an empty plan, which closes all its providers. If the service comes back in a later
+//!   generation, its old providers do not come back with it.
 //!
-//! What has not changed is not read again. The target knows the tags of the contents that it has, the source says which
-//! of them still hold, and those providers go into batches that are stored from the start ([`batches`]). The bundles
-//! stage is asked for the others only, so that a run costs what has changed.
+//! A run costs what has changed. The target knows the tags of the contents that it has, and the source says which tags
+//! still hold. Their providers go into batches that are stored from the start ([`batches`]); the bundles stage reads only
+//! the others.
 //!
-//! The source is read before the transaction begins, the tags are asked for too: nothing waits for a source under a
-//! lock. What the tags are said to name is looked at again under it.
+//! The stage reads the source, and asks for the tags, before the transaction begins: it holds no lock while it waits for a
+//! source. The transaction looks again at the contents that the tags name.
 //!
-//! What readers see of the service, and what of it will leave their sight with a provider, is counted when the plan is
-//! complete ([`removals`]): the guard is held against it.
+//! When the plan is complete, the transaction counts the rows of the service that readers see, and those that leave the
+//! views with a provider ([`removals`]). The guard judges by these counts.
 //!
-//! **Ordinals.** The content of a provider has the number `generation × 2³² + ordinal`, and ordinals must be unique in
-//! the run. Batches count within their service from 0; where the service begins is taken from the run's counter in
-//! the last statement before the commit. The counter's row is locked for the length of one commit, not of a plan.
+//! **Ordinals.** The content of a provider has the number `generation × 2³² + ordinal`, and ordinals are unique in the
+//! run. Batches count from 0 within their service. The last statement before the commit takes the service's first ordinal
+//! from the run's counter, so the counter's row is locked for one commit and not for a whole plan.
 //!
 //! **Memory.** A plan holds the ids of its service's providers, about a hundred bytes each, to know what has vanished.
 

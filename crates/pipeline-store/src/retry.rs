@@ -1,20 +1,19 @@
 //! Going on with an open run: another tolerance, or another try for what failed.
 //!
-//! A run that rejects hold is not lost. Either a person decides that so many are fine, or the documents are mended and
-//! read again. Both change facts that an activation judges by, so both take the exclusive lock on the run's row: they
-//! wait for the writers that have passed the fence, and those that come later see the new facts.
+//! A run that rejects hold is not lost. Either a person decides that the run tolerates them, or somebody fixes the
+//! documents and the run reads them again. Both change facts that an activation judges by, so both take the exclusive lock
+//! on the run's row. They wait for the writers that have passed the fence, and later writers see the new facts.
 //!
-//! **What is tried again.** Services that are not activated, and of those only what failed:
-//! - a batch with rejected bundles or fields becomes *planned* again, and the rejects of its providers are forgotten.
-//!   What the batch had stored well stays; when it is stored again, that counts as unchanged, and the sums close anew.
-//!   A discarded batch is one of them: trying again is what takes a discard back;
-//! - a service whose providers were rejected by their own documents is planned again from the beginning: the run's rows
-//!   of the service are taken back, with their content. Only when all its batches are stored, because a worker that
-//!   holds a batch of the old plan would find another one in its place.
+//! **What is tried again.** Only what failed, in services that are not activated:
+//! - A batch with rejected bundles or fields becomes *planned* again, and the rejects of its providers are deleted. Rows
+//!   that the batch has stored stay. When the batch is stored again they count as unchanged, and the counts add up again.
+//!   A discarded batch is tried again too: a retry takes a discard back.
+//! - A service may have providers that their own documents reject. It is planned again from the beginning, and the run's
+//!   rows of the service are deleted with their content. This waits until all batches of the service are stored: a worker
+//!   that holds a batch of the old plan must not find a batch of the new plan in its place.
 //!
-//! A document without an id, one that no parent asks for, and a service whose own document is broken, were found by the
-//! root stage, which reads once in a run: those wait for the next run. Services that wait for such are named in the
-//! answer.
+//! The root stage reads once in a run. It alone finds documents without an id, documents that no parent asks for, and
+//! services whose own document is broken. These wait for the next run, and the answer names the services that they hold.
 
 use std::collections::BTreeSet;
 
