@@ -44,7 +44,7 @@ pub enum Verb {
     /// Check, register and compare the schemas of the topics
     #[command(subcommand)]
     Schema(schema::SchemaVerb),
-    /// Copy a source into a folder, or a folder into Couchbase
+    /// Copy a source into a folder
     #[command(subcommand)]
     Source(source::SourceVerb),
     /// Create the topics
