@@ -75,8 +75,7 @@ impl Spans {
     /// conventions want; and each of `failed` in one that says so.
     pub fn assert_cover(&self, name: &str, sent: &[Delivery], failed: &[Delivery]) {
         let collected = self.0.lock().unwrap();
-        let of_it: Vec<&Attribute> =
-            collected.spans.iter().filter(|span| span.get(names::STAGE).is_some_and(|stage| stage == name)).collect();
+        let of_it: Vec<&Attribute> = collected.spans.iter().filter(|span| is_consumer_of(span, name)).collect();
         for span in &of_it {
             let missing: Vec<&str> = ATTRIBUTES.into_iter().filter(|name| !span.contains_key(*name)).collect();
             assert!(missing.is_empty(), "a span of `{name}` lacks {missing:?}: {span:?}");
@@ -97,6 +96,11 @@ impl Spans {
             );
         }
     }
+}
+
+fn is_consumer_of(span: &Attribute, name: &str) -> bool {
+    let has = |field: &str, value: &str| span.get(field).is_some_and(|found| found == value);
+    has(names::STAGE, name) && has("otel.kind", "consumer")
 }
 
 /// A batch begins at its first message and has at most as many offsets behind it as it has messages, where none is missing

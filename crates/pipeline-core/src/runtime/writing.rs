@@ -8,7 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use pipeline_kafka::{Delivery, Partition, Position, consumer::PartitionQueue};
 use pipeline_model::needs::Needs;
-use pipeline_telemetry::{coordinates::Coordinates, crash, span::batch_span};
+use pipeline_telemetry::{
+    coordinates::Coordinates,
+    crash,
+    span::{batch_span, internal_span},
+};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -141,7 +145,7 @@ impl<K: Sink> Writer<K> {
         let engine = &self.shared.engine;
         let partitions = std::slice::from_ref(&self.partition);
         let at = self.at(0);
-        let span = batch_span(K::NAME, &at, 0);
+        let span = internal_span(K::NAME, "claim", None);
         let message = InHand { at, span: &span, stopping: &self.stopping, records: 0 };
         let claiming = engine.until_settled(&message, |_| async { Ok(engine.work.0.claim(partitions).await?) });
         let claims = match claiming.await {
