@@ -72,10 +72,10 @@ async fn each_record_is_written_once_while_workers_are_killed() {
     for kill in 0..KILLS {
         let messages =
             (sent..sent + MESSAGES).map(|number| note(&format!("k{number}"), Some(&format!("text {number}"))));
-        let sending = producer.send_all(messages.collect());
-        sent += MESSAGES;
-        sending.await.unwrap();
+        // Before they are sent: a sink may be done with all of them when that is acknowledged.
         let before = rows(&database);
+        producer.send_all(messages.collect()).await.unwrap();
+        sent += MESSAGES;
         wait::until_blocking("something is written", wait::PATIENCE, || (rows(&database) > before).then_some(()));
         // In the middle of whatever it does then.
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..200))).await;
