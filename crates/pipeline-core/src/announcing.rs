@@ -27,12 +27,12 @@ pub struct InHand<'a> {
     run_id: &'a str,
 }
 
-/// Messages that were claimed, and are to be put on their topic until that has succeeded.
+/// Messages that this process has taken on, and puts on their topic until that has succeeded.
 ///
 /// The ledger gives each piece to one caller only. Were it forgotten when the brokers do not take it, the piece would
 /// wait for the next round, which comes after a longer pause.
 #[derive(Debug)]
-pub struct Claimed<O> {
+pub struct Undelivered<O> {
     stage: &'static str,
     events: RunEvents,
     messages: Mutex<Vec<O>>,
@@ -65,15 +65,15 @@ impl Drop for InHand<'_> {
     }
 }
 
-// === impl Claimed ===
+// === impl Undelivered ===
 
-impl<O: Outgoing + PartialEq> Claimed<O> {
-    /// Nothing is claimed yet.
+impl<O: Outgoing + PartialEq> Undelivered<O> {
+    /// Nothing is taken on yet.
     pub fn new(stage: &'static str) -> Self {
         Self { stage, events: RunEvents::new(), messages: Mutex::default() }
     }
 
-    /// What to emit: what was claimed just now, or else what was claimed before and is not delivered yet.
+    /// What to emit: what was taken on just now, or else what was taken on before and is not delivered yet.
     pub fn emit(&self, new: Option<Vec<O>>) -> Emit<O> {
         let mut messages = lock(&self.messages);
         if let Some(new) = new {
@@ -82,7 +82,7 @@ impl<O: Outgoing + PartialEq> Claimed<O> {
         messages.iter().cloned().collect()
     }
 
-    /// The brokers have these messages. Says so, once, when they are those that were claimed.
+    /// The brokers have these messages. Says so, once, when they are those that were taken on.
     pub fn delivered(&self, emitted: &Emit<O>) {
         let mut messages = lock(&self.messages);
         if messages.is_empty() || *messages != emitted.messages {
@@ -136,17 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_claimed_is_emitted_until_it_is_delivered() {
-        let claimed = Claimed::new("test");
-        assert!(claimed.emit(None).messages.is_empty());
-        let first = claimed.emit(Some(vec![message("a"), message("b")]));
-        assert_eq!(claimed.emit(None).messages, first.messages, "the brokers did not take them");
-        claimed.delivered(&Emit::one(message("a")));
-        assert_eq!(claimed.emit(None).messages, first.messages, "that was another one");
-        let newer = claimed.emit(Some(vec![message("c")]));
-        claimed.delivered(&first);
-        assert_eq!(claimed.emit(None).messages, newer.messages);
-        claimed.delivered(&newer);
-        assert!(claimed.emit(None).messages.is_empty());
+    fn what_is_taken_on_is_emitted_until_it_is_delivered() {
+        let undelivered = Undelivered::new("test");
+        assert!(undelivered.emit(None).messages.is_empty());
+        let first = undelivered.emit(Some(vec![message("a"), message("b")]));
+        assert_eq!(undelivered.emit(None).messages, first.messages, "the brokers did not take them");
+        undelivered.delivered(&Emit::one(message("a")));
+        assert_eq!(undelivered.emit(None).messages, first.messages, "that was another one");
+        let newer = undelivered.emit(Some(vec![message("c")]));
+        undelivered.delivered(&first);
+        assert_eq!(undelivered.emit(None).messages, newer.messages);
+        undelivered.delivered(&newer);
+        assert!(undelivered.emit(None).messages.is_empty());
     }
 }

@@ -17,7 +17,6 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
 };
 
 use pipeline_settings::settings;
@@ -25,23 +24,20 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
-    consumer::{
-        BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer,
-        stream_consumer::StreamPartitionQueue,
-    },
+    consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
     error::{KafkaError, KafkaResult},
-    message::{BorrowedMessage, Headers as _, Message as _},
-    util::DefaultRuntime,
+    message::Message as _,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Delivery, Error, Partition, Position, client_config, told::Common};
+use super::{Error, Partition, Position, client_config, told::Common};
 
+mod queue;
 #[cfg(test)]
 mod tests;
 
-/// How long the client may take to turn to another offset.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+pub use queue::PartitionQueue;
+pub(crate) use queue::detach;
 
 /// A member of a consumer group, subscribed to one topic or more.
 pub struct GroupMember {
@@ -77,15 +73,6 @@ pub enum Event {
 
 /// The answer that the rebalance callback waits for. Dropped without an answer, the callback goes on at once.
 pub struct Reply<T>(SyncSender<T>);
-
-/// The messages of one assigned partition.
-pub struct PartitionQueue {
-    queue: StreamPartitionQueue<Context, DefaultRuntime>,
-    consumer: Arc<StreamConsumer<Context>>,
-    partition: Partition,
-    /// The topic's name on the cluster.
-    topic: String,
-}
 
 struct Context {
     common: Common,
@@ -286,52 +273,6 @@ impl Topics {
 impl fmt::Display for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().join(", "))
-    }
-}
-
-// === impl PartitionQueue ===
-
-impl PartitionQueue {
-    /// Waits for the next message of the partition. Safe to cancel.
-    ///
-    /// # Errors
-    /// [`Error::Consume`]; the queue stays usable.
-    pub async fn recv(&self) -> Result<Delivery, Error> {
-        match self.queue.recv().await {
-            Ok(message) => Ok(detach(&message, &self.partition)),
-            Err(source) => Err(Error::Consume { topic: self.topic.clone(), source }),
-        }
-    }
-
-    /// Goes on at this offset, whatever the group has committed: the next message that is received lies there or behind.
-    /// What was fetched before is thrown away. Where the log no longer has the offset, the oldest message comes next.
-    ///
-    /// # Errors
-    /// [`Error::Consume`] while the partition is not fetched yet, which begins a moment after it was assigned, and when
-    /// it is not ours any more: ask again, or give up with the partition.
-    pub async fn seek(&self, offset: i64) -> Result<(), Error> {
-        let (consumer, topic, number) = (Arc::clone(&self.consumer), self.topic.clone(), self.partition.number);
-        // The client answers from a thread of its own, which blocks this one.
-        let seeking = tokio::task::spawn_blocking(move || {
-            let mut list = TopicPartitionList::with_capacity(1);
-            list.add_partition_offset(&topic, number, Offset::Offset(offset))?;
-            let sought = consumer.seek_partitions(list, SEEK_TIMEOUT)?;
-            sought.elements().iter().try_for_each(|element| element.error())
-        });
-        let sought = seeking.await.unwrap_or(Err(KafkaError::Canceled));
-        sought.map_err(|source| Error::Consume { topic: self.topic.clone(), source })
-    }
-}
-
-pub(super) fn detach(message: &BorrowedMessage<'_>, partition: &Partition) -> Delivery {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
-    });
-    Delivery {
-        position: Position { partition: partition.clone(), offset: message.offset() },
-        key: message.key().map(<[u8]>::to_vec),
-        payload: message.payload().map(<[u8]>::to_vec),
-        headers,
     }
 }
 

@@ -3,8 +3,8 @@
 //! The counts that were shown are accepted, and no others. Should the run take away more later, the guard holds it
 //! again.
 
-use pipeline_model::ids::{RunId, ServiceId};
-use pipeline_store::{Counts, Store};
+use pipeline_model::ids::RunId;
+use pipeline_store::{Acceptance, Counts, Loss};
 use serde::Serialize;
 
 use crate::{By, Error, Installation, Operation, open};
@@ -27,46 +27,36 @@ pub struct Removals {
     pub services: Vec<Loss>,
 }
 
-/// What one service loses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Loss {
-    /// The service.
-    pub service_id: ServiceId,
-    /// Rows that leave the views.
-    pub removed: Counts,
-    /// Rows that readers see now.
-    pub visible: Counts,
-}
-
 impl Operation for AcceptRemovals {
     type Answer = Removals;
 
     async fn preview(&self, at: &Installation<'_>) -> Result<Removals, Error> {
         open::required(at.store, self.run).await?;
-        self.read(at.store).await
+        Ok(Removals::of(self.run, at.store.removals(self.run).await?))
     }
 
     async fn carry_out(&self, at: &Installation<'_>, shown: Option<&Removals>, by: &By) -> Result<Removals, Error> {
         open::still(at.store, self.run, shown.is_some()).await?;
-        let now = self.read(at.store).await?;
-        if shown.is_some_and(|shown| now != *shown) {
-            let what = format!("run {} would take away something else by now: nothing was accepted", self.run);
-            return Err(Error::Changed { what });
+        let removals = match shown {
+            Some(shown) => shown.clone(),
+            None => Removals::of(self.run, at.store.removals(self.run).await?),
+        };
+        match at.store.accept_removals(self.run, Some(&removals.services), (&by.who, &by.why)).await? {
+            Acceptance::Done(_) => Ok(removals),
+            Acceptance::NotOpen => Err(Error::ended(self.run)),
+            Acceptance::Changed => {
+                let what = format!("run {} would take away something else by now: nothing was accepted", self.run);
+                Err(Error::Changed { what })
+            }
         }
-        let accepted = at.store.accept_removals(self.run, (&by.who, &by.why)).await?;
-        let accepted = accepted.ok_or_else(|| Error::ended(self.run))?;
-        Ok(Removals { accepted: accepted.rows, ..now })
     }
 }
 
-// === impl AcceptRemovals ===
+// === impl Removals ===
 
-impl AcceptRemovals {
-    async fn read(&self, store: &Store) -> Result<Removals, Error> {
-        let removals = store.removals(self.run).await?.into_iter();
-        let services: Vec<Loss> =
-            removals.map(|(service_id, removed, visible)| Loss { service_id, removed, visible }).collect();
+impl Removals {
+    fn of(run_id: RunId, services: Vec<Loss>) -> Self {
         let accepted = services.iter().fold(Counts::default(), |sum, loss| sum.plus(loss.removed));
-        Ok(Removals { run_id: self.run, accepted, services })
+        Self { run_id, accepted, services }
     }
 }

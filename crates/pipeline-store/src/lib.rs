@@ -67,7 +67,7 @@ mod run;
 mod verify;
 mod versions;
 
-pub use acceptance::Accepted;
+pub use acceptance::{Acceptance, Accepted, Loss};
 pub use activation::{Activatable, Outcome, ServiceActivation};
 pub use announcing::{Again, Part, Undone, announcing_interval};
 pub use audit::{Audit, Deed};

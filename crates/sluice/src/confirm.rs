@@ -3,8 +3,9 @@
 use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
+use pipeline_operations::{Installation, Operation};
 
-use crate::{exit::Exit, failure::Failure, output};
+use crate::{exit::Exit, failure::Failure, output, request, session};
 
 /// The flags of every verb that destroys or moves something.
 #[derive(Clone, Debug, Args)]
@@ -30,6 +31,30 @@ impl ConfirmArgs {
         }
         Err(Failure::new(Exit::Failed, "nothing was done: the answer was no"))
     }
+}
+
+/// Shows an operation, asks, and does it; a dry run only shows it. `ask` sees what is shown, may say more of it, and gives
+/// the question; without a question it is done at once.
+///
+/// # Errors
+/// What the operation refuses; and as [`ConfirmArgs::confirm`].
+pub async fn carried_out<O: Operation>(
+    operation: &O,
+    at: &Installation<'_>,
+    confirm: &ConfirmArgs,
+    reason: &str,
+    ask: impl FnOnce(&O::Answer) -> Option<String>,
+) -> Result<O::Answer, Failure> {
+    let failed = |error| session::operation_failure(&error);
+    let shown = operation.preview(at).await.map_err(failed)?;
+    let question = ask(&shown);
+    if confirm.dry_run {
+        return Ok(shown);
+    }
+    if let Some(question) = question {
+        confirm.confirm(&question)?;
+    }
+    operation.carry_out(at, Some(&shown), &request::by(reason)).await.map_err(failed)
 }
 
 /// Asks a person. Where there is none, `--yes` is needed.

@@ -10,7 +10,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use pipeline_core::{
-    announcing::{AtWork, Claimed},
+    announcing::{AtWork, Undelivered},
     stage::{Either, Emit, Record, Stage},
 };
 use pipeline_model::{
@@ -37,7 +37,7 @@ pub struct ProvidersStage {
     store: Store,
     announce_after: Duration,
     at_work: AtWork,
-    claimed: Claimed<Either<BatchPlanned, Confirmed>>,
+    undelivered: Undelivered<Either<BatchPlanned, Confirmed>>,
     events: RunEvents,
 }
 
@@ -85,8 +85,8 @@ impl ProvidersStage {
     /// Reads providers from `source` and plans them in `store`.
     pub fn new(source: Arc<dyn Source>, store: Store) -> Self {
         let announce_after = settings::Run::default().announce_after();
-        let claimed = Claimed::new(Self::NAME);
-        Self { source, store, announce_after, at_work: AtWork::default(), claimed, events: RunEvents::new() }
+        let undelivered = Undelivered::new(Self::NAME);
+        Self { source, store, announce_after, at_work: AtWork::default(), undelivered, events: RunEvents::new() }
     }
 
     /// The same; a run that stands still for so long has lost its messages.
@@ -219,7 +219,7 @@ impl Stage for ProvidersStage {
     }
 
     async fn delivered(&self, emitted: &Emit<Self::Output>) -> Result<(), Error> {
-        self.claimed.delivered(emitted);
+        self.undelivered.delivered(emitted);
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Stage for ProvidersStage {
     async fn tick(&self) -> Result<Emit<Self::Output>, Error> {
         self.store.at_work(&self.at_work.runs(), Part::Services).await.map_err(Error::Announce)?;
         let again = self.store.announce_again(Part::Batches, self.announce_after).await;
-        Ok(self.claimed.emit(again.map_err(Error::Announce)?.map(messages)))
+        Ok(self.undelivered.emit(again.map_err(Error::Announce)?.map(messages)))
     }
 
     fn needs(&self) -> impl Needs {

@@ -18,7 +18,7 @@ use std::{
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use pipeline_core::{
-    announcing::{AtWork, Claimed},
+    announcing::{AtWork, Undelivered},
     stage::{Either, Emit, Record, Stage},
 };
 use pipeline_model::{
@@ -47,7 +47,7 @@ pub struct RootStage {
     store: Store,
     limits: settings::Run,
     at_work: AtWork,
-    claimed: Claimed<Either<ServiceDiscovered, RunRequested>>,
+    undelivered: Undelivered<Either<ServiceDiscovered, RunRequested>>,
     events: RunEvents,
 }
 
@@ -77,8 +77,8 @@ pub enum Error {
 impl RootStage {
     /// Reads services from `source` and keeps them in `store`; `limits` are those of the runs that it opens.
     pub fn new(source: Arc<dyn Source>, store: Store, limits: settings::Run) -> Self {
-        let claimed = Claimed::new(Self::NAME);
-        Self { source, store, limits, at_work: AtWork::default(), claimed, events: RunEvents::new() }
+        let undelivered = Undelivered::new(Self::NAME);
+        Self { source, store, limits, at_work: AtWork::default(), undelivered, events: RunEvents::new() }
     }
 
     /// The run of a request: opened, or refused because the request is not for us, or as the ledger has it already.
@@ -214,7 +214,7 @@ impl Stage for RootStage {
     }
 
     async fn delivered(&self, emitted: &Emit<Self::Output>) -> Result<(), Error> {
-        self.claimed.delivered(emitted);
+        self.undelivered.delivered(emitted);
         Ok(())
     }
 
@@ -225,9 +225,9 @@ impl Stage for RootStage {
     async fn tick(&self) -> Result<Emit<Self::Output>, Error> {
         self.store.at_work(&self.at_work.runs(), Part::Services).await.map_err(Error::Ledger)?;
         let again = self.store.announce_again(Part::Services, self.limits.announce_after()).await;
-        let Some(again) = again.map_err(Error::Ledger)? else { return Ok(self.claimed.emit(None)) };
+        let Some(again) = again.map_err(Error::Ledger)? else { return Ok(self.undelivered.emit(None)) };
         let target = self.store.identity().await.map_err(Error::Ledger)?;
-        Ok(self.claimed.emit(Some(messages(again, &target))))
+        Ok(self.undelivered.emit(Some(messages(again, &target))))
     }
 
     fn needs(&self) -> impl Needs {

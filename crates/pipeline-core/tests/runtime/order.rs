@@ -10,7 +10,6 @@ use std::{
 };
 
 use pipeline_core::stage::{Emit, Nothing, Order, Record, Stage};
-use pipeline_kafka::admin;
 use pipeline_model::{
     contracts::{Message as _, ServiceDiscovered},
     needs::Needs,
@@ -58,14 +57,6 @@ impl<const NEWEST: bool> Stage for Follows<NEWEST> {
     fn needs(&self) -> impl Needs {}
 }
 
-/// Nothing of the topic is left that the group has not committed.
-fn is_done(world: &World, group: &str) -> bool {
-    let ends = admin::watermarks(&world.settings.kafka, ServiceDiscovered::TOPIC).unwrap();
-    let group = world.settings.kafka.group(group);
-    let committed = admin::committed(&world.settings.kafka, &group, ServiceDiscovered::TOPIC).unwrap();
-    ends.iter().zip(committed).all(|((_, end), committed)| committed.unwrap_or(0) == *end)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_a_key_are_handled_one_after_the_other_and_those_of_others_beside_them() {
     let world = World::new().await;
@@ -76,7 +67,7 @@ async fn messages_of_a_key_are_handled_one_after_the_other_and_those_of_others_b
     let most = || stage.0.most_in_hand.load(Ordering::SeqCst);
     world.until("one of each key is in hand", || most() == 3).await;
     stage.0.open.cancel();
-    world.until("all are settled", || is_done(&world, "by-key")).await;
+    world.until("all are settled", || world.lag("by-key", ServiceDiscovered::TOPIC) == 0).await;
     worker.stop().await.unwrap();
     let begun = stage.0.begun.lock().unwrap().clone();
     assert_eq!(begun.len(), 3);
@@ -95,7 +86,7 @@ async fn of_messages_that_wait_for_their_key_only_the_newest_is_handled_and_sett
     let replaced = || told("sluice_messages_replaced_total", "stage=\"newest\"");
     world.until("the newest waits for the first", || replaced() == 98.0).await;
     stage.0.open.cancel();
-    world.until("all are settled", || is_done(&world, "newest")).await;
+    world.until("all are settled", || world.lag("newest", ServiceDiscovered::TOPIC) == 0).await;
     worker.stop().await.unwrap();
     assert_eq!(stage.0.begun.lock().unwrap()["a"], [0, 99]);
 }

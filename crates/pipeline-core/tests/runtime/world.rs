@@ -27,7 +27,7 @@ use pipeline_model::{
     letter::GivenUp,
     needs::Needs,
 };
-use pipeline_settings::settings::{self, Names, Settings};
+use pipeline_settings::settings::{Names, Settings};
 use pipeline_telemetry as telemetry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -162,7 +162,13 @@ impl World {
     }
 
     pub async fn unregistered() -> Self {
-        let broker = LocalBroker::start(&settings::Kafka::default().names().topics()).unwrap();
+        Self::with_topics(&[]).await
+    }
+
+    /// Without schemas, and with these topics that belong to no contract.
+    pub async fn with_topics(foreign: &[&str]) -> Self {
+        let foreign = foreign.iter().map(|topic| (*topic).to_owned()).collect();
+        let broker = LocalBroker::start(&[Names::default().topics(), foreign].concat()).unwrap();
         let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
         let mut settings = Settings::default();
         settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
@@ -204,6 +210,13 @@ impl World {
     }
 
     pub fn start_stage(&self, stage: impl Stage, handled: Arc<AtomicUsize>) -> Worker {
+        Worker { handled, ..self.run(|context| runtime::run(stage, context)) }
+    }
+
+    pub fn run<F>(&self, run: impl FnOnce(Context) -> F) -> Worker
+    where
+        F: Future<Output = Result<(), runtime::Error>> + Send + 'static,
+    {
         let (shutdown, health) = (CancellationToken::new(), Health::new());
         let context = Context {
             settings: self.settings.clone(),
@@ -212,7 +225,7 @@ impl World {
             shutdown: shutdown.clone(),
             local_budget: self.budgeted.then(|| self.broker.budget()),
         };
-        Worker { shutdown, task: tokio::spawn(runtime::run(stage, context)), health, handled }
+        Worker { shutdown, task: tokio::spawn(run(context)), health, handled: Arc::default() }
     }
 
     pub async fn send(&self, numbers: std::ops::Range<i32>) {
@@ -305,8 +318,18 @@ impl World {
 
     /// What the stage's group has committed, by partition.
     pub fn committed(&self) -> Vec<Option<i64>> {
-        let group = self.settings.kafka.group("probe");
-        admin::committed(&self.settings.kafka, &group, ServiceDiscovered::TOPIC).unwrap()
+        self.committed_by("probe", ServiceDiscovered::TOPIC)
+    }
+
+    /// What the group of a stage or sink has committed, by partition.
+    pub fn committed_by(&self, name: &str, topic: &str) -> Vec<Option<i64>> {
+        admin::committed(&self.settings.kafka, &self.settings.kafka.group(name), topic).unwrap()
+    }
+
+    /// Messages of a topic behind what that group has committed.
+    pub fn lag(&self, name: &str, topic: &str) -> i64 {
+        let ends = admin::watermarks(&self.settings.kafka, topic).unwrap();
+        ends.iter().zip(self.committed_by(name, topic)).map(|((_, end), committed)| end - committed.unwrap_or(0)).sum()
     }
 
     /// Messages in a topic, by its watermarks.
@@ -319,6 +342,11 @@ impl Worker {
     pub async fn stop(self) -> Result<(), runtime::Error> {
         self.shutdown.cancel();
         self.ended().await
+    }
+
+    /// Ends it at once: nothing is drained, committed or said to the group.
+    pub fn kill(self) {
+        self.task.abort();
     }
 
     pub async fn ended(self) -> Result<(), runtime::Error> {

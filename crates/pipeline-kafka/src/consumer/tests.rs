@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use pipeline_model::disposition::{Classify as _, Disposition};
 
 use super::*;

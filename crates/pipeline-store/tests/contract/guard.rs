@@ -3,6 +3,7 @@
 use pipeline_model::ids::ServiceId;
 use pipeline_settings::settings::MaxRemoved;
 use pipeline_store::{
+    Acceptance,
     ActivationMode::{self, PerService, WholeRun},
     Counts, Outcome, RunRequest, RunState, Tolerance, Waiting,
 };
@@ -48,7 +49,12 @@ async fn held(target: &Target, world: &World, mode: ActivationMode, removed: Cou
 
     // Accepted, it goes on, and the counts are in the audit.
     let sync = worked(target, world, mode).await;
-    let accepted = target.store.accept_removals(sync.run.run_id, ("ada", "a test")).await.unwrap().unwrap();
+    // What was shown, and nothing else.
+    let shown = target.store.removals(sync.run.run_id).await.unwrap();
+    let accept = |shown| target.store.accept_removals(sync.run.run_id, Some(shown), ("ada", "a test"));
+    assert_eq!(accept(&shown[1..]).await.unwrap(), Acceptance::Changed);
+    assert_eq!(target.store.removals(sync.run.run_id).await.unwrap(), shown);
+    let Acceptance::Done(accepted) = accept(&shown).await.unwrap() else { panic!("not accepted") };
     assert_eq!(accepted.rows, removed);
     sync.work_of_timer().await;
     assert_eq!(sync.progress().await.run.state, RunState::Activated);
@@ -186,7 +192,8 @@ on_both! {
         let first: ServiceId = "s0".into();
         sync.plan(&first).await;
         sync.store_service(&first).await;
-        target.store.accept_removals(sync.run.run_id, ("ada", "a test")).await.unwrap().unwrap();
+        let accepted = target.store.accept_removals(sync.run.run_id, None, ("ada", "a test")).await.unwrap();
+        assert!(matches!(accepted, Acceptance::Done(_)), "{accepted:?}");
         assert!(matches!(sync.activate(&first).await, Outcome::Activated(_)));
         let second: ServiceId = "s1".into();
         sync.plan(&second).await;
@@ -252,9 +259,10 @@ on_both! {
         assert_eq!(audits.len(), 1);
         assert_eq!((audits[0].who.as_str(), audits[0].what.as_str()), ("sluice", "run held"));
         assert!(sync.progress().await.run.held_at_ms.is_some());
-        assert!(target.store.accept_removals(sync.run.run_id, ("ada", "fine")).await.unwrap().is_some());
+        let accept = || target.store.accept_removals(sync.run.run_id, None, ("ada", "fine"));
+        assert!(matches!(accept().await.unwrap(), Acceptance::Done(_)));
         target.store.abort_run(sync.run.run_id, "test").await.unwrap();
-        assert_eq!(target.store.accept_removals(sync.run.run_id, ("ada", "late")).await.unwrap(), None);
+        assert_eq!(accept().await.unwrap(), Acceptance::NotOpen);
     }
 
     async fn a_run_without_a_bound_removes_what_is_gone(target: &Target) {

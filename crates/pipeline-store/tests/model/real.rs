@@ -11,7 +11,8 @@ use pipeline_model::{
 };
 use pipeline_settings::settings;
 use pipeline_store::{
-    BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store, StoredBatch,
+    Acceptance, BatchKey, BatchState, Begin, Error, Move, Outcome as Activation, Plan, RolledBack, RunRequest, Store,
+    StoredBatch,
 };
 use sqlx::{Connection, mysql::MySqlConnection, sqlite::SqliteConnection};
 use testkit::mariadb::MariaDb;
@@ -161,9 +162,11 @@ impl Real {
                 let tolerated = store.set_tolerance(self.runs[run], &tolerance, BY).await?;
                 Ok(if tolerated { Outcome::Tolerated } else { Outcome::Closed })
             }
-            Call::Accept { run, .. } => Ok(match store.accept_removals(self.runs[run], BY).await? {
-                Some(accepted) => Outcome::Accepted { services: small(accepted.services), rows: accepted.rows },
-                None => Outcome::Closed,
+            Call::Accept { run, .. } => Ok(match store.accept_removals(self.runs[run], None, BY).await? {
+                Acceptance::Done(accepted) => {
+                    Outcome::Accepted { services: small(accepted.services), rows: accepted.rows }
+                }
+                Acceptance::NotOpen | Acceptance::Changed => Outcome::Closed,
             }),
             Call::Discard { run, service, batch, .. } => self.discard(store, run, service, batch).await,
         }

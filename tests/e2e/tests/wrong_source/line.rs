@@ -14,7 +14,7 @@ use pipeline_model::{
 };
 use pipeline_settings::settings::{self, MaxRemoved};
 use pipeline_source::Source;
-use pipeline_store::{Progress, RunState, Store, Tolerance, Violation};
+use pipeline_store::{Acceptance, Progress, RunState, Store, Tolerance, Violation};
 use stage_activator::ActivatorStage;
 use stage_bundles::BundlesStage;
 use stage_providers::ProvidersStage;
@@ -122,7 +122,8 @@ impl Line {
     }
 
     pub async fn accept(&self, progress: &Progress) {
-        self.store.accept_removals(progress.run.run_id, ("ada", "a test")).await.unwrap().expect("the run is open");
+        let accepted = self.store.accept_removals(progress.run.run_id, None, ("ada", "a test")).await.unwrap();
+        assert!(matches!(accepted, Acceptance::Done(_)), "{accepted:?}");
         self.tick().await;
         let after = self.progress(progress).await;
         assert_eq!(after.exceeded, None, "{after:#?}");

@@ -1,18 +1,20 @@
 //! `sluice dlq discard`: go on without what was given up.
 
 use clap::Args;
-use pipeline_operations::{Installation, Operation as _, discard::Discard};
+use pipeline_operations::{
+    Installation,
+    discard::{Discard, Discarding},
+};
 use pipeline_store::{DeadLetter, Discarded};
 use serde::Serialize;
 
 use super::{SelectArgs, none_found, part};
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
-    session::{self, Session},
+    session::Session,
 };
 
 /// What to give up, and why.
@@ -60,23 +62,19 @@ struct DiscardedLetter {
 
 /// Discards letters.
 pub async fn run(session: &Session, args: DiscardArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
     let discard = Discard { letters: args.select.filter(&store).await? };
-    let mut discarding = discard.preview(&at).await.map_err(failed)?;
-    if discarding.letters.is_empty() {
-        none_found(&store);
-    }
     let dry_run = args.confirm.dry_run;
-    if !dry_run {
-        let count = discarding.letters.len();
-        if count > 1 {
-            args.confirm.confirm(&format!("Discard {count} dead letters?"))?;
+    let question = |shown: &Discarding| {
+        let count = shown.letters.len();
+        if count == 0 {
+            none_found(&store);
         }
-        discarding = discard.carry_out(&at, Some(&discarding), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+        (count > 1).then(|| format!("Discard {count} dead letters?"))
+    };
+    let discarding = carried_out(&discard, &at, &args.confirm, &args.reason, question).await?;
     let line =
         |(letter, outcome): (DeadLetter, Discarded)| DiscardedLetter { id: letter.id, part: part(&letter), outcome };
     let report = DiscardReport { dry_run, letters: discarding.letters.into_iter().map(line).collect() };

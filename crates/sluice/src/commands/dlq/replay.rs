@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use pipeline_operations::{
-    Installation, Operation as _, Step,
+    Installation, Step,
     replay::{Replay, Replaying, Route},
 };
 use pipeline_store::DeadLetter;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{SelectArgs, none_found, part};
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -83,7 +83,6 @@ struct Replayed {
 
 /// Replays letters.
 pub async fn run(session: &Session, args: ReplayArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let lines = Lines::default();
@@ -95,18 +94,15 @@ pub async fn run(session: &Session, args: ReplayArgs) -> Result<Exit, Failure> {
         rate: args.rate,
         requested_by: request::requested_by("sluice dlq replay"),
     };
-    let mut replaying = replay.preview(&at).await.map_err(failed)?;
-    if replaying.letters.is_empty() {
-        none_found(&store);
-    }
     let dry_run = args.confirm.dry_run;
-    if !dry_run {
-        let count = replaying.letters.iter().filter(|(_, route)| !matches!(route, Route::Skip(_))).count();
-        if count > 1 {
-            args.confirm.confirm(&format!("Replay {count} dead letters?"))?;
+    let question = |shown: &Replaying| {
+        if shown.letters.is_empty() {
+            none_found(&store);
         }
-        replaying = replay.carry_out(&at, Some(&replaying), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+        let count = shown.letters.iter().filter(|(_, route)| !matches!(route, Route::Skip(_))).count();
+        (count > 1).then(|| format!("Replay {count} dead letters?"))
+    };
+    let replaying = carried_out(&replay, &at, &args.confirm, &args.reason, question).await?;
     let report = ReplayReport::of(replaying, dry_run);
     output::answer(&report, args.output.output)?;
     Ok(report.exit())

@@ -2,16 +2,15 @@
 
 use clap::Args;
 use pipeline_model::ids::Generation;
-use pipeline_operations::{Installation, Operation as _, prune::Prune};
+use pipeline_operations::{Installation, prune::Prune};
 use pipeline_store::Pruned;
 use serde::Serialize;
 
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
     session::{self, Session},
     text,
 };
@@ -49,17 +48,17 @@ struct PruneReport {
 
 /// Prunes.
 pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, prune) = (Installation::new(&store, &settings), Prune { keep: args.keep });
     let dry_run = args.confirm.dry_run;
-    let mut pruned = prune.preview(&at).await.map_err(failed)?;
-    if !dry_run {
-        session::note(format_args!("to be deleted: {}", rows(&pruned)));
-        args.confirm.confirm("Delete these rows?")?;
-        pruned = prune.carry_out(&at, Some(&pruned), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+    let question = |shown: &Pruned| {
+        if !dry_run {
+            session::note(format_args!("to be deleted: {}", rows(shown)));
+        }
+        Some("Delete these rows?".to_owned())
+    };
+    let pruned = carried_out(&prune, &at, &args.confirm, &args.reason, question).await?;
     let report = PruneReport { dry_run, pruned };
     output::answer(&report, args.output.output)?;
     Ok(if report.pruned.stopped_by.is_some() { Exit::Failed } else { Exit::Ok })

@@ -6,18 +6,17 @@ use pipeline_model::{
     ids::ServiceId,
 };
 use pipeline_operations::{
-    Installation, Operation as _,
-    rollback::{RollBack, Unannounced},
+    Installation,
+    rollback::{Moves, RollBack, Unannounced},
 };
 use pipeline_store::{BEFORE_THE_FIRST, Move};
 use serde::Serialize;
 
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
     session::{self, Session},
     text,
 };
@@ -63,18 +62,16 @@ struct RollbackReport {
 
 /// Rolls back.
 pub async fn run(session: &Session, args: RollbackArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
     let roll_back = RollBack { services: args.service.iter().map(|id| ServiceId(id.clone())).collect() };
-    let mut moves = roll_back.preview(&at).await.map_err(failed)?;
-    warn(&moves.services);
     let dry_run = args.confirm.dry_run;
-    if !dry_run {
-        args.confirm.confirm("Roll back?")?;
-        moves = roll_back.carry_out(&at, Some(&moves), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+    let question = |shown: &Moves| {
+        warn(&shown.services);
+        Some("Roll back?".to_owned())
+    };
+    let moves = carried_out(&roll_back, &at, &args.confirm, &args.reason, question).await?;
     let unannounced = moves.unannounced.as_ref().map(why);
     if let Some(why) = &unannounced {
         session::note(format_args!("readers were moved, but nobody was told on `{}`: {why}", Activated::TOPIC));

@@ -1,15 +1,17 @@
 //! `sluice run abort`: close an open run and undo what it has not activated.
 
 use clap::Args;
-use pipeline_operations::{Installation, Operation as _, abort::Abort};
+use pipeline_operations::{
+    Installation,
+    abort::{Abort, Aborting},
+};
 
 use super::{RunRef, report::RunReport};
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs},
-    request,
     session::{self, Session},
     text,
 };
@@ -38,23 +40,21 @@ pub struct AbortArgs {
 
 /// Aborts a run.
 pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, abort) = (Installation::new(&store, &settings), Abort { run: args.run.id(&store).await? });
-    let mut aborting = abort.preview(&at).await.map_err(failed)?;
-    let before = &aborting.progress;
-    session::note(format_args!(
-        "run {}: {} of {} activated and kept; batches stored: {}, to be undone where not activated",
-        before.run.run_id,
-        text::count(before.services.activated),
-        text::plural(before.services.discovered, "service"),
-        text::count(before.batches.stored),
-    ));
-    if !args.confirm.dry_run {
-        args.confirm.confirm("Abort this run?")?;
-        aborting = abort.carry_out(&at, Some(&aborting), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+    let question = |shown: &Aborting| {
+        let before = &shown.progress;
+        session::note(format_args!(
+            "run {}: {} of {} activated and kept; batches stored: {}, to be undone where not activated",
+            before.run.run_id,
+            text::count(before.services.activated),
+            text::plural(before.services.discovered, "service"),
+            text::count(before.batches.stored),
+        ));
+        Some("Abort this run?".to_owned())
+    };
+    let aborting = carried_out(&abort, &at, &args.confirm, &args.reason, question).await?;
     output::answer(&RunReport::read(&store, aborting.progress).await?, args.output.output)?;
     Ok(Exit::Ok)
 }

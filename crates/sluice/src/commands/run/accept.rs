@@ -2,19 +2,19 @@
 
 use clap::Args;
 use pipeline_operations::{
-    Installation, Operation as _,
-    removals::{AcceptRemovals, Loss, Removals},
+    Installation,
+    removals::{AcceptRemovals, Removals},
 };
+use pipeline_store::Loss;
 use serde::Serialize;
 
 use super::{RunRef, report::removed};
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -54,16 +54,12 @@ struct AcceptReport {
 
 /// Accepts.
 pub async fn run(session: &Session, args: AcceptArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, accept) = (Installation::new(&store, &settings), AcceptRemovals { run: args.run.id(&store).await? });
     let dry_run = args.confirm.dry_run;
-    let mut removals = accept.preview(&at).await.map_err(failed)?;
-    if !dry_run {
-        args.confirm.confirm(&format!("Let run {} take away {}?", removals.run_id, removed(&removals.accepted)))?;
-        removals = accept.carry_out(&at, Some(&removals), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+    let question = |shown: &Removals| Some(format!("Let run {} take away {}?", shown.run_id, removed(&shown.accepted)));
+    let removals = carried_out(&accept, &at, &args.confirm, &args.reason, question).await?;
     output::answer(&AcceptReport { dry_run, removals }, args.output.output)?;
     Ok(Exit::Ok)
 }

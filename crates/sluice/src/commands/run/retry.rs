@@ -3,7 +3,7 @@
 use clap::Args;
 use pipeline_model::ids::ServiceId;
 use pipeline_operations::{
-    Installation, Operation as _,
+    Installation,
     retry::{Retry, Retrying},
 };
 use pipeline_store::Retried;
@@ -11,12 +11,11 @@ use serde::Serialize;
 
 use super::RunRef;
 use crate::{
-    confirm::ConfirmArgs,
+    confirm::{ConfirmArgs, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    request,
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -56,16 +55,12 @@ struct RetryReport {
 
 /// Retries.
 pub async fn run(session: &Session, args: RetryArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, retry) = (Installation::new(&store, &settings), Retry { run: args.run.id(&store).await? });
     let dry_run = args.confirm.dry_run;
-    let mut retrying = retry.preview(&at).await.map_err(failed)?;
-    if !dry_run {
-        args.confirm.confirm("Retry the failed parts of this run?")?;
-        retrying = retry.carry_out(&at, Some(&retrying), &request::by(&args.reason)).await.map_err(failed)?;
-    }
+    let question = |_: &Retrying| Some("Retry the failed parts of this run?".to_owned());
+    let retrying = carried_out(&retry, &at, &args.confirm, &args.reason, question).await?;
     let left = |retried: &Retried| !retried.left.is_empty() || retried.unreachable > 0;
     let left = retrying.retried.as_ref().is_some_and(left);
     output::answer(&RetryReport { dry_run, retrying }, args.output.output)?;

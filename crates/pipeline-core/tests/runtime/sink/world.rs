@@ -2,42 +2,50 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use pipeline_core::{
-    admin::Health,
     intake::Intake,
-    registry::{Codec, DecodeError, Registry, server::EmbeddedRegistry},
-    runtime::{self, Context},
+    registry::{Codec, DecodeError},
+    runtime,
     sink::{Batch, Claim, Limits, Sink, Written},
 };
-use pipeline_kafka::{Delivery, Outbound, Partition, Position, Producer, admin, local::LocalBroker, read_at};
+use pipeline_kafka::{Delivery, Outbound, Partition, Position, admin, read_at};
 use pipeline_model::{
     contracts::DEAD_LETTERS,
     disposition::{Classify, Disposition},
     needs::Needs,
 };
-use pipeline_settings::settings::{self, Settings};
-use tokio::task::JoinHandle;
+use pipeline_settings::settings::Settings;
 use tokio_util::sync::CancellationToken;
+
+use crate::world::Worker;
 
 /// The topic that the sink follows: no contract's.
 pub const NOTES: &str = "notes";
 
-/// How long a condition may take; far more than it does.
-const PATIENCE: Duration = Duration::from_secs(180);
-
 pub struct World {
-    _broker: LocalBroker,
-    _registry: EmbeddedRegistry,
-    pub settings: Settings,
-    producer: Producer,
+    ground: crate::world::World,
     pub target: Arc<Target>,
+}
+
+impl Deref for World {
+    type Target = crate::world::World;
+
+    fn deref(&self) -> &Self::Target {
+        &self.ground
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.ground
+    }
 }
 
 /// A text under a key, or the key's end.
@@ -76,12 +84,6 @@ pub struct Notes(Arc<Target>);
 #[derive(Debug, thiserror::Error)]
 #[error("planted failure")]
 pub struct Failure(Disposition);
-
-pub struct Worker {
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<(), runtime::Error>>,
-    pub health: Health,
-}
 
 impl Intake for Note {
     fn topics(_: &Settings) -> Vec<String> {
@@ -256,30 +258,12 @@ impl Classify for Failure {
 
 impl World {
     pub async fn new() -> Self {
-        let topics = [settings::Kafka::default().names().topics(), vec![NOTES.to_owned()]].concat();
-        let broker = LocalBroker::start(&topics).unwrap();
-        let registry = EmbeddedRegistry::start("127.0.0.1:0").await.unwrap();
-        let mut settings = Settings::default();
-        settings.kafka.bootstrap_servers = broker.bootstrap_servers().to_owned();
-        settings.schema_registry.url = registry.url().to_owned();
-        settings.stage.in_flight = 4;
-        settings.stage.max_attempts = 3;
-        settings.stage.max_backoff_ms = 50;
-        let producer = Producer::new(&settings.kafka, |_, _| None, None).unwrap();
-        Self { _broker: broker, _registry: registry, settings, producer, target: Arc::default() }
+        Self { ground: crate::world::World::with_topics(&[NOTES]).await, target: Arc::default() }
     }
 
     pub fn start(&self) -> Worker {
-        let (shutdown, health) = (CancellationToken::new(), Health::new());
-        let context = Context {
-            settings: self.settings.clone(),
-            registry: Registry::new(&self.settings.schema_registry).unwrap(),
-            health: health.clone(),
-            shutdown: shutdown.clone(),
-            local_budget: None,
-        };
-        let task = tokio::spawn(runtime::run_sink(Notes(Arc::clone(&self.target)), context));
-        Worker { shutdown, task, health }
+        let sink = Notes(Arc::clone(&self.target));
+        self.run(|context| runtime::run_sink(sink, context))
     }
 
     pub async fn send(&self, numbers: std::ops::Range<i32>) {
@@ -296,15 +280,6 @@ impl World {
         let (key, payload) = (Some(key.as_bytes().to_vec()), payload.map(<[u8]>::to_vec));
         let message = Outbound { topic: NOTES.to_owned(), key, payload, headers: Vec::new() };
         self.producer.send_all(vec![message]).await.unwrap();
-    }
-
-    pub async fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let waited = tokio::time::timeout(PATIENCE, async {
-            while !condition() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "waited in vain until {what}; rows: {}", self.rows());
     }
 
     pub fn rows(&self) -> usize {
@@ -344,37 +319,5 @@ impl World {
             }
         }
         letters
-    }
-
-    /// What the sink's group has committed, by partition.
-    pub fn committed(&self) -> Vec<Option<i64>> {
-        admin::committed(&self.settings.kafka, &self.settings.kafka.group("notes"), NOTES).unwrap()
-    }
-
-    /// Messages behind what the group has committed.
-    pub fn lag(&self) -> i64 {
-        let ends = admin::watermarks(&self.settings.kafka, NOTES).unwrap();
-        ends.iter().zip(self.committed()).map(|((_, end), committed)| end - committed.unwrap_or(0)).sum()
-    }
-
-    /// Messages in a topic, by its watermarks.
-    pub fn count(&self, topic: &str) -> usize {
-        admin::watermarks(&self.settings.kafka, topic).unwrap().iter().map(|(low, high)| (high - low) as usize).sum()
-    }
-}
-
-impl Worker {
-    pub async fn stop(self) -> Result<(), runtime::Error> {
-        self.shutdown.cancel();
-        self.ended().await
-    }
-
-    /// Ends it at once: nothing is drained, committed or said to the group.
-    pub fn kill(self) {
-        self.task.abort();
-    }
-
-    pub async fn ended(self) -> Result<(), runtime::Error> {
-        tokio::time::timeout(PATIENCE, self.task).await.expect("the sink did not end").unwrap()
     }
 }

@@ -1,5 +1,4 @@
 //! A sink over the local broker: each record stands in its target once, whatever happens to its workers.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
@@ -30,7 +29,7 @@ async fn a_sink_goes_on_where_its_target_stands_whatever_the_group_has_committed
     let first = world.start();
     world.until("all are written", || world.rows() == 100).await;
     first.stop().await.unwrap();
-    let committed: i64 = world.committed().iter().flatten().sum();
+    let committed: i64 = world.committed_by("notes", NOTES).iter().flatten().sum();
     assert_eq!(committed, 100, "the group's offsets follow, for whoever watches the lag");
     // As after a restore of an older copy of the target: the group is ahead of it.
     world.target.set_back();
@@ -92,7 +91,7 @@ async fn what_is_refused_is_found_by_halving_and_is_a_letter_before_anything_beh
     let worker = world.start();
     let letters = world.letters(4).await;
     world.until("the rest is written", || world.rows() == 297).await;
-    world.until("nothing lags", || world.lag() == 0).await;
+    world.until("nothing lags", || world.lag("notes", NOTES) == 0).await;
     worker.stop().await.unwrap();
     let keys: BTreeSet<String> =
         letters.iter().map(|letter| String::from_utf8(letter.key.clone().unwrap()).unwrap()).collect();
@@ -159,7 +158,7 @@ async fn a_broken_invariant_stops_the_sink_and_moves_nothing() {
     let error = world.start().ended().await.unwrap_err();
     assert!(matches!(error, runtime::Error::Halted { code: "SLUICE-TEST-001", .. }), "{error}");
     assert_eq!(world.rows(), 0);
-    assert_eq!(world.committed().iter().flatten().sum::<i64>(), 0);
+    assert_eq!(world.committed_by("notes", NOTES).iter().flatten().sum::<i64>(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
