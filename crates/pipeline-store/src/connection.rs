@@ -237,7 +237,7 @@ async fn connect_sqlite(target: &settings::Target) -> Result<Store, Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options);
     let database = Database::Sqlite(pool, Arc::new(Mutex::new(())));
-    let rows = RowWrites::insert("a file has no link to load them over");
+    let rows = RowWrites::insert("SQLite takes rows by INSERT; LOAD DATA is for MySQL and MariaDB");
     Ok(Store {
         database,
         target: url.into(),

@@ -124,7 +124,10 @@ impl Store {
             }
         }
         let subject: Vec<&str> = services.iter().take(AUDITED).copied().collect();
-        let result = format!("{} services went back", services.len());
+        let result = match services.len() {
+            1 => "1 service rolled back".to_owned(),
+            number => format!("{number} services rolled back"),
+        };
         let deed = Deed { who, what: "generation rollback", subject: &subject.join(", "), why, result: &result };
         audit::record(&mut session, &deed).await?;
         session.commit().await?;

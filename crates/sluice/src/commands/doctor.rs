@@ -65,7 +65,7 @@ pub async fn run(session: &Session, args: DoctorArgs) -> Result<Exit, Failure> {
 async fn check_source(settings: &Settings) -> Vec<Check> {
     if settings.source.url.is_empty() {
         return vec![Check {
-            hint: Some("set `source.url` where stages run; starting and watching runs does without".to_owned()),
+            hint: Some("set `source.url` where stages run; starting and watching runs needs no source".to_owned()),
             ..Check::new("source", State::NotSet, "`source.url` is not set")
         }];
     }

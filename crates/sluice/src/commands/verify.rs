@@ -59,7 +59,7 @@ pub struct VerifyArgs {
     /// Only this service; may be repeated. Without it, all services
     #[arg(long, value_name = "ID")]
     pub service: Vec<String>,
-    /// Go on behind this service, in byte order of ids, or behind this provider within it
+    /// Resume after this service, or after this provider of it; ids are compared as bytes
     #[arg(long, value_name = "SERVICE[/PROVIDER]")]
     pub after: Option<Cursor>,
     /// The copy at this generation instead of what readers see

@@ -142,7 +142,7 @@ impl DemoReport {
         if self.rejects.is_empty() {
             return String::new();
         }
-        let mut lines = vec!["Rejects; the rest of the copy is complete:".to_owned()];
+        let mut lines = vec!["These documents were rejected; the rest of the copy is complete:".to_owned()];
         lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(RejectLine::text));
         let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
         if hidden > 0 {
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn rejects_are_shown_up_to_a_bound() {
         insta::assert_snapshot!(with_rejects(12).rejects_text().trim(), @"
-        Rejects; the rest of the copy is complete:
+        These documents were rejected; the rest of the copy is complete:
           providers.jsonl:1: `id` is missing (SLUICE-DOCUMENT-003)
           providers.jsonl:2: `id` is missing (SLUICE-DOCUMENT-003)
           providers.jsonl:3: `id` is missing (SLUICE-DOCUMENT-003)

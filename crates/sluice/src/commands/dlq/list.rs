@@ -65,7 +65,7 @@ pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     };
     let letters = store.dead_letters(&filter, args.limit).await.map_err(|error| session::store_failure(&error))?;
     if letters.is_empty() {
-        session::note(format_args!("no such dead letter in `{}`", store.describe()));
+        session::note(format_args!("no dead letter of this kind in `{}`; see all: --state all", store.describe()));
     }
     output::answer(&Letters(letters), args.output.output)?;
     Ok(Exit::Ok)

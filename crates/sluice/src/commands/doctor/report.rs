@@ -43,7 +43,7 @@ pub enum State {
     Unreachable,
     /// The configuration cannot be used.
     BadConfiguration,
-    /// The registry holds something that this program does not go with.
+    /// A registered schema is incompatible with this program's.
     Incompatible,
     /// Anything else that is wrong.
     Failed,

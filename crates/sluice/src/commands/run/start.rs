@@ -44,7 +44,7 @@ pub struct StartArgs {
     /// Providers in one batch [default: `stage.batch_size`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_BATCH_SIZE)))]
     pub batch_size: Option<u32>,
-    /// Rejected providers that do not hold the activation: none, a number, or a share such as 1%
+    /// Activate although so many providers were rejected: none, a number, or a share such as 1%
     #[arg(long, value_name = "N|N%", default_value = "none")]
     pub tolerate: Tolerate,
     /// Why, for the audit

@@ -31,7 +31,7 @@ Examples:
 pub struct TolerateArgs {
     /// The run's id
     pub run: RunRef,
-    /// Rejected providers that do not hold the activation: none, a number, or a share such as 1%
+    /// Activate although so many providers were rejected: none, a number, or a share such as 1%
     #[arg(value_name = "none|N|N%")]
     pub tolerance: Tolerate,
     /// Say what would be changed, and change nothing

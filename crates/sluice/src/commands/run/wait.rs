@@ -20,8 +20,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Progress goes to standard error, the answer at the end to standard output; with `-o jsonl` each
-change is one line on standard output. M of the bundles stage grows until all services are planned, and
-the ETA is unknown before that.
+change is one line on standard output. The total of the bundles stage grows until every service is planned;
+until then there is no ETA.
 
 Examples:
   sluice run watch

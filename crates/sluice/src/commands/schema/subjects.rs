@@ -14,8 +14,8 @@ use crate::{
 /// How to register.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Registering again changes nothing. Exit code 100: the registry holds a version that the new one does not
-go with.
+    after_help = "Registering again changes nothing. Exit code 100: the new schema is incompatible with a registered
+version.
 
 Examples:
   sluice schema register --dry-run
