@@ -131,11 +131,7 @@ fn recommendations(costs: &Costs, args: &CapacityArgs, plan: &Plan) -> Vec<Recom
         count("partitions", (with.workers / 4.0).ceil() * 12.0, "three for each worker, so that they divide evenly"),
         count("workers.stage-root", 1.0, "one message for each run"),
         count("workers.stage-providers", with.others, "each plans eight services at once"),
-        count(
-            "workers.stage-bundles",
-            with.workers,
-            "enough for the pace; run one more, so one may fail",
-        ),
+        count("workers.stage-bundles", with.workers, "enough for the pace; run one more, so one may fail"),
         count("workers.stage-activator", with.others, "one small row for each service"),
         count("stage.batch_size", with.batch_size, &format!("{batches}, about 6,000 rows in each")),
         count("stage.in_flight", with.in_flight, "of the bundles stage; 8, the default, for the others"),
