@@ -19,6 +19,7 @@ use pipeline_kafka::{Delivery, Outbound, Partition, Position, admin, read_at};
 use pipeline_model::{
     contracts::DEAD_LETTERS,
     disposition::{Classify, Disposition},
+    letter::GivenUp,
     needs::Needs,
 };
 use pipeline_settings::settings::Settings;
@@ -63,7 +64,11 @@ pub struct Target {
     pub fenced: AtomicUsize,
     pub away: AtomicBool,
     pub asked: AtomicUsize,
-    pub refused_in_order: AtomicBool,
+    /// A record was written before the dead letter of one that lies before it.
+    pub out_of_order: AtomicBool,
+    /// Partition and offset of records that were refused alone, and of those whose letter is acknowledged.
+    refused_alone: Mutex<BTreeSet<(i32, i64)>>,
+    buried: Mutex<BTreeSet<(i32, i64)>>,
     refused: Mutex<BTreeSet<String>>,
     retried: Mutex<Option<String>>,
     failure: Mutex<Option<Disposition>>,
@@ -147,6 +152,12 @@ impl Needs for Target {
     async fn ready(&self) -> Result<(), Failure> {
         self.answers()
     }
+
+    async fn given_up(&self, _: &'static str, letter: &GivenUp<'_>) -> Result<(), Failure> {
+        let Position { partition, offset } = letter.source;
+        self.buried.lock().unwrap().insert((partition.number, *offset));
+        Ok(())
+    }
 }
 
 impl Target {
@@ -169,6 +180,12 @@ impl Target {
             return Written::Fenced;
         }
         *held = batch.end;
+        let number = batch.partition.number;
+        let before =
+            self.refused_alone.lock().unwrap().range((number, 0)..(number, batch.end)).copied().collect::<Vec<_>>();
+        if before.iter().any(|place| !self.buried.lock().unwrap().contains(place)) {
+            self.out_of_order.store(true, Ordering::SeqCst);
+        }
         let rows = batch.records.iter().map(|placed| {
             (batch.partition.clone(), placed.offset, placed.record.key.clone(), placed.record.text.clone())
         });
@@ -181,9 +198,9 @@ impl Target {
         let refused = self.refused.lock().unwrap();
         let is_refused = |key: &str| refused.contains(key);
         if batch.records.iter().any(|placed| is_refused(&placed.record.key)) {
-            // Everything before the batch is in the target, or a letter.
-            let held = self.tables().offsets[&(batch.partition.topic.clone(), batch.partition.number)];
-            self.refused_in_order.fetch_and(held == batch.begin, Ordering::SeqCst);
+            if let [alone] = batch.records.as_slice() {
+                self.refused_alone.lock().unwrap().insert((batch.partition.number, alone.offset));
+            }
             return Err(Failure(Disposition::Reject));
         }
         Ok(())
@@ -216,7 +233,6 @@ impl Target {
     }
 
     pub fn refuse<const N: usize>(&self, keys: [&str; N]) {
-        self.refused_in_order.store(true, Ordering::SeqCst);
         self.refused.lock().unwrap().extend(keys.map(str::to_owned));
     }
 
