@@ -17,11 +17,11 @@ pub fn run(figure: Option<&str>, size: Option<&str>, more: &[String]) -> Outcome
         setup::peers()?;
     }
     say("building as for deployment");
-    let mut build = command::cargo(&["build", "--release", "--bins"]);
+    let mut build = command::cargo(&["build", "--profile", "dist", "--bins"]);
     command::run(build.args(PACKAGES.iter().flat_map(|package| ["--package", package])))?;
     say("measuring; a machine that does other things meanwhile spoils the figures");
     // Not by `cargo run`: for one package alone it would build everything again with other features.
-    let mut measure = Command::new(metadata::target_folder()?.join("release").join("bench"));
+    let mut measure = Command::new(metadata::target_folder()?.join("dist").join("bench"));
     measure.current_dir(command::root()).args(figure.iter().flat_map(|figure| ["--figure", figure]));
     measure.args(size.iter().flat_map(|size| ["--size", size]));
     command::run(measure.args(more))
