@@ -1,7 +1,7 @@
 //! What may be consumed: the topics it comes from, and how one message of them is read.
 
 pub use pipeline_kafka::Delivery;
-use pipeline_model::contracts::Message;
+use pipeline_model::contracts::{About, Message};
 use pipeline_settings::settings::Settings;
 
 use crate::registry::{Codec, DecodeError};
@@ -28,11 +28,13 @@ pub trait Intake: Sized + Send + Sync + 'static {
     }
 }
 
-/// What a message belongs to: it stands in the dead letter, and in the ledger's note of it.
+/// What a message belongs to: it stands on its span, in the dead letter, and in the ledger's note of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correlation<'a> {
     /// The run, canonical text.
     pub run_id: &'a str,
+    /// What of the run.
+    pub about: About<'a>,
 }
 
 impl<M: Message> Intake for M {
@@ -49,6 +51,6 @@ impl<M: Message> Intake for M {
     }
 
     fn correlation(&self) -> Option<Correlation<'_>> {
-        Some(Correlation { run_id: self.run_id() })
+        Some(Correlation { run_id: self.run_id(), about: self.about() })
     }
 }

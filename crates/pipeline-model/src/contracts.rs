@@ -24,6 +24,20 @@ pub trait Message: Serialize + DeserializeOwned + AvroSchema + Clone + Send + Sy
 
     /// The run that the message belongs to, canonical text.
     fn run_id(&self) -> &str;
+
+    /// What of the run it is about; the run as a whole when it says no more.
+    fn about(&self) -> About<'_> {
+        About::default()
+    }
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About<'a> {
+    /// The service.
+    pub service_id: Option<&'a str>,
+    /// The batch of the service.
+    pub batch_no: Option<i32>,
 }
 
 /// Where every stage puts what it cannot process; the values keep the original bytes.
@@ -153,10 +167,19 @@ pub struct Activated {
 // === impl Message ===
 
 macro_rules! message {
-    ($type:ident, $topic:literal, |$record:ident| $key:expr) => {
-        message!($type, $topic, |$record| $key, include_str!(concat!("../../../schemas/", $topic, ".avsc")));
+    ($type:ident, $topic:literal, |$record:ident| $key:expr, |$part:pat_param| $service:expr, $batch:expr) => {
+        message!(
+            $type,
+            $topic,
+            |$record| $key,
+            |$part| $service,
+            $batch,
+            include_str!(concat!("../../../schemas/", $topic, ".avsc"))
+        );
     };
-    ($type:ident, $topic:literal, |$record:ident| $key:expr, $schema:expr) => {
+    (
+        $type:ident, $topic:literal, |$record:ident| $key:expr, |$part:pat_param| $service:expr, $batch:expr, $schema:expr
+    ) => {
         impl Message for $type {
             const TOPIC: &'static str = $topic;
             const SCHEMA: &'static str = $schema;
@@ -169,16 +192,40 @@ macro_rules! message {
             fn run_id(&self) -> &str {
                 &self.run_id
             }
+
+            fn about(&self) -> About<'_> {
+                let $part = self;
+                About { service_id: $service, batch_no: $batch }
+            }
         }
     };
 }
 
-message!(RunRequested, "sluice.sync.run-requested.v1", |record| record.run_id.clone());
-message!(ServiceDiscovered, "sluice.sync.service-discovered.v1", |record| record.service_id.clone());
+message!(RunRequested, "sluice.sync.run-requested.v1", |it| it.run_id.clone(), |_| None, None);
+message!(
+    ServiceDiscovered,
+    "sluice.sync.service-discovered.v1",
+    |it| it.service_id.clone(),
+    |it| Some(&it.service_id),
+    None
+);
 // See [`batch_of`].
-message!(BatchPlanned, "sluice.sync.batch-planned.v1", |record| format!("{}/{}", record.service_id, record.batch_no));
-message!(Confirmed, "sluice.sync.confirmed.v1", |record| format!("{}/{}", record.run_id, record.service_id), CONFIRMED);
-message!(Activated, "sluice.sync.activated.v1", |record| record.service_id.clone());
+message!(
+    BatchPlanned,
+    "sluice.sync.batch-planned.v1",
+    |it| format!("{}/{}", it.service_id, it.batch_no),
+    |it| Some(&it.service_id),
+    Some(it.batch_no)
+);
+message!(
+    Confirmed,
+    "sluice.sync.confirmed.v1",
+    |it| format!("{}/{}", it.run_id, it.service_id),
+    |it| Some(&it.service_id),
+    it.batch_no,
+    CONFIRMED
+);
+message!(Activated, "sluice.sync.activated.v1", |it| it.service_id.clone(), |it| Some(&it.service_id), None);
 
 #[cfg(not(feature = "evolved-contracts"))]
 const CONFIRMED: &str = include_str!("../../../schemas/sluice.sync.confirmed.v1.avsc");

@@ -2,6 +2,7 @@
 
 use pipeline_model::ids::RunId;
 use pipeline_store::{Aborted, Progress};
+use pipeline_telemetry::run_events::RunEvents;
 
 use crate::{By, Error, Installation, Operation, open};
 
@@ -32,7 +33,9 @@ impl Operation for Abort {
     async fn carry_out(&self, at: &Installation<'_>, shown: Option<&Aborting>, by: &By) -> Result<Aborting, Error> {
         open::still(at.store, self.run, shown.is_some()).await?;
         let aborted = at.store.abort_run_by(self.run, &by.who, &by.why).await?;
-        self.read(at, Some(aborted.ok_or_else(|| Error::ended(self.run))?)).await
+        let aborted = aborted.ok_or_else(|| Error::ended(self.run))?;
+        at.store.tell_ends(&RunEvents::new(), None).await?;
+        self.read(at, Some(aborted)).await
     }
 }
 

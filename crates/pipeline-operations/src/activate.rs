@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pipeline_compare::{CopiedService, changes::Preview};
 use pipeline_model::ids::{Generation, RunId, ServiceId};
 use pipeline_store::{BEFORE_THE_FIRST, Counts, Deed, Outcome, Progress, Store};
+use pipeline_telemetry::run_events::RunEvents;
 use serde::Serialize;
 
 use crate::{
@@ -61,6 +62,7 @@ impl Operation for Activate {
         let (subject, result) = (self.run.to_string(), format!("{} services were switched", activated.len()));
         let deed = Deed { who: &by.who, what: "run activate", subject: &subject, why: &by.why, result: &result };
         at.store.audit(&deed).await?;
+        at.store.tell_ends(&RunEvents::new(), None).await?;
         Ok(Activating { activated, ..self.read(at.store).await? })
     }
 }

@@ -9,7 +9,7 @@ use pipeline_model::{
     contracts::{BatchPlanned, Message, RunRequested, ServiceDiscovered, batch_of},
     ids::RunId,
 };
-use pipeline_telemetry::TraceContext;
+use pipeline_telemetry::span::producer_span;
 
 use crate::{Error, Installation};
 
@@ -47,13 +47,13 @@ impl Outbox {
         Ok(Self { codec, producer })
     }
 
-    /// The message as it goes over the wire, with the trace of its run.
+    /// The message as it goes over the wire, in the trace of its run: below a span that ends here.
     pub fn outbound<M: Message>(&self, message: &M) -> Result<Outbound, Error> {
         let payload = self.codec.encode(message)?;
         let mut headers = vec![(header::RUN_ID.to_owned(), Some(message.run_id().as_bytes().to_vec()))];
         if let Ok(run_id) = RunId::parse(message.run_id()) {
-            let trace = TraceContext::for_run(run_id).to_string();
-            headers.push((header::TRACEPARENT.to_owned(), Some(trace.into_bytes())));
+            let sent = producer_span(M::TOPIC, Some(run_id), None);
+            headers.push((header::TRACEPARENT.to_owned(), Some(sent.context.to_string().into_bytes())));
         }
         Ok(Outbound {
             topic: M::TOPIC.to_owned(),

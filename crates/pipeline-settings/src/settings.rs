@@ -135,6 +135,9 @@ pub struct Telemetry {
     pub otlp_client_certificate_file: Option<PathBuf>,
     /// File with the key of the client certificate, PEM. Read again when it changes.
     pub otlp_client_key_file: Option<PathBuf>,
+    /// A message that takes longer stands in the trace of its run, whatever the sample says, in milliseconds.
+    #[schemars(range(min = 1))]
+    pub slow_batch_ms: u32,
     /// Shape of log lines, which go to standard error.
     pub log_format: LogFormat,
     /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,pipeline_core=debug`.
@@ -307,6 +310,7 @@ impl Default for Telemetry {
             otlp_ca_file: None,
             otlp_client_certificate_file: None,
             otlp_client_key_file: None,
+            slow_batch_ms: 2_000,
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
         }

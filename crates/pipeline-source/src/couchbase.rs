@@ -15,10 +15,7 @@
 //! holds no document longer than an answer takes. No wait is without end, no answer is taken for complete that the
 //! server does not call so, and every failure says what it was about and what to do.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicUsize},
-};
+use std::{path::PathBuf, sync::atomic::AtomicUsize};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -199,9 +196,4 @@ impl Source for Couchbase {
     async fn ready(&self) -> Result<(), Error> {
         self.reader.now(statements::CLOCK).await.map(drop)
     }
-}
-
-/// Opens the source behind the trait.
-pub(crate) fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
-    Ok(Arc::new(Couchbase::open(settings)?))
 }

@@ -40,6 +40,7 @@ pub mod spool;
 pub mod subtree;
 #[cfg(test)]
 mod testing;
+mod traced;
 mod url;
 
 pub use error::Error;

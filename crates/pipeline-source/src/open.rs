@@ -6,19 +6,23 @@ use pipeline_settings::settings;
 
 #[cfg(feature = "couchbase")]
 use crate::couchbase;
-use crate::{Error, Finding, Source, files, generator, mapping, url};
+use crate::{Error, Finding, Source, files, generator, mapping, traced::Traced, url};
 
 /// Opens the source that the settings name, by the scheme of its URL. Reads no document; a folder must exist.
 pub fn open(settings: &settings::Source) -> Result<Arc<dyn Source>, Error> {
     mapping::check_names(&settings.mapping)?;
     match url::parse(&settings.url)? {
-        url::Location::Folder(folder) => Ok(Arc::new(files::Folder::open(folder, settings)?)),
-        url::Location::Generator(query) => Ok(Arc::new(generator::Generator::from_query(&query)?)),
+        url::Location::Folder(folder) => Ok(traced(files::Folder::open(folder, settings)?, "files")),
+        url::Location::Generator(query) => Ok(traced(generator::Generator::from_query(&query)?, "generator")),
         #[cfg(feature = "couchbase")]
-        url::Location::Couchbase => couchbase::open(settings),
+        url::Location::Couchbase => Ok(traced(couchbase::Couchbase::open(settings)?, "couchbase")),
         #[cfg(not(feature = "couchbase"))]
         url::Location::Couchbase => Err(Error::NotInThisBuild { scheme: "couchbase".to_owned() }),
     }
+}
+
+fn traced(source: impl Source + 'static, system: &'static str) -> Arc<dyn Source> {
+    Arc::new(Traced { source, system })
 }
 
 /// Looks at everything that reading needs, and changes nothing; for an operator.

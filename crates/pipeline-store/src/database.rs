@@ -9,13 +9,19 @@
 //! more. So every statement has a time, and a connection that did not answer in it is not used again. A commit that is
 //! given up may have happened; the caller reads the ledger, as after every lost answer.
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use sqlx::{AssertSqlSafe, MySql, Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use pipeline_telemetry::crash;
+use pipeline_model::disposition::Classify as _;
+use pipeline_telemetry::{crash, span::TransactionSpan};
 
 use crate::{
     Error,
@@ -63,6 +69,7 @@ pub(crate) struct Session {
     /// How long a statement may take; a local file needs no such bound.
     patience: Option<Duration>,
     packet_limit: usize,
+    span: TransactionSpan,
     // Dropped after the connection.
     _at_work: Option<AtWork>,
 }
@@ -109,16 +116,18 @@ impl Database {
     /// A connection for single statements, each a transaction of its own. To read with, and for conditional updates
     /// that stand alone.
     pub(crate) async fn session(&self, operation: Operation) -> Result<Session, Error> {
+        let span = self.span(&operation);
         let handle = match self {
             Self::MySql(server) => server.acquire().await.map(|(it, at_work)| (Handle::MySql(it), Some(at_work))),
             Self::Sqlite(pool, _) => pool.acquire().await.map(|connection| (Handle::Sqlite(connection), None)),
         };
-        self.wrap(handle, operation)
+        self.wrap(handle, operation, span)
     }
 
     /// A transaction that writes. SQLite takes its write lock at once: a transaction that reads first and locks later
     /// can find that its snapshot is stale, and no waiting helps it then.
     pub(crate) async fn begin(&self, operation: Operation) -> Result<Session, Error> {
+        let mut span = self.span(&operation);
         let handle = match self {
             Self::MySql(server) => {
                 let begun = within(Some(server.limits.patience()), server.begin()).await;
@@ -126,7 +135,10 @@ impl Database {
             }
             Self::Sqlite(pool, writers) => {
                 // The turn comes before the connection, so that waiting writers do not starve readers of them.
-                match tokio::time::timeout(TURN_TIMEOUT, Arc::clone(writers).lock_owned()).await {
+                let asked = Instant::now();
+                let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(writers).lock_owned()).await;
+                span.waited(asked.elapsed());
+                match turn {
                     Ok(turn) => {
                         let transaction = pool.begin_with("BEGIN IMMEDIATE").await;
                         transaction.map(|transaction| (Handle::SqliteTransaction(transaction, turn), None))
@@ -135,31 +147,43 @@ impl Database {
                 }
             }
         };
-        self.wrap(handle, operation)
+        self.wrap(handle, operation, span)
     }
 
     /// A transaction that writes, over a connection that rows can be loaded through.
     pub(crate) async fn begin_loading(&self, loader: &Arc<Loader>, operation: Operation) -> Result<Session, Error> {
+        let span = self.span(&operation);
         let (patience, at_work) = match self {
             Self::MySql(server) => (Some(server.limits.patience()), Some(server.at_work())),
             Self::Sqlite(..) => (None, None),
         };
         let begun = within(patience, loader.begin()).await;
-        self.wrap(begun.map(|transaction| (Handle::Loading(transaction), at_work)), operation)
+        self.wrap(begun.map(|transaction| (Handle::Loading(transaction), at_work)), operation, span)
+    }
+
+    fn span(&self, operation: &Operation) -> TransactionSpan {
+        match self {
+            Self::MySql(server) => TransactionSpan::new("mysql", || server.namespace(), operation.verb),
+            Self::Sqlite(pool, _) => {
+                let file = || pool.connect_options().get_filename().to_string_lossy().into_owned();
+                TransactionSpan::new("sqlite", file, operation.verb)
+            }
+        }
     }
 
     fn wrap(
         &self,
         handle: Result<(Handle, Option<AtWork>), impl Into<DriverError>>,
         operation: Operation,
+        span: TransactionSpan,
     ) -> Result<Session, Error> {
         let (patience, packet_limit) = match self {
             Self::MySql(server) => (Some(server.limits.statement), server.limits.packet),
             Self::Sqlite(..) => (None, usize::MAX),
         };
         match handle {
-            Ok((handle, at_work)) => Ok(Session { handle, operation, patience, packet_limit, _at_work: at_work }),
-            Err(source) => Err(Error::statement(&operation, source)),
+            Ok((handle, at_work)) => Ok(Session { handle, operation, patience, packet_limit, span, _at_work: at_work }),
+            Err(source) => Err(failed(&span, Error::statement(&operation, source))),
         }
     }
 
@@ -202,6 +226,7 @@ impl Session {
     ) -> Result<u64, Error> {
         self.check_size(values)?;
         let (sql, patience) = (sql.into(), self.patience);
+        let statement = self.span.begin(&sql);
         let result = on_connection!(&mut self.handle,
             mysql: connection => match mysql_arguments(values) {
                 Ok(arguments) => within(patience, sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut **connection))
@@ -217,7 +242,9 @@ impl Session {
                 Err(source) => Err(source),
             }
         );
-        result.map_err(|source| Error::statement(&self.operation, source))
+        let rows = result.map_err(|source| self.failed(source))?;
+        self.span.changed(statement, rows);
+        Ok(rows)
     }
 
     /// Runs a statement that changes one row, or fails.
@@ -252,7 +279,8 @@ impl Session {
     ) -> Result<Rows<'_>, Error> {
         self.check_size(values)?;
         let (sql, patience) = (sql.into(), self.patience);
-        let rows = on_connection!(&mut self.handle,
+        let statement = self.span.begin(&sql);
+        let rows: Result<Vec<row::Inner>, _> = on_connection!(&mut self.handle,
             mysql: connection => match mysql_arguments(values) {
                 Ok(arguments) => {
                     within(patience, sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(&mut **connection))
@@ -271,10 +299,9 @@ impl Session {
                 Err(source) => Err(source),
             }
         );
-        match rows {
-            Ok(rows) => Ok(Rows::new(rows, &self.operation)),
-            Err(source) => Err(Error::statement(&self.operation, source)),
-        }
+        let rows = rows.map_err(|source| self.failed(source))?;
+        self.span.returned(statement, rows.len() as u64);
+        Ok(Rows::new(rows, &self.operation))
     }
 
     /// The first row of a query that gives one row at most.
@@ -310,14 +337,22 @@ impl Session {
         };
         // No piece of them is larger than a packet may be, and no larger than is copied at once with profit.
         let piece = PIECE.min(self.packet_limit).max(1);
+        let statement = self.span.begin(sql);
         match within(self.patience, transaction.load(sql, text, piece)).await {
-            Ok(taken) => Ok(if taken == (loader::Taken { rows, warnings: 0 }) { Loaded::All } else { Loaded::NotAll }),
+            Ok(taken) => {
+                self.span.changed(statement, taken.rows);
+                Ok(if taken == (loader::Taken { rows, warnings: 0 }) { Loaded::All } else { Loaded::NotAll })
+            }
             Err(source) if is_loading_refused(&source) => {
                 transaction.refused(&source);
                 Ok(Loaded::NotAll)
             }
-            Err(source) => Err(Error::statement(&self.operation, source)),
+            Err(source) => Err(self.failed(source)),
         }
+    }
+
+    fn failed(&self, source: impl Into<DriverError>) -> Error {
+        failed(&self.span, Error::statement(&self.operation, source))
     }
 
     /// Values that together are larger than the server accepts are refused before they are sent.
@@ -343,8 +378,20 @@ impl Session {
                 result
             }
         };
-        result.map_err(|source| Error::commit(&self.operation, source))
+        match result {
+            Ok(()) => {
+                self.span.committed();
+                Ok(())
+            }
+            Err(source) => Err(failed(&self.span, Error::commit(&self.operation, source))),
+        }
     }
+}
+
+/// Notes an error on the span of its transaction.
+fn failed(span: &TransactionSpan, error: Error) -> Error {
+    span.failed(error.code());
+    error
 }
 
 impl std::fmt::Debug for Session {

@@ -30,7 +30,7 @@ use crate::{
 
 mod reading;
 
-pub(crate) use reading::read;
+pub(crate) use reading::{read, run_id};
 
 /// When readers are switched to the new generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,8 @@ use std::fmt;
 
 use pipeline_model::ids::RunId;
 
+use super::sampling;
+
 /// Name of the message header.
 pub const HEADER: &str = "traceparent";
 
@@ -94,6 +96,18 @@ impl TraceContext {
     /// Whether the trace is kept.
     pub fn is_sampled(&self) -> bool {
         self.sampled
+    }
+
+    /// The same place, kept or not.
+    #[must_use]
+    pub fn with_sampled(self, sampled: bool) -> Self {
+        Self { sampled, ..self }
+    }
+
+    /// The same place for a message about a batch: the sample says whether the trace keeps it.
+    #[must_use]
+    pub fn for_batch(self, batch_no: i32) -> Self {
+        self.with_sampled(self.sampled && sampling::keeps_batch(self.trace_id, batch_no))
     }
 
     /// Both ids as numbers.

@@ -1,5 +1,7 @@
 //! Where a message is.
 
+use super::context::TraceContext;
+
 /// Where a message is, and what it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Coordinates<'a> {
@@ -15,4 +17,6 @@ pub struct Coordinates<'a> {
     pub group: &'a str,
     /// Its run, canonical text; not known of a message that cannot be decoded.
     pub run_id: Option<&'a str>,
+    /// Its place in the trace, once it has one.
+    pub trace: Option<TraceContext>,
 }

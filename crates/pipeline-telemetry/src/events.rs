@@ -12,7 +12,8 @@ use pipeline_model::chain::Chain;
 
 use super::{
     coordinates::Coordinates,
-    metrics::{EXPORT_FAILURES, Outcome, StageMetrics},
+    metrics::{EXPORT_FAILURES, Outcome, SPANS_DROPPED, StageMetrics},
+    names,
 };
 
 /// A line about one message. It says itself where the message is, instead of leaving that to the span around it, which
@@ -26,6 +27,8 @@ macro_rules! message_line {
             topic = $at.topic,
             partition = $at.partition,
             offset = $at.offset,
+            { names::LOG_TRACE_ID } = $at.trace.map(|trace| trace.trace_id()),
+            { names::LOG_SPAN_ID } = $at.trace.map(|trace| trace.span_id()),
             $($rest)+
         )
     };
@@ -52,6 +55,24 @@ pub fn spans_lost(collector: &str, reason: &'static str, error: impl fmt::Displa
     if is_first {
         warn!(collector, reason, %error, "spans are lost until the trace collector takes them; this is said once");
     }
+}
+
+/// Why a span is not exported, though it was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// The exporter is slower than the spans come.
+    QueueFull,
+    /// The collector did not take the spans.
+    NotTaken,
+    /// So many spans of the trace failed or were slow that it would become too large.
+    TooManyOfTrace,
+    /// Too many spans wait for the end of the one above them.
+    TooManyOpen,
+}
+
+/// Spans are dropped. No line: the collector's trouble has one, and the rest is no trouble.
+pub fn spans_dropped(reason: Dropped, spans: usize) {
+    metrics::counter!(SPANS_DROPPED, "reason" => reason.as_str()).increment(spans as u64);
 }
 
 /// Tasks of a stage that has stopped compute without a pause; the end of the process ends them.
@@ -322,6 +343,19 @@ impl StageEvents {
     fn answer(&self, outcome: Outcome, elapsed: Duration) {
         self.metrics.handled(outcome);
         self.metrics.duration.record(elapsed.as_secs_f64());
+    }
+}
+
+// === impl Dropped ===
+
+impl Dropped {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::NotTaken => "not_taken",
+            Self::TooManyOfTrace => "too_many_of_trace",
+            Self::TooManyOpen => "too_many_open",
+        }
     }
 }
 

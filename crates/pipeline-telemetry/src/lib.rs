@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`context`] | the W3C trace context that travels in message headers |
 //! | [`coordinates`] | where a message is, for its lines and its span |
-//! | [`span`] | the span of one message |
+//! | [`span`] | the spans of a run: messages, transactions, calls to the source, activations, the run itself |
+//! | `sampling` | which batches a trace keeps in any case |
 //! | [`metrics`] | every metric, declared once; `docs/telemetry.md` is made from it |
 //! | [`events`] | one function for each observable event, which writes log line and metric together |
 //! | [`names`] | the names of the conventions, pinned to one version |
@@ -48,6 +49,7 @@ pub mod names;
 mod otlp;
 mod reference;
 pub mod run_events;
+mod sampling;
 pub mod span;
 
 #[cfg(test)]
@@ -63,6 +65,9 @@ pub const REVISION: &str = match option_env!("SLUICE_GIT_SHA") {
     Some(revision) => revision,
     None => "unknown",
 };
+
+/// Whether this build exports spans.
+pub const EXPORTS_SPANS: bool = cfg!(feature = "otlp");
 
 /// Why logs and traces could not be set up. Nothing can be logged about it; the caller prints it.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +119,9 @@ pub fn init(settings: &Telemetry, service_name: &str) -> Result<Guard, Error> {
         let exporter = otlp::Exporter::new(settings, service_name)?;
         let traces = exporter.as_ref().map(|exporter| exporter.layer().with_filter(otlp::traced()));
         subscriber.with(traces).try_init().map_err(Error::Again)?;
+        if let Some(exporter) = &exporter {
+            exporter.announce();
+        }
         Ok(Guard { _exporter: exporter })
     }
     #[cfg(not(feature = "otlp"))]
@@ -161,6 +169,9 @@ fn write_field(writer: &mut Writer<'_>, field: &tracing::field::Field, value: &d
         names::OFFSET => "offset=",
         names::RUN_ID => "run=",
         names::STAGE => "stage=",
+        names::SERVICE_ID => "service=",
+        names::BATCH_NO => "batch=",
+        names::LOG_TRACE_ID | names::LOG_SPAN_ID | names::KEPT => return Ok(()),
         other if other.starts_with("messaging.") || other.starts_with("otel.") || other.starts_with("log.") => {
             return Ok(());
         }

@@ -29,10 +29,32 @@ At `/metrics` of the admin address, in the text format of Prometheus. A run, a d
 const TRACES: &str = "
 ## Traces
 
-The id of a run, without its hyphens, is the id of its trace. The context travels in the message header `traceparent`
-(W3C Trace Context); a message is a child of the span that produced it. Spans are sent by OTLP over HTTP to
-`telemetry.otlp_endpoint`, by builds with the feature `otlp`; other builds pass the context on. The span of a message is
-called `process TOPIC` and has the kind consumer.
+The id of a run, without its hyphens, is the id of its trace, so whoever has a run opens its trace. It is one tree:
+
+```
+run                                        exported when the run has ended, whoever ended it
+├─ send sluice.sync.run-requested.v1       the request; the command's span
+│  └─ process …run-requested.v1            the root stage
+│     └─ process …service-discovered.v1    each service: its providers are read and planned
+│        └─ process …batch-planned.v1      batches: read, compared, stored
+│           └─ process …confirmed.v1       the activator takes the confirmation
+└─ activate                                each switch of readers, linked to the confirmations that it waited for
+```
+
+Below each message stand the transactions of the target and the calls to the source. The root appears when the run has
+ended; until then its children are there, below a span that is still to come.
+
+A trace stays small enough to be opened. It keeps each service, each message that fails or takes longer than
+`telemetry.slow_batch_ms`, and a sample of the other batches: the numbers 0, 1, 2, 4, 8 and so on of each service, and one in
+32 of all. The sample follows from the run and the number alone, so all processes agree. It travels in the message header
+`traceparent` (W3C Trace Context); what follows from a message that is left out stands below the nearest span that is kept. Of one
+trace a process keeps 1,000 messages, 500 spans below them and 100 late ones (failed or slow); a dead letter and its replay stand in
+the trace of their run.
+
+Spans are sent by OTLP over HTTP to `telemetry.otlp_endpoint`, by builds with the feature `otlp`; other builds pass the
+context on. No stage waits for the collector: `sluice_trace_spans_dropped_total` counts what is lost. The batches of the
+exporter follow the standard variables `OTEL_BSP_*`, and `OTEL_RESOURCE_ATTRIBUTES` adds to what is said of the process. Log
+lines about a message carry its trace as `trace_id` and `span_id`.
 
 ";
 

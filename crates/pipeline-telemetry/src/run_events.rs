@@ -1,19 +1,46 @@
 //! What can be observed of a run by the stages that see it as a whole; like [`super::events`], the log line and the metric of an
 //! event are written together.
 
-use std::fmt;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use pipeline_model::{
     documents::Level,
     ids::{RunId, ServiceId},
 };
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, warn};
 
-use super::metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, ROWS_WRITTEN, RUN_HELD, RowPath};
+use super::{
+    context::TraceContext,
+    metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, ROWS_WRITTEN, RUN_HELD, RowPath},
+    span::{self, ActivationSpan, EndedRun},
+};
 
 /// The events of runs.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEvents(());
+
+/// The events of activations, which know what they waited for.
+#[derive(Debug, Default)]
+pub struct Activations {
+    /// Spans of confirmations that this process took, the newest last.
+    confirmed: Mutex<VecDeque<(RunId, ServiceId, TraceContext)>>,
+}
+
+/// An attempt to switch readers.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    events: &'a Activations,
+    run_id: RunId,
+    service_id: &'a ServiceId,
+    span: ActivationSpan,
+}
+
+/// Confirmations that are remembered, over all services.
+const REMEMBERED: usize = 4_096;
 
 /// What an open run waits for people for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +72,23 @@ impl RunEvents {
         for (by, held) in all {
             ::metrics::gauge!(RUN_HELD, "by" => by).set(f64::from(u8::from(held)));
         }
+    }
+
+    /// Whether this process can show how a run ended; see [`RunEvents::ended`].
+    pub fn shows_ends(&self) -> bool {
+        #[cfg(feature = "otlp")]
+        return super::otlp::is_exporting();
+        #[cfg(not(feature = "otlp"))]
+        false
+    }
+
+    /// A run has ended, whoever ended it: the root of its trace is exported. Told once for each run.
+    pub fn ended(&self, run: &EndedRun) {
+        #[cfg(feature = "otlp")]
+        super::otlp::export_run(run);
+        let EndedRun { run_id, state, services, batches, providers, rejected_providers, reason, .. } = run;
+        let reason = reason.as_deref();
+        info!(%run_id, state, services, batches, providers, rejected_providers, reason, "the run has ended");
     }
 
     /// The guard holds a run; told once for each.
@@ -83,11 +127,6 @@ impl RunEvents {
         debug!(%run_id, %service_id, batches, providers, "service planned");
     }
 
-    /// Readers were switched: a service, or with it all that were ready.
-    pub fn activated(&self, run_id: RunId, service_id: &ServiceId, services: usize) {
-        info!(%run_id, %service_id, services, "activated");
-    }
-
     /// A service was looked at, and its proof does not close yet.
     pub fn not_yet_complete(&self, run_id: RunId, service_id: &ServiceId, waiting: &dyn fmt::Display) {
         debug!(%run_id, %service_id, %waiting, "not yet complete");
@@ -110,6 +149,55 @@ impl RunEvents {
     /// Rows are inserted where they could be loaded; told once for each reason.
     pub fn inserted(&self, reason: &str) {
         info!(reason, "rows are inserted, which costs more than to load them");
+    }
+}
+
+// === impl Activations ===
+
+impl Activations {
+    /// A confirmation was taken, in the span that is current.
+    pub fn confirmed(&self, run_id: RunId, service_id: &ServiceId) {
+        let Some(context) = span::sampled_context() else { return };
+        let mut confirmed = self.lock();
+        if confirmed.len() == REMEMBERED {
+            confirmed.pop_front();
+        }
+        confirmed.push_back((run_id, service_id.clone(), context));
+    }
+
+    /// An attempt to switch a service, or the whole run with it, begins.
+    pub fn attempt<'a>(&'a self, run_id: RunId, service_id: &'a ServiceId) -> Attempt<'a> {
+        Attempt { events: self, run_id, service_id, span: ActivationSpan::new(run_id, service_id) }
+    }
+
+    /// The newest confirmations of these services, which are forgotten.
+    fn take(&self, run_id: RunId, services: &BTreeSet<&ServiceId>) -> Vec<TraceContext> {
+        let mut confirmed = self.lock();
+        let (taken, kept): (Vec<_>, Vec<_>) =
+            confirmed.drain(..).partition(|(run, service, _)| *run == run_id && services.contains(service));
+        *confirmed = kept.into();
+        taken.into_iter().rev().take(span::LINKS).map(|(.., context)| context).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(RunId, ServiceId, TraceContext)>> {
+        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt<'_> {
+    /// What is tried, in the span of the attempt.
+    pub async fn of<T>(&self, tried: impl Future<Output = T>) -> T {
+        tried.instrument(self.span.span().clone()).await
+    }
+
+    /// Readers were switched: a service, or with it all that were ready.
+    pub fn activated<'s>(&self, services: impl Iterator<Item = &'s ServiceId>) {
+        let services: BTreeSet<&ServiceId> = services.collect();
+        self.span.done(services.len(), &self.events.take(self.run_id, &services));
+        let Self { run_id, service_id, .. } = self;
+        info!(%run_id, %service_id, services = services.len(), "activated");
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +24,7 @@ const AT: Coordinates<'static> = Coordinates {
     key: Some("s1/0"),
     group: "sluice-bundles",
     run_id: Some("01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10"),
+    trace: None,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +35,15 @@ fn failed(text: &str) -> Failed {
     Failed(io::Error::other(text.to_owned()))
 }
 
+/// What is heard of a place in the code is remembered for the whole process, while subscribers of several tests come and go.
+fn one_subscriber() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What a closure logs.
 fn logged(format: LogFormat, filter: &str, log: impl FnOnce()) -> String {
+    let _alone = one_subscriber();
     let written = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&written);
     let layer = log_layer(format, false, move || Shared(Arc::clone(&writer)));
@@ -147,6 +155,9 @@ fn the_span_of_a_message_has_the_attributes_of_the_pinned_conventions() {
             "messaging.consumer.group.name",
             "messaging.operation.name",
             "messaging.operation.type",
+            "sluice.service.id",
+            "sluice.batch.no",
+            "sluice.attempts",
             "error.type",
         ]
     );
@@ -177,9 +188,10 @@ fn a_line_for_people_names_the_message_once_and_holds_on_one_line() {
 
 #[test]
 fn a_line_for_machines_is_one_object_with_everything() {
+    let run = TraceContext::for_run(RunId::new());
     let text = logged(LogFormat::Json, "warn", || {
         let events = StageEvents::new("json-test");
-        events.dead_lettered(&AT, "SLUICE-X-001");
+        events.dead_lettered(&Coordinates { trace: Some(run), ..AT }, "SLUICE-X-001");
     });
     let line: serde_json::Value = serde_json::from_str(&text).expect("one object");
     assert_eq!(line["level"], "WARN");
@@ -187,6 +199,7 @@ fn a_line_for_machines_is_one_object_with_everything() {
     assert_eq!(line["stage"], "json-test");
     assert_eq!(line["offset"], 42);
     assert_eq!(line["run"], AT.run_id.expect("a run"));
+    assert_eq!((line["trace_id"].as_str(), line["span_id"].as_str()), (Some(&*run.trace_id()), Some(&*run.span_id())));
 }
 
 #[test]
@@ -223,6 +236,7 @@ fn each_event_moves_its_metric() {
     let in_flight = events.begin(1);
     drop(events.begin(1));
     events::spans_lost("c", "refused", "x", true);
+    events::spans_dropped(events::Dropped::TooManyOpen, 6);
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
     events.paused();
     let waiting = events.waits_alone();
@@ -256,6 +270,7 @@ fn each_event_moves_its_metric() {
         "sluice_run_held{by=\"unanswered\"} 0",
         "sluice_messages_announced_again_total{stage=\"metric-test\",topic=\"sluice.sync.batch-planned.v1\"} 7",
         "sluice_rows_removed_total{level=\"bundle\"} 3",
+        "sluice_trace_spans_dropped_total{reason=\"too_many_open\"} 6",
         "sluice_rows_written_total{path=\"load_data\"} 5",
         "sluice_rows_written_total{path=\"insert\"} 2",
         "sluice_trace_export_failures_total{reason=\"refused\"} 1",
@@ -301,3 +316,5 @@ fn the_reference_is_in_step() {
 
 #[cfg(feature = "otlp")]
 mod exported;
+#[cfg(feature = "otlp")]
+mod kept;

@@ -20,6 +20,8 @@ pub struct Session {
     global: Global,
     /// Read once: with them the log is set up, and what they warn of is said.
     settings: OnceLock<Settings>,
+    /// Sends the last spans when the call ends.
+    telemetry: OnceLock<telemetry::Guard>,
 }
 
 // === impl Session ===
@@ -27,7 +29,7 @@ pub struct Session {
 impl Session {
     /// A session with these flags.
     pub fn new(global: Global) -> Self {
-        Self { global, settings: OnceLock::new() }
+        Self { global, settings: OnceLock::new(), telemetry: OnceLock::new() }
     }
 
     /// Reads the configuration; flags of the verb come last and win.
@@ -57,9 +59,12 @@ impl Session {
     pub fn settings_with(&self, overrides: Vec<(String, String)>) -> Result<Settings, Failure> {
         let mut loaded = self.load(overrides)?;
         quiet(&mut loaded);
-        // Commands make no spans of their own, so there is nothing to flush at the end.
-        loaded.settings.telemetry.otlp_endpoint.clear();
-        drop(init_telemetry(&loaded.settings)?);
+        if !telemetry::EXPORTS_SPANS {
+            // A command that exports nothing says so to nobody; what it sends stands in the trace of its run all the same.
+            loaded.settings.telemetry.otlp_endpoint.clear();
+        }
+        let guard = init_telemetry(&loaded.settings)?;
+        self.telemetry.get_or_init(|| guard);
         Ok(loaded.settings)
     }
 

@@ -15,13 +15,14 @@ use pipeline_model::{
     needs::Needs,
 };
 use pipeline_store::{Activatable, Counts, Hold, Outcome, ServiceActivation, Store};
-use pipeline_telemetry::run_events::{HeldBy, RunEvents};
+use pipeline_telemetry::run_events::{Activations, HeldBy, RunEvents};
 
 /// The stage.
 pub struct ActivatorStage {
     store: Store,
     tick_interval: Duration,
     events: RunEvents,
+    activations: Activations,
 }
 
 /// Why a service could not be activated.
@@ -49,18 +50,19 @@ pub enum Error {
 impl ActivatorStage {
     /// Activates in `store`; looks for what a lost confirmation should have told it every `tick_interval`.
     pub fn new(store: Store, tick_interval: Duration) -> Self {
-        Self { store, tick_interval, events: RunEvents::new() }
+        Self { store, tick_interval, events: RunEvents::new(), activations: Activations::default() }
     }
 
     async fn activate(&self, run_id: RunId, service_id: &ServiceId) -> Result<Vec<ServiceActivation>, Error> {
-        let outcome = self.store.activate(run_id, service_id).await;
+        let attempt = self.activations.attempt(run_id, service_id);
+        let outcome = attempt.of(self.store.activate(run_id, service_id)).await;
         match outcome.map_err(|source| Error::Activate { service_id: service_id.clone(), source })? {
             Outcome::Activated(activations) => {
-                let services = activations.len();
                 for level in Counts::LEVELS {
                     self.events.removed(level, activations.iter().map(|each| each.rows_removed.of(level)).sum());
                 }
-                self.events.activated(run_id, service_id, services);
+                attempt.activated(activations.iter().map(|each| &each.service_id));
+                self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
                 Ok(activations)
             }
             Outcome::NotYet(waiting) => {
@@ -101,6 +103,7 @@ impl Stage for ActivatorStage {
     async fn handle(&self, record: &Record<Confirmed>) -> Result<Emit<Activated>, Error> {
         let run_id = RunId::parse(&record.message.run_id).map_err(Error::RunId)?;
         let service_id = ServiceId(record.message.service_id.clone());
+        self.activations.confirmed(run_id, &service_id);
         Ok(self.activate(run_id, &service_id).await?.into_iter().map(Activated::from).collect())
     }
 
@@ -128,6 +131,7 @@ impl Stage for ActivatorStage {
             // What it activates is among the unannounced below.
             self.activate(run_id, &service_id).await?;
         }
+        self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
         let unannounced = self.store.unannounced(None).await.map_err(Error::Ledger)?;
         Ok(unannounced.into_iter().map(Activated::from).collect())
     }

@@ -125,7 +125,10 @@ impl RootStage {
         }
         let discovered = discovery.finish().await.map_err(Error::Ledger)?;
         match discovered.failed {
-            Some(reason) => self.events.ended_as_failed(run_id, &reason),
+            Some(reason) => {
+                self.events.ended_as_failed(run_id, &reason);
+                self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
+            }
             None => self.events.discovered(run_id, discovered.services, discovered.removed),
         }
         Ok(())
@@ -200,6 +203,8 @@ impl Stage for RootStage {
         let run = self.run_of(&request, record.message.target.as_deref()).await?;
         if run.state != RunState::Running {
             self.events.nothing_to_do(run.run_id, run.state.as_str(), run.reason.as_deref());
+            let refused = (run.state == RunState::Refused).then_some(run.run_id);
+            self.store.tell_ends(&self.events, refused).await.map_err(Error::Ledger)?;
             return Ok(Emit::nothing());
         }
         if !run.discovered {

@@ -3,6 +3,7 @@
 //! | module | gives |
 //! |---|---|
 //! | [`mariadb`] | a database server, shared by the tests of one process, with a fresh database for each |
+//! | [`jaeger`] | a store of traces that can be asked |
 //! | [`kafka`], [`registry`] | one broker or three, and a schema registry with the Confluent API |
 //! | [`stack`] | all three, started side by side |
 //! | [`avro`] | Avro's Java library, which judges what schemas can read |
@@ -35,6 +36,7 @@ pub mod connect;
 pub mod couchbase;
 pub mod generated;
 pub mod http;
+pub mod jaeger;
 mod janitor;
 pub mod kafka;
 pub mod mariadb;

@@ -77,6 +77,11 @@ pub(crate) fn registry_jar() -> PathBuf {
     jar.unwrap_or_else(|| panic!("no registry in `{}`: remove it and run `cargo xtask setup`", folder.display()))
 }
 
+/// Jaeger's program.
+pub(crate) fn jaeger() -> PathBuf {
+    location::jaeger()
+}
+
 fn installed() -> PathBuf {
     installed_by(POM, "Java servers")
 }

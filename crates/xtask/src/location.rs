@@ -3,4 +3,4 @@
 #[path = "../../testkit/src/stack/location.rs"]
 mod shared;
 
-pub use shared::{cache_folder, stack_folder};
+pub use shared::{JAEGER, cache_folder, jaeger, stack_folder};

@@ -1,4 +1,4 @@
-//! The verbs of this repository: `cargo xtask setup | test | chaos | fuzz | bench | check | generate | deny`.
+//! The verbs of this repository: `cargo xtask setup | test | chaos | observe | fuzz | bench | check | generate | deny`.
 //!
 //! Each verb does alone what a person or a CI machine needs, prints what it is doing, and ends with a sentence on what
 //! to do when it fails. CI runs the same verbs.
@@ -17,6 +17,7 @@ mod failure;
 mod fuzz;
 mod generate;
 mod location;
+mod observe;
 mod setup;
 mod suite;
 mod terminal;
@@ -44,6 +45,8 @@ enum Verb {
     },
     /// Run the long tiers of the fault tests: random faults, seed after seed; three brokers; a clock that jumps.
     Chaos(chaos::ChaosArgs),
+    /// Run the tests of what an operator sees, against real Jaeger.
+    Observe,
     /// Run the fuzz targets, one for each parser of bytes that strangers write. Needs `cargo-fuzz`.
     Fuzz(fuzz::FuzzArgs),
     /// Measure Sluice against its counterparts and write docs/benchmarks.md.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::run(),
         Verb::Test { filter } => suite::run(filter.as_deref()),
         Verb::Chaos(args) => chaos::run(&args),
+        Verb::Observe => observe::run(),
         Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Bench { figure, size, more } => bench::run(figure.as_deref(), size.as_deref(), &more),
         Verb::Check => check::run(),

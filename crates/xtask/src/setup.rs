@@ -3,6 +3,7 @@
 use crate::{failure::Outcome, say};
 
 mod java_servers;
+mod observers;
 mod packages;
 
 /// Installs the missing packages, then the Java servers.
@@ -11,6 +12,11 @@ pub fn run() -> Outcome {
     java_servers::install()?;
     say("set-up is complete");
     Ok(())
+}
+
+/// Installs what shows how Sluice is: a store of traces.
+pub fn observers() -> Outcome {
+    observers::install()
 }
 
 /// Installs what the benchmark compares Sluice with.

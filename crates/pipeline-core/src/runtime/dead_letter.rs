@@ -9,8 +9,8 @@
 use std::time::UNIX_EPOCH;
 
 use pipeline_kafka::{Delivery, Header, Outbound};
-use pipeline_model::contracts;
-use pipeline_telemetry::TraceContext;
+use pipeline_model::{contracts, ids::RunId};
+use pipeline_telemetry::{TraceContext, span::producer_span};
 
 use super::failure::LastFailure;
 
@@ -159,10 +159,16 @@ pub fn is_incomplete(letter: &Delivery) -> bool {
 }
 
 /// The message of a dead letter, to be produced again where it came from: key, bytes and foreign headers as they were,
-/// run and trace kept, the reason removed.
+/// run and trace kept, the reason removed. It stands in the trace below the message that failed.
 pub fn replayed(letter: Delivery, topic: &str, letter_id: i64) -> Outbound {
-    let kept = |name: &str| !is_ours(name) || [header::RUN_ID, header::TRACEPARENT].contains(&name);
+    let parent = letter.header(header::TRACEPARENT).and_then(|text| TraceContext::parse(text).ok());
+    let run_id = letter.header(header::RUN_ID).and_then(|text| RunId::parse(text).ok());
+    let sent = producer_span(topic, run_id, parent.as_ref());
+    let kept = |name: &str| !is_ours(name) || name == header::RUN_ID;
     let mut headers: Vec<Header> = letter.headers.into_iter().filter(|(name, _)| kept(name)).collect();
+    if parent.is_some() || run_id.is_some() {
+        headers.push((header::TRACEPARENT.to_owned(), Some(sent.context.to_string().into_bytes())));
+    }
     headers.push((header::REPLAY_OF.to_owned(), Some(letter_id.to_string().into_bytes())));
     Outbound { topic: topic.to_owned(), key: letter.key, payload: letter.payload, headers }
 }

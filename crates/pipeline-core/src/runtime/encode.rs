@@ -19,7 +19,11 @@ impl VisitOutgoing for Encode<'_> {
 
     fn message<M: Message>(self, message: &M) -> Self::Output {
         let payload = self.codec.encode(message)?;
-        let trace = self.trace.cloned().or_else(|| RunId::parse(message.run_id()).ok().map(TraceContext::for_run));
+        let trace = self.trace.copied().or_else(|| RunId::parse(message.run_id()).ok().map(TraceContext::for_run));
+        let trace = match message.about().batch_no {
+            Some(batch_no) => trace.map(|trace| trace.for_batch(batch_no)),
+            None => trace,
+        };
         let mut headers = vec![(header::RUN_ID.to_owned(), Some(message.run_id().as_bytes().to_vec()))];
         if let Some(trace) = trace {
             headers.push((header::TRACEPARENT.to_owned(), Some(trace.to_string().into_bytes())));

@@ -135,13 +135,15 @@ impl<W: Work> Engine<W> {
             key: delivery.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()),
             group: &self.group,
             run_id: delivery.header(header::RUN_ID),
+            trace: None,
         }
     }
 
-    /// The span of one message, below the one that produced it.
-    pub(crate) fn span(&self, at: &Coordinates<'_>, delivery: &Delivery) -> MessageSpan {
-        let parent = delivery.header(header::TRACEPARENT).and_then(|text| TraceContext::parse(text).ok());
-        consumer_span(W::NAME, at, parent.as_ref())
+    /// The span of one message, below the one that produced it; the message's lines name it from now on.
+    pub(crate) fn span(&self, at: &mut Coordinates<'_>, delivery: &Delivery) -> MessageSpan {
+        let span = consumer_span(W::NAME, at, produced_by(delivery).as_ref());
+        at.trace = Some(span.context);
+        span
     }
 
     /// What the work needs has answered.
@@ -246,6 +248,11 @@ impl<W: Work> Engine<W> {
         let bound = FIRST_BACKOFF.saturating_mul(1 << waits.saturating_sub(1).min(16));
         bound.min(Duration::from_millis(u64::from(self.settings.stage.max_backoff_ms))).mul_f64(fastrand::f64())
     }
+}
+
+/// The span that produced a message.
+pub(super) fn produced_by(delivery: &Delivery) -> Option<TraceContext> {
+    TraceContext::parse(delivery.header(header::TRACEPARENT)?).ok()
 }
 
 /// Waits, and breaks off when the stage stops.

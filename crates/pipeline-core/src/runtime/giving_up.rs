@@ -20,13 +20,15 @@ impl<W: Work> Engine<W> {
         let LastFailure { failure, attempts, first_failed_at } = last;
         let record = W::Input::decode(&self.codec, delivery).await.ok();
         let correlation = record.as_ref().and_then(|record| record.correlation());
+        // A message that failed stands in the trace of its run, and so does what becomes of its letter.
+        let trace = span.context.with_sampled(true);
         let known = LetterHeaders {
             stage: W::NAME,
             topic: self.settings.kafka.names().topic(&delivery.position.partition.topic),
             group: &self.group,
             run_id: correlation.map(|correlation| correlation.run_id).or(at.run_id),
             last,
-            trace: &span.context,
+            trace: &trace,
         };
         // First the letter, then the ledger's note of it: a crash in between repeats both, and the note is kept once.
         let place = match self.produce_letter(message, dead_letter(delivery, &known)).await {

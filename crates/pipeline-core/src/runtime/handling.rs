@@ -4,7 +4,7 @@ use std::{collections::VecDeque, ops::ControlFlow, sync::Arc, time::Duration};
 
 use pipeline_kafka::{Delivery, Outbound, Partition, Position, consumer::PartitionQueue};
 use pipeline_model::needs::Needs;
-use pipeline_telemetry::{TraceContext, crash};
+use pipeline_telemetry::{TraceContext, crash, span::MessageSpan};
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::{JoinError, JoinSet},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     admin::MAX_WAITING,
-    intake::Intake as _,
+    intake::{Correlation, Intake as _},
     stage::{Emit, Outgoing as _, Record, Stage},
 };
 
@@ -158,13 +158,12 @@ fn settle<S: Stage>(
 impl<S: Stage> Engine<Handling<S>> {
     /// Tries until the message is settled, or `stopping` is cancelled while it waits.
     async fn process(&self, delivery: &Delivery, stopping: &CancellationToken) -> Settlement {
-        let at = self.coordinates(delivery);
-        let span = self.span(&at, delivery);
+        let mut at = self.coordinates(delivery);
+        let span = self.span(&mut at, delivery);
         self.events.consumed(&at);
         let message = InHand { at, span: &span, stopping, records: 1 };
         let settling = async {
-            let context = &span.context;
-            match self.until_settled(&message, |number| self.attempt(delivery, number, context)).await {
+            match self.until_settled(&message, |number| self.attempt(delivery, number, &span)).await {
                 Tried::Done(emitted, elapsed) => {
                     self.events.handled(&message.at, elapsed, emitted);
                     Settlement::Settled
@@ -178,10 +177,15 @@ impl<S: Stage> Engine<Handling<S>> {
     }
 
     /// Decode, handle, emit, acknowledge: once. Gives the number of messages emitted.
-    async fn attempt(&self, delivery: &Delivery, attempt: u32, trace: &TraceContext) -> Result<usize, Failure> {
+    async fn attempt(&self, delivery: &Delivery, attempt: u32, span: &MessageSpan) -> Result<usize, Failure> {
         crash::point(S::NAME, "after-poll");
         let decoded = S::Input::decode(&self.codec, delivery).await;
         let message = decoded.map_err(|error| Failure::from(error).of(Dependency::Registry))?;
+        if attempt > 1 {
+            span.attempts(attempt);
+        } else if let Some(Correlation { about, .. }) = message.correlation() {
+            span.about(about.service_id, about.batch_no);
+        }
         let record = Record {
             message,
             topic: delivery.position.partition.topic.clone(),
@@ -192,7 +196,7 @@ impl<S: Stage> Engine<Handling<S>> {
         let emit = self.work.0.handle(&record).await?;
         self.proved();
         crash::point(S::NAME, "after-handle");
-        self.emit(&emit, Some(trace)).await?;
+        self.emit(&emit, Some(&span.context)).await?;
         crash::point(S::NAME, "after-emit");
         Ok(emit.messages.len())
     }

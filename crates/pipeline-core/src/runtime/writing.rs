@@ -19,7 +19,7 @@ use tracing::Instrument as _;
 
 use super::{
     driven::{Driven, Shared},
-    engine::{Engine, InHand, Settlement, Tried},
+    engine::{Engine, InHand, Settlement, Tried, produced_by},
     failure::{Dependency, Failure, LastFailure},
     part::Part,
     work::Work,
@@ -214,7 +214,7 @@ impl<K: Sink> Writer<K> {
             );
             return Err(Interruption::Halt(Failure::halt(ANOTHER_LOG, text)));
         }
-        let at = engine.coordinates(&delivery);
+        let mut at = engine.coordinates(&delivery);
         engine.events.consumed(&at);
         crash::point(K::NAME, "after-poll");
         // The rule, and it needs no span of its own.
@@ -222,7 +222,7 @@ impl<K: Sink> Writer<K> {
             part.push(record, delivery);
             return Ok(());
         }
-        let span = engine.span(&at, &delivery);
+        let span = engine.span(&mut at, &delivery);
         let message = InHand { at, span: &span, stopping: &self.stopping, records: 1 };
         let decode = async |_| {
             let decoded = K::Input::decode(&engine.codec, &delivery).await;
@@ -249,10 +249,10 @@ impl<K: Sink> Writer<K> {
             let Some(_permit) = self.place().await else { return Err(Interruption::Stop) };
             let part = part.begin_at(*next);
             let end = part.batch().end;
-            let at = part.messages().first().map_or_else(|| self.at(end), |first| engine.coordinates(first));
+            let mut at = part.messages().first().map_or_else(|| self.at(end), |first| engine.coordinates(first));
             let span = match part.messages() {
-                [alone] => engine.span(&at, alone),
-                messages => batch_span(K::NAME, &at, messages.len()),
+                [alone] => engine.span(&mut at, alone),
+                messages => batch_span(K::NAME, &at, messages.iter().map(produced_by)),
             };
             let records = part.messages().len();
             let _in_flight = engine.events.begin(records);
@@ -333,6 +333,14 @@ impl<K: Sink> Writer<K> {
     /// A place in the partition where there is no message to name.
     fn at(&self, offset: i64) -> Coordinates<'_> {
         let Partition { topic, number } = &self.partition;
-        Coordinates { topic, partition: *number, offset, key: None, group: &self.shared.engine.group, run_id: None }
+        Coordinates {
+            topic,
+            partition: *number,
+            offset,
+            key: None,
+            group: &self.shared.engine.group,
+            run_id: None,
+            trace: None,
+        }
     }
 }

@@ -105,6 +105,11 @@ impl Server {
         Ok((sqlx::Transaction::begin(connection, None).await?, at_work))
     }
 
+    /// The database that the connections are to.
+    pub(super) fn namespace(&self) -> String {
+        self.pool.connect_options().get_database().unwrap_or_default().to_owned()
+    }
+
     /// A connection beside the pool, whose session is as the server makes it.
     pub(crate) async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
         self.learn(self.pool.connect_options().connect().await)

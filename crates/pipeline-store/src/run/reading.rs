@@ -71,7 +71,7 @@ pub(crate) async fn read(session: &mut Session, id: RunId) -> Result<Option<Run>
     row.map(|row| Run::from_row(&row)).transpose()
 }
 
-pub(super) fn run_id(row: &Row<'_>) -> Result<RunId, Error> {
+pub(crate) fn run_id(row: &Row<'_>) -> Result<RunId, Error> {
     let text = row.text("run_id")?;
     RunId::parse(&text).map_err(|error| row.broken(error.to_string()))
 }

@@ -40,6 +40,8 @@ pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
 pub const ROWS_WRITTEN: &str = "sluice_rows_written_total";
 /// Batches of spans that the trace collector did not take.
 pub const EXPORT_FAILURES: &str = "sluice_trace_export_failures_total";
+/// Spans that were to be kept and are not exported.
+pub const SPANS_DROPPED: &str = "sluice_trace_spans_dropped_total";
 /// Which build runs.
 pub const BUILD_INFO: &str = "sluice_build_info";
 
@@ -72,7 +74,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 20] = [
+pub const DECLARED: [Declared; 21] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -210,6 +212,15 @@ pub const DECLARED: [Declared; 20] = [
         unit: Unit::Count,
         help: "Batches of spans that the trace collector did not take and that are lost; no stage waits for it.",
         labels: &[("reason", "`untrusted`, `unreachable`, `refused`")],
+    },
+    Declared {
+        name: SPANS_DROPPED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Spans that were to be kept and are lost; no stage waits for them. `not_taken`: the collector did not take \
+               them. `queue_full`: they come faster than they are sent. `too_many_of_trace`: more failed or were slow than \
+               a trace keeps. `too_many_open`: too many wait for the end of the span above them.",
+        labels: &[("reason", "`queue_full`, `not_taken`, `too_many_of_trace`, `too_many_open`")],
     },
     Declared {
         name: BUILD_INFO,

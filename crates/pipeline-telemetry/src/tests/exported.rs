@@ -13,7 +13,7 @@ use super::*;
 use crate::span::batch_span;
 
 #[derive(Clone, Debug, Default)]
-struct InMemory(Arc<Mutex<Vec<SpanData>>>);
+pub(super) struct InMemory(pub(super) Arc<Mutex<Vec<SpanData>>>);
 
 impl SpanExporter for InMemory {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
@@ -38,8 +38,10 @@ fn spans_of_a_run_are_in_the_trace_of_its_id_and_below_each_other() {
         let parent = TraceContext::parse(&header).expect("our own header");
         let second = consumer_span("bundles", &AT, Some(&parent));
         second.failed("SLUICE-X-001");
+        second.about(Some("s"), Some(3));
         second.span.in_scope(|| tracing::error!("an event is a log"));
-        batch_span("postgres", &AT, 3).failed("SLUICE-X-001");
+        let producers = [Some(run), Some(run.with_sampled(false)), Some(run), None];
+        batch_span("postgres", &AT, producers.into_iter()).failed("SLUICE-X-001");
         second.context
     });
     let spans = exporter.0.lock().expect("no panic").clone();
@@ -61,22 +63,15 @@ fn spans_of_a_run_are_in_the_trace_of_its_id_and_below_each_other() {
         let names = names::ATTRIBUTES.iter().map(|(name, _)| *name).filter(|name| !absent.contains(name));
         names.map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    assert_eq!(attributes(second_span), without(&[names::BATCH_COUNT]));
-    assert_eq!(attributes(batch), without(&[names::KEY, names::RUN_ID]));
+    let of_messages = |name: &&str| name.starts_with("messaging.") || [names::ERROR_TYPE, names::STAGE].contains(name);
+    let without = |absent: &[&str]| without(absent).into_iter().filter(|name| of_messages(&name.as_str()));
+    let with = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let of_message = with(&[names::RUN_ID, names::SERVICE_ID, names::BATCH_NO]);
+    assert_eq!(attributes(second_span), without(&[names::BATCH_COUNT]).chain(of_message).collect());
+    assert_eq!(attributes(batch), without(&[names::KEY]).collect());
     assert_ne!(id(batch), run.trace_id());
-}
-
-#[test]
-fn a_trace_that_is_not_sampled_is_not_exported_but_goes_on() {
-    let exporter = InMemory::default();
-    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let parent = TraceContext::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00").expect("a header");
-    let context = with_default(Registry::default().with(otlp::layer(&provider)), || {
-        consumer_span("bundles", &AT, Some(&parent)).context
-    });
-    assert_eq!(context.trace_id(), parent.trace_id());
-    assert!(!context.is_sampled());
-    assert!(exporter.0.lock().expect("no panic").is_empty());
+    let linked: Vec<_> = batch.links.iter().map(|link| format!("{:016x}", link.span_context.span_id())).collect();
+    assert_eq!(linked, [run.span_id()]);
 }
 
 fn at(endpoint: &str) -> settings::Telemetry {

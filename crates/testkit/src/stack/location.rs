@@ -1,4 +1,4 @@
-//! Where the Java servers are kept. Set-up includes this file too, so that both always agree.
+//! Where servers are kept that are no packages. Set-up includes this file too, so that both always agree.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,14 @@ pub fn cache_folder() -> PathBuf {
 /// Folder of the servers that this project file asks for; a changed file has another folder.
 pub fn stack_folder(pom: &str) -> PathBuf {
     cache_folder().join("stack").join(format!("{:016x}", fnv1a(pom.as_bytes())))
+}
+
+/// The version of Jaeger that tests send spans to.
+pub const JAEGER: &str = "1.76.0";
+
+/// Jaeger's program.
+pub fn jaeger() -> PathBuf {
+    cache_folder().join("stack").join(format!("jaeger-{JAEGER}"))
 }
 
 fn home() -> PathBuf {
