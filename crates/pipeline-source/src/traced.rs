@@ -22,29 +22,30 @@ pub(crate) struct Traced<S> {
 }
 
 impl<S: Source> Traced<S> {
-    fn span(&self, collection: &'static str, service: Option<&ServiceId>) -> SourceSpan {
-        SourceSpan::new(self.system, "read", collection, service.map(ServiceId::as_str))
+    fn span(&self, operation: &'static str, service: Option<&ServiceId>) -> SourceSpan {
+        let collection = operation.rsplit(' ').next().unwrap_or_default();
+        SourceSpan::new(self.system, operation, collection, service.map(ServiceId::as_str))
     }
 }
 
 #[async_trait]
 impl<S: Source> Source for Traced<S> {
     fn services(&self) -> BoxStream<'_, Result<Found<Service>, Error>> {
-        counted(self.source.services(), self.span("provider_services", None))
+        counted(self.source.services(), self.span("read provider_services", None))
     }
 
     fn providers<'a>(&'a self, service_id: &'a ServiceId) -> BoxStream<'a, Result<Found<Provider>, Error>> {
-        counted(self.source.providers(service_id), self.span("providers", Some(service_id)))
+        counted(self.source.providers(service_id), self.span("read providers", Some(service_id)))
     }
 
     async fn subtrees(&self, service_id: &ServiceId, provider_ids: &[ProviderId]) -> Result<Vec<Subtree>, Error> {
-        let span = self.span("bundles", Some(service_id));
+        let span = self.span("read bundles", Some(service_id));
         let answer = self.source.subtrees(service_id, provider_ids).instrument(span.span().clone()).await;
         noted(answer, &span)
     }
 
     async fn unchanged(&self, service_id: &ServiceId, known: Vec<Known>) -> Result<Vec<ProviderId>, Error> {
-        let span = SourceSpan::new(self.system, "compare", "bundles", Some(service_id.as_str()));
+        let span = self.span("compare bundles", Some(service_id));
         let answer = self.source.unchanged(service_id, known).instrument(span.span().clone()).await;
         noted(answer, &span)
     }
@@ -58,7 +59,7 @@ impl<S: Source> Source for Traced<S> {
     }
 
     fn unreachable(&self) -> BoxStream<'_, Result<DocumentFault, Error>> {
-        counted(self.source.unreachable(), self.span("unreachable documents", None))
+        counted(self.source.unreachable(), self.span("read unreachable documents", None))
     }
 
     async fn counts(&self) -> Result<Counts, Error> {

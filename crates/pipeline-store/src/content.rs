@@ -21,7 +21,10 @@ use pipeline_model::{
     documents::{Bundle, DocumentFault, Etag, Subtree, SubtreeContent},
     ids::{BatchNo, Generation, ProviderId, RunId, ServiceId},
 };
-use pipeline_telemetry::{metrics::RowPath, run_events::RunEvents};
+use pipeline_telemetry::{
+    metrics::RowPath,
+    run_events::{RunEvents, StoredProviders},
+};
 
 use crate::{Error, Store, database::Session, fence, load::Unwritten, operation::Operation, plan::length, rejects};
 
@@ -189,7 +192,14 @@ impl Store {
         record(&mut session, key, &stored).await?;
         let path = if session.can_load() { RowPath::LoadData } else { RowPath::Insert };
         session.commit().await?;
-        RunEvents::new().written(path, stored.bundles_written.saturating_add(stored.fields_written));
+        let events = RunEvents::new();
+        events.written(path, stored.bundles_written.saturating_add(stored.fields_written));
+        events.stored(&StoredProviders {
+            written: stored.stored,
+            unchanged: stored.unchanged,
+            rejected: stored.rejected,
+            skipped: stored.skipped,
+        });
         Ok(Some(stored))
     }
 

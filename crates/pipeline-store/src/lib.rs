@@ -64,6 +64,7 @@ mod rejects;
 mod retry;
 mod rollback;
 mod run;
+mod situation;
 mod telling;
 mod verify;
 mod versions;

@@ -12,7 +12,7 @@ use pipeline_model::chain::Chain;
 
 use super::{
     coordinates::Coordinates,
-    metrics::{EXPORT_FAILURES, Outcome, SPANS_DROPPED, StageMetrics},
+    metrics::{DATABASE_CONNECTIONS, EXPORT_FAILURES, Outcome, SPANS_DROPPED, StageMetrics},
     names,
 };
 
@@ -73,6 +73,11 @@ pub enum Dropped {
 /// Spans are dropped. No line: the collector's trouble has one, and the rest is no trouble.
 pub fn spans_dropped(reason: Dropped, spans: usize) {
     metrics::counter!(SPANS_DROPPED, "reason" => reason.as_str()).increment(spans as u64);
+}
+
+/// So many connections to the target are at work more than before, or fewer.
+pub fn connections_in_use(more: f64) {
+    metrics::gauge!(DATABASE_CONNECTIONS).increment(more);
 }
 
 /// Tasks of a stage that has stopped compute without a pause; the end of the process ends them.

@@ -55,6 +55,9 @@ pub enum Outcome {
 /// for a lock.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// The same for what takes as long as a run: from a run with nothing to do to the eight hours that it replaces.
+const MINUTES: [f64; 12] = [0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 150.0, 300.0, 900.0, 1_800.0, 3_600.0, 28_800.0];
+
 /// Gives the metrics as text. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle(PrometheusHandle);
@@ -67,14 +70,18 @@ pub fn install() -> Handle {
 }
 
 fn first_install() -> Handle {
-    let builder = PrometheusBuilder::new();
-    let builder = match builder.set_buckets_for_metric(Matcher::Full(HANDLE_DURATION.to_owned()), &SECONDS) {
-        Ok(builder) => builder,
-        Err(source) => {
-            tracing::warn!(error = %Chain(&source), "the buckets of durations are not as declared");
-            PrometheusBuilder::new()
-        }
-    };
+    let buckets: [(Matcher, &[f64]); 2] =
+        [(Matcher::Suffix("_duration_seconds".to_owned()), &SECONDS), (Matcher::Full(END_TO_END.to_owned()), &MINUTES)];
+    let mut builder = PrometheusBuilder::new();
+    for (matcher, bounds) in buckets {
+        builder = match builder.set_buckets_for_metric(matcher, bounds) {
+            Ok(builder) => builder,
+            Err(source) => {
+                tracing::warn!(error = %Chain(&source), "the buckets of durations are not as declared");
+                PrometheusBuilder::new()
+            }
+        };
+    }
     let recorder = builder.build_recorder();
     let handle = Handle(recorder.handle());
     if let Err(source) = metrics::set_global_recorder(recorder) {

@@ -24,10 +24,12 @@ use super::{Error, TraceContext, VERSION, names, span::EndedRun};
 
 use ids::Ids;
 use keeping::{Budget, Counting, Keeper};
+use standard::Standard;
 
 mod collector;
 mod ids;
 mod keeping;
+mod standard;
 
 pub(super) use collector::is_heard;
 pub(super) use keeping::Queued;
@@ -51,20 +53,25 @@ pub(super) struct Exporter {
 // === impl Exporter ===
 
 impl Exporter {
-    /// `None` when no endpoint is set.
+    /// `None` when no endpoint is set, or the standard variables want no traces.
     pub(super) fn new(settings: &Telemetry, service_name: &str) -> Result<Option<Self>, Error> {
-        let endpoint = settings.otlp_endpoint.as_str();
-        if endpoint.is_empty() {
+        let standard = Standard::of_process();
+        let of_settings = Some(&settings.otlp_endpoint).filter(|endpoint| !endpoint.is_empty());
+        let found = of_settings.map(|endpoint| address(endpoint)).or(standard.address).filter(|_| !standard.is_off);
+        let Some(endpoint) = found.as_deref() else {
             return Ok(None);
-        }
+        };
         // The client that blocks has a runtime of its own, which is neither made nor dropped within another one.
-        let built = thread::scope(|scope| scope.spawn(|| exporter(settings)).join());
+        let built = thread::scope(|scope| {
+            scope.spawn(|| exporter(endpoint, settings, standard.timeout.unwrap_or(TIMEOUT))).join()
+        });
         let exporter = built.unwrap_or_else(|_| Err("making it ended early".to_owned()));
         let exporter = exporter.map_err(|reason| Error::Exporter { endpoint: redact_url(endpoint), reason })?;
         let queued = Queued::up_to(queue_size());
         let counting = Counting { exporter, queued: queued.clone() };
         let batches = BatchSpanProcessor::builder(counting).build();
         let builder = kept(batches, Duration::from_millis(settings.slow_batch_ms.into()), queued);
+        let service_name = standard.service_name.as_deref().unwrap_or(service_name);
         Ok(Some(Self { provider: builder.with_resource(resource(service_name)).build() }))
     }
 
@@ -188,16 +195,15 @@ pub(super) fn traced() -> FilterFn<fn(&Metadata<'_>) -> bool> {
     FilterFn::new(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
 }
 
-fn exporter(settings: &Telemetry) -> Result<SpanExporter, String> {
-    let address = address(&settings.otlp_endpoint);
-    let shown = redact_url(&address);
+fn exporter(address: &str, settings: &Telemetry, timeout: Duration) -> Result<SpanExporter, String> {
+    let shown = redact_url(address);
     SpanExporter::builder()
         .with_http()
-        .with_http_client(collector::Collector::new(redact_url(&settings.otlp_endpoint), settings)?)
-        .with_endpoint(&address)
-        .with_timeout(TIMEOUT)
+        .with_http_client(collector::Collector::new(shown.clone(), settings)?)
+        .with_endpoint(address)
+        .with_timeout(timeout)
         .build()
-        .map_err(|source| source.to_string().replace(&address, &shown))
+        .map_err(|source| source.to_string().replace(address, &shown))
 }
 
 fn queue_size() -> usize {

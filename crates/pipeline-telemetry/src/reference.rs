@@ -52,9 +52,10 @@ trace a process keeps 1,000 messages, 500 spans below them and 100 late ones (fa
 the trace of their run.
 
 Spans are sent by OTLP over HTTP to `telemetry.otlp_endpoint`, by builds with the feature `otlp`; other builds pass the
-context on. No stage waits for the collector: `sluice_trace_spans_dropped_total` counts what is lost. The batches of the
-exporter follow the standard variables `OTEL_BSP_*`, and `OTEL_RESOURCE_ATTRIBUTES` adds to what is said of the process. Log
-lines about a message carry its trace as `trace_id` and `span_id`.
+context on. Where that is not set, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` are taken; `…_HEADERS`,
+`…_TIMEOUT`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*` and `OTEL_SDK_DISABLED` mean what the specification
+says, and the sampler `always_off` turns traces off. No stage waits for the collector: `sluice_trace_spans_dropped_total` counts
+what is lost. Log lines about a message carry its trace as `trace_id` and `span_id`.
 
 ";
 

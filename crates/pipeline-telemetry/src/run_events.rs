@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use pipeline_model::{
@@ -15,13 +16,44 @@ use tracing::{Instrument as _, debug, info, warn};
 
 use super::{
     context::TraceContext,
-    metrics::{self, ANNOUNCED_AGAIN, ROWS_REMOVED, ROWS_WRITTEN, RUN_HELD, RowPath},
+    metrics::{
+        self, ACTIVATION_DURATION, ANNOUNCED_AGAIN, END_TO_END, FRESHNESS, GENERATION, LETTERS_OPEN, PROVIDERS,
+        ROWS_REMOVED, ROWS_WRITTEN, RUN_AGE, RUN_HELD, RUN_OPEN, RUN_PENDING, RUN_STANDS_STILL, RUNS_ENDED, RowPath,
+    },
     span::{self, ActivationSpan, EndedRun},
 };
 
 /// The events of runs.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEvents(());
+
+/// How the copy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// The run that is open.
+    pub run: Option<OpenRun>,
+    /// Dead letters that wait for people.
+    pub letters_open: i64,
+    /// The newest generation that readers see of any service; 0 when there is none.
+    pub generation: i64,
+    /// How old what readers see is, in milliseconds: time since the oldest run was asked for whose services they see.
+    pub freshness_ms: Option<i64>,
+}
+
+/// A run that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenRun {
+    /// Milliseconds since it was opened.
+    pub age_ms: i64,
+    /// Milliseconds since something of it was planned, stored or switched.
+    pub still_ms: i64,
+    /// Services that are not planned.
+    pub services_pending: i64,
+    /// Batches that are not stored.
+    pub batches_pending: i64,
+    /// Planned services that are not switched.
+    pub activations_pending: i64,
+}
 
 /// The events of activations, which know what they waited for.
 #[derive(Debug, Default)]
@@ -37,10 +69,24 @@ pub struct Attempt<'a> {
     run_id: RunId,
     service_id: &'a ServiceId,
     span: ActivationSpan,
+    begun: Instant,
 }
 
 /// Confirmations that are remembered, over all services.
 const REMEMBERED: usize = 4_096;
+
+/// Providers of a batch, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredProviders {
+    /// Their content was written.
+    pub written: i64,
+    /// Their content is as before.
+    pub unchanged: i64,
+    /// They are broken and keep what they had.
+    pub rejected: i64,
+    /// They were gone when they were read.
+    pub skipped: i64,
+}
 
 /// What an open run waits for people for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +108,26 @@ impl RunEvents {
     pub fn new() -> Self {
         metrics::install();
         Self(())
+    }
+
+    /// How the copy is now.
+    pub fn situation(&self, situation: &Situation) {
+        let Situation { run, letters_open, generation, freshness_ms } = situation;
+        let set = |name: &'static str, value: i64| ::metrics::gauge!(name).set(value as f64);
+        set(LETTERS_OPEN, *letters_open);
+        set(GENERATION, *generation);
+        ::metrics::gauge!(FRESHNESS).set(freshness_ms.map_or(-1.0, seconds));
+        set(RUN_OPEN, i64::from(run.is_some()));
+        ::metrics::gauge!(RUN_AGE).set(run.map_or(0.0, |run| seconds(run.age_ms)));
+        ::metrics::gauge!(RUN_STANDS_STILL).set(run.map_or(0.0, |run| seconds(run.still_ms)));
+        let pending = [
+            ("services", run.map_or(0, |run| run.services_pending)),
+            ("batches", run.map_or(0, |run| run.batches_pending)),
+            ("activations", run.map_or(0, |run| run.activations_pending)),
+        ];
+        for (part, number) in pending {
+            ::metrics::gauge!(RUN_PENDING, "part" => part).set(number as f64);
+        }
     }
 
     /// What holds the open run now; nothing when none is open.
@@ -86,6 +152,7 @@ impl RunEvents {
     pub fn ended(&self, run: &EndedRun) {
         #[cfg(feature = "otlp")]
         super::otlp::export_run(run);
+        ::metrics::counter!(RUNS_ENDED, "state" => run.state).increment(1);
         let EndedRun { run_id, state, services, batches, providers, rejected_providers, reason, .. } = run;
         let reason = reason.as_deref();
         info!(%run_id, state, services, batches, providers, rejected_providers, reason, "the run has ended");
@@ -139,6 +206,18 @@ impl RunEvents {
         }
     }
 
+    /// A batch was committed, with these providers.
+    pub fn stored(&self, providers: &StoredProviders) {
+        let StoredProviders { written, unchanged, rejected, skipped } = *providers;
+        for (outcome, number) in
+            [("written", written), ("unchanged", unchanged), ("rejected", rejected), ("skipped", skipped)]
+        {
+            if let Some(number) = u64::try_from(number).ok().filter(|number| *number > 0) {
+                ::metrics::counter!(PROVIDERS, "outcome" => outcome).increment(number);
+            }
+        }
+    }
+
     /// A batch was committed with these rows of content.
     pub fn written(&self, path: RowPath, rows: i64) {
         if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {
@@ -167,7 +246,13 @@ impl Activations {
 
     /// An attempt to switch a service, or the whole run with it, begins.
     pub fn attempt<'a>(&'a self, run_id: RunId, service_id: &'a ServiceId) -> Attempt<'a> {
-        Attempt { events: self, run_id, service_id, span: ActivationSpan::new(run_id, service_id) }
+        Attempt {
+            events: self,
+            run_id,
+            service_id,
+            span: ActivationSpan::new(run_id, service_id),
+            begun: Instant::now(),
+        }
     }
 
     /// The newest confirmations of these services, which are forgotten.
@@ -192,13 +277,23 @@ impl Attempt<'_> {
         tried.instrument(self.span.span().clone()).await
     }
 
-    /// Readers were switched: a service, or with it all that were ready.
-    pub fn activated<'s>(&self, services: impl Iterator<Item = &'s ServiceId>) {
-        let services: BTreeSet<&ServiceId> = services.collect();
+    /// Readers were switched: a service, or with it all that were ready; each so many milliseconds after the request.
+    pub fn activated<'s>(&self, services: impl Iterator<Item = (&'s ServiceId, i64)>) {
+        ::metrics::histogram!(ACTIVATION_DURATION).record(self.begun.elapsed().as_secs_f64());
+        let mut switched = BTreeSet::new();
+        for (service, after_ms) in services {
+            ::metrics::histogram!(END_TO_END).record(seconds(after_ms));
+            switched.insert(service);
+        }
+        let services = switched;
         self.span.done(services.len(), &self.events.take(self.run_id, &services));
         let Self { run_id, service_id, .. } = self;
         info!(%run_id, %service_id, services = services.len(), "activated");
     }
+}
+
+fn seconds(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 1e3
 }
 
 impl Default for RunEvents {

@@ -5,7 +5,10 @@
 //! at everything that is still open. Announcements leave by the same pattern as the other stages' messages: they are
 //! read from the ledger, and marked there when the brokers have them.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use pipeline_core::stage::{Emit, Record, Stage};
 use pipeline_model::{
@@ -23,7 +26,12 @@ pub struct ActivatorStage {
     tick_interval: Duration,
     events: RunEvents,
     activations: Activations,
+    /// When this process told last how the copy is.
+    told: Mutex<Option<Instant>>,
 }
+
+/// How often a process tells how the copy is; a collector of metrics rarely asks more often.
+const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a service could not be activated.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +58,13 @@ pub enum Error {
 impl ActivatorStage {
     /// Activates in `store`; looks for what a lost confirmation should have told it every `tick_interval`.
     pub fn new(store: Store, tick_interval: Duration) -> Self {
-        Self { store, tick_interval, events: RunEvents::new(), activations: Activations::default() }
+        Self {
+            store,
+            tick_interval,
+            events: RunEvents::new(),
+            activations: Activations::default(),
+            told: Mutex::default(),
+        }
     }
 
     async fn activate(&self, run_id: RunId, service_id: &ServiceId) -> Result<Vec<ServiceActivation>, Error> {
@@ -61,7 +75,7 @@ impl ActivatorStage {
                 for level in Counts::LEVELS {
                     self.events.removed(level, activations.iter().map(|each| each.rows_removed.of(level)).sum());
                 }
-                attempt.activated(activations.iter().map(|each| &each.service_id));
+                attempt.activated(activations.iter().map(|each| (&each.service_id, each.duration_ms)));
                 self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
                 Ok(activations)
             }
@@ -75,6 +89,23 @@ impl ActivatorStage {
 }
 
 impl ActivatorStage {
+    /// Tells how the copy is, if that was some time ago.
+    async fn tell_situation(&self) -> Result<(), Error> {
+        let now = Instant::now();
+        let is_due = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = told.is_none_or(|told| now.duration_since(told) >= TELL_AFTER);
+            if is_due {
+                *told = Some(now);
+            }
+            is_due
+        };
+        if is_due {
+            self.events.situation(&self.store.situation().await.map_err(Error::Ledger)?);
+        }
+        Ok(())
+    }
+
     /// Tells what holds the open run, and writes down once that the guard does.
     async fn tell(&self, Activatable { run, hold, .. }: &Activatable) -> Result<(), Error> {
         let by = |hold: &Hold| HeldBy {
@@ -125,6 +156,7 @@ impl Stage for ActivatorStage {
     }
 
     async fn tick(&self) -> Result<Emit<Activated>, Error> {
+        self.tell_situation().await?;
         let found = self.store.activatable().await.map_err(Error::Ledger)?;
         self.tell(&found).await?;
         for (run_id, service_id) in found.due() {

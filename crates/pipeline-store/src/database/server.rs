@@ -14,6 +14,8 @@ use std::{
 
 use sqlx::{ConnectOptions as _, MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
 
+use pipeline_telemetry::events::connections_in_use;
+
 use crate::error::fault::{is_denied, is_full};
 
 /// How often who waits looks for a connection that was given back in this process.
@@ -118,6 +120,7 @@ impl Server {
     /// Counts a connection of the other driver.
     pub(super) fn at_work(&self) -> AtWork {
         self.known.at_work.fetch_add(1, Ordering::Relaxed);
+        connections_in_use(1.0);
         AtWork(Arc::clone(&self.known))
     }
 
@@ -151,5 +154,6 @@ impl Server {
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        connections_in_use(-1.0);
     }
 }

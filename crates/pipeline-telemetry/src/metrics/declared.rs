@@ -38,6 +38,38 @@ pub const RUN_HELD: &str = "sluice_run_held";
 pub const ROWS_REMOVED: &str = "sluice_rows_removed_total";
 /// Rows of content written, by how.
 pub const ROWS_WRITTEN: &str = "sluice_rows_written_total";
+/// Whether a run is open.
+pub const RUN_OPEN: &str = "sluice_run_open";
+/// How long the open run has been open.
+pub const RUN_AGE: &str = "sluice_run_age_seconds";
+/// How long nothing of the open run has moved.
+pub const RUN_STANDS_STILL: &str = "sluice_run_stands_still_seconds";
+/// Parts of the open run that the fan-in waits for.
+pub const RUN_PENDING: &str = "sluice_run_pending";
+/// Runs that ended.
+pub const RUNS_ENDED: &str = "sluice_runs_ended_total";
+/// Dead letters that wait for people.
+pub const LETTERS_OPEN: &str = "sluice_dead_letters_open";
+/// The newest generation that readers see.
+pub const GENERATION: &str = "sluice_generation";
+/// How old what readers see is.
+pub const FRESHNESS: &str = "sluice_freshness_seconds";
+/// Time of a switch of readers.
+pub const ACTIVATION_DURATION: &str = "sluice_activation_duration_seconds";
+/// From the request of a run to the switch of a service.
+pub const END_TO_END: &str = "sluice_request_to_activation_seconds";
+/// Providers of batches that were stored.
+pub const PROVIDERS: &str = "sluice_providers_total";
+/// Time of a transaction.
+pub const DATABASE_DURATION: &str = "sluice_database_duration_seconds";
+/// Failures of the database.
+pub const DATABASE_FAILURES: &str = "sluice_database_failures_total";
+/// Connections in use.
+pub const DATABASE_CONNECTIONS: &str = "sluice_database_connections_in_use";
+/// Time of a call to the source.
+pub const SOURCE_DURATION: &str = "sluice_source_duration_seconds";
+/// Failures of the source.
+pub const SOURCE_FAILURES: &str = "sluice_source_failures_total";
 /// Batches of spans that the trace collector did not take.
 pub const EXPORT_FAILURES: &str = "sluice_trace_export_failures_total";
 /// Spans that were to be kept and are not exported.
@@ -74,7 +106,7 @@ pub enum Kind {
 const STAGE: (&str, &str) = ("stage", "the stage's name");
 
 /// All of them.
-pub const DECLARED: [Declared; 21] = [
+pub const DECLARED: [Declared; 37] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -205,6 +237,124 @@ pub const DECLARED: [Declared; 21] = [
                (`load_data`), or by statements (`insert`), which cost more. Where rows can be loaded, `insert` should \
                stand still; the log says why it does not.",
         labels: &[("path", "`load_data`, `insert`")],
+    },
+    Declared {
+        name: RUN_OPEN,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "1 while a run is open, else 0; told by activators, as are the other gauges of runs.",
+        labels: &[],
+    },
+    Declared {
+        name: RUN_AGE,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "How long the open run has been open; 0 when none is.",
+        labels: &[],
+    },
+    Declared {
+        name: RUN_STANDS_STILL,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "How long nothing of the open run has been planned, stored or switched; 0 when none is open.",
+        labels: &[],
+    },
+    Declared {
+        name: RUN_PENDING,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Parts of the open run that are known and not done: services that are not planned, batches that are not stored, planned services that are not switched.",
+        labels: &[("part", "`services`, `batches`, `activations`")],
+    },
+    Declared {
+        name: RUNS_ENDED,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Runs that ended, told by whoever showed it.",
+        labels: &[("state", "`activated`, `aborted`, `failed`, `refused`")],
+    },
+    Declared {
+        name: LETTERS_OPEN,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Dead letters that nobody has replayed or discarded.",
+        labels: &[],
+    },
+    Declared {
+        name: GENERATION,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "The newest generation that readers see of any service; 0 when none was activated.",
+        labels: &[],
+    },
+    Declared {
+        name: FRESHNESS,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "How old what readers see is: time since the last run was asked for that was activated as a whole. -1 when none was.",
+        labels: &[],
+    },
+    Declared {
+        name: ACTIVATION_DURATION,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time that an attempt took which switched readers, with its transaction.",
+        labels: &[],
+    },
+    Declared {
+        name: END_TO_END,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "From the request of a run to the switch of each service.",
+        labels: &[],
+    },
+    Declared {
+        name: PROVIDERS,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Providers of batches that this process stored, by what became of them. `unchanged` costs next to nothing.",
+        labels: &[("outcome", "`written`, `unchanged`, `rejected`, `skipped`")],
+    },
+    Declared {
+        name: DATABASE_DURATION,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time of a transaction of the target, from asking for a connection to its end.",
+        labels: &[("operation", "what the transaction is for, such as `store batch`; about thirty")],
+    },
+    Declared {
+        name: DATABASE_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Statements and commits that failed.",
+        labels: &[("operation", "what the transaction is for, such as `store batch`; about thirty")],
+    },
+    Declared {
+        name: DATABASE_CONNECTIONS,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Connections to the target that this process works with now.",
+        labels: &[],
+    },
+    Declared {
+        name: SOURCE_DURATION,
+        kind: Kind::Histogram,
+        unit: Unit::Seconds,
+        help: "Time of a call to the source, until its last document was taken.",
+        labels: &[(
+            "operation",
+            "`read provider_services`, `read providers`, `read bundles`, `read unreachable documents`, `compare bundles`",
+        )],
+    },
+    Declared {
+        name: SOURCE_FAILURES,
+        kind: Kind::Counter,
+        unit: Unit::Count,
+        help: "Calls to the source that failed.",
+        labels: &[(
+            "operation",
+            "`read provider_services`, `read providers`, `read bundles`, `read unreachable documents`, `compare bundles`",
+        )],
     },
     Declared {
         name: EXPORT_FAILURES,

@@ -1,17 +1,22 @@
-//! The spans below a message: transactions of the target, and calls to the source.
+//! Transactions of the target and calls to the source: their spans below a message, and their metrics.
 //!
-//! They exist only below a span that is exported or may be. A turn of a timer that finds nothing to do is no trace.
+//! The spans exist only below a span that is exported or may be. A turn of a timer that finds nothing to do is no trace.
 
 use std::time::{Duration, Instant};
 
 use tracing::{Span, field::Empty, info_span};
 
-use crate::names;
+use crate::{
+    metrics::{DATABASE_DURATION, DATABASE_FAILURES, SOURCE_DURATION, SOURCE_FAILURES},
+    names,
+};
 
 /// The span of one transaction, or of statements over one connection. It ends when it is dropped.
 #[derive(Debug)]
 pub struct TransactionSpan {
     span: Span,
+    operation: &'static str,
+    begun: Instant,
     statements: u64,
     returned: u64,
     changed: u64,
@@ -30,7 +35,11 @@ pub struct Statement {
 
 /// The span of one call to the source. It ends when it is dropped.
 #[derive(Debug)]
-pub struct SourceSpan(Span);
+pub struct SourceSpan {
+    span: Span,
+    operation: &'static str,
+    begun: Instant,
+}
 
 // === impl TransactionSpan ===
 
@@ -58,7 +67,16 @@ impl TransactionSpan {
         } else {
             Span::none()
         };
-        Self { span, statements: 0, returned: 0, changed: 0, lock_wait: Duration::ZERO, table: None }
+        Self {
+            span,
+            operation,
+            begun: Instant::now(),
+            statements: 0,
+            returned: 0,
+            changed: 0,
+            lock_wait: Duration::ZERO,
+            table: None,
+        }
     }
 
     /// A statement begins. To be given back when it has been answered.
@@ -102,6 +120,7 @@ impl TransactionSpan {
 
     /// It failed with the code of an error.
     pub fn failed(&self, code: &str) {
+        ::metrics::counter!(DATABASE_FAILURES, "operation" => self.operation).increment(1);
         self.span.record(names::ERROR_TYPE, code);
         self.span.record(names::OTEL_STATUS, "ERROR");
     }
@@ -114,6 +133,8 @@ impl TransactionSpan {
 
 impl Drop for TransactionSpan {
     fn drop(&mut self) {
+        ::metrics::histogram!(DATABASE_DURATION, "operation" => self.operation)
+            .record(self.begun.elapsed().as_secs_f64());
         if self.span.is_none() {
             return;
         }
@@ -152,40 +173,50 @@ fn takes_lock(sql: &str) -> bool {
 // === impl SourceSpan ===
 
 impl SourceSpan {
-    /// A call that does `operation` at a source of `system`, such as `couchbase`, and reads `collection`.
+    /// A call at a source of `system`, such as `couchbase`, that does `operation`, such as `read bundles`, with `collection`.
     pub fn new(system: &'static str, operation: &'static str, collection: &'static str, service: Option<&str>) -> Self {
-        if !super::is_traced() {
-            return Self(Span::none());
-        }
-        Self(info_span!(
-            "source",
-            { names::OTEL_NAME } = format!("{operation} {collection}"),
-            { names::OTEL_KIND } = "client",
-            { names::OTEL_STATUS } = Empty,
-            { names::DB_SYSTEM } = system,
-            { names::DB_OPERATION } = operation,
-            { names::DB_COLLECTION } = collection,
-            { names::DB_SUMMARY } = format!("{operation} {collection}"),
-            { names::SERVICE_ID } = service,
-            { names::DB_RETURNED } = Empty,
-            { names::ERROR_TYPE } = Empty,
-        ))
+        let span = if super::is_traced() {
+            info_span!(
+                "source",
+                { names::OTEL_NAME } = operation,
+                { names::OTEL_KIND } = "client",
+                { names::OTEL_STATUS } = Empty,
+                { names::DB_SYSTEM } = system,
+                { names::DB_OPERATION } = operation,
+                { names::DB_COLLECTION } = collection,
+                { names::DB_SUMMARY } = operation,
+                { names::SERVICE_ID } = service,
+                { names::DB_RETURNED } = Empty,
+                { names::ERROR_TYPE } = Empty,
+            )
+        } else {
+            Span::none()
+        };
+        Self { span, operation, begun: Instant::now() }
     }
 
     /// The span, to instrument the call with.
     pub fn span(&self) -> &Span {
-        &self.0
+        &self.span
     }
 
     /// So many documents were answered.
     pub fn returned(&self, documents: u64) {
-        self.0.record(names::DB_RETURNED, documents);
+        self.span.record(names::DB_RETURNED, documents);
     }
 
     /// It failed with the code of an error.
     pub fn failed(&self, code: &str) {
-        self.0.record(names::ERROR_TYPE, code);
-        self.0.record(names::OTEL_STATUS, "ERROR");
+        ::metrics::counter!(SOURCE_FAILURES, "operation" => self.operation).increment(1);
+        self.span.record(names::ERROR_TYPE, code);
+        self.span.record(names::OTEL_STATUS, "ERROR");
+    }
+}
+
+impl Drop for SourceSpan {
+    fn drop(&mut self) {
+        ::metrics::histogram!(SOURCE_DURATION, "operation" => self.operation)
+            .record(self.begun.elapsed().as_secs_f64());
     }
 }
 

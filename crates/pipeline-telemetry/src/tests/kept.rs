@@ -7,11 +7,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SimpleSpanProcessor, SpanData}
 use pipeline_model::ids::ServiceId;
 
 use super::{exported::InMemory, *};
-use crate::{
-    otlp::Queued,
-    run_events::Activations,
-    span::{EndedRun, SourceSpan, TransactionSpan, producer_span},
-};
+use crate::{otlp::Queued, span::producer_span};
 
 const NEVER: Duration = Duration::from_secs(3_600);
 
@@ -35,7 +31,7 @@ fn names(spans: &[SpanData]) -> Vec<&str> {
 fn handle(parent: &TraceContext, fails: bool) -> TraceContext {
     let message = consumer_span("bundles", &AT, Some(parent));
     message.span.in_scope(|| {
-        SourceSpan::new("files", "read", "bundles", Some("s")).returned(3);
+        SourceSpan::new("files", "read bundles", "bundles", Some("s")).returned(3);
         let mut transaction = TransactionSpan::new("mysql", || "copy".to_owned(), "store batch");
         let statement = transaction.begin("INSERT INTO sluice_content_bundle (a) VALUES (?)");
         transaction.changed(statement, 7);
@@ -50,22 +46,6 @@ fn handle(parent: &TraceContext, fails: bool) -> TraceContext {
 fn run() -> (RunId, TraceContext) {
     let run = RunId::new();
     (run, TraceContext::for_run(run))
-}
-
-fn ended(run_id: RunId, state: &'static str) -> EndedRun {
-    EndedRun {
-        run_id,
-        state,
-        reason: (state != "activated").then(|| "somebody said so".to_owned()),
-        requested_by: "ada".to_owned(),
-        generation: Some(3),
-        requested_at_ms: 1_000,
-        ended_at_ms: 3_500,
-        services: 2,
-        batches: 4,
-        providers: 40,
-        rejected_providers: 1,
-    }
 }
 
 #[test]
@@ -178,8 +158,8 @@ fn an_activation_is_linked_to_what_it_waited_for_and_an_attempt_in_vain_is_no_sp
             }
             drop(activations.attempt(run_id, &service));
         }
-        activations.attempt(run_id, &service).activated([&service].into_iter());
-        activations.attempt(run_id, &service).activated([&service].into_iter());
+        activations.attempt(run_id, &service).activated([(&service, 7)].into_iter());
+        activations.attempt(run_id, &service).activated([(&service, 7)].into_iter());
         waited_for
     });
     let activations: Vec<_> = spans.iter().filter(|span| span.name == "activate").collect();
