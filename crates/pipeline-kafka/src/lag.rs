@@ -51,9 +51,17 @@ pub struct PartitionLag {
     pub end: i64,
     /// The next offset that the group reads; `None` when it has committed none.
     pub committed: Option<i64>,
-    /// When the first waiting message was produced, in milliseconds since 1970; `None` when none waits, or it could not be
-    /// read in time.
-    pub oldest_at_ms: Option<i64>,
+    /// The first message that waits; `None` when none does, or it could not be read in time.
+    pub oldest: Option<Oldest>,
+}
+
+/// What is known of a message that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// When it was produced, in milliseconds since 1970.
+    pub made_at_ms: i64,
+    /// Bytes of its key and value.
+    pub bytes: usize,
 }
 
 /// Asks how far `group` is on the topic of a contract.
@@ -73,9 +81,9 @@ pub async fn look(settings: &settings::Kafka, group: &str, topic: &str) -> Resul
     if waiting.is_empty() {
         return Ok(found);
     }
-    let mut made_at_ms = read_first(settings, topic, waiting).await?;
+    let mut oldest = read_first(settings, topic, waiting).await?;
     for partition in &mut found.partitions {
-        partition.oldest_at_ms = made_at_ms.remove(&partition.number);
+        partition.oldest = oldest.remove(&partition.number);
     }
     Ok(found)
 }
@@ -87,17 +95,17 @@ fn places(client: &Asker, topic: &str) -> KafkaResult<Vec<PartitionLag>> {
     }
     let committed = admin::committed_by(client, topic)?;
     let watermarks = admin::watermarks_by(client, topic)?;
-    let place = |(number, ((first, end), committed))| PartitionLag { number, first, end, committed, oldest_at_ms: None };
+    let place = |(number, ((first, end), committed))| PartitionLag { number, first, end, committed, oldest: None };
     // A topic's partitions are numbered from 0.
     Ok((0..).zip(watermarks.into_iter().zip(committed)).map(place).collect())
 }
 
-/// When the first message at or behind each of these places was produced, in milliseconds since 1970.
+/// The first message at or behind each of these places.
 async fn read_first(
     settings: &settings::Kafka,
     topic: String,
     places: HashMap<i32, i64>,
-) -> Result<HashMap<i32, i64>, Error> {
+) -> Result<HashMap<i32, Oldest>, Error> {
     let mut config = client_config(settings, GROUP);
     config
         .set("group.id", GROUP)
@@ -129,7 +137,7 @@ fn poll_first(
     consumer: &BaseConsumer<Common>,
     topic: &str,
     mut places: HashMap<i32, i64>,
-) -> KafkaResult<HashMap<i32, i64>> {
+) -> KafkaResult<HashMap<i32, Oldest>> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for (number, offset) in &places {
         list.add_partition_offset(topic, *number, Offset::Offset(*offset))?;
@@ -145,7 +153,8 @@ fn poll_first(
                 if places.contains_key(&number)
                     && let Some(made_at_ms) = message.timestamp().to_millis()
                 {
-                    found.insert(number, made_at_ms);
+                    let bytes = message.key_len() + message.payload_len();
+                    found.insert(number, Oldest { made_at_ms, bytes });
                 }
                 number
             }
@@ -189,7 +198,10 @@ impl PartitionLag {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Outbound, Producer, local::LocalBroker};
+    use crate::{
+        Outbound, Producer,
+        local::{self, LocalBroker},
+    };
 
     #[test]
     fn a_group_begins_where_it_committed_or_at_the_oldest_message() {
@@ -219,12 +231,13 @@ mod tests {
         let told = look(&settings, "nobody", "t").await.unwrap();
         let within = i64::try_from(before.elapsed().as_millis()).unwrap();
         let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        assert!(local::is_local(&settings).await.unwrap());
         assert_eq!(told.partitions.iter().map(PartitionLag::messages).sum::<i64>(), 30);
         for partition in told.partitions {
             let here = places.iter().filter(|place| place.partition.number == partition.number).count();
             assert_eq!(partition.messages(), i64::try_from(here).unwrap());
-            assert_eq!(partition.oldest_at_ms.is_some(), here > 0);
-            let age = partition.oldest_at_ms.map_or(0, |made| i64::try_from(now_ms).unwrap() - made);
+            assert_eq!(partition.oldest.is_some(), here > 0);
+            let age = partition.oldest.map_or(0, |oldest| i64::try_from(now_ms).unwrap() - oldest.made_at_ms);
             assert!((0..=within).contains(&age), "{age} ms of {within}");
         }
     }

@@ -148,11 +148,8 @@ impl StageMetrics {
     }
 
     pub(super) fn behind(group: &str, topic: &str, partition: i32, messages: u64, age: Duration) {
-        let labels = [
-            ("consumergroup", group.to_owned()),
-            ("topic", topic.to_owned()),
-            ("partition", partition.to_string()),
-        ];
+        let labels =
+            [("consumergroup", group.to_owned()), ("topic", topic.to_owned()), ("partition", partition.to_string())];
         metrics::gauge!(LAG, &labels).set(messages as f64);
         metrics::gauge!(LAG_SECONDS, &labels).set(age.as_secs_f64());
     }
