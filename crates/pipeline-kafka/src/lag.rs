@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_group_begins_where_it_committed_or_at_the_oldest_message() {
-        let at = |first, end, committed| PartitionLag { number: 0, first, end, committed, oldest_at_ms: None };
+        let at = |first, end, committed| PartitionLag { number: 0, first, end, committed, oldest: None };
         let told = |lag: PartitionLag| (lag.next(), lag.messages(), lag.lost());
         assert_eq!(told(at(0, 10, None)), (0, 10, 0));
         assert_eq!(told(at(3, 10, Some(7))), (7, 3, 0));

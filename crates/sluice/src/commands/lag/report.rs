@@ -141,6 +141,14 @@ mod tests {
             ),
             StageBehind { members: None, behind: Behind::default(), ..stage(Verdict::NoTopic, Vec::new()) },
         ]);
-        insta::assert_snapshot!(render(&report, Format::Table).unwrap(), @"");
+        insta::assert_snapshot!(render(&report, Format::Table).unwrap(), @"
+        STAGE    PARTITION  MESSAGES  OLDEST  IN/S  OUT/S  TREND
+        bundles  all        12        1m 30s  6.0   0.0    growing  1 worker
+                 0          12        1m 30s  6.0   0.0    growing  hot, would lose data
+                 2          0         -       0.0   0.0    growing  2 messages lost
+        bundles  all        0         -       -     -      -
+        bundles: would lose data: the oldest waiting message is older than four fifths of the retention (1m 40s): start or mend the stage, or raise `retention.ms` of `sluice.t`
+        bundles: topic `sluice.t` is not there, or not for this account: sluice topic create
+        ");
     }
 }
