@@ -21,7 +21,7 @@ use std::{
 
 use pipeline_settings::settings;
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Offset, Statistics, TopicPartitionList,
     client::OAuthToken,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
@@ -30,14 +30,22 @@ use rdkafka::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use arrivals::Arrivals;
+
 use super::{Error, Partition, Position, client_config, told::Common};
 
+mod arrivals;
 mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use arrivals::Lag;
 pub use queue::PartitionQueue;
 pub(crate) use queue::detach;
+
+/// How often librdkafka tells how far the group is behind, in milliseconds. It asks the brokers for the end of a partition
+/// that it does not fetch every ten seconds, or as often as this when that is less often.
+const STATISTICS_MS: &str = "5000";
 
 /// A member of a consumer group, subscribed to one topic or more.
 pub struct GroupMember {
@@ -47,6 +55,7 @@ pub struct GroupMember {
     poll_thread: thread::JoinHandle<()>,
     group: String,
     topics: Topics,
+    arrivals: Arrivals,
 }
 
 /// What the group asks of its member.
@@ -67,6 +76,8 @@ pub enum Event {
         /// To be answered with the next offset of each drained partition; they are committed before it is given up.
         drained: Reply<Vec<Position>>,
     },
+    /// How far the group is behind in the partitions that this member holds, or has just given up; told at intervals.
+    Behind(Vec<Lag>),
     /// Something does not work; librdkafka keeps trying.
     Trouble(Error),
 }
@@ -79,6 +90,7 @@ struct Context {
     events: mpsc::UnboundedSender<Event>,
     group: String,
     topics: Topics,
+    arrivals: Arrivals,
 }
 
 /// The topics of a member.
@@ -120,10 +132,18 @@ impl GroupMember {
             .set("fetch.queue.backoff.ms", "20")
             // The broker holds an empty fetch so long, and a partition that is assigned meanwhile waits for the next
             // one: at the default of 500 ms, a stage that has just started answers its first message a second late.
-            .set("fetch.wait.max.ms", "100");
+            .set("fetch.wait.max.ms", "100")
+            .set("statistics.interval.ms", STATISTICS_MS);
         let (sender, events) = mpsc::unbounded_channel();
         let common = Common::new("consumer", settings);
-        let context = Context { common, events: sender.clone(), group: group.to_owned(), topics: topics.clone() };
+        let arrivals = Arrivals::default();
+        let context = Context {
+            common,
+            events: sender.clone(),
+            group: group.to_owned(),
+            topics: topics.clone(),
+            arrivals: arrivals.clone(),
+        };
         let consumer = StreamConsumer::from_config_and_context(&config, context).map_err(invalid)?;
         consumer.subscribe(&topics.names()).map_err(invalid)?;
         let consumer = Arc::new(consumer);
@@ -137,7 +157,7 @@ impl GroupMember {
                 move || runtime.block_on(poll(consumer, sender, stopped, &group, &topics))
             })
             .map_err(|error| invalid(KafkaError::ClientCreation(error.to_string())))?;
-        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topics })
+        Ok(Self { consumer, events, stop_polling, poll_thread, group: group.to_owned(), topics, arrivals })
     }
 
     /// Leaves the group and joins it again at once, so that it deals its partitions out by what the topic has now.
@@ -160,7 +180,8 @@ impl GroupMember {
     pub fn split(&self, partition: &Partition) -> Option<PartitionQueue> {
         let topic = self.topics.name(&partition.topic)?.to_owned();
         let queue = self.consumer.split_partition_queue(&topic, partition.number)?;
-        Some(PartitionQueue { queue, consumer: Arc::clone(&self.consumer), partition: partition.clone(), topic })
+        let consumer = Arc::clone(&self.consumer);
+        Some(PartitionQueue::new(queue, consumer, partition.clone(), topic, self.arrivals.clone()))
     }
 
     /// Commits the next offset of each partition, and gives the brokers' answer. A commit of the client that nobody
@@ -314,6 +335,13 @@ impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
         self.common.error(error.clone(), reason);
         self.trouble(error);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let lags = self.arrivals.lags(&statistics);
+        if !lags.is_empty() && self.events.send(Event::Behind(lags)).is_err() {
+            tracing::debug!("the group member is being closed");
+        }
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`consumer`] | a consumer that hands each partition out as a queue of its own, and asks before it lets one go |
 //! | [`reader`] | messages at known places, without joining a group |
+//! | [`lag`] | how far a group is behind, in messages and by the age of the oldest, without joining it |
 //! | [`standing`] | how a group stands to a message, without joining it |
 //! | [`producer`] | a producer whose every send is acknowledged by all in-sync replicas |
 //! | `partitioner` | which partition a key belongs to; deals the batches of a service out evenly |
@@ -25,6 +26,7 @@ pub mod admin;
 pub mod admission;
 pub mod consumer;
 pub mod distrust;
+pub mod lag;
 pub mod local;
 pub mod producer;
 pub mod provision;

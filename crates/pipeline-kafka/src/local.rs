@@ -11,17 +11,24 @@ use std::{
     thread,
 };
 
+use pipeline_settings::settings;
 use rdkafka::{
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     mocking::MockCluster,
     producer::{DefaultProducerContext, Partitioner as _},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
-use super::{Dealing, Delivery, Error, Partition, outbound::Outbound, partitioner::KeyPartitioner};
+use super::{
+    Dealing, Delivery, Error, Partition,
+    asking::{TIMEOUT, ask},
+    outbound::Outbound,
+    partitioner::KeyPartitioner,
+};
 
 /// Bytes that may wait in one partition: what the broker keeps, less a margin for what is already on its way.
-const PARTITION_LIMIT: usize = 4 * 1024 * 1024;
+pub const PARTITION_LIMIT: usize = 4 * 1024 * 1024;
 
 /// What the broker's own framing of a message takes, at most.
 const MESSAGE_OVERHEAD: usize = 256;
@@ -103,6 +110,16 @@ impl LocalBroker {
     pub fn budget(&self) -> Arc<Budget> {
         Arc::clone(&self.budget)
     }
+}
+
+/// Whether these brokers are that of a local mode, perhaps of another process: it keeps [`PARTITION_LIMIT`] in each partition,
+/// for however long.
+///
+/// # Errors
+/// As [`super::admin::check`].
+pub async fn is_local(settings: &settings::Kafka) -> Result<bool, Error> {
+    let id = ask(settings, None, |client| Ok(client.client().fetch_cluster_id(TIMEOUT))).await?;
+    Ok(id.is_some_and(|id| id.starts_with("mockCluster")))
 }
 
 fn start_cluster(topics: &[String]) -> Result<MockCluster<'static, DefaultProducerContext>, Error> {
@@ -200,8 +217,6 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
-    use pipeline_settings::settings;
-
     use super::*;
     use crate::{Position, Producer, read_at};
 

@@ -21,6 +21,7 @@
 //! | `versions`, `rejects`, `fence` | what those transactions are made of |
 //! | `dead_letters`, `audit` | messages that were given up, and what people decided |
 //! | `announcing` | what of a run has stood still for too long, to be announced again |
+//! | [`estimate`] | when a run will end: a pure function, its facts, and what was told before |
 //! | `progress`, `held` | what the ledger says about a run, for people |
 //! | `connection`, `ready`, `migration` | the handle; whether the database is there; tables and views |
 //! | `examination` | whether a target can be worked with: rights, clock |
@@ -42,6 +43,7 @@ mod dialect;
 mod discovery;
 mod ending;
 mod error;
+pub mod estimate;
 mod examination;
 mod exceeded;
 mod facts;

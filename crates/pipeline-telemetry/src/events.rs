@@ -6,7 +6,7 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use metrics::Gauge;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, trace, warn};
 
 use pipeline_model::chain::Chain;
 
@@ -328,6 +328,12 @@ impl StageEvents {
     pub fn committed(&self, topic: &str, partition: i32, offset: i64, count: u64) {
         self.metrics.committed.increment(count);
         debug!(stage = self.stage, topic, partition, offset, count, "committed");
+    }
+
+    /// The group has not committed so many messages of a partition, by the topic's name on the cluster; the oldest is so old.
+    pub fn behind(&self, group: &str, topic: &str, partition: i32, messages: u64, age: Duration) {
+        StageMetrics::behind(group, topic, partition, messages, age);
+        trace!(stage = self.stage, group, topic, partition, messages, seconds = age.as_secs_f64(), "behind");
     }
 
     /// The stage was told to stop and finishes what it has begun.

@@ -3,7 +3,7 @@
 //! Labels have few values, known beforehand. A run, a document or a key is never a label: each value is a time series
 //! that the database of metrics keeps for ever.
 
-use std::{fmt, sync::OnceLock};
+use std::{fmt, sync::OnceLock, time::Duration};
 
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -152,6 +152,13 @@ impl StageMetrics {
 
     pub(super) fn emitted(&self, topic: &'static str) {
         metrics::counter!(EMITTED, "stage" => self.stage, "topic" => topic).increment(1);
+    }
+
+    pub(super) fn behind(group: &str, topic: &str, partition: i32, messages: u64, age: Duration) {
+        let labels =
+            [("consumergroup", group.to_owned()), ("topic", topic.to_owned()), ("partition", partition.to_string())];
+        metrics::gauge!(LAG, &labels).set(messages as f64);
+        metrics::gauge!(LAG_SECONDS, &labels).set(age.as_secs_f64());
     }
 
     pub(super) fn dead_letter(&self, code: &'static str) {

@@ -199,6 +199,11 @@ impl RunEvents {
         debug!(%run_id, %service_id, %waiting, "not yet complete");
     }
 
+    /// When the run will end could not be noted.
+    pub fn not_estimated(&self, run_id: RunId, error: &dyn fmt::Display) {
+        debug!(%run_id, %error, "the estimate was not noted");
+    }
+
     /// A service was switched, and these rows left the views.
     pub fn removed(&self, level: Level, rows: i64) {
         if let Some(rows) = u64::try_from(rows).ok().filter(|rows| *rows > 0) {

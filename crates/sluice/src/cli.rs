@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        audit, capacity, config, demo, dev, dlq, doctor, explain, generate, generation, migrate, run, schema, source,
-        topic, verify,
+        audit, capacity, config, demo, dev, dlq, doctor, explain, generate, generation, lag, migrate, run, schema,
+        source, topic, verify,
     },
     global::Global,
 };
@@ -57,6 +57,8 @@ pub enum Verb {
     Verify(verify::VerifyArgs),
     /// Check that source, broker, registry and target are there and ready
     Doctor(doctor::DoctorArgs),
+    /// Tell what waits for each stage, for how long, and whether it is in danger
+    Lag(lag::LagArgs),
     /// Create or update the tables and views of the target
     Migrate(migrate::MigrateArgs),
     /// Work out partitions, workers, connections, memory and disk for so much data

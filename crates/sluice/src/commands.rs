@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod explain;
 pub mod generate;
 pub mod generation;
+pub mod lag;
 pub mod migrate;
 pub mod run;
 pub mod schema;
@@ -40,6 +41,7 @@ pub async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Verb::Config(verb) => config::run(&session, verb),
         Verb::Dlq(verb) => dlq::run(&session, verb).await,
         Verb::Doctor(args) => doctor::run(&session, args).await,
+        Verb::Lag(args) => lag::run(&session, args).await,
         Verb::Migrate(args) => migrate::run(&session, args).await,
         Verb::Capacity(args) | Verb::Plan(capacity::FormerVerb::Capacity(args)) => capacity::run(&session, args).await,
         Verb::Audit(verb) => audit::run(&session, verb).await,

@@ -125,6 +125,18 @@ impl ActivatorStage {
     }
 }
 
+impl ActivatorStage {
+    /// Notes when the open run is expected to end, so that it is known also when nobody watches. Nothing rests on it, so a
+    /// failure holds nothing up.
+    async fn estimate(&self, Activatable { run, hold, .. }: &Activatable) {
+        if let (Some(run), None) = (run, hold)
+            && let Err(error) = self.store.note_estimate(run).await
+        {
+            self.events.not_estimated(run.run_id, &error);
+        }
+    }
+}
+
 impl Stage for ActivatorStage {
     const NAME: &'static str = "activator";
     type Input = Confirmed;
@@ -159,6 +171,7 @@ impl Stage for ActivatorStage {
         self.tell_situation().await?;
         let found = self.store.activatable().await.map_err(Error::Ledger)?;
         self.tell(&found).await?;
+        self.estimate(&found).await;
         for (run_id, service_id) in found.due() {
             // What it activates is among the unannounced below.
             self.activate(run_id, &service_id).await?;

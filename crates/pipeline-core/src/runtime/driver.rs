@@ -178,6 +178,12 @@ impl<W: Driven> Driver<W> {
                 self.group.up();
             }
             Event::Revoked { partitions, lost, drained } => self.revoked(partitions, lost, drained),
+            Event::Behind(lags) => {
+                let group = &self.shared.engine.group;
+                for lag in lags {
+                    self.events.behind(group, &lag.topic, lag.number, lag.messages, lag.age);
+                }
+            }
             Event::Trouble(error) => return Some(error),
         }
         None

@@ -300,6 +300,7 @@ impl World {
                             ready.answer(());
                         }
                         Event::Revoked { drained, .. } => drained.answer(Vec::new()),
+                        Event::Behind(_) => {}
                         Event::Trouble(error) => panic!("{error}"),
                     },
                     Some(delivery) = received.recv() => deliveries.push(delivery),

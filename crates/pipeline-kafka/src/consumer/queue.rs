@@ -10,7 +10,7 @@ use rdkafka::{
     util::DefaultRuntime,
 };
 
-use super::Context;
+use super::{Context, arrivals::Arrivals};
 use crate::{Delivery, Error, Partition, Position};
 
 /// How long the client may take to turn to another offset.
@@ -18,24 +18,41 @@ const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The messages of one assigned partition.
 pub struct PartitionQueue {
-    pub(super) queue: StreamPartitionQueue<Context, DefaultRuntime>,
-    pub(super) consumer: Arc<StreamConsumer<Context>>,
-    pub(super) partition: Partition,
-    /// The topic's name on the cluster.
-    pub(super) topic: String,
+    queue: StreamPartitionQueue<Context, DefaultRuntime>,
+    consumer: Arc<StreamConsumer<Context>>,
+    partition: Partition,
+    /// The topic's name on the cluster, and the partition's number.
+    place: (String, i32),
+    arrivals: Arrivals,
 }
 
 // === impl PartitionQueue ===
 
 impl PartitionQueue {
+    /// The queue of a partition that is held from now on; `topic` is the topic's name on the cluster.
+    pub(super) fn new(
+        queue: StreamPartitionQueue<Context, DefaultRuntime>,
+        consumer: Arc<StreamConsumer<Context>>,
+        partition: Partition,
+        topic: String,
+        arrivals: Arrivals,
+    ) -> Self {
+        arrivals.hold(&topic, partition.number);
+        let place = (topic, partition.number);
+        Self { queue, consumer, partition, place, arrivals }
+    }
+
     /// Waits for the next message of the partition. Safe to cancel.
     ///
     /// # Errors
     /// [`Error::Consume`]; the queue stays usable.
     pub async fn recv(&self) -> Result<Delivery, Error> {
         match self.queue.recv().await {
-            Ok(message) => Ok(detach(&message, &self.partition)),
-            Err(source) => Err(Error::Consume { topic: self.topic.clone(), source }),
+            Ok(message) => {
+                self.arrivals.arrived(&self.place, message.offset(), message.timestamp().to_millis());
+                Ok(detach(&message, &self.partition))
+            }
+            Err(source) => Err(Error::Consume { topic: self.place.0.clone(), source }),
         }
     }
 
@@ -46,7 +63,7 @@ impl PartitionQueue {
     /// [`Error::Consume`] while the partition is not fetched yet, which begins a moment after it was assigned, and when
     /// it is not ours any more: ask again, or give up with the partition.
     pub async fn seek(&self, offset: i64) -> Result<(), Error> {
-        let (consumer, topic, number) = (Arc::clone(&self.consumer), self.topic.clone(), self.partition.number);
+        let (consumer, (topic, number)) = (Arc::clone(&self.consumer), self.place.clone());
         // The client answers from a thread of its own, which blocks this one.
         let seeking = tokio::task::spawn_blocking(move || {
             let mut list = TopicPartitionList::with_capacity(1);
@@ -55,7 +72,13 @@ impl PartitionQueue {
             sought.elements().iter().try_for_each(|element| element.error())
         });
         let sought = seeking.await.unwrap_or(Err(KafkaError::Canceled));
-        sought.map_err(|source| Error::Consume { topic: self.topic.clone(), source })
+        sought.map_err(|source| Error::Consume { topic: self.place.0.clone(), source })
+    }
+}
+
+impl Drop for PartitionQueue {
+    fn drop(&mut self) {
+        self.arrivals.give_up(&self.place.0, self.place.1);
     }
 }
 

@@ -14,7 +14,7 @@ async fn a_message_that_arrives_outside_its_queue_is_a_fault_that_must_not_be_pa
             // As if the message had been fetched before its queue was split off.
             Event::Assigned { ready, .. } => ready.answer(()),
             Event::Trouble(error) => break error,
-            Event::Revoked { .. } => {}
+            Event::Revoked { .. } | Event::Behind(_) => {}
         }
     };
     assert_eq!((fault.disposition(), fault.code()), (Disposition::Halt, "SLUICE-KAFKA-010"), "{fault}");
@@ -34,7 +34,7 @@ async fn a_commit_that_the_broker_refuses_is_told() {
                 drop(queues);
                 break partitions[0].clone();
             }
-            Event::Revoked { .. } => {}
+            Event::Revoked { .. } | Event::Behind(_) => {}
             Event::Trouble(error) => panic!("{error}"),
         }
     };
@@ -93,6 +93,7 @@ async fn a_member_of_two_topics_tells_them_apart_and_goes_on_where_it_is_told() 
                         ready.answer(());
                     }
                     Event::Revoked { drained, .. } => drained.answer(Vec::new()),
+                    Event::Behind(_) => {}
                     Event::Trouble(error) => panic!("{error}"),
                 },
                 Some(place) = received.recv() => places.push(place),
@@ -105,5 +106,38 @@ async fn a_member_of_two_topics_tells_them_apart_and_goes_on_where_it_is_told() 
     let theirs: Vec<i64> =
         places.into_iter().filter(|(topic, _)| topic == "theirs").map(|(_, offset)| offset).collect();
     assert_eq!(theirs, (0..20).chain(3..20).collect::<Vec<_>>());
+    // The readers hold their queues, so the member is not closed in order.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_tells_how_far_its_group_is_behind_and_that_it_has_caught_up() {
+    let (_broker, settings) = start().await;
+    let mut member = GroupMember::join(&settings, "behind", &["t".to_owned()]).unwrap();
+    let mut was_behind = false;
+    let caught_up = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            match member.next_event().await.unwrap() {
+                Event::Assigned { partitions, ready } => {
+                    for queue in partitions.iter().filter_map(|partition| member.split(partition)) {
+                        tokio::spawn(async move { while queue.recv().await.is_ok() {} });
+                    }
+                    ready.answer(());
+                }
+                Event::Behind(lags) => {
+                    if let Some(lag) = lags.iter().find(|lag| lag.messages > 0) {
+                        assert_eq!((lag.messages, lag.topic.as_str()), (1, "t"));
+                        was_behind = true;
+                        let partition = Partition { topic: "t".to_owned(), number: lag.number };
+                        member.commit(&[Position { partition, offset: 1 }]).await.unwrap();
+                    } else if was_behind {
+                        break;
+                    }
+                }
+                Event::Revoked { .. } => {}
+                Event::Trouble(error) => panic!("{error}"),
+            }
+        }
+    });
+    caught_up.await.unwrap();
     // The readers hold their queues, so the member is not closed in order.
 }

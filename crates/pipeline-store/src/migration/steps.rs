@@ -30,10 +30,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     step!(9, "0009_one_prefix"),
     step!(10, "0010_kept_generations"),
     step!(11, "0011_ends_told"),
+    step!(12, "0012_estimates"),
 ];
 
 /// The version that this program was built for.
-pub(super) const NEEDED: i64 = 11;
+pub(super) const NEEDED: i64 = 12;
 
 /// The statements of all migrations of MySQL and MariaDB, one text for each.
 pub(crate) fn mysql_definitions() -> impl Iterator<Item = &'static str> {

@@ -28,6 +28,10 @@ pub const COMMIT_FAILURES: &str = "sluice_commit_failures_total";
 pub const TICK_FAILURES: &str = "sluice_tick_failures_total";
 /// Offsets committed.
 pub const COMMITTED: &str = "sluice_committed_offsets_total";
+/// Messages that a group has not committed. Named as the exporters of Kafka name it, so that their dashboards find it.
+pub const LAG: &str = "kafka_consumergroup_lag";
+/// Age of the oldest of them.
+pub const LAG_SECONDS: &str = "kafka_consumergroup_lag_seconds";
 /// Partitions held.
 pub const ASSIGNED: &str = "sluice_assigned_partitions";
 /// Whether a stage waits for a dependency.
@@ -104,9 +108,14 @@ pub enum Kind {
 }
 
 const STAGE: (&str, &str) = ("stage", "the stage's name");
+const OF_PARTITION: &[(&str, &str)] = &[
+    ("consumergroup", "the groups of stages and sinks"),
+    ("topic", "what they read, as it is called on the cluster"),
+    ("partition", "its number"),
+];
 
 /// All of them.
-pub const DECLARED: [Declared; 37] = [
+pub const DECLARED: [Declared; 39] = [
     Declared {
         name: CONSUMED,
         kind: Kind::Counter,
@@ -199,6 +208,23 @@ pub const DECLARED: [Declared; 37] = [
         unit: Unit::Count,
         help: "Turns of the stage's own timer that failed. The next turn repeats the work.",
         labels: &[STAGE],
+    },
+    Declared {
+        name: LAG,
+        kind: Kind::Gauge,
+        unit: Unit::Count,
+        help: "Messages of a partition that its group has not committed, told every five seconds by the process that holds \
+               the partition; a process that has given it up tells 0. So sum over processes. `sluice lag` tells it also of \
+               groups that nobody is in.",
+        labels: OF_PARTITION,
+    },
+    Declared {
+        name: LAG_SECONDS,
+        kind: Kind::Gauge,
+        unit: Unit::Seconds,
+        help: "Age of the oldest of these messages, since it was produced; 0 when there is none. While the process has \
+               fetched none of them, it is the time for which it has seen them wait.",
+        labels: OF_PARTITION,
     },
     Declared {
         name: ASSIGNED,

@@ -19,6 +19,8 @@ mod report;
 mod stages;
 mod target;
 
+pub(in crate::commands) use self::stages::STAGES;
+
 /// How to answer.
 #[derive(Debug, Args)]
 #[command(

@@ -1,0 +1,156 @@
+//! Ten runs as their ledgers have them, from which any moment can be seen again.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+use super::{Earlier, Noted, Recent, Sight, estimate, median, misses};
+
+/// Runs of `sluice demo`, in the order in which each target saw them.
+const RUNS: &str = include_str!("../../tests/runs/demo.json");
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Recorded {
+    /// The target.
+    series: String,
+    /// What was copied.
+    what: String,
+    took_ms: i64,
+    /// When each service was discovered and planned.
+    services: Vec<(i64, i64)>,
+    /// When each batch was planned and stored, and the providers in it.
+    batches: Vec<(i64, i64, i64)>,
+}
+
+pub(super) fn runs() -> Vec<Recorded> {
+    serde_json::from_str(RUNS).expect("the recorded runs are JSON")
+}
+
+/// Each run with those before it on its target.
+fn with_earlier(runs: &[Recorded]) -> impl Iterator<Item = (&Recorded, Vec<Earlier>)> {
+    runs.iter().enumerate().map(|(index, run)| {
+        let before = runs.iter().take(index).filter(|before| before.series == run.series);
+        (run, before.map(Recorded::as_earlier).collect())
+    })
+}
+
+impl Recorded {
+    /// Batches that had to be read.
+    fn read(&self) -> impl Iterator<Item = &(i64, i64, i64)> {
+        self.batches.iter().filter(|(planned, stored, _)| stored > planned)
+    }
+
+    fn as_earlier(&self) -> Earlier {
+        Earlier {
+            services: i64::try_from(self.services.len()).unwrap(),
+            discovered_ms: self.services.iter().map(|(discovered, _)| *discovered).max().unwrap_or_default(),
+            planned_ms: self.services.iter().map(|(_, planned)| *planned).max().unwrap_or_default(),
+            providers: self.read().map(|(_, _, providers)| providers).sum(),
+            stored_ms: self.read().map(|(_, stored, _)| *stored).max().unwrap_or_default(),
+            took_ms: self.took_ms,
+        }
+    }
+
+    /// What the ledger said then.
+    pub(super) fn at(&self, elapsed_ms: i64) -> Sight {
+        let discovered_ms = self.as_earlier().discovered_ms;
+        let is_discovered = discovered_ms <= elapsed_ms;
+        let planned = self.services.iter().filter(|(_, planned)| *planned <= elapsed_ms);
+        let known: Vec<_> = self.read().filter(|(planned, ..)| *planned <= elapsed_ms).collect();
+        let stored: Vec<_> = known.iter().filter(|(_, stored, _)| *stored <= elapsed_ms).collect();
+        let recent: Vec<_> = stored.iter().filter(|(_, stored, _)| elapsed_ms - stored <= 60_000).collect();
+        Sight {
+            elapsed_ms,
+            discovered_ms: is_discovered.then_some(discovered_ms),
+            services: if is_discovered { i64::try_from(self.services.len()).unwrap() } else { 0 },
+            planned_services: i64::try_from(planned.clone().count()).unwrap(),
+            planned_ms: planned.map(|(_, planned)| *planned).max(),
+            providers: known.iter().map(|(_, _, providers)| providers).sum(),
+            stored: stored.iter().map(|(_, _, providers)| providers).sum(),
+            stored_ms: stored.iter().map(|(_, stored, _)| *stored).max(),
+            recent: Recent {
+                batches: i64::try_from(recent.len()).unwrap(),
+                providers: recent.iter().map(|(_, _, providers)| providers).sum(),
+                first_ms: recent.iter().map(|(_, stored, _)| *stored).min().unwrap_or_default(),
+            },
+            skew: 1.0,
+        }
+    }
+
+    /// What would have been noted, every hundredth of the run.
+    fn noted(&self, earlier: &[Earlier]) -> Vec<Noted> {
+        let at = |hundredth| self.took_ms * hundredth / 100;
+        let noted = (0..100).filter_map(|hundredth| {
+            let span = estimate(&self.at(at(hundredth)), earlier).activator?;
+            Some(Noted::new(at(hundredth), span))
+        });
+        noted.collect()
+    }
+}
+
+/// The page that says how wrong the estimates of the recorded runs were.
+fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    let mut all: [Vec<f64>; 3] = Default::default();
+    for (run, earlier) in with_earlier(&runs()) {
+        let missed = misses(&run.noted(&earlier), run.took_ms);
+        let cells =
+            missed.map(|miss| miss.map_or_else(|| "unknown".to_owned(), |miss| format!("{:+.0} %", miss * 100.0)));
+        for (all, miss) in all.iter_mut().zip(missed) {
+            all.extend(miss.map(f64::abs));
+        }
+        let Recorded { what, took_ms, .. } = run;
+        writeln!(page, "| {what} | {} | {:.1} s | {} |", earlier.len(), *took_ms as f64 / 1e3, cells.join(" | "))
+            .unwrap();
+    }
+    let medians = all.map(|errors| format!("{:.0} %", median(errors.into_iter()).unwrap_or(f64::NAN) * 100.0));
+    writeln!(page, "| **median, without sign** | | | {} |", medians.join(" | ")).unwrap();
+    page
+}
+
+const INTRODUCTION: &str = "\
+# How right the ETA is
+
+<!-- Generated by `cargo xtask generate` from crates/pipeline-store/src/estimate/. Do not edit. -->
+
+While a run goes on, an activator notes in the ledger when it expects the run to end; `sluice run show` tells afterwards
+how wrong that was. The table does the same with recorded runs of `sluice demo` on a busy machine with two processors: what
+the ledger said at each moment, judged by the function that the activator uses. *Earlier* counts the runs before it on the
+same target, which it learnt from. An error is the estimated length of the run less the true one, as a share of the true
+one: `+20 %` said a fifth too long. *Unknown* is not counted in the median.
+
+| run | earlier | took | at 10 % | at 50 % | at 90 % |
+|---|---|---|---|---|---|
+";
+
+#[test]
+fn the_page_about_the_eta_is_in_step() {
+    testkit::generated::assert_in_step("docs/eta.md", &page());
+}
+
+#[test]
+fn the_median_error_of_the_recorded_runs_at_half_time_is_under_15_percent() {
+    let runs = runs();
+    assert!(runs.len() >= 10);
+    let errors: Vec<f64> =
+        with_earlier(&runs).filter_map(|(run, earlier)| misses(&run.noted(&earlier), run.took_ms)[1]).collect();
+    assert!(errors.len() * 10 >= runs.len() * 8, "{} of {} are known", errors.len(), runs.len());
+    let median = median(errors.into_iter().map(f64::abs)).unwrap();
+    assert!(median < 0.15, "{median}");
+}
+
+#[test]
+fn a_recorded_run_is_never_expected_to_end_before_now_and_ends_at_nothing_left() {
+    for (run, earlier) in with_earlier(&runs()) {
+        for hundredth in 0..100 {
+            let told = estimate(&run.at(run.took_ms * hundredth / 100), &earlier);
+            for span in [told.root, told.providers, told.bundles, told.activator].into_iter().flatten() {
+                let in_order =
+                    0 <= span.earliest_ms && span.earliest_ms <= span.expected_ms && span.expected_ms <= span.latest_ms;
+                assert!(in_order, "{span:?} of {} at {hundredth} %", run.what);
+            }
+        }
+        let end = estimate(&run.at(run.took_ms), &earlier);
+        assert!(end.bundles.is_some_and(|span| span.latest_ms == 0), "{end:?}");
+    }
+}
