@@ -1,4 +1,4 @@
-//! `sluice generate`: files made from the command line's own tree.
+//! `sluice generate`: files made from the command line's own tree, and from the declared metrics.
 
 use std::{fs, path::PathBuf};
 
@@ -6,6 +6,9 @@ use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
 use crate::{exit::Exit, failure::Failure, output};
+
+mod alerts;
+mod dashboards;
 
 /// What to generate.
 #[derive(Debug, Subcommand)]
@@ -27,6 +30,19 @@ pub enum GenerateVerb {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Print alerting rules for Prometheus; each alert has a page in docs/runbooks
+    #[command(after_help = "Examples:
+  sluice generate alerts --freshness 5m > /etc/prometheus/rules/sluice.yml
+  sluice generate alerts | promtool check rules /dev/stdin")]
+    Alerts(alerts::Goals),
+    /// Write dashboards for Grafana into a folder
+    #[command(after_help = "Examples:
+  sluice generate dashboards --dir /var/lib/grafana/dashboards")]
+    Dashboards {
+        /// Folder for one file per dashboard
+        #[arg(long)]
+        dir: PathBuf,
+    },
 }
 
 /// Generates from the tree of verbs.
@@ -45,6 +61,21 @@ pub fn run(tree: Command, verb: &GenerateVerb) -> Result<Exit, Failure> {
             };
             fs::create_dir_all(dir).map_err(written)?;
             clap_mangen::generate_to(tree, dir).map_err(written)?;
+        }
+        GenerateVerb::Alerts(goals) => {
+            let rules = serde_saphyr::to_string(&alerts::rules(goals))
+                .map_err(|error| Failure::caused(Exit::Failed, "could not write the rules", &error))?;
+            bytes.extend(rules.into_bytes());
+        }
+        GenerateVerb::Dashboards { dir } => {
+            let written = |error: std::io::Error| {
+                Failure::caused(Exit::Failed, format!("could not write dashboards to `{}`", dir.display()), &error)
+            };
+            fs::create_dir_all(dir).map_err(written)?;
+            for dashboard in dashboards::all() {
+                let file = dir.join(format!("{}.json", dashboard.name));
+                fs::write(file, format!("{:#}\n", dashboard.document())).map_err(written)?;
+            }
         }
     }
     output::write(&String::from_utf8_lossy(&bytes))?;
