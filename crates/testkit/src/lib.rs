@@ -12,6 +12,7 @@
 //! | [`couchbase`] | a stand-in for Couchbase that speaks its protocols, and misbehaves when told to |
 //! | [`generated`] | files of the repository that are made from code |
 //! | [`process`] | this workspace's own binaries, with signals, logs and exit codes |
+//! | [`prometheus`] | a store of metrics that asks processes, and can be asked |
 //! | [`proxy`] | a link that is slow, narrow, cut, refusing or half-open when told to |
 //! | [`tls`] | a certificate authority, what it signs, and a listener that shows it |
 //! | [`usage`] | memory, file handles, threads and connections that a process holds |
@@ -42,6 +43,7 @@ pub mod kafka;
 pub mod mariadb;
 mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod registry;
 mod server;

@@ -45,7 +45,7 @@ enum Verb {
     },
     /// Run the long tiers of the fault tests: random faults, seed after seed; three brokers; a clock that jumps.
     Chaos(chaos::ChaosArgs),
-    /// Run the tests of what an operator sees, against real Jaeger.
+    /// Run the tests of what an operator sees, against real Jaeger and Prometheus.
     Observe,
     /// Run the fuzz targets, one for each parser of bytes that strangers write. Needs `cargo-fuzz`.
     Fuzz(fuzz::FuzzArgs),

@@ -6,15 +6,15 @@ use crate::{
     say, setup,
 };
 
-/// Sets up, builds, and asks Jaeger for the traces of runs.
+/// Sets up, builds, and asks Jaeger for traces, and Prometheus for what dashboards and alerts ask.
 pub fn run() -> Outcome {
     setup::run()?;
     setup::observers()?;
     say("building the binaries");
     command::run(&mut command::cargo(&["build", "--workspace", "--bins"]))?;
-    let mut cargo = command::cargo(&["test", "--workspace", "--test", "traces", "--"]);
+    let mut cargo = command::cargo(&["test", "--workspace", "--test", "traces", "--test", "alerts", "--"]);
     command::run(cargo.args(["--ignored", "--test-threads=1"])).map_err(|_| {
-        Failure::new("a trace is not as promised, or something could not be started")
-            .advise("the panic shows the trace; logs of processes stay where it says")
+        Failure::new("a trace, a dashboard or an alert is not as promised, or something could not be started")
+            .advise("the panic shows what was found; logs of processes stay where it says")
     })
 }

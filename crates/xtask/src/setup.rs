@@ -14,8 +14,9 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// Installs what shows how Sluice is: a store of traces.
+/// Installs what shows how Sluice is: a store of traces, and one of metrics.
 pub fn observers() -> Outcome {
+    packages::install_observers()?;
     observers::install()
 }
 

@@ -20,6 +20,12 @@ struct Need {
     purpose: &'static str,
 }
 
+/// What shows how Sluice is; only the tests of that need it.
+const OBSERVERS: [Need; 2] = [
+    Need { program: "prometheus", package: "prometheus", purpose: "asking for metrics in tests" },
+    Need { program: "promtool", package: "prometheus", purpose: "testing alerts" },
+];
+
 const NEEDS: [Need; 11] = [
     Need { program: "mariadbd", package: "mariadb-server", purpose: "the target database of tests" },
     Need { program: "mariadb-install-db", package: "mariadb-server", purpose: "the target database of tests" },
@@ -40,14 +46,26 @@ const HEADERS: (&str, &str) = ("/usr/include/openssl/ssl.h", "libssl-dev");
 /// Oldest Java that Kafka's broker runs on.
 const JAVA: u32 = 17;
 
-/// Installs the packages of programs that are missing.
-pub fn install() -> Outcome {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| command::find(need.program).is_none()).collect();
+/// Installs what shows how Sluice is, where it is missing.
+pub fn install_observers() -> Outcome {
+    let packages = missing(&OBSERVERS);
+    if packages.is_empty() { Ok(()) } else { install_packages(&packages) }
+}
+
+/// The packages of programs that are missing.
+fn missing(needs: &[Need]) -> Vec<&str> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| command::find(need.program).is_none()).collect();
     for need in &missing {
         say(&format!("`{}` is missing: {}", need.program, need.purpose));
     }
     let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     packages.dedup();
+    packages
+}
+
+/// Installs the packages of programs that are missing.
+pub fn install() -> Outcome {
+    let mut packages = missing(&NEEDS);
     let (headers, package) = HEADERS;
     if !Path::new(headers).exists() {
         say(&format!("`{headers}` is missing: building librdkafka with TLS"));
