@@ -138,6 +138,9 @@ pub struct Telemetry {
     /// A message that takes longer stands in the trace of its run, whatever the sample says, in milliseconds.
     #[schemars(range(min = 1))]
     pub slow_batch_ms: u32,
+    /// Where traces are shown, such as `http://jaeger:16686`, for links to them: `/trace/` and the id are added, or the id
+    /// stands where `{trace_id}` is. Empty means no links.
+    pub trace_url: String,
     /// Shape of log lines, which go to standard error.
     pub log_format: LogFormat,
     /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,pipeline_core=debug`.
@@ -311,6 +314,7 @@ impl Default for Telemetry {
             otlp_client_certificate_file: None,
             otlp_client_key_file: None,
             slow_batch_ms: 2_000,
+            trace_url: String::new(),
             log_format: LogFormat::Human,
             log_filter: "info".to_owned(),
         }

@@ -51,6 +51,7 @@ mod fence;
 mod generations;
 pub mod guard;
 mod held;
+mod history;
 mod identity;
 mod insert;
 mod invariants;
@@ -68,6 +69,7 @@ mod rollback;
 mod run;
 mod situation;
 mod telling;
+mod timeline;
 mod verify;
 mod versions;
 
@@ -86,6 +88,7 @@ pub use examination::Examined;
 pub use exceeded::Exceeded;
 pub use generations::Kept;
 pub use held::Hold;
+pub use history::Step;
 pub use identity::meant_for_another;
 pub use insert::{IN_LIST as IDS_PER_QUERY, ROWS as ROWS_PER_STATEMENT};
 pub use invariants::{INVARIANTS, Invariant, Violation};
@@ -99,6 +102,7 @@ pub use rejects::Reject;
 pub use retry::Retried;
 pub use rollback::{BEFORE_THE_FIRST, Move, RolledBack};
 pub use run::{ActivationMode, Run, RunRequest, RunState, Tolerance};
+pub use timeline::{ServiceTimes, Timeline};
 pub use versions::OPEN;
 
 /// What a stage finds when it begins a piece of work in the ledger.

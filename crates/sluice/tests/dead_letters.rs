@@ -219,10 +219,34 @@ async fn poison_lets_the_others_activate_says_why_and_a_person_ends_the_run() {
     let (run, code) = world.wait(&run_id).await;
     assert_eq!((code, &run["state"], &run["providers"]["rejected"]), (20, &json!("activated"), &json!(1)), "{run}");
     assert_eq!(run["rejects"][0]["code"], "SLUICE-STAGE-002");
+    its_history_and_its_times_can_be_read(&world, &run_id).await;
 
     bytes_that_are_no_record_hold_nothing(&world).await;
     rollbacks_are_announced_and_deeds_can_be_read(&world).await;
     world.stages.abort_all();
+}
+
+/// What happened to a run, who did it and why, and where its time went.
+async fn its_history_and_its_times_can_be_read(world: &World, run_id: &str) {
+    let (history, code) = world.sluice(&["run", "history", run_id]).await;
+    let steps = history.as_array().unwrap();
+    let whats: Vec<&str> = steps.iter().filter_map(|step| step["what"].as_str()).collect();
+    assert_eq!((code, whats.first(), whats.last()), (0, Some(&"run requested"), Some(&"run activated")), "{history}");
+    let count = |what: &str| whats.iter().filter(|found| **found == what).count();
+    assert_eq!(["service discovered", "service planned", "service activated"].map(count), [3, 3, 3], "{history}");
+    assert!(count("message given up") >= 1, "{history}");
+    let discard = steps.iter().find(|step| step["detail"].as_str().is_some_and(|it| it.contains("not needed")));
+    assert!(discard.unwrap()["subject"].as_str().unwrap().starts_with("dead letter "), "{history}");
+    assert!(steps.is_sorted_by_key(|step| step["at_ms"].as_i64()));
+
+    let (trace, code) = world.sluice(&["run", "trace", run_id]).await;
+    assert_eq!((code, &trace["trace_id"], &trace["state"]), (0, &json!(run_id.replace('-', "")), &json!("activated")));
+    let services = trace["services"].as_array().unwrap();
+    assert_eq!(services.len(), 3, "{trace}");
+    for service in services {
+        assert!(service["plan_ms"].is_i64() && service["switch_ms"].is_i64(), "{trace}");
+        assert_eq!(service["waits_for"], Value::Null);
+    }
 }
 
 /// What the ledger says of a letter is true, whether or not the broker is there.

@@ -9,6 +9,7 @@ use crate::{exit::Exit, failure::Failure, session::Session};
 pub mod abort;
 pub mod accept;
 pub mod activate;
+pub mod history;
 pub mod list;
 mod reference;
 pub mod report;
@@ -16,6 +17,7 @@ pub mod retry;
 pub mod show;
 pub mod start;
 pub mod tolerate;
+pub mod trace;
 pub mod wait;
 
 /// What to do with runs.
@@ -33,6 +35,10 @@ pub enum RunVerb {
     /// Show one run: state, counts, rejects with their reasons
     #[command(alias = "view")]
     Show(show::ShowArgs),
+    /// Show what happened to a run, step by step, and who did it
+    History(history::HistoryArgs),
+    /// Show where the time of a run went, and where its trace is
+    Trace(trace::TraceArgs),
     /// Switch what is ready, or say what that would change for readers
     Activate(activate::ActivateArgs),
     /// Try the failed parts of an open run again
@@ -56,6 +62,8 @@ pub async fn run(session: &Session, verb: RunVerb) -> Result<Exit, Failure> {
         RunVerb::Wait(args) => wait::wait(session, args).await,
         RunVerb::Ls(args) => list::run(session, args).await,
         RunVerb::Show(args) => show::run(session, args).await,
+        RunVerb::History(args) => history::run(session, args).await,
+        RunVerb::Trace(args) => trace::run(session, args).await,
         RunVerb::Activate(args) => activate::run(session, args).await,
         RunVerb::Retry(args) => retry::run(session, args).await,
         RunVerb::Tolerate(args) => tolerate::run(session, args).await,
