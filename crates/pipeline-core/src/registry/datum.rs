@@ -34,28 +34,20 @@ pub struct Layout {
 
 /// Why bytes are not a datum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Fault {
     /// The bytes end before the datum does.
     #[error("the data ends in the middle of a value")]
     Truncated,
     /// Bytes follow the datum.
     #[error("{bytes} bytes follow the end of the data")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
+    Trailing { bytes: usize },
     /// A length, a count or a choice that no writer writes.
     #[error("the data is damaged: {what}")]
-    Damaged {
-        /// What is wrong.
-        what: &'static str,
-    },
+    Damaged { what: &'static str },
     /// A datum that is whole as far as it was read, and more than a record may be.
     #[error("the data is too much for one record: {what}")]
-    Excessive {
-        /// Which bound it goes beyond.
-        what: &'static str,
-    },
+    Excessive { what: &'static str },
 }
 
 /// One type of the schema, and the bytes of memory that a value of it takes beside what its data says.
