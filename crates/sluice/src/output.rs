@@ -91,18 +91,18 @@ pub fn render<R: Report>(report: &R, format: Format) -> Result<String, Failure> 
 }
 
 /// Writes the answer to standard output.
-pub fn answer<R: Report>(report: &R, format: Format) -> Result<(), Failure> {
-    write(&render(report, format)?)
+pub fn answer<R: Report>(report: &R, output: OutputArgs) -> Result<Exit, Failure> {
+    write(&render(report, output.output)?)
 }
 
 /// Writes text to standard output as it is. A reader that has gone away, such as `head`, is no failure.
-pub fn write(text: &str) -> Result<(), Failure> {
+pub fn write(text: &str) -> Result<Exit, Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::caused(Exit::Failed, "could not write the answer to standard output", &error))
         }
-        _ => Ok(()),
+        _ => Ok(Exit::Ok),
     }
 }
 

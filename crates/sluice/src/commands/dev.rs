@@ -84,7 +84,7 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
         config: config.0.path().to_owned(),
         program: session::program(),
     };
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     let outcome = tokio::select! {
         stopped = stopped() => stopped,
         failure = local.failed() => Err(failure),

@@ -58,7 +58,7 @@ pub async fn run(session: &Session, args: DoctorArgs) -> Result<Exit, Failure> {
     }
     checks.push(disk::check(&settings));
     let report = DoctorReport::of(checks);
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(report.exit())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
 };
 
 /// How to migrate.
@@ -58,14 +58,13 @@ pub async fn run(session: &Session, args: MigrateArgs) -> Result<Exit, Failure> 
     let store = session.store(&session.settings()?).await?;
     let target = store.describe();
     let report = if args.dry_run {
-        let plan = store.plan_migration().await.map_err(|error| session::store_failure(&error))?;
+        let plan = store.plan_migration().await?;
         MigrateReport::planned(target, plan)
     } else {
-        let migrated = store.migrate().await.map_err(|error| session::store_failure(&error))?;
+        let migrated = store.migrate().await?;
         MigrateReport::done(target, migrated)
     };
-    output::answer(&report, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&report, args.output)
 }
 
 // === impl MigrateReport ===

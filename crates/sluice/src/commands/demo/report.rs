@@ -3,9 +3,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use percent_encoding::percent_decode_str;
+use pipeline_store::{Counts, Reject};
 use serde::Serialize;
 
 use crate::{
+    commands::run::report::reject_lines,
     exit::Exit,
     output::{self, Report},
     text,
@@ -13,19 +15,6 @@ use crate::{
 
 /// Rejects that the text shows; the rest is counted.
 const SHOWN_REJECTS: usize = 10;
-
-/// Documents of each level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LevelCounts {
-    /// Provider services.
-    pub services: i64,
-    /// Providers.
-    pub providers: i64,
-    /// Bundles.
-    pub bundles: i64,
-    /// Subscription fields.
-    pub subscription_fields: i64,
-}
 
 /// The answer; scripts rely on the names.
 #[derive(Clone, Debug, Serialize)]
@@ -36,9 +25,9 @@ pub struct DemoReport {
     pub state: String,
     /// What readers see now.
     #[serde(flatten)]
-    pub counts: LevelCounts,
+    pub counts: Counts,
     /// Sound documents in the source.
-    pub source_counts: LevelCounts,
+    pub source_counts: Counts,
     /// The two are equal.
     pub equal: bool,
     /// The generation that the run filled.
@@ -46,7 +35,7 @@ pub struct DemoReport {
     /// Providers whose subtree was the same as before, so that nothing was written for them.
     pub unchanged_providers: i64,
     /// Rows that the run takes out of the views.
-    pub removed: LevelCounts,
+    pub removed: Counts,
     /// Rows written to `sluice_content_bundle`.
     pub bundles_written: i64,
     /// Rows written to `sluice_content_field`.
@@ -56,7 +45,7 @@ pub struct DemoReport {
     /// Where the rows are, without a password.
     pub target: String,
     /// Documents that cannot be stored.
-    pub rejects: Vec<RejectLine>,
+    pub rejects: Vec<Reject>,
     /// There are more rejects than those listed.
     pub more_rejects: bool,
     /// Why the run was not activated, when it was not.
@@ -72,21 +61,6 @@ pub struct DemoReport {
     /// Source and target as they were given, as flags for the shell.
     #[serde(skip)]
     pub place: String,
-}
-
-/// One document that cannot be stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RejectLine {
-    /// Where it stands, such as `providers.jsonl:17`.
-    pub place: String,
-    /// Level of the hierarchy.
-    pub level: String,
-    /// Its id, when it has a readable one.
-    pub document_id: Option<String>,
-    /// The rule that it breaks.
-    pub code: String,
-    /// What was found and what was expected.
-    pub reason: String,
 }
 
 /// How long each stage was seen at work.
@@ -143,12 +117,7 @@ impl DemoReport {
             return String::new();
         }
         let mut lines = vec!["These documents were rejected; the rest of the copy is complete:".to_owned()];
-        lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(RejectLine::text));
-        let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
-        if hidden > 0 {
-            let at_least = if self.more_rejects { "at least " } else { "" };
-            lines.push(format!("  and {at_least}{hidden} more: see `-o json`"));
-        }
+        lines.extend(reject_lines(&self.rejects, SHOWN_REJECTS, self.more_rejects));
         format!("\n{}\n", lines.join("\n"))
     }
 
@@ -237,13 +206,6 @@ Try next:
     }
 }
 
-impl RejectLine {
-    /// One line, led by the place, so that editors can jump to it.
-    fn text(&self) -> String {
-        format!("  {}: {} ({})", self.place, self.reason, self.code)
-    }
-}
-
 /// The path in a `sqlite:` URL.
 pub fn sqlite_path(url: &str) -> Option<Cow<'_, str>> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
@@ -257,7 +219,7 @@ mod tests {
     use crate::output::{Format, render};
 
     fn report() -> DemoReport {
-        let counts = LevelCounts { services: 20, providers: 284, bundles: 4_552, subscription_fields: 51_549 };
+        let counts = Counts { services: 20, providers: 284, bundles: 4_552, subscription_fields: 51_549 };
         DemoReport {
             run_id: "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10".to_owned(),
             state: "activated".to_owned(),
@@ -266,7 +228,7 @@ mod tests {
             equal: true,
             generation: Some(1),
             unchanged_providers: 0,
-            removed: LevelCounts::default(),
+            removed: Counts::default(),
             bundles_written: 4_552,
             subscription_fields_written: 51_549,
             source: "the sample catalogue".to_owned(),
@@ -282,14 +244,17 @@ mod tests {
     }
 
     fn with_rejects(number: usize) -> DemoReport {
-        let reject = |line: usize| RejectLine {
+        let reject = |line: usize| Reject {
+            run_id: pipeline_model::ids::RunId::parse("01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10").unwrap(),
+            service_id: None,
+            provider_id: None,
             place: format!("providers.jsonl:{line}"),
             level: "provider".to_owned(),
             document_id: None,
             code: "SLUICE-DOCUMENT-003".to_owned(),
             reason: "`id` is missing".to_owned(),
         };
-        let counts = LevelCounts { providers: 280, ..report().counts };
+        let counts = Counts { providers: 280, ..report().counts };
         DemoReport { rejects: (1..=number).map(reject).collect(), counts, equal: false, ..report() }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     follow::Ending,
     output::{Report, printable},
-    session, text,
+    text,
 };
 
 /// Rejects that an answer lists at most. A source that is broken as a whole would fill the memory otherwise.
@@ -122,7 +122,7 @@ pub fn removed(counts: &Counts) -> String {
 /// The run's rejects, up to a bound, and whether there are more.
 pub async fn rejects(store: &Store, run: &Run) -> Result<(Vec<Reject>, bool), Failure> {
     let one_more = LISTED_REJECTS + 1;
-    let mut rejects = store.rejects(run.run_id, one_more).await.map_err(|error| session::store_failure(&error))?;
+    let mut rejects = store.rejects(run.run_id, one_more).await?;
     let more = u32::try_from(rejects.len()).is_ok_and(|length| length >= one_more);
     if more {
         rejects.pop();
@@ -133,7 +133,7 @@ pub async fn rejects(store: &Store, run: &Run) -> Result<(Vec<Reject>, bool), Fa
 /// Open dead letters of a run, up to a bound.
 async fn open_letters(store: &Store, run: &Run) -> Result<usize, Failure> {
     let filter = LetterFilter { run_id: Some(run.run_id), state: Some(LetterState::Open), ..LetterFilter::default() };
-    let letters = store.dead_letters(&filter, LISTED_REJECTS).await.map_err(|error| session::store_failure(&error))?;
+    let letters = store.dead_letters(&filter, LISTED_REJECTS).await?;
     Ok(letters.len())
 }
 
@@ -205,19 +205,22 @@ impl Report for RunReport {
         if !self.rejects.is_empty() {
             lines.push(String::new());
             lines.push("Rejects:".to_owned());
-            lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(reject_line));
-            let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
-            if hidden > 0 {
-                let at_least = if self.more_rejects { "at least " } else { "" };
-                lines.push(format!("  and {at_least}{hidden} more: see `-o json`"));
-            }
+            lines.extend(reject_lines(&self.rejects, SHOWN_REJECTS, self.more_rejects));
         }
         lines.join("\n")
     }
 }
 
-fn reject_line(reject: &Reject) -> String {
-    printable(&format!("  {}: {} ({})", reject.place, reject.reason, reject.code))
+/// The first rejects, a line for each, led by the place so that editors can jump to it, and how many more there are.
+pub fn reject_lines(rejects: &[Reject], shown: usize, more: bool) -> Vec<String> {
+    let line = |reject: &Reject| printable(&format!("  {}: {} ({})", reject.place, reject.reason, reject.code));
+    let mut lines: Vec<String> = rejects.iter().take(shown).map(line).collect();
+    let hidden = rejects.len().saturating_sub(shown);
+    if hidden > 0 {
+        let at_least = if more { "at least " } else { "" };
+        lines.push(format!("  and {at_least}{hidden} more: see `-o json`"));
+    }
+    lines
 }
 
 #[cfg(test)]
