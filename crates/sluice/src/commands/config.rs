@@ -46,7 +46,6 @@ Examples:
   sluice config view --config sluice.yaml
   SLUICE__STAGE__BATCH_SIZE=20 sluice config view -o json")]
 pub struct ViewArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -54,7 +54,6 @@ pub struct DemoArgs {
     /// When readers are switched
     #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
     pub activation: Switch,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -39,7 +39,6 @@ pub struct DevArgs {
     /// File or target URL [default: sluice-dev.db in the current folder]
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -32,7 +32,6 @@ Examples:
   sluice doctor -o json | jq '.checks[] | select(.state != \"ok\")'"
 )]
 pub struct DoctorArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

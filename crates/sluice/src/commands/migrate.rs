@@ -29,7 +29,6 @@ pub struct MigrateArgs {
     /// Say what there is to do, and what is in the way, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -52,7 +52,6 @@ pub struct CreateArgs {
     /// Say what is missing, and create nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -59,7 +59,6 @@ pub struct StartArgs {
     /// Check and show what would be asked for, and ask for nothing
     #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

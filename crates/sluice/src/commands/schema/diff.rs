@@ -33,7 +33,6 @@ pub struct DiffArgs {
     /// What to compare them with: git:REF, registry, or a folder of earlier schemas
     #[arg(long, default_value = "git:HEAD", value_name = "PAST")]
     pub against: Against,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

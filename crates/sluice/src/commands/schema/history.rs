@@ -33,7 +33,6 @@ pub struct HistoryArgs {
     /// Where to look: registry, or git:REF
     #[arg(long = "in", default_value = "registry", value_name = "PAST")]
     pub past: Against,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }

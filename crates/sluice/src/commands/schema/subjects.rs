@@ -25,7 +25,6 @@ pub struct RegisterArgs {
     /// Say what would be registered, and whether the registry would take it
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -36,7 +35,6 @@ pub struct RegisterArgs {
   sluice schema ls
   sluice schema ls -o json | jq -r '.[] | select(.id == null) | .subject'")]
 pub struct ListArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
