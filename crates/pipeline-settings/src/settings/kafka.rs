@@ -57,8 +57,9 @@ pub struct Kafka {
 }
 
 /// How a client talks to the brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SecurityProtocol {
     /// No encryption, no authentication.
     #[default]
@@ -109,11 +110,6 @@ impl SecurityProtocol {
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Ssl => "ssl",
-            Self::SaslPlaintext => "sasl_plaintext",
-            Self::SaslSsl => "sasl_ssl",
-        }
+        self.into()
     }
 }

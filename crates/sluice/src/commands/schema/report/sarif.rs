@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) fn log(verdict: &Verdict) -> Value {
     let rule = |id: &str, summary: &str, advice: &str| json!({ "id": id, "shortDescription": { "text": summary }, "help": { "text": advice } });
-    let rules = RULES.into_iter().map(|it| rule(it.id(), it.summary(), it.advice()));
+    let rules = RULES.iter().map(|it| rule(it.id(), it.summary(), it.advice()));
     let others = OTHER_RULES.into_iter().map(|(id, summary)| rule(id, summary, "see `sluice schema check --help`"));
     let rules: Vec<Value> = rules.chain(others).collect();
     json!({
