@@ -276,7 +276,7 @@ fn each_event_moves_its_metric() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
-    for declared in &DECLARED {
+    for declared in DECLARED {
         assert!(text.contains(&format!("# HELP {} {}", declared.name, declared.help)), "{}", declared.name);
         assert!(text.contains(&format!("# TYPE {} {}", declared.name, declared.kind.as_str())), "{}", declared.name);
     }
@@ -284,7 +284,7 @@ fn each_event_moves_its_metric() {
 
 #[test]
 fn every_metric_is_named_as_the_rules_say() {
-    for declared in &DECLARED {
+    for declared in DECLARED {
         assert!(declared.name.starts_with("sluice_"), "{}", declared.name);
         assert_eq!(declared.name.ends_with("_total"), declared.kind == Kind::Counter, "{}", declared.name);
         assert_eq!(declared.name.ends_with("_seconds"), declared.kind == Kind::Histogram, "{}", declared.name);
