@@ -52,8 +52,7 @@ impl Local {
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
         let broker = LocalBroker::start(&settings.kafka.names().topics())?;
         // Nobody else's: the machine may have other users, and its browser shows other people's pages.
-        let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await;
-        let embedded = embedded?;
+        let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
         settings.schema_registry = settings::SchemaRegistry {
             url: embedded.url().to_owned(),
@@ -64,8 +63,7 @@ impl Local {
         let registry = Registry::new(&settings.schema_registry)?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        let registered = subjects::register(&registry, &settings.kafka.names()).await;
-        registered?;
+        subjects::register(&registry, &settings.kafka.names()).await?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,

@@ -10,7 +10,7 @@ use crate::{
     commands::run::report::rejects,
     exit::Exit,
     failure::Failure,
-    follow::{Followed, Watched, follow, shown_state},
+    follow::{Followed, Watched, follow},
     local::{self, Local, Place},
     output::{self, OutputArgs},
     progress::display::Display,
