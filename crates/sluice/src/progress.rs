@@ -162,7 +162,9 @@ impl Model {
         if !snapshot.planning_complete || snapshot.state != "running" {
             return Eta::Unknown;
         }
-        let Ok(left) = u32::try_from(snapshot.providers.planned - snapshot.providers.settled()) else { return Eta::Unknown };
+        let Ok(left) = u32::try_from(snapshot.providers.planned - snapshot.providers.settled()) else {
+            return Eta::Unknown;
+        };
         match (left, self.rate(WARM_UP)) {
             (0, _) => Eta::Done,
             (_, None) => Eta::Unknown,

@@ -13,7 +13,7 @@ use crate::{
     follow::{Followed, Watched, follow},
     local::{self, Local, Place},
     output::{self, OutputArgs},
-    progress::display::Display,
+    progress::{display::Display, shown_state},
     request::{self, Switch},
     session::{self, Session},
     text,
