@@ -13,6 +13,7 @@ pub(crate) use too_large::TooLarge;
 
 mod driver;
 pub(crate) mod fault;
+mod numbers;
 #[cfg(test)]
 mod tests;
 mod too_large;

@@ -7,7 +7,6 @@ use std::{
 
 use clap::Args;
 use futures::TryStreamExt as _;
-use pipeline_compare::Kind;
 use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
@@ -206,16 +205,9 @@ impl Report for VerifyReport {
         if !tally.differences.is_empty() || !tally.rejects.is_empty() {
             let mut table = output::table(&["KIND", "LEVEL", "WHERE", "WHAT"]);
             for difference in tally.differences.iter().chain(&tally.rejects) {
-                let kind = match difference.kind {
-                    Kind::Missing => "missing",
-                    Kind::Extra => "extra",
-                    Kind::Changed => "changed",
-                    Kind::Damaged => "damaged",
-                    Kind::Rejected => "rejected",
-                };
                 let what = difference.what.as_deref().unwrap_or("");
                 table.add_row([
-                    kind,
+                    text::word(&difference.kind).as_str(),
                     difference.level,
                     &output::printable(&difference.path()),
                     &output::printable(what),
