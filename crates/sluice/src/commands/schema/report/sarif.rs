@@ -23,6 +23,7 @@ pub(super) fn log(verdict: &Verdict) -> Value {
     })
 }
 
+#[expect(clippy::indexing_slicing, reason = "a name that an object does not have is added to it")]
 fn result(entry: &Entry) -> Value {
     let Entry { rule, file, line, column, end_column, path, message, advice, .. } = entry;
     let consequence = entry.consequence();
