@@ -37,23 +37,14 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The endpoint could not be opened.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// There is no listening on the address.
     #[error("cannot listen on `{bind}`; see `admin.bind`")]
-    Bind {
-        /// The address that was asked for.
-        bind: String,
-        /// Why not.
-        source: io::Error,
-    },
+    Bind { bind: String, source: io::Error },
     /// Certificate and key cannot be used.
     #[error("cannot answer over TLS on `{bind}`: {reason}; see `admin.certificate_file` and `admin.key_file`")]
-    Tls {
-        /// The address that was asked for.
-        bind: String,
-        /// Why not.
-        reason: String,
-    },
+    Tls { bind: String, reason: String },
 }
 
 /// The open endpoint.

@@ -100,35 +100,17 @@ pub struct Context {
 
 /// Why a stage ended otherwise than by request.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// A schema that the stage needs is absent or incompatible.
     #[error("stage `{stage}` cannot start: its schemas are not as it needs them")]
-    Schemas {
-        /// The stage.
-        stage: &'static str,
-        /// What is wrong with them.
-        #[source]
-        source: registry::Error,
-    },
+    Schemas { stage: &'static str, source: registry::Error },
     /// The client could not be made, or the cluster will not have it.
     #[error("stage `{stage}` cannot use Kafka")]
-    Kafka {
-        /// The stage.
-        stage: &'static str,
-        /// Why not.
-        #[source]
-        source: kafka::Error,
-    },
+    Kafka { stage: &'static str, source: kafka::Error },
     /// A message showed a broken invariant or a fault of our own.
     #[error("stage `{stage}` stopped at a failure that must not be passed over: {text} ({code})")]
-    Halted {
-        /// The stage.
-        stage: &'static str,
-        /// The failure's code.
-        code: &'static str,
-        /// The failure and its causes.
-        text: String,
-    },
+    Halted { stage: &'static str, code: &'static str, text: String },
 }
 
 /// Runs a stage until it is told to stop or has to.

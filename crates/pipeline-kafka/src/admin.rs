@@ -1,6 +1,6 @@
 //! What is there: brokers, topics, and how far each partition and each group is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use pipeline_settings::settings;
 use rdkafka::{
@@ -15,7 +15,7 @@ use super::{
     Error,
     asking::{Asker, TIMEOUT, ask, ask_blocking},
     error::Resource,
-    presence::{self, State},
+    presence::{State, state},
 };
 
 /// What a cluster looks like from here.
@@ -40,8 +40,9 @@ pub async fn check(settings: &settings::Kafka, topics: Vec<String>) -> Result<Cl
         let brokers = metadata.brokers().iter().map(|broker| format!("{}:{}", broker.host(), broker.port())).collect();
         let present: BTreeSet<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
         let absent = topics.into_iter().filter(|topic| !present.contains(topic.as_str()));
-        let states =
-            absent.map(|topic| state(client, &topic).map(|state| (topic, state))).collect::<KafkaResult<Vec<_>>>()?;
+        let states = absent
+            .map(|topic| state(client.client(), &topic, TIMEOUT).map(|state| (topic, state)))
+            .collect::<KafkaResult<Vec<_>>>()?;
         Ok::<(Vec<String>, _), KafkaError>((brokers, states))
     })
     .await?;
@@ -92,14 +93,8 @@ pub(super) fn forbidden(topic: &str) -> Error {
 async fn states(settings: &settings::Kafka, topics: &[String]) -> Result<Vec<(String, State)>, Error> {
     let names = settings.names();
     let topics: Vec<String> = topics.iter().map(|topic| names.topic(topic)).collect();
-    let stands = |client: &Asker, topic: String| state(client, &topic).map(|state| (topic, state));
+    let stands = |client: &Asker, topic: String| state(client.client(), &topic, TIMEOUT).map(|state| (topic, state));
     ask(settings, None, move |client| topics.into_iter().map(|topic| stands(client, topic)).collect()).await
-}
-
-/// Asked by its name: then the cluster says whether it is missing or not to be seen.
-fn state(client: &Asker, topic: &str) -> KafkaResult<State> {
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
-    Ok(presence::state(&metadata, topic))
 }
 
 /// The first and the next offset of each partition of a contract's topic, in order of the partitions. Blocks the thread.
@@ -119,7 +114,7 @@ pub fn watermarks(settings: &settings::Kafka, topic: &str) -> Result<Vec<(i64, i
 pub fn committed(settings: &settings::Kafka, group: &str, topic: &str) -> Result<Vec<Option<i64>>, Error> {
     let topic = &settings.names().topic(topic);
     // The group is never joined: only asked about.
-    ask_blocking(settings, Some(group), |client| committed_by(client, topic))
+    ask_blocking(settings, Some(group), |client| committed_by(client, topic, TIMEOUT))
 }
 
 /// [`watermarks`] by a client that is there; the topic by its name on the cluster.
@@ -127,13 +122,13 @@ pub(super) fn watermarks_by(client: &Asker, topic: &str) -> KafkaResult<Vec<(i64
     partitions(client, topic)?.into_iter().map(|number| client.fetch_watermarks(topic, number, TIMEOUT)).collect()
 }
 
-/// [`committed`] by a client of the group.
-pub(super) fn committed_by(client: &Asker, topic: &str) -> KafkaResult<Vec<Option<i64>>> {
+/// [`committed`] by a client of the group. The group's coordinator may take so long to answer.
+pub(super) fn committed_by(client: &Asker, topic: &str, patience: Duration) -> KafkaResult<Vec<Option<i64>>> {
     let mut wanted = TopicPartitionList::new();
     for number in partitions(client, topic)? {
         wanted.add_partition(topic, number);
     }
-    let committed = client.committed_offsets(wanted, TIMEOUT)?;
+    let committed = client.committed_offsets(wanted, patience)?;
     let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
         Offset::Offset(offset) => Some(offset),
         _ => None,

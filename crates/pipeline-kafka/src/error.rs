@@ -10,140 +10,54 @@ use super::{distrust::Distrust, token};
 
 /// A failed operation on the cluster.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// A client could not be made from the configuration.
     #[error("cannot make a Kafka client for `{}`", redact_url(bootstrap_servers))]
-    Client {
-        /// The configured brokers.
-        bootstrap_servers: String,
-        /// Why not.
-        #[source]
-        source: KafkaError,
-    },
+    Client { bootstrap_servers: String, source: KafkaError },
     /// A message could not be produced.
     #[error("could not produce to `{topic}`")]
-    Produce {
-        /// The topic.
-        topic: String,
-        /// Why not.
-        #[source]
-        source: KafkaError,
-    },
+    Produce { topic: String, source: KafkaError },
     /// Offsets could not be committed.
     #[error("could not commit offsets of group `{group}`")]
-    Commit {
-        /// The consumer group.
-        group: String,
-        /// Why not.
-        #[source]
-        source: KafkaError,
-    },
+    Commit { group: String, source: KafkaError },
     /// A message could not be fetched, or the group not be joined.
     #[error("could not consume from `{topic}`")]
-    Consume {
-        /// The topic.
-        topic: String,
-        /// Why not.
-        #[source]
-        source: KafkaError,
-    },
-    /// A message is larger than the client or the topic takes.
+    Consume { topic: String, source: KafkaError },
+    /// A message is larger than the client or the topic takes; `bytes` are those of key, value and headers.
     #[error("cannot produce a message of about {bytes} bytes to `{topic}`: it is larger than the topic takes")]
-    TooLarge {
-        /// The topic.
-        topic: String,
-        /// Key, value and headers.
-        bytes: usize,
-        /// What the client or the broker said.
-        #[source]
-        source: KafkaError,
-    },
+    TooLarge { topic: String, bytes: usize, source: KafkaError },
     /// A message did not come the way on which its partition keeps its order.
     #[error("offset {offset} of `{topic}` partition {partition} arrived outside the queue of its partition")]
-    OutsideItsQueue {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// The message's offset.
-        offset: i64,
-    },
+    OutsideItsQueue { topic: String, partition: i32, offset: i64 },
     /// Metadata of the cluster could not be had.
     #[error("could not reach Kafka at `{}`", redact_url(bootstrap_servers))]
-    Unreachable {
-        /// The configured brokers.
-        bootstrap_servers: String,
-        /// Why not.
-        #[source]
-        source: KafkaError,
-    },
+    Unreachable { bootstrap_servers: String, source: KafkaError },
     /// A topic could not be created.
     #[error("could not create topic `{topic}`: {reason}")]
-    CreateTopic {
-        /// The topic.
-        topic: String,
-        /// What the broker said.
-        reason: String,
-    },
+    CreateTopic { topic: String, reason: String },
     /// The local broker keeps 5 MiB per partition and would drop the oldest message silently.
     #[error("cannot produce to `{topic}`: local mode keeps {limit} bytes per partition, and {partition} is full")]
-    LocalPartitionFull {
-        /// The topic.
-        topic: String,
-        /// The full partition.
-        partition: i32,
-        /// Bytes that may wait in one partition.
-        limit: usize,
-    },
+    LocalPartitionFull { topic: String, partition: i32, limit: usize },
     /// The local broker did not start.
     #[error("cannot start the local broker: {reason}")]
-    Local {
-        /// Why not.
-        reason: String,
-    },
-    /// Client and broker do not trust each other.
+    Local { reason: String },
+    /// Client and broker do not trust each other; `source` says the same in librdkafka's words.
     #[error("cannot use TLS with Kafka at `{broker}`: {}", distrust.by("kafka."))]
-    Untrusted {
-        /// The broker, `host:port`.
-        broker: String,
-        /// Why not.
-        distrust: Distrust,
-        /// The same in librdkafka's words.
-        #[source]
-        source: Words,
-    },
-    /// The brokers do not take the login.
+    Untrusted { broker: String, distrust: Distrust, source: Words },
+    /// The brokers do not take the login. No `user`: only the token says who logs in.
     #[error(
         "Kafka at `{}` refuses the login{} by {mechanism}",
         redact_url(bootstrap_servers),
         user.as_ref().map(|user| format!(" of `{user}`")).unwrap_or_default()
     )]
-    LoginRefused {
-        /// The configured brokers.
-        bootstrap_servers: String,
-        /// The SASL mechanism.
-        mechanism: String,
-        /// Who logs in; `None` when only the token says so.
-        user: Option<String>,
-        /// What the broker said.
-        #[source]
-        source: Words,
-    },
+    LoginRefused { bootstrap_servers: String, mechanism: String, user: Option<String>, source: Words },
     /// There is no token to log in with.
     #[error("could not log in to Kafka: no token")]
-    NoToken {
-        /// Why not.
-        #[source]
-        source: token::Error,
-    },
+    NoToken { source: token::Error },
     /// The brokers know who we are, and we may not do this.
     #[error("Kafka does not authorise this client for {resource}: {needs}")]
-    NotAuthorised {
-        /// What it is about.
-        resource: Resource,
-        /// The right that is missing.
-        needs: &'static str,
-    },
+    NotAuthorised { resource: Resource, needs: &'static str },
 }
 
 /// What a client was told, as it was told.

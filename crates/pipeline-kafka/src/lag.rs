@@ -93,7 +93,7 @@ fn places(client: &Asker, topic: &str) -> KafkaResult<Vec<PartitionLag>> {
     if admin::partitions(client, topic)?.is_empty() {
         return Ok(Vec::new());
     }
-    let committed = admin::committed_by(client, topic)?;
+    let committed = admin::committed_by(client, topic, TIMEOUT)?;
     let watermarks = admin::watermarks_by(client, topic)?;
     let place = |(number, ((first, end), committed))| PartitionLag { number, first, end, committed, oldest: None };
     // A topic's partitions are numbered from 0.

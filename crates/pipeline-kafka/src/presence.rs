@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use rdkafka::{
+    ClientContext,
+    client::Client,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    metadata::Metadata,
     producer::Producer as _,
 };
 
@@ -47,7 +48,7 @@ impl Producer {
             let name = self.settings.names().topic(topic);
             let asked = name.clone();
             // librdkafka's metadata call blocks its thread.
-            let asking = tokio::task::spawn_blocking(move || ask(client.client(), &asked));
+            let asking = tokio::task::spawn_blocking(move || state(client.client(), &asked, TIMEOUT));
             let answer = asking.await.unwrap_or(Err(KafkaError::Canceled));
             match answer.map_err(|source| Error::Produce { topic: name.clone(), source })? {
                 State::Missing => absent.missing.push(name),
@@ -68,19 +69,18 @@ impl Absent {
     }
 }
 
-fn ask<C: rdkafka::ClientContext>(client: &rdkafka::client::Client<C>, topic: &str) -> KafkaResult<State> {
-    Ok(state(&client.fetch_metadata(Some(topic), TIMEOUT)?, topic))
-}
-
-/// How the topic stands, by an answer to a question for it alone. One that the cluster has trouble with is there.
-pub(super) fn state(metadata: &Metadata, topic: &str) -> State {
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return State::Missing };
-    match found.error().map(RDKafkaErrorCode::from) {
+/// How the topic stands. Asked by its name: then the cluster says whether it is missing or not to be seen. One that the
+/// cluster has trouble with is there.
+pub(super) fn state<C: ClientContext>(client: &Client<C>, topic: &str, patience: Duration) -> KafkaResult<State> {
+    let metadata = client.fetch_metadata(Some(topic), patience)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let Some(found) = found else { return Ok(State::Missing) };
+    Ok(match found.error().map(RDKafkaErrorCode::from) {
         Some(RDKafkaErrorCode::UnknownTopicOrPartition) => State::Missing,
         Some(RDKafkaErrorCode::TopicAuthorizationFailed) => State::Forbidden,
         _ if found.partitions().iter().any(|partition| partition.leader() < 0) => State::Leaderless,
         _ => State::Usable,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -5,16 +5,15 @@
 use std::time::Duration;
 
 use pipeline_settings::settings;
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaResult};
 
 use super::{
     Error, Position,
-    admin::members_by,
-    asking::{Asker, ask},
+    admin::{committed_by, members_by},
+    asking::ask,
 };
 
-/// How long one question may take.
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the group's coordinator may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the cluster knows of a group and a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +32,11 @@ pub async fn standing(settings: &settings::Kafka, group: &str, position: &Positi
     let (name, number) = (group.to_owned(), position.partition.number);
     let topic = settings.names().topic(&position.partition.topic);
     ask(settings, Some(group), move |client| {
-        let next = committed(client, &topic, number)?;
+        let committed = committed_by(client, &topic, PATIENCE)?;
+        let next = usize::try_from(number).ok().and_then(|number| *committed.get(number)?);
         Ok(Standing { members: members_by(client, &name), next })
     })
     .await
-}
-
-fn committed(client: &Asker, topic: &str, partition: i32) -> KafkaResult<Option<i64>> {
-    let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition(topic, partition);
-    let committed = client.committed_offsets(list, TIMEOUT)?;
-    let offset = committed.find_partition(topic, partition).map(|found| found.offset());
-    Ok(offset.and_then(|offset| match offset {
-        Offset::Offset(next) => Some(next),
-        _ => None,
-    }))
 }
 
 #[cfg(test)]

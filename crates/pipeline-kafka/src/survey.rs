@@ -134,7 +134,7 @@ pub async fn group(settings: &settings::Kafka, name: &str, topic: &str) -> Resul
 
 /// Of each partition: its number, the first offset that the group has not passed, and the one that comes next.
 fn waiting(client: &Asker, topic: &str) -> KafkaResult<Vec<(i32, i64, i64)>> {
-    let committed = admin::committed_by(client, topic)?;
+    let committed = admin::committed_by(client, topic, TIMEOUT)?;
     let place = |(number, ((kept, next), committed)): (i32, ((i64, i64), Option<i64>))| {
         (number, committed.map_or(kept, |committed| committed.clamp(kept, next)), next)
     };

@@ -32,31 +32,17 @@ const UNKNOWN_LIFETIME: Duration = Duration::from_secs(60);
 
 /// Why there is no token.
 #[derive(Clone, Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// The file cannot be read, or holds none.
     #[error("cannot read a token from `{}`: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
     /// The token endpoint does not give one to this client.
     #[error("`{url}` refuses the client of `kafka.oauth`: {reason}")]
-    Refused {
-        /// The token endpoint.
-        url: String,
-        /// Its answer.
-        reason: String,
-    },
+    Refused { url: String, reason: String },
     /// The token endpoint does not answer, or not with a token.
     #[error("could not get a token from `{url}`: {reason}")]
-    Endpoint {
-        /// The token endpoint.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
+    Endpoint { url: String, reason: String },
 }
 
 /// Gives tokens.

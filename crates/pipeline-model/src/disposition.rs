@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// What a failure means for the message at hand. See the table in `docs/architecture.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Disposition {
     /// This message can never succeed: dead letter at once, then commit.
     Reject,
@@ -34,11 +35,6 @@ pub trait Classify: std::error::Error + Send + Sync + 'static {
 impl Disposition {
     /// The word used as a metric label and in logs.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reject => "reject",
-            Self::Retry => "retry",
-            Self::Unavailable => "unavailable",
-            Self::Halt => "halt",
-        }
+        self.into()
     }
 }

@@ -95,7 +95,8 @@ pub struct SubscriptionField {
 }
 
 /// JSON type of a subscription field's value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum DataType {
     /// A string.
     String,
@@ -178,9 +179,11 @@ pub struct DocumentFault {
 }
 
 /// The level of a document in the hierarchy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Level {
     /// A provider service.
+    #[strum(serialize = "provider_service")]
     Service,
     /// A provider.
     Provider,
@@ -191,27 +194,37 @@ pub enum Level {
 }
 
 /// The rule that a document breaks. Each code has a page in `docs/errors/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 pub enum FaultCode {
     /// The bytes are not JSON, or not UTF-8.
+    #[strum(serialize = "SLUICE-DOCUMENT-001")]
     NotJson,
     /// The JSON is not an object, or repeats a key.
+    #[strum(serialize = "SLUICE-DOCUMENT-002")]
     NotAnObject,
     /// The id or the parent's id is missing or empty.
+    #[strum(serialize = "SLUICE-DOCUMENT-003")]
     MissingId,
     /// A mapped field has the wrong type.
+    #[strum(serialize = "SLUICE-DOCUMENT-004")]
     WrongType,
     /// A sibling has the same id.
+    #[strum(serialize = "SLUICE-DOCUMENT-005")]
     DuplicateId,
     /// No document has the parent's id.
+    #[strum(serialize = "SLUICE-DOCUMENT-006")]
     Orphan,
     /// A text is longer than its column, or a document larger than the bound.
+    #[strum(serialize = "SLUICE-DOCUMENT-007")]
     TooLarge,
     /// The JSON nests deeper than databases can read.
+    #[strum(serialize = "SLUICE-DOCUMENT-008")]
     TooDeep,
     /// A child that the document lists does not exist.
+    #[strum(serialize = "SLUICE-DOCUMENT-009")]
     MissingChild,
     /// It would lose rows that a document without a readable owner could be.
+    #[strum(serialize = "SLUICE-DOCUMENT-010")]
     Withheld,
 }
 
@@ -262,13 +275,7 @@ impl fmt::Debug for Etag {
 impl DataType {
     /// The word in the column `data_type`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Null => "null",
-            Self::Json => "json",
-        }
+        self.into()
     }
 }
 
@@ -277,46 +284,16 @@ impl DataType {
 impl Level {
     /// The level's word in the ledger and in messages.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Service => "provider_service",
-            Self::Provider => "provider",
-            Self::Bundle => "bundle",
-            Self::SubscriptionField => "subscription_field",
-        }
+        self.into()
     }
 }
 
 // === impl FaultCode ===
 
 impl FaultCode {
-    /// All codes, in order of their numbers.
-    pub const ALL: [Self; 10] = [
-        Self::NotJson,
-        Self::NotAnObject,
-        Self::MissingId,
-        Self::WrongType,
-        Self::DuplicateId,
-        Self::Orphan,
-        Self::TooLarge,
-        Self::TooDeep,
-        Self::MissingChild,
-        Self::Withheld,
-    ];
-
     /// The stable code, such as `SLUICE-DOCUMENT-001`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotJson => "SLUICE-DOCUMENT-001",
-            Self::NotAnObject => "SLUICE-DOCUMENT-002",
-            Self::MissingId => "SLUICE-DOCUMENT-003",
-            Self::WrongType => "SLUICE-DOCUMENT-004",
-            Self::DuplicateId => "SLUICE-DOCUMENT-005",
-            Self::Orphan => "SLUICE-DOCUMENT-006",
-            Self::TooLarge => "SLUICE-DOCUMENT-007",
-            Self::TooDeep => "SLUICE-DOCUMENT-008",
-            Self::MissingChild => "SLUICE-DOCUMENT-009",
-            Self::Withheld => "SLUICE-DOCUMENT-010",
-        }
+        self.into()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`ids`], [`documents`] | the names of things and the documents of the hierarchy |
+//! | [`ids`], [`documents`], [`counts`] | the names of things, the documents of the hierarchy, and how many there are |
 //! | [`contracts`] | the records on the topics, one type for each file in `schemas/` |
 //! | [`place`], [`letter`] | places on topics, and what was given up there |
 //! | [`needs`] | what a step stands on, and how to ask whether it is there |
@@ -11,6 +11,7 @@
 pub mod chain;
 pub mod code;
 pub mod contracts;
+pub mod counts;
 pub mod disposition;
 pub mod documents;
 pub mod ids;

@@ -11,77 +11,35 @@ use pipeline_store::RunState;
 
 /// Why an operation was not carried out. Nothing was changed, unless a message says otherwise.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// It has to wait until no run is open.
     #[error("run {run} is open on `{target}` (by {by})")]
-    RunOpen {
-        /// The run.
-        run: RunId,
-        /// The target.
-        target: String,
-        /// Since when, in milliseconds since 1970-01-01 UTC.
-        since_ms: i64,
-        /// Who asked for it.
-        by: String,
-    },
+    RunOpen { run: RunId, target: String, since_ms: i64, by: String },
     /// It needs a run that is open.
     #[error("run {run} is not open: it is {}", state.as_str())]
-    NotOpen {
-        /// The run.
-        run: RunId,
-        /// Where it stands.
-        state: RunState,
-    },
+    NotOpen { run: RunId, state: RunState },
     /// What was shown is not so any more.
     #[error("{what}")]
-    Changed {
-        /// What is different by now, and what was not done.
-        what: String,
-    },
+    Changed { what: String },
     /// The target has no such run.
     #[error("there is no run {run} in `{target}`")]
-    NoSuchRun {
-        /// The run.
-        run: RunId,
-        /// The target.
-        target: String,
-    },
+    NoSuchRun { run: RunId, target: String },
     /// The target has no such letter among those that were chosen.
     #[error("there is no such dead letter {id} in `{target}`")]
-    NoSuchLetter {
-        /// Its number.
-        id: i64,
-        /// The target.
-        target: String,
-    },
+    NoSuchLetter { id: i64, target: String },
     /// Readers were never shown anything.
     #[error("nothing was ever activated in `{target}`")]
-    NothingActivated {
-        /// The target.
-        target: String,
-    },
+    NothingActivated { target: String },
     /// Readers were never shown this service.
     #[error("service `{service}` was never activated")]
-    NeverActivated {
-        /// The service.
-        service: ServiceId,
-    },
+    NeverActivated { service: ServiceId },
     /// A generation cannot be read.
     #[error("generation {generation} is not kept in `{target}`: it was pruned, or never activated")]
-    NotKept {
-        /// The generation.
-        generation: Generation,
-        /// The target.
-        target: String,
-    },
+    NotKept { generation: Generation, target: String },
     /// A comparison cannot go on where an earlier one ended.
     #[error("service `{service}` of the source has no provider `{provider}` to go on behind")]
-    PlaceGone {
-        /// The service.
-        service: ServiceId,
-        /// The provider.
-        provider: ProviderId,
-    },
+    PlaceGone { service: ServiceId, provider: ProviderId },
     /// The target failed.
     #[error(transparent)]
     Target(#[from] pipeline_store::Error),

@@ -3,13 +3,27 @@
 //! *Backward* asks that the new schema can read what the old ones wrote, *forward* that the old ones can read what the
 //! new one writes, *full* both. Without *transitive* only the newest version counts.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 /// How strictly a new version of a schema is held to its history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Level {
     /// Not at all.
     None,
@@ -38,15 +52,7 @@ pub enum Direction {
 }
 
 /// Every level, from the most lenient.
-pub const LEVELS: [Level; 7] = [
-    Level::None,
-    Level::Backward,
-    Level::BackwardTransitive,
-    Level::Forward,
-    Level::ForwardTransitive,
-    Level::Full,
-    Level::FullTransitive,
-];
+pub const LEVELS: &[Level] = Level::VARIANTS;
 
 /// A text that is not a compatibility level.
 #[derive(Debug, thiserror::Error)]
@@ -82,15 +88,7 @@ impl Level {
 
     /// The level's name as registries write it, such as `FULL_TRANSITIVE`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Backward => "BACKWARD",
-            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
-            Self::Forward => "FORWARD",
-            Self::ForwardTransitive => "FORWARD_TRANSITIVE",
-            Self::Full => "FULL",
-            Self::FullTransitive => "FULL_TRANSITIVE",
-        }
+        self.into()
     }
 
     /// Whether versions before the newest count too.
@@ -109,17 +107,15 @@ impl Level {
     }
 }
 
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl FromStr for Level {
     type Err = InvalidLevel;
 
     fn from_str(text: &str) -> Result<Self, InvalidLevel> {
-        LEVELS.into_iter().find(|level| level.as_str() == text).ok_or_else(|| InvalidLevel { text: text.to_owned() })
+        LEVELS
+            .iter()
+            .copied()
+            .find(|level| level.as_str() == text)
+            .ok_or_else(|| InvalidLevel { text: text.to_owned() })
     }
 }
 
@@ -129,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_level_reads_its_own_name_and_no_other() {
-        for level in LEVELS {
+        for &level in LEVELS {
             assert_eq!(level.as_str().parse::<Level>().unwrap(), level);
             assert_eq!(serde_json::to_string(&level).unwrap(), format!("\"{level}\""));
         }

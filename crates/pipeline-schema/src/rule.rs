@@ -3,10 +3,26 @@
 //! Ids are an interface: waivers and people's pipelines name them.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray as _;
 
 /// What a finding is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[expect(missing_docs, reason = "`Rule::summary` says what each is")]
 pub enum Rule {
     AvroSchemaInvalid,
@@ -42,56 +58,14 @@ pub enum Severity {
 }
 
 /// Every rule.
-pub const RULES: [Rule; 20] = [
-    Rule::AvroSchemaInvalid,
-    Rule::AvroSchemaRemoved,
-    Rule::AvroPastInvalid,
-    Rule::AvroPastOdd,
-    Rule::AvroNameChanged,
-    Rule::AvroTypeChanged,
-    Rule::AvroTypeNarrowed,
-    Rule::AvroTypeWidened,
-    Rule::AvroFieldAddedWithoutDefault,
-    Rule::AvroFieldRemovedWithoutDefault,
-    Rule::AvroFieldAliasAmbiguous,
-    Rule::AvroDefaultNotPortable,
-    Rule::AvroEnumSymbolAdded,
-    Rule::AvroEnumSymbolRemoved,
-    Rule::AvroUnionTypeAdded,
-    Rule::AvroUnionTypeRemoved,
-    Rule::AvroFixedSizeChanged,
-    Rule::AvroDecimalChanged,
-    Rule::AvroLogicalTypeChanged,
-    Rule::AvroPrecisionLost,
-];
+pub const RULES: &[Rule] = Rule::VARIANTS;
 
 // === impl Rule ===
 
 impl Rule {
     /// The id.
     pub fn id(self) -> &'static str {
-        match self {
-            Self::AvroSchemaInvalid => "AVRO_SCHEMA_INVALID",
-            Self::AvroSchemaRemoved => "AVRO_SCHEMA_REMOVED",
-            Self::AvroPastInvalid => "AVRO_PAST_INVALID",
-            Self::AvroPastOdd => "AVRO_PAST_ODD",
-            Self::AvroNameChanged => "AVRO_NAME_CHANGED",
-            Self::AvroTypeChanged => "AVRO_TYPE_CHANGED",
-            Self::AvroTypeNarrowed => "AVRO_TYPE_NARROWED",
-            Self::AvroTypeWidened => "AVRO_TYPE_WIDENED",
-            Self::AvroFieldAddedWithoutDefault => "AVRO_FIELD_ADDED_WITHOUT_DEFAULT",
-            Self::AvroFieldRemovedWithoutDefault => "AVRO_FIELD_REMOVED_WITHOUT_DEFAULT",
-            Self::AvroFieldAliasAmbiguous => "AVRO_FIELD_ALIAS_AMBIGUOUS",
-            Self::AvroDefaultNotPortable => "AVRO_DEFAULT_NOT_PORTABLE",
-            Self::AvroEnumSymbolAdded => "AVRO_ENUM_SYMBOL_ADDED",
-            Self::AvroEnumSymbolRemoved => "AVRO_ENUM_SYMBOL_REMOVED",
-            Self::AvroUnionTypeAdded => "AVRO_UNION_TYPE_ADDED",
-            Self::AvroUnionTypeRemoved => "AVRO_UNION_TYPE_REMOVED",
-            Self::AvroFixedSizeChanged => "AVRO_FIXED_SIZE_CHANGED",
-            Self::AvroDecimalChanged => "AVRO_DECIMAL_CHANGED",
-            Self::AvroLogicalTypeChanged => "AVRO_LOGICAL_TYPE_CHANGED",
-            Self::AvroPrecisionLost => "AVRO_PRECISION_LOST",
-        }
+        self.into()
     }
 
     /// What it finds, in one sentence.
@@ -184,12 +158,6 @@ impl Rule {
             Self::AvroLogicalTypeChanged | Self::AvroPastOdd | Self::AvroPrecisionLost => Severity::Warning,
             _ => Severity::Error,
         }
-    }
-}
-
-impl std::fmt::Display for Rule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.id())
     }
 }
 

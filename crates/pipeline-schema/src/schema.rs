@@ -64,7 +64,8 @@ pub enum Kind {
 }
 
 /// A type without parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 #[expect(missing_docs, reason = "the names are the specification's")]
 pub enum Primitive {
     Null,
@@ -222,35 +223,14 @@ impl Kind {
 
 // === impl Primitive ===
 
-/// Every primitive type.
-const PRIMITIVES: [Primitive; 8] = [
-    Primitive::Null,
-    Primitive::Boolean,
-    Primitive::Int,
-    Primitive::Long,
-    Primitive::Float,
-    Primitive::Double,
-    Primitive::Bytes,
-    Primitive::String,
-];
-
 impl Primitive {
     /// Its name in a schema.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Boolean => "boolean",
-            Self::Int => "int",
-            Self::Long => "long",
-            Self::Float => "float",
-            Self::Double => "double",
-            Self::Bytes => "bytes",
-            Self::String => "string",
-        }
+        self.into()
     }
 
     pub(crate) fn of(name: &str) -> Option<Self> {
-        PRIMITIVES.into_iter().find(|primitive| primitive.as_str() == name)
+        name.parse().ok()
     }
 
     /// Whether a reader that expects this type takes what a writer wrote as `written`: "the writer's schema may be

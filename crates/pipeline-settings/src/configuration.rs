@@ -15,6 +15,7 @@ use std::{
     path::PathBuf,
 };
 
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
@@ -41,6 +42,7 @@ pub use reference::reference_markdown;
 pub use view::view;
 
 use keys::Keys;
+use secrets::Secret;
 use value::Wrong;
 
 /// Names in the environment that begin like this are configuration keys; all others are left alone.
@@ -218,12 +220,7 @@ fn check(settings: &Settings, findings: &mut Findings<'_>) {
     checks::collector(&settings.telemetry, findings);
     if let Err(source) = EnvFilter::builder().parse(&settings.telemetry.log_filter) {
         let problem = format!("not a log filter: {source}");
-        findings.fault(
-            FaultKind::Unusable,
-            "telemetry.log_filter",
-            problem,
-            Some("write a level such as `info`".to_owned()),
-        );
+        findings.fault(FaultKind::Unusable, "telemetry.log_filter", problem, Some("write a level such as `info`"));
     }
     admin::check(&settings.admin, findings);
 }
@@ -262,16 +259,20 @@ impl Layered {
         };
         let mut findings = Findings { origin: &self.origin, faulty: &self.faulty, faults, warnings: Vec::new() };
         check(&settings, &mut findings);
-        secrets::warn_of_written(keys.iter().filter(|key| key.secret).map(|key| key.path.as_str()), &mut findings);
-        let read = secrets::read(&mut settings, &mut findings);
-        let Findings { faults, warnings, .. } = findings;
+        let secrets = secrets::read(keys, &self.values, &mut findings);
+        let Findings { mut faults, warnings, .. } = findings;
+        for Secret { key, path, text } in &secrets {
+            self.values.insert(key.clone(), Value::from(text.expose_secret()));
+            self.origin.insert(key.clone(), Origin::SecretFile { path: path.clone() });
+        }
+        match self.settings(keys) {
+            Ok(with_secrets) => settings = with_secrets,
+            Err(fault) => faults.push(fault),
+        }
         if !faults.is_empty() {
             return Err(Error { faults });
         }
-        for (key, path) in read {
-            self.values.insert(key.to_owned(), Value::String(MASK.to_owned()));
-            self.origin.insert(key.to_owned(), Origin::SecretFile { path });
-        }
+        self.values.extend(secrets.into_iter().map(|secret| (secret.key, Value::from(MASK))));
         Ok(Loaded { settings, origin: self.origin, warnings, values: self.values })
     }
 
@@ -302,18 +303,26 @@ struct Findings<'a> {
 // === impl Findings ===
 
 impl Findings<'_> {
-    fn fault(&mut self, kind: FaultKind, key: &str, problem: String, hint: Option<String>) {
+    fn fault(&mut self, kind: FaultKind, key: &str, problem: impl Into<String>, hint: Option<&str>) {
         // A key that is wrong already holds an earlier layer's value, which nobody meant.
         if !self.faulty.contains(key) {
-            let fault = Fault { place: self.place(key), key: key.to_owned(), kind, problem, hint };
-            self.faults.push(fault);
+            self.faults.push(self.found(kind, key, problem.into(), hint));
         }
     }
 
-    fn warn(&mut self, key: &str, problem: String, hint: Option<String>) {
-        let kind = FaultKind::Doubtful;
-        let warning = Fault { place: self.place(key), key: key.to_owned(), kind, problem, hint };
-        self.warnings.push(warning);
+    /// Each of these keys that is set contradicts another one.
+    fn contradict(&mut self, keys: &[(&str, bool)], problem: &str, hint: &str) {
+        for (key, _) in keys.iter().filter(|(_, is_set)| *is_set) {
+            self.fault(FaultKind::Contradiction, key, problem, Some(hint));
+        }
+    }
+
+    fn warn(&mut self, key: &str, problem: impl Into<String>, hint: Option<&str>) {
+        self.warnings.push(self.found(FaultKind::Doubtful, key, problem.into(), hint));
+    }
+
+    fn found(&self, kind: FaultKind, key: &str, problem: String, hint: Option<&str>) -> Fault {
+        Fault { place: self.place(key), key: key.to_owned(), kind, problem, hint: hint.map(str::to_owned) }
     }
 
     fn place(&self, key: &str) -> Origin {

@@ -188,11 +188,11 @@ impl Source for Couchbase {
         })
     }
 
-    /// One question to the query service that touches no document.
     fn spool_dir(&self) -> PathBuf {
         self.spool_dir.clone()
     }
 
+    /// One question to the query service that touches no document.
     async fn ready(&self) -> Result<(), Error> {
         self.reader.now(statements::CLOCK).await.map(drop)
     }

@@ -3,318 +3,123 @@
 use pipeline_model::disposition::{Classify, Disposition};
 use pipeline_settings::link::distrust::Distrust;
 
-/// An answer that could not be had.
+/// An answer that could not be had. A server's `code` is 0 when it gave none.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// A file or folder could not be read.
     #[error("could not read `{path}`")]
-    Read {
-        /// What was to be read.
-        path: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    Read { path: String, source: std::io::Error },
     /// A file changed in place while it was read.
     #[error("could not finish reading `{path}`: it changed meanwhile")]
-    Changed {
-        /// The file.
-        path: String,
-    },
+    Changed { path: String },
     /// A collection without which there is no hierarchy is not in the folder.
     #[error("could not find `{path}`")]
-    MissingFile {
-        /// Where the file was expected.
-        path: String,
-    },
+    MissingFile { path: String },
     /// The folder that the settings name is not there.
     #[error("`source.url` names the folder `{path}`, which does not exist")]
-    MissingFolder {
-        /// The folder.
-        path: String,
-    },
+    MissingFolder { path: String },
     /// The URL of the source cannot be understood.
     #[error("`source.url` cannot be understood: {reason}")]
-    Url {
-        /// What is wrong with it, and what was expected.
-        reason: String,
-    },
+    Url { reason: String },
     /// The URL has a scheme that no source answers to.
     #[error(
         "`source.url` has the unknown scheme `{scheme}`: use `couchbase://host/bucket.scope`, `file:///folder` or `generator:?…`"
     )]
-    Scheme {
-        /// The scheme found.
-        scheme: String,
-    },
+    Scheme { scheme: String },
     /// The URL names a source that this build does not have.
     #[error("`source.url` has the scheme `{scheme}`, which this build cannot read")]
-    NotInThisBuild {
-        /// The scheme found.
-        scheme: String,
-    },
-    /// A parameter that the generator does not know.
+    NotInThisBuild { scheme: String },
+    /// A parameter that the generator does not know; `nearest` is the valid one that is spelt most alike.
     #[error("`source.url` has the unknown parameter `{name}`: did you mean `{nearest}`?")]
-    UnknownParameter {
-        /// The parameter found.
-        name: String,
-        /// The valid parameter that is spelt most alike.
-        nearest: &'static str,
-    },
+    UnknownParameter { name: String, nearest: &'static str },
     /// A parameter of the generator with a value that it cannot have.
     #[error("`source.url` has `{name}={value}`: expected {expected}")]
-    Parameter {
-        /// The parameter.
-        name: &'static str,
-        /// Its value as given.
-        value: String,
-        /// What it may be.
-        expected: &'static str,
-    },
+    Parameter { name: &'static str, value: String, expected: &'static str },
     /// Field names in the settings that contradict each other.
     #[error("`source.mapping.{collection}` cannot be used: {reason}")]
-    Mapping {
-        /// The collection whose names they are.
-        collection: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Mapping { collection: &'static str, reason: String },
     /// A file beyond what the index can address.
     #[error("`{path}` cannot be indexed: it has more than {limit}")]
-    TooBig {
-        /// The file.
-        path: String,
-        /// The bound that it passes.
-        limit: &'static str,
-    },
+    TooBig { path: String, limit: &'static str },
     /// A file or folder could not be written.
     #[error("could not write `{path}`")]
-    Write {
-        /// What was to be written.
-        path: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    Write { path: String, source: std::io::Error },
     /// The thread that read did not come back with an answer.
     #[error("reading stopped without an answer")]
-    Stopped {
-        /// How it ended.
-        #[source]
-        source: tokio::task::JoinError,
-    },
+    Stopped { source: tokio::task::JoinError },
     /// A setting of a Couchbase source cannot be used.
     #[error("`{key}` cannot be used: {reason}")]
-    Setting {
-        /// The setting.
-        key: &'static str,
-        /// What is wrong with it, and what was expected.
-        reason: String,
-    },
+    Setting { key: &'static str, reason: String },
     /// No node of the cluster could be reached, or the connection broke.
     #[error("could not reach the Couchbase cluster `{cluster}` while trying to {operation}: {reason}")]
-    Unreachable {
-        /// The cluster's hosts.
-        cluster: String,
-        /// What was tried.
-        operation: String,
-        /// What the network said.
-        reason: String,
-    },
+    Unreachable { cluster: String, operation: String, reason: String },
     /// The cluster and this program do not trust each other.
     #[error("no trust in the Couchbase cluster `{cluster}`: {}", distrust.by("source.couchbase."))]
-    Untrusted {
-        /// The cluster's hosts.
-        cluster: String,
-        /// Why not.
-        distrust: Distrust,
-    },
+    Untrusted { cluster: String, distrust: Distrust },
     /// The cluster let a time-out pass.
     #[error("could not {operation}: `{cluster}` gave no answer for {after_ms} ms (`{setting}`)")]
-    TimedOut {
-        /// The cluster's hosts.
-        cluster: String,
-        /// What was tried.
-        operation: String,
-        /// The setting that bounds it.
-        setting: &'static str,
-        /// Its value.
-        after_ms: u32,
-    },
-    /// The cluster does not take the user and password, or the client certificate.
+    TimedOut { cluster: String, operation: String, setting: &'static str, after_ms: u32 },
+    /// The cluster does not take the user and password, or the client certificate; `user` says which.
     #[error("could not log in to the Couchbase cluster `{cluster}`: it refused the credentials of `{user}`")]
-    Denied {
-        /// The cluster's hosts.
-        cluster: String,
-        /// The user, or `a client certificate`.
-        user: String,
-    },
+    Denied { cluster: String, user: String },
     /// The user may not do what is needed.
     #[error("could not {operation}: `{user}` may not; an administrator may allow it with: {grant}")]
-    Forbidden {
-        /// What was tried.
-        operation: String,
-        /// The user.
-        user: String,
-        /// The statement to run.
-        grant: String,
-    },
-    /// A bucket, scope or collection is not there.
+    Forbidden { operation: String, user: String, grant: String },
+    /// A bucket, scope or collection, as `kind` says, is not there.
     #[error("could not {operation}: the {kind} `{name}` does not exist")]
-    MissingKeyspace {
-        /// What was tried.
-        operation: String,
-        /// `bucket`, `scope` or `collection`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
+    MissingKeyspace { operation: String, kind: &'static str, name: String },
     /// No index serves a statement.
     #[error("could not {operation}: no index serves the statement; create it with: {create}")]
-    MissingIndex {
-        /// What was tried.
-        operation: String,
-        /// The statement to run.
-        create: String,
-    },
+    MissingIndex { operation: String, create: String },
     /// The cluster does not understand a statement.
     #[error("cannot {operation}: the statement is refused with code {code}: {reason}")]
-    Statement {
-        /// What was tried.
-        operation: String,
-        /// The server's code; 0 when it gave none.
-        code: u32,
-        /// The server's words.
-        reason: String,
-    },
+    Statement { operation: String, code: u32, reason: String },
     /// The cluster has too much to do, or limits the rate.
     #[error("could not {operation}: the cluster is busy (code {code}): {reason}")]
-    Busy {
-        /// What was tried.
-        operation: String,
-        /// The server's code; 0 when it gave none.
-        code: u32,
-        /// The server's words.
-        reason: String,
-    },
+    Busy { operation: String, code: u32, reason: String },
     /// The cluster ended a statement before its last row.
     #[error("could not {operation}: the answer is not complete, the statement ended as `{status}`")]
-    Incomplete {
-        /// What was tried.
-        operation: String,
-        /// What the server said of it.
-        status: String,
-    },
+    Incomplete { operation: String, status: String },
     /// The cluster failed in a way that is its own.
     #[error("could not {operation}: the cluster failed (code {code}): {reason}")]
-    Server {
-        /// What was tried.
-        operation: String,
-        /// The server's code; 0 when it gave none.
-        code: u32,
-        /// The server's words.
-        reason: String,
-    },
+    Server { operation: String, code: u32, reason: String },
     /// Rows that the next page cannot go on behind.
     #[error("cannot {operation}: the answer cannot be used: {reason}")]
-    Row {
-        /// What was tried.
-        operation: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The clocks of this machine and of the cluster differ.
+    Row { operation: String, reason: String },
+    /// The clocks of this machine and of the cluster differ; `skew_ms` is the cluster's time less ours.
     #[error("the clock of the Couchbase cluster differs from this machine's by {skew_ms} ms")]
-    Clock {
-        /// The cluster's time less ours.
-        skew_ms: i64,
-    },
+    Clock { skew_ms: i64 },
     /// A read that was begun and did not end.
     #[error("could not read `{path}`: it gave no answer for {after_ms} ms (`source.read_timeout_ms`)")]
-    NoAnswer {
-        /// What was to be read.
-        path: String,
-        /// How long it was waited for.
-        after_ms: u64,
-    },
+    NoAnswer { path: String, after_ms: u64 },
     /// What has the name of a source file is read in another way.
     #[error("could not read `{path}`: it is {found} and not a file")]
-    NotAFile {
-        /// Where a file was expected.
-        path: String,
-        /// What is there.
-        found: &'static str,
-    },
+    NotAFile { path: String, found: &'static str },
     /// A collection has two files.
     #[error("could not tell which file of `{folder}` to read: it has both `{one}` and `{other}`")]
-    TwoFiles {
-        /// The folder.
-        folder: String,
-        /// One file.
-        one: &'static str,
-        /// The other one.
-        other: &'static str,
-    },
+    TwoFiles { folder: String, one: &'static str, other: &'static str },
     /// A compressed file is broken, or not all there.
     #[error("could not unpack `{path}`: it is damaged or not complete")]
-    Packed {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        #[source]
-        source: std::io::Error,
-    },
+    Packed { path: String, source: std::io::Error },
     /// There is no place for what a compressed file holds.
     #[error("could not unpack `{path}` into the folder `{folder}` (`source.spool_dir`)")]
-    Spool {
-        /// The file.
-        path: String,
-        /// Where it was to be unpacked to.
-        folder: String,
-        /// Why it could not be.
-        #[source]
-        source: std::io::Error,
-    },
+    Spool { path: String, folder: String, source: std::io::Error },
     /// A folder says what its fields are called, and that cannot be used.
     #[error("could not use the field names in `{path}`: {reason}")]
-    FolderNames {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    FolderNames { path: String, reason: String },
     /// The manifest of a folder says nothing that can be understood.
     #[error("could not use the manifest `{path}`: {reason}")]
-    Manifest {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Manifest { path: String, reason: String },
     /// A folder is not what its manifest says.
     #[error("could not use the folder `{folder}`, which is not what its manifest says: {reason}")]
-    NotComplete {
-        /// The folder.
-        folder: String,
-        /// The first difference.
-        reason: String,
-    },
+    NotComplete { folder: String, reason: String },
     /// A folder has no manifest where one is required.
     #[error("could not use the folder `{folder}`: it has no `manifest.json`, which `source.require_manifest` asks for")]
-    NoManifest {
-        /// The folder.
-        folder: String,
-    },
+    NoManifest { folder: String },
     /// Fewer documents came than there are.
     #[error("could not {operation} completely: {read} documents came of {counted}")]
-    Fewer {
-        /// What was tried.
-        operation: String,
-        /// Documents that came.
-        read: i64,
-        /// Documents that there are.
-        counted: i64,
-    },
+    Fewer { operation: String, read: i64, counted: i64 },
 }
 
 impl Error {

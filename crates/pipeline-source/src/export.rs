@@ -136,7 +136,7 @@ pub async fn write(source: &dyn Source, folder: &Path, shape: Shape) -> Result<E
         export.exported.fault(fault);
     }
     let Export { services, providers, bundles, fields, mut exported, .. } = export;
-    exported.left_out = missing(source.counts().await?, exported.written);
+    exported.left_out = source.counts().await?.without(exported.written);
     let outputs = [services, providers, bundles].into_iter().chain(fields).collect();
     exported.files = publish(folder, outputs, names).await?;
     Ok(exported)
@@ -259,15 +259,4 @@ fn has_key(object: &str, names: &[&String]) -> bool {
     let mut deserializer = serde_json::Deserializer::from_str(object);
     let members = std::collections::HashMap::<String, IgnoredAny>::deserialize(&mut deserializer).unwrap_or_default();
     names.iter().any(|name| members.contains_key(*name))
-}
-
-/// What the second lacks of the first.
-fn missing(all: Counts, written: Counts) -> Counts {
-    let missing = |all: i64, written: i64| all.saturating_sub(written).max(0);
-    Counts {
-        services: missing(all.services, written.services),
-        providers: missing(all.providers, written.providers),
-        bundles: missing(all.bundles, written.bundles),
-        subscription_fields: missing(all.subscription_fields, written.subscription_fields),
-    }
 }

@@ -185,11 +185,11 @@ impl Source for Folder {
         stream::once(answer).try_flatten().boxed()
     }
 
-    /// Looks at the files' names and times only; what they were found to lack is still missing until one changes.
     fn spool_dir(&self) -> PathBuf {
         self.spool.to_path_buf()
     }
 
+    /// Looks at the files' names and times only; what they were found to lack is still missing until one changes.
     async fn ready(&self) -> Result<(), Error> {
         self.snapshot().await?.known_difference()
     }

@@ -15,7 +15,7 @@
 //! | [`spool`] | what was read and waits to be written |
 //! | [`json`], [`mapping`], [`subtree`] | bytes to documents; shared by all sources that read JSON |
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -45,6 +45,7 @@ mod url;
 
 pub use error::Error;
 pub use open::{examine, open};
+pub use pipeline_model::counts::Counts;
 
 /// A place that documents are read from. Cheap to clone behind an `Arc`; all methods may run side by side.
 #[async_trait]
@@ -122,35 +123,10 @@ pub struct Finding {
     pub advice: Option<String>,
 }
 
-/// Documents per level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Provider services.
-    pub services: i64,
-    /// Providers.
-    pub providers: i64,
-    /// Bundles.
-    pub bundles: i64,
-    /// Subscription fields, nested ones and those in a collection of their own.
-    pub subscription_fields: i64,
-}
-
 // === impl Finding ===
 
 impl Finding {
     pub(crate) fn new(name: &'static str, result: Result<String, Error>) -> Self {
         Self { name, result, advice: None }
-    }
-}
-
-// === impl Counts ===
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { services, providers, bundles, subscription_fields } = self;
-        write!(
-            f,
-            "{services} services, {providers} providers, {bundles} bundles, {subscription_fields} subscription fields"
-        )
     }
 }

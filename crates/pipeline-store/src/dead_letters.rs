@@ -80,8 +80,9 @@ pub struct Place {
 }
 
 /// Where a dead letter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum LetterState {
     /// Nobody has decided about it.
     Open,
@@ -215,11 +216,7 @@ impl LetterFilter {
 impl LetterState {
     /// The word that the ledger uses.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Replayed => "replayed",
-            Self::Discarded => "discarded",
-        }
+        self.into()
     }
 
     /// The same, and the word that older programs wrote for it: a migration may not update rows.

@@ -131,7 +131,7 @@ impl Discovery {
             if self.seen.insert(service.id.clone()) {
                 accepted.push(service);
             } else {
-                duplicates.push(rejects::duplicate(Level::Service, &service.id, None));
+                duplicates.push(rejects::duplicate(&service.id, None));
             }
         }
         let documents: Vec<Document<'_>> = accepted

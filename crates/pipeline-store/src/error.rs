@@ -13,268 +13,95 @@ pub(crate) use too_large::TooLarge;
 
 mod driver;
 pub(crate) mod fault;
+mod numbers;
 #[cfg(test)]
 mod tests;
 mod too_large;
 pub(crate) mod words;
 
-/// A failed operation on the target.
+/// A failed operation on the target. Targets and URLs are without their passwords.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// The database is away: not reachable, shutting down, read-only, out of connections or out of space.
     #[error("could not {operation} `{subject}`: the database is not available")]
-    Unavailable {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Unavailable { operation: &'static str, subject: String, source: DriverError },
     /// Other transactions were in the way: a deadlock, a lock that was waited for too long, a busy file.
     #[error("could not {operation} `{subject}`: another transaction was in the way")]
-    Contended {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Contended { operation: &'static str, subject: String, source: DriverError },
     /// The answer to a commit was lost. It may have happened or not; the ledger knows.
     #[error("could not learn whether `{subject}` was committed ({operation})")]
-    CommitUnknown {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    CommitUnknown { operation: &'static str, subject: String, source: DriverError },
     /// A value does not fit its column.
     #[error("cannot {operation} `{subject}`: the database refuses a value")]
-    ValueRefused {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    ValueRefused { operation: &'static str, subject: String, source: DriverError },
     /// The server ended a statement: its time was over, or somebody interrupted it.
     #[error("could not {operation} `{subject}`: the database ended the statement before it was done")]
-    Ended {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Ended { operation: &'static str, subject: String, source: DriverError },
     /// The database refuses one statement, for a reason that this program does not know.
     #[error("could not {operation} `{subject}`: the database refuses the statement")]
-    Refused {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Refused { operation: &'static str, subject: String, source: DriverError },
     /// The server does not let the account in, from the first connection on.
     #[error("cannot connect to `{target}`: the server does not let the account in")]
-    LoginRefused {
-        /// The target, without its password.
-        target: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    LoginRefused { target: String, source: DriverError },
     /// The server does not prove that it is the one that is meant, or offers no TLS.
     #[error("cannot connect to `{target}`: {reason}")]
-    NotTrusted {
-        /// The target, without its password.
-        target: String,
-        /// What its certificate lacks.
-        reason: &'static str,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    NotTrusted { target: String, reason: &'static str, source: DriverError },
     /// The database account lacks a privilege, or is not let in any more.
     #[error("could not {operation} `{subject}`: the database account is not allowed to")]
-    Denied {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Denied { operation: &'static str, subject: String, source: DriverError },
     /// The database answered something that this program does not understand, or the reverse.
     #[error("cannot {operation} `{subject}`: the database and this program disagree")]
-    Disagreement {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    Disagreement { operation: &'static str, subject: String, source: DriverError },
     /// The target's URL is not one that a store can be made from.
     #[error("cannot use `{url}` as target: {reason}")]
-    InvalidTarget {
-        /// The URL, without its password.
-        url: String,
-        /// What was found and what was expected.
-        reason: String,
-    },
+    InvalidTarget { url: String, reason: String },
     /// The file with the target's password could not be read.
     #[error("cannot read the password file `{path}`")]
-    PasswordFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The target's tables are not those that this program was built for.
+    PasswordFile { path: PathBuf, source: std::io::Error },
+    /// The target's tables are not those that this program was built for; version 0 is that of an empty database.
     #[error(
         "cannot use `{target}`: its tables have version {found}, this program needs {needed}; run `sluice migrate`"
     )]
-    NotMigrated {
-        /// The target, without its password.
-        target: String,
-        /// The version found; 0 when there is none.
-        found: i64,
-        /// The version needed.
-        needed: i64,
-    },
+    NotMigrated { target: String, found: i64, needed: i64 },
     /// The target belongs to another installation.
     #[error(
         "cannot use `{target}`: it belongs to the installation `{owner}`, and this one is `{this}` (`kafka.topic_prefix`)"
     )]
-    OtherInstallation {
-        /// The target, without its password.
-        target: String,
-        /// Whose it is.
-        owner: String,
-        /// Who came.
-        this: String,
-    },
+    OtherInstallation { target: String, owner: String, this: String },
     /// Names that a migration needs are taken.
     #[error("cannot migrate `{target}`: {found}; nothing was changed")]
-    NamesTaken {
-        /// The target, without its password.
-        target: String,
-        /// Which names, and by what; or whose tables they are.
-        found: String,
-    },
+    NamesTaken { target: String, found: String },
     /// Readers get no answer from the views.
     #[error("cannot use the views of `{target}`: {reason}; run `sluice migrate`")]
-    ViewsUnreadable {
-        /// The target, without its password.
-        target: String,
-        /// Which views, and why.
-        reason: String,
-    },
+    ViewsUnreadable { target: String, reason: String },
     /// The server has no collation that compares ids byte for byte.
     #[error("cannot migrate `{target}`: the server has neither `utf8mb4_nopad_bin` nor `utf8mb4_0900_bin`")]
-    NoCollation {
-        /// The target, without its password.
-        target: String,
-    },
+    NoCollation { target: String },
     /// A message names something that the ledger does not have.
     #[error("cannot {operation} `{subject}`: the ledger has no such {what}")]
-    NotInLedger {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// The kind of thing that is missing.
-        what: &'static str,
-    },
+    NotInLedger { operation: &'static str, subject: String, what: &'static str },
     /// A request for a run that cannot be one.
     #[error("cannot open a run: {reason}")]
-    InvalidRequest {
-        /// What was found and what was expected.
-        reason: String,
-    },
+    InvalidRequest { reason: String },
     /// Something that the ledger promises does not hold.
     #[error("cannot {operation} `{subject}`: {broken}")]
-    Broken {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What was found and what was promised.
-        broken: String,
-    },
+    Broken { operation: &'static str, subject: String, broken: String },
     /// A SQLite file has no space to grow.
     #[error("could not {operation} `{subject}`: there is no space left for the database file")]
-    FileFull {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    FileFull { operation: &'static str, subject: String, source: DriverError },
     /// A SQLite file, or the folder that it is in, may not be written to.
     #[error("could not {operation} `{subject}`: the database file, or its folder, cannot be written to")]
-    FileReadOnly {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    FileReadOnly { operation: &'static str, subject: String, source: DriverError },
     /// A SQLite file cannot be opened or made.
     #[error("could not {operation} `{subject}`: {reason}")]
-    FileNotOpened {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What is in the way.
-        reason: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    FileNotOpened { operation: &'static str, subject: String, reason: String, source: DriverError },
     /// A file holds something else than a SQLite database.
     #[error("cannot {operation} `{subject}`: the file is not a SQLite database")]
-    NotADatabase {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    NotADatabase { operation: &'static str, subject: String, source: DriverError },
     /// A SQLite file contradicts itself.
     #[error("cannot {operation} `{subject}`: the database file is damaged")]
-    FileDamaged {
-        /// What was being done.
-        operation: &'static str,
-        /// To what.
-        subject: String,
-        /// What the driver said.
-        #[source]
-        source: DriverError,
-    },
+    FileDamaged { operation: &'static str, subject: String, source: DriverError },
 }
 
 impl Classify for Error {

@@ -36,7 +36,6 @@ mod audit;
 mod clock;
 mod connection;
 mod content;
-mod counts;
 mod database;
 mod dead_letters;
 mod dialect;
@@ -73,13 +72,14 @@ mod timeline;
 mod verify;
 mod versions;
 
+pub use pipeline_model::counts::Counts;
+
 pub use acceptance::{Acceptance, Accepted, Loss};
 pub use activation::{Activatable, Outcome, ServiceActivation};
 pub use announcing::{Again, Part, Undone, announcing_interval};
 pub use audit::{Audit, Deed};
 pub use connection::Store;
 pub use content::{BatchKey, BatchState, StoredBatch};
-pub use counts::Counts;
 pub use dead_letters::{DeadLetter, Discarded, LetterFilter, LetterState, Place};
 pub use discovery::{Discovered, Discovery};
 pub use ending::Aborted;

@@ -200,7 +200,7 @@ impl Plan {
             if self.planned.insert(provider.id.clone()) {
                 accepted.push(provider);
             } else {
-                duplicates.push(rejects::duplicate(Level::Provider, &self.service_id, Some(&provider.id)));
+                duplicates.push(rejects::duplicate(&self.service_id, Some(&provider.id)));
             }
         }
         let documents: Vec<Document<'_>> = accepted

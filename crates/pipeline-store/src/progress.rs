@@ -106,6 +106,13 @@ impl Store {
     }
 }
 
+impl ProviderProgress {
+    /// Providers that nothing more is done about: stored, unchanged, rejected or skipped.
+    pub fn settled(&self) -> i64 {
+        self.stored + self.unchanged + self.rejected + self.skipped
+    }
+}
+
 impl Progress {
     fn new(run: Run, all: &[Service], letters: &Letters) -> Self {
         // A service whose own document is broken is not part of the work.

@@ -121,18 +121,9 @@ async fn record_all<'f>(
 }
 
 /// The fault of a second document with the same id, which the source did not notice.
-pub(crate) fn duplicate(level: Level, service: &ServiceId, provider: Option<&ProviderId>) -> DocumentFault {
+pub(crate) fn duplicate(service: &ServiceId, provider: Option<&ProviderId>) -> DocumentFault {
     let id = provider.map_or(service.as_str(), ProviderId::as_str);
-    DocumentFault {
-        level,
-        service_id: Some(service.clone()),
-        provider_id: provider.cloned(),
-        bundle_id: None,
-        document_id: Some(id.to_owned()),
-        place: level.as_str().to_owned(),
-        code: FaultCode::DuplicateId,
-        reason: format!("a second document has the id `{id}`"),
-    }
+    fault(service, provider, FaultCode::DuplicateId, format!("a second document has the id `{id}`"))
 }
 
 /// The fault of a service's or provider's own document whose row the target cannot take; `None` when it can. Found
@@ -143,21 +134,27 @@ pub(crate) fn too_large(
     provider: Option<&ProviderId>,
     (name, attributes): (Option<&str>, &Attributes),
 ) -> Option<DocumentFault> {
-    let level = if provider.is_some() { Level::Provider } else { Level::Service };
     let id = provider.map_or(service.as_str(), ProviderId::as_str);
     let texts = [service.as_str(), id, name.unwrap_or_default(), attributes.as_str()];
     let bytes: usize = texts.into_iter().map(str::len).sum();
     let limit = row_limit(packet_limit);
-    (bytes > limit).then(|| DocumentFault {
+    let reason = || format!("its row has {bytes} bytes, the target accepts {limit}");
+    (bytes > limit).then(|| fault(service, provider, FaultCode::TooLarge, reason()))
+}
+
+/// A fault of a service's or provider's own document.
+fn fault(service: &ServiceId, provider: Option<&ProviderId>, code: FaultCode, reason: String) -> DocumentFault {
+    let level = if provider.is_some() { Level::Provider } else { Level::Service };
+    DocumentFault {
         level,
         service_id: Some(service.clone()),
         provider_id: provider.cloned(),
         bundle_id: None,
-        document_id: Some(id.to_owned()),
+        document_id: Some(provider.map_or(service.as_str(), ProviderId::as_str).to_owned()),
         place: level.as_str().to_owned(),
-        code: FaultCode::TooLarge,
-        reason: format!("its row has {bytes} bytes, the target accepts {limit}"),
-    })
+        code,
+        reason,
+    }
 }
 
 /// Bytes that one row may have: half of a packet, so that keys, types and lengths find room too.

@@ -33,8 +33,9 @@ mod reading;
 pub(crate) use reading::{read, run_id};
 
 /// When readers are switched to the new generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ActivationMode {
     /// Each service as soon as its proof closes.
     PerService,
@@ -52,8 +53,9 @@ pub struct Tolerance {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum RunState {
     /// Open: the only state in which anything is written for it.
     Running,
@@ -134,20 +136,12 @@ pub struct Run {
 impl RunState {
     /// The word that the ledger and answers use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Held => "held",
-            Self::Activated => "activated",
-            Self::Aborted => "aborted",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-        }
+        self.into()
     }
 
+    /// That people are told *held* is nothing that the ledger says.
     fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Activated, Self::Aborted, Self::Failed, Self::Refused]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        text.parse().ok().filter(|state| *state != Self::Held)
     }
 }
 
@@ -155,14 +149,7 @@ impl RunState {
 
 impl ActivationMode {
     fn as_str(self) -> &'static str {
-        match self {
-            Self::PerService => "per-service",
-            Self::WholeRun => "whole-run",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::PerService, Self::WholeRun].into_iter().find(|mode| mode.as_str() == text)
+        self.into()
     }
 }
 
@@ -239,8 +226,7 @@ impl Run {
             run_id: reading::run_id(row)?,
             generation: row.optional_int("generation")?.map(Generation),
             state: RunState::parse(&state).ok_or_else(|| row.broken(format!("`{state}` is not a state of a run")))?,
-            mode: ActivationMode::parse(&mode)
-                .ok_or_else(|| row.broken(format!("`{mode}` is not a way of activation")))?,
+            mode: mode.parse().map_err(|_| row.broken(format!("`{mode}` is not a way of activation")))?,
             tolerance: Tolerance {
                 max_providers: row.optional_int("max_rejected_providers")?,
                 max_percent: row.optional_real("max_rejected_percent")?,

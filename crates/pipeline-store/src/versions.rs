@@ -181,20 +181,7 @@ pub(crate) async fn close(
     generation: Generation,
     ids: &[&str],
 ) -> Result<u64, Error> {
-    let mut closed = 0;
-    for ids in ids.chunks(IN_LIST) {
-        let (condition, values) = table.condition(ids);
-        let name = table.name();
-        let mut begun_now = values.clone();
-        begun_now.push(generation.into());
-        closed += session.execute(format!("DELETE FROM {name} {condition} AND valid_from = ?"), &begun_now).await?;
-        let mut ended_now: Vec<Value<'_>> = vec![generation.into()];
-        ended_now.extend(values);
-        ended_now.push(OPEN.into());
-        closed +=
-            session.execute(format!("UPDATE {name} SET valid_to = ? {condition} AND valid_to = ?"), &ended_now).await?;
-    }
-    Ok(closed)
+    move_end(session, table, generation, ids, [OPEN, generation.0]).await
 }
 
 /// Undoes what this generation did to the rows of these ids.
@@ -204,18 +191,27 @@ pub(crate) async fn take_back(
     generation: Generation,
     ids: &[&str],
 ) -> Result<(), Error> {
+    move_end(session, table, generation, ids, [generation.0, OPEN]).await.map(drop)
+}
+
+/// Deletes the rows of these ids that began at this generation, and gives those that end at `from` the end `to`.
+async fn move_end(
+    session: &mut Session,
+    table: Table<'_>,
+    generation: Generation,
+    ids: &[&str],
+    [from, to]: [i64; 2],
+) -> Result<u64, Error> {
+    let mut met = 0;
     for ids in ids.chunks(IN_LIST) {
         let (condition, values) = table.condition(ids);
         let name = table.name();
-        let mut begun_now = values.clone();
-        begun_now.push(generation.into());
-        session.execute(format!("DELETE FROM {name} {condition} AND valid_from = ?"), &begun_now).await?;
-        let mut ended_now: Vec<Value<'_>> = vec![OPEN.into()];
-        ended_now.extend(values);
-        ended_now.push(generation.into());
-        session.execute(format!("UPDATE {name} SET valid_to = ? {condition} AND valid_to = ?"), &ended_now).await?;
+        let begun_now: Vec<Value<'_>> = values.iter().cloned().chain([generation.into()]).collect();
+        met += session.execute(format!("DELETE FROM {name} {condition} AND valid_from = ?"), &begun_now).await?;
+        let moved: Vec<Value<'_>> = [to.into()].into_iter().chain(values).chain([from.into()]).collect();
+        met += session.execute(format!("UPDATE {name} SET valid_to = ? {condition} AND valid_to = ?"), &moved).await?;
     }
-    Ok(())
+    Ok(met)
 }
 
 /// Up to `limit` ids of open rows, from `after` on, in byte order.

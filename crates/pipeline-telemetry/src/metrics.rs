@@ -16,7 +16,8 @@ mod declared;
 pub use declared::*;
 
 /// How rows of content are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RowPath {
     /// As text, by `LOAD DATA LOCAL`.
     LoadData,
@@ -29,15 +30,13 @@ pub enum RowPath {
 impl RowPath {
     /// Its label.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LoadData => "load_data",
-            Self::Insert => "insert",
-        }
+        self.into()
     }
 }
 
 /// What a stage's handler answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// The message is done.
     Ok,
@@ -88,7 +87,7 @@ fn first_install() -> Handle {
         // Somebody who embeds Sluice records elsewhere; `/metrics` stays empty then.
         tracing::warn!(error = %source, "this process has another metrics recorder already");
     }
-    for declared in &DECLARED {
+    for declared in DECLARED {
         match declared.kind {
             Kind::Counter => metrics::describe_counter!(declared.name, declared.unit, declared.help),
             Kind::Gauge => metrics::describe_gauge!(declared.name, declared.unit, declared.help),
@@ -174,13 +173,7 @@ impl Outcome {
 
     /// The label's value.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Reject => "reject",
-            Self::Retry => "retry",
-            Self::Unavailable => "unavailable",
-            Self::Halt => "halt",
-        }
+        self.into()
     }
 }
 
@@ -208,10 +201,6 @@ impl fmt::Debug for Handle {
 
 impl Kind {
     pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
+        self.into()
     }
 }

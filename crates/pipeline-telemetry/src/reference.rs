@@ -69,7 +69,7 @@ pub fn reference_markdown() -> String {
 }
 
 fn write_tables(page: &mut String) -> fmt::Result {
-    for declared in &DECLARED {
+    for declared in DECLARED {
         let Declared { name, kind, unit, help, .. } = declared;
         writeln!(page, "| `{name}` | {} | {} | {} | {help} |", kind.as_str(), unit.as_str(), labels(declared))?;
     }

@@ -343,7 +343,7 @@ fn each_event_moves_its_metric() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
-    for declared in &DECLARED {
+    for declared in DECLARED {
         assert!(text.contains(&format!("# HELP {} {}", declared.name, declared.help)), "{}", declared.name);
         assert!(text.contains(&format!("# TYPE {} {}", declared.name, declared.kind.as_str())), "{}", declared.name);
     }
@@ -351,7 +351,7 @@ fn each_event_moves_its_metric() {
 
 #[test]
 fn every_metric_is_named_as_the_rules_say() {
-    for declared in &DECLARED {
+    for declared in DECLARED {
         // What every exporter of Kafka tells has the name that it has there.
         let is_known = ["sluice_", "kafka_consumergroup_"].iter().any(|prefix| declared.name.starts_with(prefix));
         assert!(is_known, "{}", declared.name);

@@ -6,76 +6,38 @@ use pipeline_core::registry;
 
 /// Why a question about schemas has no answer.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// What was named is neither a folder nor a file that can be read.
     #[error("cannot read `{}`", path.display())]
-    NotSchemas {
-        /// What was named.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    NotSchemas { path: PathBuf, source: io::Error },
     /// A file that is there could not be read.
     #[error("cannot read `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// A path is not there.
     #[error("cannot find `{}`", path.display())]
-    NotFound {
-        /// The path.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    NotFound { path: PathBuf, source: io::Error },
     /// A file beside the schemas is not written as it has to be.
     #[error("{place}: {problem}")]
-    Written {
-        /// File and line.
-        place: String,
-        /// What is wrong.
-        problem: String,
-    },
+    Written { place: String, problem: String },
     /// A version is no schema.
     #[error("{name}: {reason}")]
-    NotASchema {
-        /// The version.
-        name: String,
-        /// Why not.
-        reason: String,
-    },
+    NotASchema { name: String, reason: String },
     /// The repository lacks its own past.
     #[error("this clone is shallow: the earlier revisions of the schemas are not in it")]
     Shallow,
     /// A path is elsewhere.
     #[error("`{}` does not lie in the git repository `{}`", path.display(), top.display())]
-    OutsideRepository {
-        /// The path.
-        path: PathBuf,
-        /// The repository's outermost folder.
-        top: PathBuf,
-    },
+    OutsideRepository { path: PathBuf, top: PathBuf },
     /// The repository has no such commit.
     #[error("git knows no commit `{reference}`")]
-    NoCommit {
-        /// How it was named.
-        reference: String,
-    },
+    NoCommit { reference: String },
     /// Git's program could not be run.
     #[error("cannot run `git`")]
     NoGit(#[source] io::Error),
     /// Git's program failed.
     #[error("git could not answer")]
-    Git {
-        /// What it said.
-        said: String,
-    },
+    Git { said: String },
     /// Nobody said where the registry and the broker are.
     #[error("cannot ask the registry or the broker: no settings were given")]
     NoSettings,

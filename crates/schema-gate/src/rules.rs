@@ -28,5 +28,5 @@ pub const OTHER_RULES: [(&str, &str); 6] = [
 /// The rules that a waiver may name.
 pub fn rule_ids() -> Vec<&'static str> {
     let others = OTHER_RULES.into_iter().map(|(id, _)| id);
-    RULES.into_iter().map(Rule::id).chain(others).collect()
+    RULES.iter().copied().map(Rule::id).chain(others).collect()
 }

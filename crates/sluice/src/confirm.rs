@@ -4,8 +4,9 @@ use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 use pipeline_operations::{Installation, Operation};
+use serde::Serialize;
 
-use crate::{exit::Exit, failure::Failure, output, request, session};
+use crate::{exit::Exit, failure::Failure, output, request};
 
 /// The flags of every verb that destroys or moves something.
 #[derive(Clone, Debug, Args)]
@@ -33,6 +34,16 @@ impl ConfirmArgs {
     }
 }
 
+/// What came of an operation; what would come of it, when it was only shown.
+#[derive(Debug, Serialize)]
+pub struct Outcome<T> {
+    /// Nothing was done.
+    pub dry_run: bool,
+    /// The operation's answer.
+    #[serde(flatten)]
+    pub answer: T,
+}
+
 /// Shows an operation, asks, and does it; a dry run only shows it. `ask` sees what is shown, may say more of it, and gives
 /// the question; without a question it is done at once.
 ///
@@ -44,17 +55,17 @@ pub async fn carried_out<O: Operation>(
     confirm: &ConfirmArgs,
     reason: &str,
     ask: impl FnOnce(&O::Answer) -> Option<String>,
-) -> Result<O::Answer, Failure> {
-    let failed = |error| session::operation_failure(&error);
-    let shown = operation.preview(at).await.map_err(failed)?;
+) -> Result<Outcome<O::Answer>, Failure> {
+    let shown = operation.preview(at).await?;
     let question = ask(&shown);
     if confirm.dry_run {
-        return Ok(shown);
+        return Ok(Outcome { dry_run: true, answer: shown });
     }
     if let Some(question) = question {
         confirm.confirm(&question)?;
     }
-    operation.carry_out(at, Some(&shown), &request::by(reason)).await.map_err(failed)
+    let answer = operation.carry_out(at, Some(&shown), &request::by(reason)).await?;
+    Ok(Outcome { dry_run: false, answer })
 }
 
 /// Asks a person. Where there is none, `--yes` is needed.

@@ -82,7 +82,7 @@ pub async fn follow(
         match store.progress(run_id).await {
             Ok(Some(progress)) => {
                 last_answer = Instant::now();
-                let seen = snapshot(&progress);
+                let seen = Snapshot::from(&progress);
                 show(start.elapsed(), &model.observe(start.elapsed(), &seen));
                 if changes.as_ref().is_none_or(|changes| changes.last != seen) {
                     changes = Some(Changes { last: seen, at: last_answer });
@@ -159,30 +159,6 @@ impl Watched<'_> {
             }
         }
     }
-}
-
-/// The numbers that the progress model works on.
-pub fn snapshot(progress: &Progress) -> Snapshot {
-    let providers = &progress.providers;
-    Snapshot {
-        state: shown_state(progress),
-        services_expected: progress.services.expected,
-        services_discovered: progress.services.discovered,
-        services_planned: progress.services.planned,
-        services_activated: progress.services.activated,
-        planning_complete: progress.planning_complete,
-        batches_planned: progress.batches.planned,
-        batches_stored: progress.batches.stored,
-        providers_planned: providers.planned,
-        providers_done: providers.stored + providers.unchanged + providers.rejected + providers.skipped,
-        providers_rejected: providers.rejected,
-        held: progress.held.clone(),
-    }
-}
-
-/// The state that people are told: a run that only they can help on is held.
-pub fn shown_state(progress: &Progress) -> String {
-    text::word(&if progress.held.is_some() { RunState::Held } else { progress.run.state })
 }
 
 // === impl Ending ===

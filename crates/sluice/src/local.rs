@@ -50,11 +50,9 @@ pub struct Local {
 impl Local {
     /// Starts everything; the stages join their groups meanwhile.
     pub async fn start(mut settings: Settings, source: Arc<dyn Source>, store: &Store) -> Result<Self, Failure> {
-        let broker =
-            LocalBroker::start(&settings.kafka.names().topics()).map_err(|error| session::kafka_failure(&error))?;
+        let broker = LocalBroker::start(&settings.kafka.names().topics())?;
         // Nobody else's: the machine may have other users, and its browser shows other people's pages.
-        let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await;
-        let embedded = embedded.map_err(|error| session::registry_failure(&error))?;
+        let embedded = EmbeddedRegistry::start_guarded(ANY_PORT).await?;
         broker.bootstrap_servers().clone_into(&mut settings.kafka.bootstrap_servers);
         settings.schema_registry = settings::SchemaRegistry {
             url: embedded.url().to_owned(),
@@ -62,11 +60,10 @@ impl Local {
             timeout_ms: settings.schema_registry.timeout_ms,
             ..Default::default()
         };
-        let registry = Registry::new(&settings.schema_registry).map_err(|error| session::registry_failure(&error))?;
+        let registry = Registry::new(&settings.schema_registry)?;
         // The step of deployment that `sluice schema register` is: done before anybody hears of the registry, so that
         // a run that is started at once from another shell finds its schemas.
-        let registered = subjects::register(&registry, &settings.kafka.names()).await;
-        registered.map_err(|error| session::gate_failure(&error))?;
+        subjects::register(&registry, &settings.kafka.names()).await?;
         let tick = Duration::from_millis(u64::from(settings.stage.tick_interval_ms));
         let mut local = Self {
             settings,
@@ -88,11 +85,10 @@ impl Local {
 
     /// Asks for a run.
     pub async fn request(&self, store: &Store, start: &Start) -> Result<RunId, Failure> {
-        let failed = |error| session::operation_failure(&error);
         let budget = self.broker.budget();
         let at = Installation { budget: Some(&budget), ..Installation::new(store, &self.settings) };
-        let started = start.preview(&at).await.map_err(failed)?;
-        let started = start.carry_out(&at, Some(&started), &request::by("the demo")).await.map_err(failed)?;
+        let started = start.preview(&at).await?;
+        let started = start.carry_out(&at, Some(&started), &request::by("the demo")).await?;
         RunId::parse(&started.request.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
     }
 

@@ -52,7 +52,7 @@ fn outlook(group: &str, position: &Position, standing: Option<Standing>, max_age
         Some(members) => {
             let before =
                 next.map_or(String::new(), |next| format!(", {} before it", text::plural(offset - next, "request")));
-            let members = text::plural(i64::try_from(members).unwrap_or(i64::MAX), "member");
+            let members = text::plural(members, "member");
             format!(" (group `{group}` has {members}{before})")
         }
     };

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use pipeline_store::{BatchProgress, Progress, ProviderProgress, RunState, ServiceProgress};
 use serde::Serialize;
 
 use crate::text;
@@ -22,30 +23,18 @@ const FIRST_RATE: Duration = Duration::from_secs(1);
 const WARM_UP: Duration = Duration::from_secs(3);
 
 /// What the ledger said about a run at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// State of the run: as the ledger writes it, or `held`.
     pub state: String,
-    /// Services that the run will have; `None` until the root stage is done.
-    pub services_expected: Option<i64>,
-    /// Services in the ledger.
-    pub services_discovered: i64,
-    /// Services whose batches are in the ledger.
-    pub services_planned: i64,
-    /// Services that readers see in the new generation.
-    pub services_activated: i64,
+    /// Its services.
+    pub services: ServiceProgress,
+    /// Its batches.
+    pub batches: BatchProgress,
+    /// Its providers.
+    pub providers: ProviderProgress,
     /// Every service is planned: the numbers of batches and providers are final.
     pub planning_complete: bool,
-    /// Batches planned so far.
-    pub batches_planned: i64,
-    /// Batches stored so far.
-    pub batches_stored: i64,
-    /// Providers planned so far.
-    pub providers_planned: i64,
-    /// Providers settled so far: stored, unchanged, rejected or skipped.
-    pub providers_done: i64,
-    /// Providers rejected so far.
-    pub providers_rejected: i64,
     /// Why only people can help the run on, when that is so.
     pub held: Option<String>,
 }
@@ -109,12 +98,27 @@ pub enum Eta {
     Done,
 }
 
+// === impl Snapshot ===
+
+impl From<&Progress> for Snapshot {
+    fn from(progress: &Progress) -> Self {
+        let Progress { services, batches, providers, planning_complete, .. } = *progress;
+        let (state, held) = (shown_state(progress), progress.held.clone());
+        Self { state, services, batches, providers, planning_complete, held }
+    }
+}
+
+/// The state that people are told: a run that only they can help on is held.
+pub fn shown_state(progress: &Progress) -> String {
+    text::word(&if progress.held.is_some() { RunState::Held } else { progress.run.state })
+}
+
 // === impl Model ===
 
 impl Model {
     /// Takes in a snapshot, seen so long after the start of the watch, and says what to show.
     pub fn observe(&mut self, at: Duration, snapshot: &Snapshot) -> View {
-        self.sample(at, snapshot.providers_done);
+        self.sample(at, snapshot.providers.settled());
         let stages = stages(snapshot);
         for (timing, line) in self.timings.iter_mut().zip(&stages) {
             timing.observe(at, line);
@@ -123,7 +127,7 @@ impl Model {
             state: snapshot.state.clone(),
             providers_per_second: self.rate(FIRST_RATE),
             eta: self.eta(snapshot),
-            rejected: snapshot.providers_rejected,
+            rejected: snapshot.providers.rejected,
             held: snapshot.held.clone(),
             stages,
         }
@@ -158,7 +162,9 @@ impl Model {
         if !snapshot.planning_complete || snapshot.state != "running" {
             return Eta::Unknown;
         }
-        let Ok(left) = u32::try_from(snapshot.providers_planned - snapshot.providers_done) else { return Eta::Unknown };
+        let Ok(left) = u32::try_from(snapshot.providers.planned - snapshot.providers.settled()) else {
+            return Eta::Unknown;
+        };
         match (left, self.rate(WARM_UP)) {
             (0, _) => Eta::Done,
             (_, None) => Eta::Unknown,
@@ -184,20 +190,20 @@ impl Timing {
 
 /// N of M of each stage. M of a stage is what the stage before it has done so far.
 fn stages(snapshot: &Snapshot) -> [StageLine; 4] {
-    let discovery_is_final = snapshot.services_expected.is_some();
-    let services = snapshot.services_expected.or_else(|| positive(snapshot.services_discovered));
+    let discovery_is_final = snapshot.services.expected.is_some();
+    let services = snapshot.services.expected.or_else(|| positive(snapshot.services.discovered));
     let line = |stage, done, total, total_is_final, unit| StageLine { stage, done, total, total_is_final, unit };
     [
-        line("root", snapshot.services_discovered, services, discovery_is_final, "services discovered"),
-        line("providers", snapshot.services_planned, services, discovery_is_final, "services planned"),
+        line("root", snapshot.services.discovered, services, discovery_is_final, "services discovered"),
+        line("providers", snapshot.services.planned, services, discovery_is_final, "services planned"),
         line(
             "bundles",
-            snapshot.batches_stored,
-            positive(snapshot.batches_planned).or_else(|| snapshot.planning_complete.then_some(0)),
+            snapshot.batches.stored,
+            positive(snapshot.batches.planned).or_else(|| snapshot.planning_complete.then_some(0)),
             snapshot.planning_complete,
             "batches stored",
         ),
-        line("activator", snapshot.services_activated, services, discovery_is_final, "services activated"),
+        line("activator", snapshot.services.activated, services, discovery_is_final, "services activated"),
     ]
 }
 

@@ -39,7 +39,7 @@ impl Session {
             environment: configuration::environment(),
             overrides: [self.global.set.clone(), overrides].concat(),
         };
-        let loaded = configuration::load(options).map_err(|error| configuration_failure(&error))?;
+        let loaded = configuration::load(options)?;
         for warning in &loaded.warnings {
             note(format_args!("{}", warning.with_code()));
         }
@@ -79,7 +79,7 @@ impl Session {
     /// Connects to a target that has its tables.
     pub async fn migrated_store(&self, settings: &Settings) -> Result<Store, Failure> {
         let store = self.store(settings).await?;
-        store.check_migrated().await.map_err(|error| store_failure(&error))?;
+        store.check_migrated().await?;
         Ok(store)
     }
 }
@@ -261,6 +261,27 @@ pub fn gate_failure(error: &schema_gate::Error) -> Failure {
         | Error::OutsideRepository { .. }
         | Error::NoSettings => wrong(),
     }
+}
+
+/// `?` on an error of a library gives the failure that it comes to.
+macro_rules! failures {
+    ($($error:ty => $failure:path,)*) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                $failure(&error)
+            }
+        })*
+    };
+}
+
+failures! {
+    configuration::Error => configuration_failure,
+    pipeline_core::registry::Error => registry_failure,
+    pipeline_kafka::Error => kafka_failure,
+    pipeline_operations::Error => operation_failure,
+    pipeline_source::Error => source_failure,
+    pipeline_store::Error => store_failure,
+    schema_gate::Error => gate_failure,
 }
 
 /// Starts logging.

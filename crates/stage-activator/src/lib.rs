@@ -35,19 +35,14 @@ const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a service could not be activated.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// The message names no run.
     #[error("cannot activate a service of no run")]
     RunId(#[source] InvalidRunId),
     /// The ledger could not be read or written.
     #[error("could not activate service `{service_id}`")]
-    Activate {
-        /// The service.
-        service_id: ServiceId,
-        /// Why not.
-        #[source]
-        source: pipeline_store::Error,
-    },
+    Activate { service_id: ServiceId, source: pipeline_store::Error },
     /// What is open could not be read from the ledger, or an announcement not be marked.
     #[error("could not read what is to be activated or announced")]
     Ledger(#[source] pipeline_store::Error),

@@ -31,32 +31,17 @@ pub struct BundlesStage {
 
 /// Why a batch could not be stored.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// The message names no run.
     #[error("cannot store a batch of no run")]
     RunId(#[source] InvalidRunId),
     /// The subtrees could not be read.
     #[error("could not read the bundles of batch {batch_no} of service `{service_id}`")]
-    Read {
-        /// The service.
-        service_id: String,
-        /// The batch.
-        batch_no: i32,
-        /// Why not.
-        #[source]
-        source: pipeline_source::Error,
-    },
+    Read { service_id: String, batch_no: i32, source: pipeline_source::Error },
     /// The batch could not be written.
     #[error("could not store batch {batch_no} of service `{service_id}`")]
-    Write {
-        /// The service.
-        service_id: String,
-        /// The batch.
-        batch_no: i32,
-        /// Why not.
-        #[source]
-        source: pipeline_store::Error,
-    },
+    Write { service_id: String, batch_no: i32, source: pipeline_store::Error },
     /// That batches are in hand could not be noted.
     #[error("could not note that batches are in hand")]
     AtWork(#[source] pipeline_store::Error),

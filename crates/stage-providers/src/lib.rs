@@ -52,28 +52,17 @@ struct Chunk {
 
 /// Why a service could not be planned.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// The message names no run.
     #[error("cannot plan a service of no run")]
     RunId(#[source] InvalidRunId),
     /// The providers could not be read.
     #[error("could not read the providers of service `{service_id}`")]
-    Read {
-        /// The service.
-        service_id: ServiceId,
-        /// Why not.
-        #[source]
-        source: pipeline_source::Error,
-    },
+    Read { service_id: ServiceId, source: pipeline_source::Error },
     /// The ledger could not be read or written.
     #[error("could not plan service `{service_id}`")]
-    Ledger {
-        /// The service.
-        service_id: ServiceId,
-        /// Why not.
-        #[source]
-        source: pipeline_store::Error,
-    },
+    Ledger { service_id: ServiceId, source: pipeline_store::Error },
     /// What is to be announced again could not be read from the ledger.
     #[error("could not look for lost messages")]
     Announce(#[source] pipeline_store::Error),

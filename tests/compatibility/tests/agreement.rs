@@ -239,7 +239,7 @@ async fn ask_both_ways<'a>(judge: &Judge, case: &'a Case) -> Outcome<'a> {
 /// Registers in earnest, under a subject for each level.
 async fn register_at_every_level<'a>(judge: &Judge, case: &'a Case) -> Outcome<'a> {
     let mut verdicts = Vec::new();
-    for level in LEVELS {
+    for &level in LEVELS {
         let subject = format!("{}-{level}", case.name);
         if store(judge, &subject, &case.history).await {
             judge.hold_to(&subject, level.as_str()).await;

@@ -185,7 +185,7 @@ impl Decoder {
         if !same_layout {
             return Ok(Self::Resolve { reading });
         }
-        let layout = Layout::of(&writer.schema)?;
+        let layout = Layout::of(&writer.text)?;
         let reader = GenericSingleObjectReader::builder().schema(ours).header(Vec::new()).build();
         Ok(Self::Direct { layout, reader: reader.map_err(|error| error.to_string())? })
     }

@@ -9,11 +9,9 @@
 //! byte at all. So each value counts, whether it has bytes or not, with the memory that it will take; [`Budget`] says how
 //! much one datum may have.
 
-use std::collections::HashMap;
-
-use apache_avro::{
-    Schema,
-    schema::{DecimalSchema, FixedSchema, InnerDecimalSchema, Name, NamespaceRef, UuidSchema},
+use pipeline_schema::{
+    Kind, Schema,
+    schema::{Primitive, Type},
 };
 
 mod budget;
@@ -27,200 +25,86 @@ const MAX_DEPTH: usize = 64;
 
 /// The layout of a schema's data: what is needed to find where a datum ends, and what it costs to decode.
 #[derive(Debug)]
-pub struct Layout {
-    nodes: Vec<Node>,
-    root: usize,
-}
+pub struct Layout(Schema);
 
 /// Why bytes are not a datum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Fault {
     /// The bytes end before the datum does.
     #[error("the data ends in the middle of a value")]
     Truncated,
     /// Bytes follow the datum.
     #[error("{bytes} bytes follow the end of the data")]
-    Trailing {
-        /// How many.
-        bytes: usize,
-    },
+    Trailing { bytes: usize },
     /// A length, a count or a choice that no writer writes.
     #[error("the data is damaged: {what}")]
-    Damaged {
-        /// What is wrong.
-        what: &'static str,
-    },
+    Damaged { what: &'static str },
     /// A datum that is whole as far as it was read, and more than a record may be.
     #[error("the data is too much for one record: {what}")]
-    Excessive {
-        /// Which bound it goes beyond.
-        what: &'static str,
-    },
-}
-
-/// One type of the schema, and the bytes of memory that a value of it takes beside what its data says.
-#[derive(Debug)]
-struct Node {
-    shape: Shape,
-    memory: usize,
-}
-
-/// How a value is written; other types are named by their place in [`Layout::nodes`].
-#[derive(Debug)]
-enum Shape {
-    Empty,
-    Varint,
-    Fixed(usize),
-    Prefixed,
-    Array(usize),
-    Map(usize),
-    Union(Vec<usize>),
-    Record(Vec<usize>),
+    Excessive { what: &'static str },
 }
 
 // === impl Layout ===
 
 impl Layout {
-    /// The layout of what `schema` writes; the error says which name is not defined in it.
-    pub fn of(schema: &Schema) -> Result<Self, String> {
-        let mut builder = Builder { nodes: Vec::new(), names: HashMap::new() };
-        let root = builder.add(schema, None)?;
-        Ok(Self { nodes: builder.nodes, root })
+    /// The layout of what the schema with this text writes; the error says why it is none.
+    pub fn of(text: &str) -> Result<Self, String> {
+        Schema::parse_lenient(text).map(|read| Self(read.schema)).map_err(|faults| faults.to_string())
     }
 
     /// Succeeds only when `datum` is one whole datum and nothing else.
     pub fn check(&self, datum: &[u8]) -> Result<(), Fault> {
-        let mut walk = Walk { layout: self, rest: datum, budget: Budget::of(datum) };
-        walk.value(self.root, 0)?;
-        match walk.rest.len() {
-            0 => Ok(()),
-            bytes => Err(Fault::Trailing { bytes }),
-        }
+        check(&self.0, datum)
     }
 }
 
-// === impl Builder ===
-
-struct Builder {
-    nodes: Vec<Node>,
-    names: HashMap<Name, usize>,
-}
-
-impl Builder {
-    fn add(&mut self, schema: &Schema, namespace: NamespaceRef<'_>) -> Result<usize, String> {
-        let shape = match schema {
-            Schema::Null => Shape::Empty,
-            Schema::Boolean => Shape::Fixed(1),
-            Schema::Int
-            | Schema::Long
-            | Schema::Date
-            | Schema::TimeMillis
-            | Schema::TimeMicros
-            | Schema::TimestampMillis
-            | Schema::TimestampMicros
-            | Schema::TimestampNanos
-            | Schema::LocalTimestampMillis
-            | Schema::LocalTimestampMicros
-            | Schema::LocalTimestampNanos => Shape::Varint,
-            Schema::Float => Shape::Fixed(4),
-            Schema::Double => Shape::Fixed(8),
-            Schema::Bytes
-            | Schema::String
-            | Schema::BigDecimal
-            | Schema::Uuid(UuidSchema::Bytes | UuidSchema::String)
-            | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => Shape::Prefixed,
-            Schema::Fixed(fixed)
-            | Schema::Duration(fixed)
-            | Schema::Uuid(UuidSchema::Fixed(fixed))
-            | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
-                return Ok(self.add_fixed(fixed, namespace));
-            }
-            Schema::Enum(schema) => {
-                let place = self.push(Shape::Varint);
-                // A decoded symbol is its text, however short the number was.
-                self.adds(place, schema.symbols.iter().map(String::len).max().unwrap_or_default());
-                self.names.insert(schema.name.fully_qualified_name(namespace).into_owned(), place);
-                return Ok(place);
-            }
-            Schema::Array(schema) => Shape::Array(self.add(&schema.items, namespace)?),
-            Schema::Map(schema) => Shape::Map(self.add(&schema.types, namespace)?),
-            Schema::Union(schema) => {
-                let branches = schema.variants().iter().map(|branch| self.add(branch, namespace));
-                Shape::Union(branches.collect::<Result<_, _>>()?)
-            }
-            Schema::Record(schema) => {
-                let name = schema.name.fully_qualified_name(namespace).into_owned();
-                // The place is taken before the fields, so that a field may refer to its own record.
-                let place = self.push(Shape::Empty);
-                self.names.insert(name.clone(), place);
-                let fields = schema.fields.iter().map(|field| self.add(&field.schema, name.namespace()));
-                let fields = fields.collect::<Result<_, _>>()?;
-                if let Some(node) = self.nodes.get_mut(place) {
-                    node.shape = Shape::Record(fields);
-                }
-                // A decoded record has the name of each of its fields.
-                self.adds(place, schema.fields.iter().map(|field| budget::TEXT + field.name.len()).sum());
-                return Ok(place);
-            }
-            Schema::Ref { name } => {
-                let name = name.fully_qualified_name(namespace);
-                return self.names.get(name.as_ref()).copied().ok_or_else(|| format!("`{name}` is not defined"));
-            }
-        };
-        Ok(self.push(shape))
-    }
-
-    fn add_fixed(&mut self, fixed: &FixedSchema, namespace: NamespaceRef<'_>) -> usize {
-        let place = self.push(Shape::Fixed(fixed.size));
-        self.names.insert(fixed.name.fully_qualified_name(namespace).into_owned(), place);
-        place
-    }
-
-    fn push(&mut self, shape: Shape) -> usize {
-        self.nodes.push(Node { shape, memory: budget::VALUE });
-        self.nodes.len() - 1
-    }
-
-    fn adds(&mut self, place: usize, memory: usize) {
-        if let Some(node) = self.nodes.get_mut(place) {
-            node.memory += memory;
-        }
+/// As [`Layout::check`], of what a schema writes.
+pub(super) fn check(schema: &Schema, datum: &[u8]) -> Result<(), Fault> {
+    let mut walk = Walk { schema, rest: datum, budget: Budget::of(datum) };
+    walk.value(schema.root(), 0)?;
+    match walk.rest.len() {
+        0 => Ok(()),
+        bytes => Err(Fault::Trailing { bytes }),
     }
 }
 
 // === impl Walk ===
 
 struct Walk<'a> {
-    layout: &'a Layout,
+    schema: &'a Schema,
     rest: &'a [u8],
     budget: Budget,
 }
 
 impl Walk<'_> {
-    fn value(&mut self, place: usize, depth: usize) -> Result<(), Fault> {
+    /// Logical types do not matter: the bytes are those of the type below.
+    fn value(&mut self, of: Type, depth: usize) -> Result<(), Fault> {
         if depth > MAX_DEPTH {
             return Err(Fault::Excessive { what: "it is nested too deeply" });
         }
-        let layout = self.layout;
-        let Some(node) = layout.nodes.get(place) else { return Ok(()) };
-        self.budget.value(node.memory)?;
-        match &node.shape {
-            Shape::Empty => Ok(()),
-            Shape::Varint => self.varint().map(|_| ()),
-            Shape::Fixed(size) => self.skip(*size),
-            Shape::Prefixed => self.prefixed(),
-            Shape::Array(items) => self.blocks(|walk| walk.value(*items, depth + 1)),
-            Shape::Map(values) => self.blocks(|walk| {
+        let kind = &self.schema.node(of).kind;
+        self.budget.value(budget::VALUE + named(kind))?;
+        match kind {
+            Kind::Primitive(Primitive::Null) => Ok(()),
+            Kind::Primitive(Primitive::Boolean) => self.skip(1),
+            Kind::Primitive(Primitive::Int | Primitive::Long) | Kind::Enum(_) => self.varint().map(drop),
+            Kind::Primitive(Primitive::Float) => self.skip(4),
+            Kind::Primitive(Primitive::Double) => self.skip(8),
+            Kind::Primitive(Primitive::Bytes | Primitive::String) => self.prefixed(),
+            Kind::Fixed(fixed) => self.skip(usize::try_from(fixed.size).unwrap_or(usize::MAX)),
+            Kind::Array(items) => self.blocks(|walk| walk.value(*items, depth + 1)),
+            Kind::Map(values) => self.blocks(|walk| {
                 walk.budget.takes(budget::TEXT)?;
                 walk.prefixed()?;
                 walk.value(*values, depth + 1)
             }),
-            Shape::Union(branches) => {
+            Kind::Union(branches) => {
                 let choice = usize::try_from(self.varint()?).ok().and_then(|choice| branches.get(choice));
                 let branch = choice.ok_or(Fault::Damaged { what: "it chooses a branch that its union lacks" })?;
                 self.value(*branch, depth + 1)
             }
-            Shape::Record(fields) => fields.iter().try_for_each(|field| self.value(*field, depth + 1)),
+            Kind::Record(record) => record.fields.iter().try_for_each(|field| self.value(field.kind, depth + 1)),
         }
     }
 
@@ -266,5 +150,15 @@ impl Walk<'_> {
             }
         }
         Err(Fault::Damaged { what: "a number has more than 64 bits" })
+    }
+}
+
+/// Bytes that a decoded value takes for names that its data does not say: those of a record's fields, and the symbol of an
+/// enum, which is a text however short its number was.
+fn named(kind: &Kind) -> usize {
+    match kind {
+        Kind::Record(record) => record.fields.iter().map(|field| budget::TEXT + field.name.len()).sum(),
+        Kind::Enum(kind) => kind.symbols.iter().map(|(symbol, _)| symbol.len()).max().unwrap_or_default(),
+        _ => 0,
     }
 }

@@ -11,128 +11,47 @@ pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A call to the registry, or a schema in it, failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum Error {
     /// No answer: not resolved, refused, cut, or not within the time limit.
     #[error("could not {operation}: the schema registry `{url}` is not reachable")]
-    Unreachable {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// Why there was no answer.
-        #[source]
-        source: Cause,
-    },
+    Unreachable { operation: String, url: String, source: Cause },
     /// The registry and this program do not trust each other.
     #[error("cannot {operation}: no trust in the schema registry `{url}`: {}", distrust.by("schema_registry."))]
-    Untrusted {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// Why not.
-        distrust: Distrust,
-    },
+    Untrusted { operation: String, url: String, distrust: Distrust },
     /// The registry answered that it has a fault of its own.
     #[error("could not {operation}: the schema registry `{url}` failed with {code}: {message}")]
-    Failing {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// The registry's error code.
-        code: u32,
-        /// The registry's words.
-        message: String,
-    },
+    Failing { operation: String, url: String, code: u32, message: String },
     /// What answered does not speak the registry's language.
     #[error("could not {operation}: `{url}` did not answer as a schema registry does ({detail})")]
-    Nonsense {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// What came instead.
-        detail: String,
-    },
+    Nonsense { operation: String, url: String, detail: String },
     /// The registry does not let this program in.
     #[error("cannot {operation}: the schema registry `{url}` denied access with {code}: {message}")]
-    Denied {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// The registry's error code.
-        code: u32,
-        /// The registry's words.
-        message: String,
-    },
+    Denied { operation: String, url: String, code: u32, message: String },
     /// The registry understood and said no.
     #[error("cannot {operation}: the schema registry `{url}` refused with {code}: {message}")]
-    Refused {
-        /// What was tried.
-        operation: String,
-        /// The registry, without credentials.
-        url: String,
-        /// The registry's error code.
-        code: u32,
-        /// The registry's words.
-        message: String,
-    },
+    Refused { operation: String, url: String, code: u32, message: String },
     /// This program's schema is not in the registry.
     #[error("this program's schema is not registered under `{subject}`; run `sluice schema register`")]
-    NotRegistered {
-        /// The subject that lacks it.
-        subject: String,
-    },
+    NotRegistered { subject: String },
     /// This program's schema and those in the registry do not go together.
     #[error("this program's schema is incompatible with those registered under `{subject}`: {reason}")]
-    Incompatible {
-        /// The subject.
-        subject: String,
-        /// What does not fit.
-        reason: String,
-    },
+    Incompatible { subject: String, reason: String },
     /// The registry has no schema of this id.
     #[error("no schema with id {id} is registered")]
-    UnknownId {
-        /// The id that was asked for.
-        id: SchemaId,
-    },
+    UnknownId { id: SchemaId },
     /// The registry has a schema of this id that is not Avro, or is beyond this program.
     #[error("the registered schema {what} cannot be used: {reason}")]
-    Unusable {
-        /// Which schema.
-        what: String,
-        /// Why not.
-        reason: String,
-    },
+    Unusable { what: String, reason: String },
     /// A schema given to this program is not Avro.
     #[error("the schema given for `{subject}` is not valid Avro")]
-    InvalidSchema {
-        /// The subject it was given for.
-        subject: String,
-        /// What is wrong with it.
-        #[source]
-        source: Box<AvroError>,
-    },
+    InvalidSchema { subject: String, source: Box<AvroError> },
     /// A setting of the registry cannot be used.
     #[error("setting `schema_registry.{key}` cannot be used: {reason}")]
-    Setting {
-        /// The key.
-        key: &'static str,
-        /// Why not; never the value of a secret.
-        reason: String,
-    },
+    Setting { key: &'static str, reason: String },
     /// The embedded registry could not open its port.
     #[error("could not open the embedded registry on `{address}`")]
-    Bind {
-        /// The address.
-        address: String,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
+    Bind { address: String, source: std::io::Error },
 }
 
 // === impl Error ===

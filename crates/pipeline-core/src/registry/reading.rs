@@ -8,7 +8,7 @@ use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value};
 
 use super::{
     compatibility::may_read,
-    datum::{Fault, Layout},
+    datum::{self, Fault},
 };
 
 mod resolver;
@@ -18,7 +18,6 @@ use resolver::Resolver;
 /// A way from a writer's data to a reader's values.
 #[derive(Debug)]
 pub struct Reading {
-    layout: Layout,
     writer: Schema,
     resolver: Resolver,
 }
@@ -51,15 +50,14 @@ impl Reading {
     /// The way, when at least some of the writer's values are readable; the error says what is not.
     pub fn new(writer: &str, reader: &str) -> Result<Self, String> {
         may_read(writer, reader)?;
-        let plain = written(writer)?;
         let parsed = |text: &str| pipeline_schema::Schema::parse_lenient(text).map_err(|faults| faults.to_string());
         let resolver = Resolver { writer: parsed(writer)?.schema, reader: parsed(reader)?.schema };
-        Ok(Self { layout: Layout::of(&plain)?, writer: plain, resolver })
+        Ok(Self { writer: written(writer)?, resolver })
     }
 
     /// The value of a datum that is whole.
     pub fn value(&self, datum: &[u8]) -> Result<Value, Unread> {
-        self.layout.check(datum).map_err(Unread::Damaged)?;
+        datum::check(&self.resolver.writer, datum).map_err(Unread::Damaged)?;
         let unfit = |source| Unread::Unfit(Unfit::Undecodable(Box::new(source)));
         let decoding = GenericDatumReader::builder(&self.writer).build().map_err(unfit)?;
         let written = decoding.read_value(&mut &*datum).map_err(unfit)?;

@@ -18,33 +18,28 @@ pub(super) fn check(admin: &Admin, findings: &mut Findings<'_>) {
     let has_files = certificate.1 || key.1;
     match admin.tls {
         AdminTls::Disabled if has_files => {
-            let problem = "is plain text, and a certificate is set".to_owned();
+            let problem = "is plain text, and a certificate is set";
             findings.fault(
                 FaultKind::Contradiction,
                 "admin.tls",
                 problem,
-                Some("write `required`, or take the files out".to_owned()),
+                Some("write `required`, or take the files out"),
             );
         }
         AdminTls::Required if !has_files => {
-            let problem = "needs `admin.certificate_file` and `admin.key_file`, which are not set".to_owned();
+            let problem = "needs `admin.certificate_file` and `admin.key_file`, which are not set";
             findings.fault(FaultKind::Missing, "admin.tls", problem, None);
         }
         AdminTls::Auto if !has_files && is_open(&admin.bind) => {
-            let problem = "answers in plain text to other machines".to_owned();
+            let problem = "answers in plain text to other machines";
             let hint = "set `admin.certificate_file` and `admin.key_file`, or ask for it by name: \
                         `admin.tls: disabled`";
-            findings.warn("admin.bind", problem, Some(hint.to_owned()));
+            findings.warn("admin.bind", problem, Some(hint));
         }
         _ => {}
     }
     if has_files && !cfg!(feature = "tls") {
-        findings.fault(
-            FaultKind::NotInBuild,
-            "admin.certificate_file",
-            "is for TLS".to_owned(),
-            Some(NO_TLS.to_owned()),
-        );
+        findings.fault(FaultKind::NotInBuild, "admin.certificate_file", "is for TLS", Some(NO_TLS));
     }
 }
 
@@ -61,6 +56,6 @@ fn bind(bind: &str, findings: &mut Findings<'_>) {
             Ok(port) => format!("write `0.0.0.0:{port}`, or `127.0.0.1:{port}` for this machine alone"),
             Err(_) => "such as `0.0.0.0:9464`".to_owned(),
         };
-        findings.fault(FaultKind::Unusable, "admin.bind", problem, Some(hint));
+        findings.fault(FaultKind::Unusable, "admin.bind", problem, Some(&hint));
     }
 }

@@ -17,13 +17,8 @@ pub(super) fn registry(registry: &SchemaRegistry, findings: &mut Findings<'_>) {
     web_address("schema_registry.url", &registry.url, findings);
     let has_token = registry.token.is_some() || registry.token_file.is_some();
     if has_token && registry.username.is_some() {
-        let problem = "is set, and so is a token: only one of them can be sent".to_owned();
-        findings.fault(
-            FaultKind::Contradiction,
-            "schema_registry.username",
-            problem,
-            Some("keep one of them".to_owned()),
-        );
+        let problem = "is set, and so is a token: only one of them can be sent";
+        findings.fault(FaultKind::Contradiction, "schema_registry.username", problem, Some("keep one of them"));
     }
     let (ca, certificate, key) = (
         ("schema_registry.ca_file", registry.ca_file.is_some()),
@@ -63,14 +58,12 @@ pub(super) fn together(certificate: Named<'_>, key: Named<'_>, findings: &mut Fi
 fn secured(key: &str, url: &str, named: [Named<'_>; 3], findings: &mut Findings<'_>) {
     if url.starts_with("https:") {
         if !cfg!(feature = "tls") {
-            findings.fault(FaultKind::NotInBuild, key, "`https` is TLS".to_owned(), Some(NO_TLS.to_owned()));
+            findings.fault(FaultKind::NotInBuild, key, "`https` is TLS", Some(NO_TLS));
         }
         return;
     }
-    for (file, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
-        let hint = Some("write `https://`, which is TLS".to_owned());
-        findings.fault(FaultKind::Contradiction, file, format!("is for TLS, and `{key}` is not `https`"), hint);
-    }
+    let problem = format!("is for TLS, and `{key}` is not `https`");
+    findings.contradict(&named, &problem, "write `https://`, which is TLS");
 }
 
 pub(super) fn source(source: &Source, findings: &mut Findings<'_>) {
@@ -79,7 +72,7 @@ pub(super) fn source(source: &Source, findings: &mut Findings<'_>) {
     if scheme == "file" {
         let is_rooted = url.strip_prefix("file://").is_some_and(|path| path.starts_with('/'));
         if !is_rooted {
-            let hint = Some("three slashes and an absolute path: `file:///folder`".to_owned());
+            let hint = Some("three slashes and an absolute path: `file:///folder`");
             findings.fault(FaultKind::Unusable, key, format!("not an absolute path: {}", quoted(url)), hint);
         }
     } else if scheme != "generator" {
@@ -94,34 +87,29 @@ pub(super) fn target(settings: &Settings, findings: &mut Findings<'_>) {
         Some("mysql") => {
             let Some(parsed) = host(key, url, "mysql://user@host:port/database", findings) else { return };
             if parsed.path().trim_matches('/').is_empty() {
-                let hint = Some("end with its name: `mysql://user@host:port/database`".to_owned());
-                findings.fault(FaultKind::Unusable, key, "names no database".to_owned(), hint);
+                let hint = Some("end with its name: `mysql://user@host:port/database`");
+                findings.fault(FaultKind::Unusable, key, "names no database", hint);
             }
             if parsed.password().is_some_and(|password| !password.is_empty()) {
-                let hint = Some("move it to `target.password_file`".to_owned());
-                findings.warn(key, "holds a password, which whoever sees the URL reads".to_owned(), hint);
+                let hint = Some("move it to `target.password_file`");
+                findings.warn(key, "holds a password, which whoever sees the URL reads", hint);
             }
             let other = settings.target.password.is_some() || settings.target.password_file.is_some();
             if parsed.password().is_some() && other {
-                let hint = Some("take it out of the URL".to_owned());
-                findings.fault(
-                    FaultKind::Contradiction,
-                    key,
-                    "holds a password, and another one is configured".to_owned(),
-                    hint,
-                );
+                let hint = Some("take it out of the URL");
+                findings.fault(FaultKind::Contradiction, key, "holds a password, and another one is configured", hint);
             }
             if let Err(LinkError { problem, remedy }) = Link::read(url, cfg!(feature = "tls")) {
-                findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
+                findings.fault(FaultKind::Unusable, key, problem, Some(&remedy));
             }
         }
         Some("sqlite") if url.trim_start_matches("sqlite:").trim_start_matches("//").is_empty() => {
-            let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`".to_owned());
-            findings.fault(FaultKind::Unusable, key, "names no file".to_owned(), hint);
+            let hint = Some("such as `sqlite:///var/lib/sluice/copy.db`");
+            findings.fault(FaultKind::Unusable, key, "names no file", hint);
         }
         Some("sqlite") => {
             if let Err(LinkError { problem, remedy }) = target_url::check_file(url) {
-                findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
+                findings.fault(FaultKind::Unusable, key, problem, Some(&remedy));
             }
         }
         _ => {}
@@ -133,8 +121,8 @@ pub(super) fn web_address(key: &str, url: &str, findings: &mut Findings<'_>) {
         let Some(parsed) = host(key, url, "http://host:port", findings) else { return };
         no_secret(key, url, findings);
         if parsed.scheme() == "http" && !is_loopback(&parsed) {
-            let hint = Some("write `https://`, unless the network between is your own".to_owned());
-            findings.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
+            let hint = Some("write `https://`, unless the network between is your own");
+            findings.warn(key, "is plain text to another machine: who listens reads everything", hint);
         }
     }
 }
@@ -142,8 +130,8 @@ pub(super) fn web_address(key: &str, url: &str, findings: &mut Findings<'_>) {
 /// A URL is shown, logged and passed on, so a secret has a key, and best a file, of its own.
 pub(super) fn no_secret(key: &str, url: &str, findings: &mut Findings<'_>) {
     if redact_url(url) != url {
-        let hint = "take it out; secrets have keys and files of their own, such as `password_file`".to_owned();
-        findings.fault(FaultKind::Unusable, key, "holds a password or a token".to_owned(), Some(hint));
+        let hint = "take it out; secrets have keys and files of their own, such as `password_file`";
+        findings.fault(FaultKind::Unusable, key, "holds a password or a token", Some(hint));
     }
 }
 
@@ -163,7 +151,7 @@ fn scheme<'a>(key: &str, url: &'a str, allowed: &[&str], findings: &mut Findings
         return Some(scheme);
     }
     let hint = match scheme {
-        "mariadb" => Some("write `mysql://`; it serves both".to_owned()),
+        "mariadb" => Some("write `mysql://`; it serves both"),
         _ => None,
     };
     findings.fault(FaultKind::Unusable, key, format!("unknown scheme `{scheme}`; expected one of {expected}"), hint);
@@ -171,7 +159,8 @@ fn scheme<'a>(key: &str, url: &'a str, allowed: &[&str], findings: &mut Findings
 }
 
 fn host(key: &str, url: &str, shape: &str, findings: &mut Findings<'_>) -> Option<Url> {
-    let hint = Some(format!("such as `{shape}`"));
+    let hint = format!("such as `{shape}`");
+    let hint = Some(hint.as_str());
     match Url::parse(url) {
         Ok(parsed) if parsed.host_str().is_some_and(|host| !host.is_empty()) => return Some(parsed),
         Ok(_) => findings.fault(FaultKind::Unusable, key, format!("names no host: {}", quoted(url)), hint),

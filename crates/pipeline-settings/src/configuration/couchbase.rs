@@ -26,20 +26,20 @@ fn address(url: &str, findings: &mut Findings<'_>) {
     let key = "source.url";
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let hint = Some("such as `couchbase://host/bucket.scope`, several hosts separated by commas".to_owned());
+    let hint = Some("such as `couchbase://host/bucket.scope`, several hosts separated by commas");
     // A password may hold a slash: what is behind the last `@` is the place.
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
     let (hosts, keyspace) = place.split_once('/').unwrap_or((place, ""));
     if hosts.split(',').any(|host| host.trim().is_empty()) {
-        findings.fault(FaultKind::Unusable, key, "names no host".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no host", hint);
     } else if keyspace.trim_matches('/').is_empty() {
-        findings.fault(FaultKind::Unusable, key, "names no bucket".to_owned(), hint);
+        findings.fault(FaultKind::Unusable, key, "names no bucket", hint);
     } else if url.starts_with("couchbase:") && !hosts.split(',').all(|host| is_this_machine(without_port(host))) {
-        let hint = Some("write `couchbases://`, unless the network between is your own".to_owned());
-        findings.warn(key, "is plain text to another machine: who listens reads everything".to_owned(), hint);
+        let hint = Some("write `couchbases://`, unless the network between is your own");
+        findings.warn(key, "is plain text to another machine: who listens reads everything", hint);
     }
     if let Err(LinkError { problem, remedy }) = target_url::check_couchbase(url) {
-        findings.fault(FaultKind::Unusable, key, problem, Some(remedy));
+        findings.fault(FaultKind::Unusable, key, problem, Some(&remedy));
     }
 }
 
@@ -59,18 +59,11 @@ fn certificates(url: &str, couchbase: &Couchbase, findings: &mut Findings<'_>) {
         ("source.couchbase.client_key_file", client_key_file.is_some()),
     ];
     if url.starts_with("couchbase:") {
-        for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
-            let hint = Some("write `couchbases://`, which is TLS".to_owned());
-            findings.fault(
-                FaultKind::Contradiction,
-                key,
-                "is for TLS, and `source.url` has `couchbase://`".to_owned(),
-                hint,
-            );
-        }
+        let problem = "is for TLS, and `source.url` has `couchbase://`";
+        findings.contradict(&named, problem, "write `couchbases://`, which is TLS");
     }
     if client_certificate_file.is_some() != client_key_file.is_some() {
-        let problem = "a client certificate and its key belong together; one of them is not set".to_owned();
+        let problem = "a client certificate and its key belong together; one of them is not set";
         findings.fault(FaultKind::Missing, "source.couchbase.client_certificate_file", problem, None);
     }
 }
@@ -89,7 +82,7 @@ fn statements(statements: &Statements) -> [(&'static str, &str, &'static [&'stat
 fn statement(key: &str, text: &str, parameters: &[&str], findings: &mut Findings<'_>) {
     let is_select = text.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("select"));
     if !is_select || text.contains(';') {
-        findings.fault(FaultKind::Unusable, key, "expected one statement that begins with SELECT".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "expected one statement that begins with SELECT", None);
         return;
     }
     let words: Vec<&str> = text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '$'))).collect();
@@ -99,10 +92,10 @@ fn statement(key: &str, text: &str, parameters: &[&str], findings: &mut Findings
         let hint = "begin with SELECT META(d).id AS _id, META(d).cas AS _cas, d AS doc; \
                     end with META(d).id > $after ORDER BY META(d).id LIMIT $limit";
         let problem = format!("the statement lacks {}", super::keys::listed(missing.into_iter()));
-        findings.fault(FaultKind::Unusable, key, problem, Some(hint.to_owned()));
+        findings.fault(FaultKind::Unusable, key, problem, Some(hint));
         return;
     }
     if !text.to_ascii_lowercase().contains("order by") {
-        findings.fault(FaultKind::Unusable, key, "the statement has no ORDER BY META(d).id".to_owned(), None);
+        findings.fault(FaultKind::Unusable, key, "the statement has no ORDER BY META(d).id", None);
     }
 }

@@ -4,7 +4,7 @@ use crate::settings::{Kafka, Oauth};
 
 use super::{
     FaultKind, Findings,
-    checks::{quoted, web_address},
+    checks::{quoted, together, web_address},
     keys::listed,
 };
 
@@ -39,12 +39,7 @@ fn brokers(servers: &str, findings: &mut Findings<'_>) {
     for server in servers.split(',').map(str::trim) {
         if !is_host_and_port(server) {
             let problem = format!("expected `host:port`, found {}", quoted(server));
-            findings.fault(
-                FaultKind::Unusable,
-                "kafka.bootstrap_servers",
-                problem,
-                Some("such as `broker:9092`".to_owned()),
-            );
+            findings.fault(FaultKind::Unusable, "kafka.bootstrap_servers", problem, Some("such as `broker:9092`"));
         }
     }
 }
@@ -56,12 +51,7 @@ fn this_build(kafka: &Kafka, findings: &mut Findings<'_>) {
     }
     if kafka.security_protocol.has_tls() {
         let protocol = kafka.security_protocol.as_str();
-        findings.fault(
-            FaultKind::NotInBuild,
-            "kafka.security_protocol",
-            format!("`{protocol}` is TLS"),
-            Some(NO_TLS.to_owned()),
-        );
+        findings.fault(FaultKind::NotInBuild, "kafka.security_protocol", format!("`{protocol}` is TLS"), Some(NO_TLS));
     }
     let with_openssl = |mechanism: &&str| *mechanism != PLAIN && MECHANISMS.contains(mechanism);
     if let Some(mechanism) = kafka.sasl_mechanism.as_deref().filter(with_openssl) {
@@ -69,7 +59,7 @@ fn this_build(kafka: &Kafka, findings: &mut Findings<'_>) {
             FaultKind::NotInBuild,
             "kafka.sasl_mechanism",
             format!("`{mechanism}` needs OpenSSL"),
-            Some(NO_TLS.to_owned()),
+            Some(NO_TLS),
         );
     }
 }
@@ -85,35 +75,16 @@ fn certificates(kafka: &Kafka, findings: &mut Findings<'_>) {
             ("kafka.client_key_password", kafka.client_key_password.is_some()),
             ("kafka.client_key_password_file", kafka.client_key_password_file.is_some()),
         ];
-        for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
-            let problem =
-                format!("is for TLS, and `kafka.security_protocol` is `{}`", kafka.security_protocol.as_str());
-            findings.fault(
-                FaultKind::Contradiction,
-                key,
-                problem,
-                Some("write `ssl` or `sasl_ssl`, which are TLS".to_owned()),
-            );
-        }
+        let problem = format!("is for TLS, and `kafka.security_protocol` is `{}`", kafka.security_protocol.as_str());
+        findings.contradict(&named, &problem, "write `ssl` or `sasl_ssl`, which are TLS");
         return;
     }
-    match (&kafka.client_certificate_file, &kafka.client_key_file) {
-        (Some(_), None) => {
-            findings.fault(FaultKind::Missing, certificate, format!("needs `{key}`, which is not set"), None)
-        }
-        (None, Some(_)) => {
-            findings.fault(FaultKind::Missing, key, format!("needs `{certificate}`, which is not set"), None)
-        }
-        (None, None) if has_password => {
-            let set = if kafka.client_key_password.is_some() { "" } else { "_file" };
-            findings.fault(
-                FaultKind::Missing,
-                &format!("kafka.client_key_password{set}"),
-                format!("needs `{key}`, which is not set"),
-                None,
-            );
-        }
-        _ => {}
+    let (has_certificate, has_key) = (kafka.client_certificate_file.is_some(), kafka.client_key_file.is_some());
+    together((certificate, has_certificate), (key, has_key), findings);
+    if has_password && !has_certificate && !has_key {
+        let set = if kafka.client_key_password.is_some() { "" } else { "_file" };
+        let problem = format!("needs `{key}`, which is not set");
+        findings.fault(FaultKind::Missing, &format!("kafka.client_key_password{set}"), problem, None);
     }
 }
 
@@ -141,12 +112,12 @@ fn oauth(oauth: &Oauth, findings: &mut Findings<'_>) {
     let endpoint = "kafka.oauth.token_endpoint";
     match (&oauth.token_file, &oauth.token_endpoint) {
         (None, None) => {
-            let problem = "`OAUTHBEARER` needs `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`".to_owned();
+            let problem = "`OAUTHBEARER` needs `kafka.oauth.token_file` or `kafka.oauth.token_endpoint`";
             findings.fault(FaultKind::Missing, "kafka.sasl_mechanism", problem, None);
         }
         (Some(_), Some(_)) => {
-            let problem = "is set, and so is `kafka.oauth.token_file`".to_owned();
-            findings.fault(FaultKind::Contradiction, endpoint, problem, Some("keep one of them".to_owned()));
+            let problem = "is set, and so is `kafka.oauth.token_file`";
+            findings.fault(FaultKind::Contradiction, endpoint, problem, Some("keep one of them"));
         }
         (Some(_), None) => {}
         (None, Some(url)) => {
@@ -172,15 +143,8 @@ fn useless_login(kafka: &Kafka, findings: &mut Findings<'_>) {
         ("kafka.oauth.token_file", kafka.oauth.token_file.is_some()),
         ("kafka.oauth.token_endpoint", kafka.oauth.token_endpoint.is_some()),
     ];
-    for (key, _) in named.into_iter().filter(|(_, is_set)| *is_set) {
-        let problem = format!("is for SASL, and `kafka.security_protocol` is `{protocol}`");
-        findings.fault(
-            FaultKind::Contradiction,
-            key,
-            problem,
-            Some("write `sasl_ssl`, which logs in over TLS".to_owned()),
-        );
-    }
+    let problem = format!("is for SASL, and `kafka.security_protocol` is `{protocol}`");
+    findings.contradict(&named, &problem, "write `sasl_ssl`, which logs in over TLS");
 }
 
 fn is_host_and_port(server: &str) -> bool {

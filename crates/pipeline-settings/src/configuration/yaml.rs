@@ -61,13 +61,7 @@ impl<'a> Reader<'a> {
                 Event::DocumentStart(_) => {
                     self.documents += 1;
                     if self.documents > 1 {
-                        self.fault(
-                            FaultKind::Form,
-                            &span,
-                            "",
-                            "a second document".to_owned(),
-                            Some("keep one, without `---`"),
-                        );
+                        self.fault(FaultKind::Form, &span, "", "a second document", Some("keep one, without `---`"));
                         return Ok(());
                     }
                 }
@@ -75,7 +69,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(text, ScalarStyle::Plain, ..) if is_nothing(&text) => {}
                 other => {
                     let problem = format!("expected sections such as `kafka:`, found {}", name(&other));
-                    self.fault(FaultKind::Form, &span, "", problem, None);
+                    self.fault(FaultKind::Form, &span, "", &problem, None);
                     self.skip(&other)?;
                 }
             }
@@ -92,7 +86,7 @@ impl<'a> Reader<'a> {
                 Event::Scalar(key, ..) => key.into_owned(),
                 other => {
                     let problem = format!("expected a key, found {}", name(&other));
-                    self.fault(FaultKind::Form, &span, section, problem, None);
+                    self.fault(FaultKind::Form, &span, section, &problem, None);
                     self.skip(&other)?;
                     self.skip_next()?;
                     continue;
@@ -101,7 +95,7 @@ impl<'a> Reader<'a> {
             let path = join(section, &key);
             if let Some(line) = first_lines.insert(key, span.start.line()) {
                 let problem = format!("duplicate key; it is in line {line} already");
-                self.fault(FaultKind::DuplicateKey, &span, &path, problem, Some("keep one of them"));
+                self.fault(FaultKind::DuplicateKey, &span, &path, &problem, Some("keep one of them"));
                 self.skip_next()?;
             } else if self.keys.is_section(&path) {
                 self.subsection(&path)?;
@@ -122,7 +116,7 @@ impl<'a> Reader<'a> {
             Some((other, span)) => {
                 let problem = format!("expected a section, found {}", name(&other));
                 let hint = format!("its keys are {}", listed(self.keys.below(path)));
-                self.fault(FaultKind::Form, &span, path, problem, Some(&hint));
+                self.fault(FaultKind::Form, &span, path, &problem, Some(&hint));
                 self.skip(&other)
             }
             None => Ok(()),
@@ -133,13 +127,7 @@ impl<'a> Reader<'a> {
         let Some((event, span)) = self.next()? else { return Ok(()) };
         let written = match &event {
             Event::Scalar(_, _, _, Some(tag)) if !is_text_tag(tag) => {
-                self.fault(
-                    FaultKind::Form,
-                    &span,
-                    &path,
-                    "tags are not supported here".to_owned(),
-                    Some("write the value alone"),
-                );
+                self.fault(FaultKind::Form, &span, &path, "tags are not supported here", Some("write the value alone"));
                 return Ok(());
             }
             Event::Scalar(text, ScalarStyle::Plain, _, None) => Written::Plain(text.to_string()),
@@ -149,7 +137,7 @@ impl<'a> Reader<'a> {
                     FaultKind::Form,
                     &span,
                     &path,
-                    "aliases are not supported here".to_owned(),
+                    "aliases are not supported here",
                     Some("write the value out"),
                 );
                 return Ok(());
@@ -198,9 +186,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn fault(&mut self, kind: FaultKind, span: &Span, key: &str, problem: String, hint: Option<&str>) {
-        let place = self.place(span);
-        let hint = hint.map(str::to_owned);
+    fn fault(&mut self, kind: FaultKind, span: &Span, key: &str, problem: &str, hint: Option<&str>) {
+        let (place, problem, hint) = (self.place(span), problem.to_owned(), hint.map(str::to_owned));
         self.faults.push(Fault { place, key: key.to_owned(), kind, problem, hint });
     }
 

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// The health and metrics endpoint.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address of `/livez`, `/readyz`, `/metrics` and `/version`, such as `0.0.0.0:9464`; port 0 picks a free one,
     /// which is logged at the start.
+    #[default = "127.0.0.1:0"]
     pub bind: String,
     /// Whether to answer over TLS. Elsewhere than on this machine alone, plain text is asked for by name.
     pub tls: AdminTls,
@@ -31,12 +33,4 @@ pub enum AdminTls {
     Required,
     /// Plain text, for probes and monitors that speak no TLS.
     Disabled,
-}
-
-// === defaults ===
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self { bind: "127.0.0.1:0".to_owned(), tls: AdminTls::Auto, certificate_file: None, key_file: None }
-    }
 }

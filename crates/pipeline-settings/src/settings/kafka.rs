@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// The Kafka cluster.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kafka {
     /// Brokers to begin with: `host:port`, several separated by commas. The others are learnt from them.
+    #[default = "localhost:9092"]
     pub bootstrap_servers: String,
     /// First word of every topic and of every subject in the registry, such as `sluice` of
     /// `sluice.sync.run-requested.v1`. Two installations on one cluster need two. Letters, digits, `.`, `_` and `-`.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
+    #[default = "sluice"]
     pub topic_prefix: String,
     /// Prefix of the consumer groups; a hyphen and the stage's name follow, such as `sluice-bundles`. Not set: the
     /// prefix of the topics.
@@ -23,6 +26,7 @@ pub struct Kafka {
     /// A worker that is silent for so long loses its partitions to the others. Brokers refuse less than their
     /// `group.min.session.timeout.ms`, which is 6000 unless changed. Milliseconds.
     #[schemars(range(min = 1_000, max = 3_600_000))]
+    #[default = 6_000]
     pub session_timeout_ms: u32,
     /// How to talk to the brokers. `ssl` and `sasl_ssl` need a program that was built with the feature `tls`.
     pub security_protocol: SecurityProtocol,
@@ -53,8 +57,9 @@ pub struct Kafka {
 }
 
 /// How a client talks to the brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SecurityProtocol {
     /// No encryption, no authentication.
     #[default]
@@ -105,33 +110,6 @@ impl SecurityProtocol {
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Ssl => "ssl",
-            Self::SaslPlaintext => "sasl_plaintext",
-            Self::SaslSsl => "sasl_ssl",
-        }
-    }
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "localhost:9092".to_owned(),
-            topic_prefix: "sluice".to_owned(),
-            group_prefix: None,
-            session_timeout_ms: 6_000,
-            security_protocol: SecurityProtocol::Plaintext,
-            sasl_mechanism: None,
-            username: None,
-            password: None,
-            password_file: None,
-            oauth: Oauth::default(),
-            ca_file: None,
-            client_certificate_file: None,
-            client_key_file: None,
-            client_key_password: None,
-            client_key_password_file: None,
-        }
+        self.into()
     }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// Where documents come from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Source {
     /// A folder of JSON lines, `file:///folder`; a bucket, `couchbase://host/bucket.scope`; or made-up documents,
@@ -16,6 +17,7 @@ pub struct Source {
     /// How long one read of a file of the folder may go without an answer, before the file counts as away and the
     /// message waits for another try. Reading a large file may take longer, as long as it goes on. Milliseconds.
     #[schemars(range(min = 100, max = 3_600_000))]
+    #[default = 30_000]
     pub read_timeout_ms: u32,
     /// Folder for files that are gone when the process ends: what compressed files of the source hold, unpacked once for
     /// each change, and the documents of a service that has very many, until they are written. Not set: the system's
@@ -31,7 +33,7 @@ pub struct Source {
 }
 
 /// How to read a Couchbase bucket.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Couchbase {
     /// User name; wins over one in the URL.
@@ -50,25 +52,32 @@ pub struct Couchbase {
     pub client_key_file: Option<PathBuf>,
     /// How long reaching the cluster may take, credentials and bucket included. Milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
+    #[default = 10_000]
     pub connect_timeout_ms: u32,
     /// How long the server may work on one statement. One that says nothing at all is given up after twice as long.
     /// Milliseconds.
     #[schemars(range(min = 100, max = 3_600_000))]
+    #[default = 30_000]
     pub statement_timeout_ms: u32,
     /// How long the next row of an answer that has begun may take. Milliseconds.
     #[schemars(range(min = 100, max = 3_600_000))]
+    #[default = 20_000]
     pub row_timeout_ms: u32,
     /// How long reading or writing one document by its key may take. Milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
+    #[default = 5_000]
     pub key_timeout_ms: u32,
     /// Documents that one statement asks for at most. Memory grows with it; a page ends early at 8 MiB.
     #[schemars(range(min = 1, max = 10_000))]
+    #[default = 500]
     pub page_size: u32,
     /// Statements and reads by key that one process has under way at most.
     #[schemars(range(min = 1, max = 1_024))]
+    #[default = 16]
     pub concurrent_reads: u32,
     /// Statements and reads by key that one process begins in a second at most.
     #[schemars(range(min = 1, max = 1_000_000))]
+    #[default = 1_000]
     pub requests_per_second: u32,
     /// How fresh the indexes must be.
     pub scan_consistency: ScanConsistency,
@@ -76,12 +85,15 @@ pub struct Couchbase {
     pub children: Children,
     /// The list of bundle keys in a provider, when `children` is `keys`.
     #[schemars(length(min = 1))]
+    #[default = "bundle_keys"]
     pub bundle_keys: String,
     /// The list of subscription field keys in a bundle, when `children` is `keys` and fields have a collection.
     #[schemars(length(min = 1))]
+    #[default = "subscription_field_keys"]
     pub subscription_field_keys: String,
     /// Look in each run for documents that no parent asks for, and reject them with a reason. It reads every document
     /// once more, page by page.
+    #[default = true]
     pub find_unreachable: bool,
     /// Names of the collections.
     pub collections: Collections,
@@ -113,17 +125,20 @@ pub enum Children {
 }
 
 /// Names of the collections.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct Collections {
     /// Provider services.
     #[schemars(length(min = 1))]
+    #[default = "provider_services"]
     pub provider_services: String,
     /// Providers.
     #[schemars(length(min = 1))]
+    #[default = "providers"]
     pub providers: String,
     /// Bundles.
     #[schemars(length(min = 1))]
+    #[default = "bundles"]
     pub bundles: String,
     /// Subscription fields. Empty: they are nested in their bundles.
     pub subscription_fields: String,
@@ -162,16 +177,10 @@ pub struct Mapping {
 macro_rules! field_names {
     ($(#[$doc:meta])* $type:ident { $($(#[$field_doc:meta])* $field:ident = $default:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
         #[serde(deny_unknown_fields, default)]
         pub struct $type {
-            $($(#[$field_doc])* #[schemars(length(min = 1))] pub $field: String,)*
-        }
-
-        impl Default for $type {
-            fn default() -> Self {
-                Self { $($field: $default.to_owned(),)* }
-            }
+            $($(#[$field_doc])* #[default = $default] #[schemars(length(min = 1))] pub $field: String,)*
         }
     };
 }
@@ -230,58 +239,5 @@ field_names! {
         required = "required",
         /// Its position.
         position = "position",
-    }
-}
-
-// === defaults ===
-
-impl Default for Source {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            read_timeout_ms: 30_000,
-            spool_dir: None,
-            require_manifest: false,
-            mapping: Mapping::default(),
-            couchbase: Couchbase::default(),
-        }
-    }
-}
-
-impl Default for Couchbase {
-    fn default() -> Self {
-        Self {
-            username: None,
-            password: None,
-            password_file: None,
-            ca_file: None,
-            client_certificate_file: None,
-            client_key_file: None,
-            connect_timeout_ms: 10_000,
-            statement_timeout_ms: 30_000,
-            row_timeout_ms: 20_000,
-            key_timeout_ms: 5_000,
-            page_size: 500,
-            concurrent_reads: 16,
-            requests_per_second: 1_000,
-            scan_consistency: ScanConsistency::NotBounded,
-            children: Children::Statement,
-            bundle_keys: "bundle_keys".to_owned(),
-            subscription_field_keys: "subscription_field_keys".to_owned(),
-            find_unreachable: true,
-            collections: Collections::default(),
-            statements: Statements::default(),
-        }
-    }
-}
-
-impl Default for Collections {
-    fn default() -> Self {
-        Self {
-            provider_services: "provider_services".to_owned(),
-            providers: "providers".to_owned(),
-            bundles: "bundles".to_owned(),
-            subscription_fields: String::new(),
-        }
     }
 }

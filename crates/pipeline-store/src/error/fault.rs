@@ -3,25 +3,11 @@
 use pipeline_settings::link::distrust::Distrust;
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError, sqlite::SqliteError};
 
-use super::{DriverError, Error};
+use super::{
+    DriverError, Error,
+    numbers::{self, DUPLICATES, Fault},
+};
 use crate::operation::Operation;
-
-/// The kinds of fault that a statement can meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    Unavailable,
-    Contended,
-    Ended,
-    ValueRefused,
-    Refused,
-    Denied,
-    Disagreement,
-    FileFull,
-    FileReadOnly,
-    FileNotOpened,
-    NotADatabase,
-    FileDamaged,
-}
 
 impl Error {
     /// The error of a statement that failed.
@@ -160,7 +146,7 @@ fn fault(error: &DriverError) -> Fault {
 
 fn loader_fault(error: &mysql_async::Error) -> Fault {
     match error {
-        mysql_async::Error::Server(error) => mysql_fault(error.code, Some(&error.state)),
+        mysql_async::Error::Server(error) => numbers::mysql(error.code, Some(&error.state)).0,
         mysql_async::Error::Driver(
             mysql_async::DriverError::FromValue { .. }
             | mysql_async::DriverError::FromRow { .. }
@@ -194,90 +180,11 @@ fn sqlx_fault(error: &sqlx::Error) -> Fault {
 
 fn database_fault(error: &(dyn DatabaseError + 'static)) -> Fault {
     if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
-        return mysql_fault(error.number(), error.code());
+        return numbers::mysql(error.number(), error.code()).0;
     }
     if error.try_downcast_ref::<SqliteError>().is_some() {
         let code = error.code().and_then(|code| code.parse().ok());
-        return code.map_or(Fault::Refused, sqlite_fault);
+        return code.map_or(Fault::Refused, |code| numbers::sqlite(code).0);
     }
     Fault::Refused
-}
-
-/// A unique key has the value already.
-const DUPLICATES: [u16; 4] = [1022, 1062, 1169, 1586];
-
-/// Error numbers of MySQL and MariaDB; where both use a number, they mean the same. What is not listed is judged by
-/// the class of its SQLSTATE, and what that does not tell is the failure of this statement alone: a trigger's or a
-/// plug-in's refusal, a foreign key that somebody added, an error of a later release. It must not stop a stage, whose
-/// other messages have nothing to do with it.
-pub(super) fn mysql_fault(number: u16, sqlstate: Option<&str>) -> Fault {
-    match number {
-        // Lock wait time-out: somebody sits on a row or a table for longer than any of our transactions takes, such as a
-        // worker that was frozen inside one, or a backup that locks all tables. The message did nothing wrong and must
-        // not use up its attempts on it.
-        1205 => Fault::Unavailable,
-        // Deadlock, record changed since read, table definition changed, prepared statement to be made again, NOWAIT
-        // refused.
-        1213 | 1020 | 1412 | 1615 | 3572 => Fault::Contended,
-        // Interrupted, and the time limit of a statement (both dialects). No answer is to come, as when ours is over.
-        1317 | 1969 | 3024 => Fault::Ended,
-        // Too many connections (server, user, resource), shutdown, connection killed or aborted, network, host
-        // blocked, no thread for a connection, offline mode.
-        1040 | 1203 | 1226 | 1053 | 1927 | 1152 | 1184 | 1158..=1161 | 1129 | 4031 | 1135 | 3032 => Fault::Unavailable,
-        // Read-only server, table or transaction; disk or table full, storage engine error, out of memory (three kinds),
-        // no more transactions or prepared statements; no such database.
-        1290 | 1836 | 1792 | 1036 | 1021 | 1114 | 1030 | 1037 | 1038 | 1041 | 1637 | 1461 | 1049 => Fault::Unavailable,
-        // Access denied: database, user, table, column, special, routine, password-less, host, insecure transport,
-        // password to be changed or expired, account locked.
-        1044 | 1045 | 1142 | 1143 | 1227 | 1370 | 1698 | 1130 | 3159 | 1820 | 1862 | 3118 | 3955 | 4151 => {
-            Fault::Denied
-        }
-        // Too long, out of range, wrong string, wrong value, truncated, null, bad UTF-8, packet too large, CHECK.
-        1406 | 1264 | 1366 | 1292 | 1265 | 1048 | 1300 | 1153 | 3819 | 4025 => Fault::ValueRefused,
-        // Duplicates: every key is guarded by the ledger, so a duplicate is a broken promise, not a bad value.
-        number if DUPLICATES.contains(&number) => Fault::Disagreement,
-        // Columns without a default that we do not know, views that do not fit their tables.
-        1364 | 1356 => Fault::Disagreement,
-        _ => match sqlstate.and_then(|state| state.get(..2)) {
-            Some("08") => Fault::Unavailable,
-            Some("40") => Fault::Contended,
-            Some("22") => Fault::ValueRefused,
-            Some("28") => Fault::Denied,
-            // Syntax, and tables and columns that are not there; numbers of columns; what the server cannot do. The tables
-            // are not those that this program was built for, so that no message can succeed, and dead letters of all of
-            // them would only hide it.
-            Some("42" | "21" | "0A") => Fault::Disagreement,
-            _ => Fault::Refused,
-        },
-    }
-}
-
-/// SQLite's extended result codes; the low byte is the primary code.
-pub(super) fn sqlite_fault(code: i32) -> Fault {
-    const UNIQUE: i32 = 2067;
-    const PRIMARY_KEY: i32 = 1555;
-    const TRIGGER: i32 = 1811;
-    match code {
-        UNIQUE | PRIMARY_KEY => return Fault::Disagreement,
-        TRIGGER => return Fault::Refused,
-        _ => {}
-    }
-    match code & 0xff {
-        // ERROR: a table or column that is not there, or a statement that SQLite does not understand. MISUSE, RANGE.
-        1 | 21 | 25 => Fault::Disagreement,
-        // BUSY, LOCKED, INTERRUPT
-        5 | 6 | 9 => Fault::Contended,
-        // NOMEM, IOERR, PROTOCOL
-        7 | 10 | 15 => Fault::Unavailable,
-        8 => Fault::FileReadOnly,
-        11 => Fault::FileDamaged,
-        13 => Fault::FileFull,
-        14 => Fault::FileNotOpened,
-        26 => Fault::NotADatabase,
-        // PERM, AUTH
-        3 | 23 => Fault::Denied,
-        // TOOBIG, CONSTRAINT, MISMATCH
-        18..=20 => Fault::ValueRefused,
-        _ => Fault::Refused,
-    }
 }

@@ -2,7 +2,7 @@ use pipeline_model::disposition::{Classify, Disposition};
 
 use super::{
     Error,
-    fault::{Fault, mysql_fault, sqlite_fault},
+    numbers::{self, Fault},
 };
 use crate::{
     database::{Value, check_size},
@@ -11,35 +11,35 @@ use crate::{
 
 #[test]
 fn server_numbers_are_judged_before_sqlstates() {
-    assert_eq!(mysql_fault(1213, Some("40001")), Fault::Contended);
-    assert_eq!(mysql_fault(1205, Some("HY000")), Fault::Unavailable);
-    assert_eq!(mysql_fault(1040, Some("08004")), Fault::Unavailable);
-    assert_eq!(mysql_fault(1290, Some("HY000")), Fault::Unavailable);
-    assert_eq!(mysql_fault(1045, Some("28000")), Fault::Denied);
-    assert_eq!(mysql_fault(1142, Some("42000")), Fault::Denied);
-    assert_eq!(mysql_fault(1406, Some("22001")), Fault::ValueRefused);
-    assert_eq!(mysql_fault(1146, Some("42S02")), Fault::Disagreement);
-    assert_eq!(mysql_fault(1062, Some("23000")), Fault::Disagreement);
-    assert_eq!(mysql_fault(9999, Some("08S01")), Fault::Unavailable);
-    assert_eq!(mysql_fault(1054, Some("42S22")), Fault::Disagreement);
-    assert_eq!(mysql_fault(1064, Some("42000")), Fault::Disagreement);
-    assert_eq!(mysql_fault(1364, Some("HY000")), Fault::Disagreement);
-    assert_eq!(mysql_fault(1461, Some("42000")), Fault::Unavailable);
-    assert_eq!(mysql_fault(4151, Some("HY000")), Fault::Denied);
+    assert_eq!(numbers::mysql(1213, Some("40001")).0, Fault::Contended);
+    assert_eq!(numbers::mysql(1205, Some("HY000")).0, Fault::Unavailable);
+    assert_eq!(numbers::mysql(1040, Some("08004")).0, Fault::Unavailable);
+    assert_eq!(numbers::mysql(1290, Some("HY000")).0, Fault::Unavailable);
+    assert_eq!(numbers::mysql(1045, Some("28000")).0, Fault::Denied);
+    assert_eq!(numbers::mysql(1142, Some("42000")).0, Fault::Denied);
+    assert_eq!(numbers::mysql(1406, Some("22001")).0, Fault::ValueRefused);
+    assert_eq!(numbers::mysql(1146, Some("42S02")).0, Fault::Disagreement);
+    assert_eq!(numbers::mysql(1062, Some("23000")).0, Fault::Disagreement);
+    assert_eq!(numbers::mysql(9999, Some("08S01")).0, Fault::Unavailable);
+    assert_eq!(numbers::mysql(1054, Some("42S22")).0, Fault::Disagreement);
+    assert_eq!(numbers::mysql(1064, Some("42000")).0, Fault::Disagreement);
+    assert_eq!(numbers::mysql(1364, Some("HY000")).0, Fault::Disagreement);
+    assert_eq!(numbers::mysql(1461, Some("42000")).0, Fault::Unavailable);
+    assert_eq!(numbers::mysql(4151, Some("HY000")).0, Fault::Denied);
 }
 
 #[test]
 fn a_statement_that_takes_too_long_is_no_lock() {
-    assert_eq!(mysql_fault(1969, Some("70100")), Fault::Ended);
-    assert_eq!(mysql_fault(3024, Some("HY000")), Fault::Ended);
-    assert_eq!(mysql_fault(1317, Some("70100")), Fault::Ended);
+    assert_eq!(numbers::mysql(1969, Some("70100")).0, Fault::Ended);
+    assert_eq!(numbers::mysql(3024, Some("HY000")).0, Fault::Ended);
+    assert_eq!(numbers::mysql(1317, Some("70100")).0, Fault::Ended);
 }
 
 #[test]
 fn what_nobody_foresaw_is_the_failure_of_one_message() {
     let unforeseen = [(1644, Some("45000")), (1452, Some("23000")), (1105, Some("HY000")), (9999, None)];
     for (number, sqlstate) in unforeseen {
-        assert_eq!(mysql_fault(number, sqlstate), Fault::Refused, "{number}");
+        assert_eq!(numbers::mysql(number, sqlstate).0, Fault::Refused, "{number}");
     }
     let operation = Operation::new("store batch", "r/s/0");
     let refusal = mysql_async::Error::Server(mysql_async::ServerError {
@@ -59,17 +59,17 @@ fn what_nobody_foresaw_is_the_failure_of_one_message() {
 
 #[test]
 fn sqlite_extended_codes_are_judged_by_their_primary_code() {
-    assert_eq!(sqlite_fault(5), Fault::Contended);
-    assert_eq!(sqlite_fault(517), Fault::Contended);
-    assert_eq!(sqlite_fault(10), Fault::Unavailable);
-    assert_eq!(sqlite_fault(13), Fault::FileFull);
-    assert_eq!(sqlite_fault(1032), Fault::FileReadOnly);
-    assert_eq!(sqlite_fault(779), Fault::FileDamaged);
-    assert_eq!(sqlite_fault(1555), Fault::Disagreement);
-    assert_eq!(sqlite_fault(1299), Fault::ValueRefused);
-    assert_eq!(sqlite_fault(1), Fault::Disagreement);
-    assert_eq!(sqlite_fault(1811), Fault::Refused);
-    assert_eq!(sqlite_fault(12), Fault::Refused);
+    assert_eq!(numbers::sqlite(5).0, Fault::Contended);
+    assert_eq!(numbers::sqlite(517).0, Fault::Contended);
+    assert_eq!(numbers::sqlite(10).0, Fault::Unavailable);
+    assert_eq!(numbers::sqlite(13).0, Fault::FileFull);
+    assert_eq!(numbers::sqlite(1032).0, Fault::FileReadOnly);
+    assert_eq!(numbers::sqlite(779).0, Fault::FileDamaged);
+    assert_eq!(numbers::sqlite(1555).0, Fault::Disagreement);
+    assert_eq!(numbers::sqlite(1299).0, Fault::ValueRefused);
+    assert_eq!(numbers::sqlite(1).0, Fault::Disagreement);
+    assert_eq!(numbers::sqlite(1811).0, Fault::Refused);
+    assert_eq!(numbers::sqlite(12).0, Fault::Refused);
 }
 
 #[tokio::test]

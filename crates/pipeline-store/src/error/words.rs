@@ -5,7 +5,7 @@ use std::io;
 use mysql_async::DriverError as LoaderError;
 use sqlx::{error::DatabaseError, mysql::MySqlDatabaseError};
 
-use super::TooLarge;
+use super::{TooLarge, numbers};
 use crate::migration::steps::mysql_definitions;
 
 /// What stands before the name of a column or key in a server's text.
@@ -74,7 +74,8 @@ pub(super) fn of_server(number: u16, sqlstate: Option<&str>, message: &str) -> S
     if let Some(sqlstate) = sqlstate.filter(|state| state.chars().all(|it| it.is_ascii_alphanumeric())) {
         text.push_str(&format!(" ({sqlstate})"));
     }
-    if let Some(meaning) = meaning(number) {
+    let meaning = numbers::mysql(number, sqlstate).1;
+    if !meaning.is_empty() {
         text.push_str(&format!(": {meaning}"));
     }
     if let Some(name) = name_of_ours(message) {
@@ -83,59 +84,11 @@ pub(super) fn of_server(number: u16, sqlstate: Option<&str>, message: &str) -> S
     text
 }
 
-fn meaning(number: u16) -> Option<&'static str> {
-    Some(match number {
-        1040 | 1203 | 1226 => "too many connections",
-        1044 | 1045 | 1698 | 1130 | 1820 | 1862 | 3118 | 3159 | 3955 | 4151 => "access denied",
-        1142 | 1143 | 1227 | 1370 => "the account lacks a privilege",
-        1049 => "no such database",
-        1053 => "the server is shutting down",
-        1205 => "lock wait timeout",
-        1213 => "deadlock",
-        1317 => "the statement was interrupted",
-        1969 | 3024 => "the statement took longer than the server allows",
-        1927 | 4031 => "the server has ended the connection",
-        1036 | 1290 | 1792 | 1836 => "the server is read-only",
-        1021 | 1114 => "there is no space left",
-        1356 => "a view may not read its tables, or one is missing",
-        1449 => "the account that a view belongs to does not exist",
-        1461 => "the server keeps no more prepared statements",
-        1022 | 1062 | 1169 | 1586 => "a unique key has the value already",
-        1264 | 1690 => "a number is out of range",
-        1292 | 1366 => "a value is of another type than its column",
-        1265 => "a value does not fit its column",
-        1300 => "a text is not UTF-8",
-        1406 => "a value is too long",
-        1048 | 1364 => "a column has no value",
-        1153 => "a statement is larger than `max_allowed_packet`",
-        3819 | 4025 => "a CHECK of the table does not hold",
-        1054 => "no such column",
-        1064 => "a statement that the server does not understand",
-        1146 => "no such table",
-        1644 => "a trigger or procedure refused it (`SIGNAL`)",
-        _ => return None,
-    })
-}
-
-/// SQLite's primary result codes; its texts quote names only, but a trigger's do not have to.
 fn of_file(code: Option<i32>) -> String {
-    let Some(code) = code else { return "the database failed".to_owned() };
-    let meaning = match code & 0xff {
-        1 => "a statement that the file's tables do not fit",
-        5 | 6 => "the file is locked by another writer",
-        7 => "out of memory",
-        8 => "the file is read-only",
-        10 => "the disk failed",
-        11 => "the file is damaged",
-        13 => "there is no space left",
-        14 => "the file cannot be opened",
-        18 => "a value is too large",
-        19 => "a constraint or trigger of the table does not allow it",
-        20 => "a value is of another type than its column",
-        26 => "the file is not a database",
-        _ => "the database failed",
-    };
-    format!("SQLite's error {code}: {meaning}")
+    match code {
+        Some(code) => format!("SQLite's error {code}: {}", numbers::sqlite(code).1),
+        None => numbers::FAILED.to_owned(),
+    }
 }
 
 /// The name of a table, column or key, when it is one of ours. The last one in the text: values are quoted before names.

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use pipeline_store::Audit;
-use serde::Serialize;
 
 use crate::{
     exit::Exit,
@@ -38,30 +37,25 @@ pub struct ListArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Audits(Vec<Audit>);
-
 /// Does what the verb says.
 pub async fn run(session: &Session, verb: AuditVerb) -> Result<Exit, Failure> {
     let AuditVerb::Ls(args) = verb;
     let store = session.migrated_store(&session.settings()?).await?;
-    let audits = store.audits(args.limit).await.map_err(|error| session::store_failure(&error))?;
+    let audits = store.audits(args.limit).await?;
     if audits.is_empty() {
         session::note(format_args!("nobody has changed anything in `{}` yet", store.describe()));
     }
-    output::answer(&Audits(audits), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&audits, args.output)
 }
 
-impl Report for Audits {
+impl Report for Vec<Audit> {
     fn text(&self) -> String {
         let mut table = output::table(&["WHEN", "WHO", "WHAT", "TO", "WHY", "RESULT"]);
-        for Audit { at_ms, who, what, subject, why, result, .. } in &self.0 {
+        for Audit { at_ms, who, what, subject, why, result, .. } in self {
             let words = [who, what, subject, why, result].map(|word| output::printable(word));
             let [who, what, subject, why, result] = words;
             table.add_row([text::time(*at_ms), who, what, subject, why, result]);
         }
-        if self.0.is_empty() { String::new() } else { output::table_text(&table) }
+        if self.is_empty() { String::new() } else { output::table_text(&table) }
     }
 }

@@ -155,15 +155,15 @@ pub async fn run(session: &Session, mut args: CapacityArgs) -> Result<Exit, Fail
             .hint("build it from a tree with a complete docs/capacity.json")
     })?;
     let report = report::of(costs, &args);
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(if report.fits { Exit::Ok } else { Exit::NotReady })
 }
 
 /// Replaces the numbers of the data by what the configured source has.
 async fn count(session: &Session, args: &mut CapacityArgs) -> Result<(), Failure> {
     let settings = session.settings()?.source;
-    let source = pipeline_source::open(&settings).map_err(|error| session::source_failure(&error))?;
-    let counts = source.counts().await.map_err(|error| session::source_failure(&error))?;
+    let source = pipeline_source::open(&settings)?;
+    let counts = source.counts().await?;
     session::note(format_args!("the source has {counts}"));
     #[expect(clippy::cast_precision_loss, reason = "2^53 documents are more than there are")]
     let [services, providers, bundles, fields] =

@@ -46,7 +46,6 @@ Examples:
   sluice config view --config sluice.yaml
   SLUICE__STAGE__BATCH_SIZE=20 sluice config view -o json")]
 pub struct ViewArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -59,45 +58,40 @@ struct Key {
     origin: String,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Keys(Vec<Key>);
-
 /// Does what the verb says.
 pub fn run(session: &Session, verb: ConfigVerb) -> Result<Exit, Failure> {
     match verb {
-        ConfigVerb::Lint(args) => lint(args.file)?,
-        ConfigVerb::View(args) => output::answer(&view(session)?, args.output.output)?,
+        ConfigVerb::Lint(args) => lint(args.file),
+        ConfigVerb::View(args) => output::answer(&view(session)?, args.output),
         ConfigVerb::Schema => {
             let schema = serde_json::to_string_pretty(&configuration::json_schema());
             let schema =
                 schema.map_err(|error| Failure::caused(Exit::Failed, "cannot write the JSON Schema", &error))?;
-            output::write(&format!("{schema}\n"))?;
+            output::write(&format!("{schema}\n"))
         }
     }
-    Ok(Exit::Ok)
 }
 
-fn lint(file: PathBuf) -> Result<(), Failure> {
+fn lint(file: PathBuf) -> Result<Exit, Failure> {
     let place = file.display().to_string();
     let options = Options { file: Some(file), environment: std::iter::empty(), overrides: Vec::new() };
-    let loaded = configuration::load(options).map_err(|error| session::configuration_failure(&error))?;
+    let loaded = configuration::load(options)?;
     for warning in &loaded.warnings {
         session::note(format_args!("{}", warning.with_code()));
     }
     output::write(&format!("{place}: ok\n"))
 }
 
-fn view(session: &Session) -> Result<Keys, Failure> {
+fn view(session: &Session) -> Result<Vec<Key>, Failure> {
     let loaded = session.load(Vec::new())?;
     let key = |(key, value, origin): (String, String, Origin)| Key { key, value, origin: origin.to_string() };
-    Ok(Keys(configuration::view(&loaded).into_iter().map(key).collect()))
+    Ok(configuration::view(&loaded).into_iter().map(key).collect())
 }
 
-impl Report for Keys {
+impl Report for Vec<Key> {
     fn text(&self) -> String {
         let mut table = output::table(&["KEY", "VALUE", "FROM"]);
-        for key in &self.0 {
+        for key in self {
             table.add_row([&key.key, &key.value, &key.origin]);
         }
         output::table_text(&table)
@@ -133,7 +127,7 @@ mod tests {
     fn the_view_says_where_a_value_comes_from() {
         let set = vec![("stage.batch_size".to_owned(), "7".to_owned())];
         let keys = view(&Session::new(Global { set, ..Global::default() })).unwrap();
-        let key = keys.0.iter().find(|key| key.key == "stage.batch_size").unwrap();
+        let key = keys.iter().find(|key| key.key == "stage.batch_size").unwrap();
         assert_eq!((key.value.as_str(), key.origin.as_str()), ("7", "flag -X stage.batch_size"));
     }
 }

@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use pipeline_operations::{open, start::Start};
-use pipeline_store::{Counts, Reject, Run, Store, Tolerance};
+use pipeline_store::{Run, Store, Tolerance};
 
 use crate::{
     commands::run::report::rejects,
     exit::Exit,
     failure::Failure,
-    follow::{Followed, Watched, follow, shown_state},
+    follow::{Followed, Watched, follow},
     local::{self, Local, Place},
     output::{self, OutputArgs},
-    progress::display::Display,
+    progress::{display::Display, shown_state},
     request::{self, Switch},
     session::{self, Session},
     text,
@@ -21,7 +21,7 @@ use crate::{
 
 mod report;
 
-use report::{DemoReport, LevelCounts, RejectLine, StageDurations};
+use report::{DemoReport, StageDurations};
 
 /// How demos sign their requests; only what is signed so is swept away by the next demo.
 const SIGNATURE: &str = "sluice demo";
@@ -54,7 +54,6 @@ pub struct DemoArgs {
     /// When readers are switched
     #[arg(long, alias = "mode", value_enum, default_value_t = Switch::PerService)]
     pub activation: Switch,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -65,7 +64,7 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
     let place = Place::find(session, args.source, args.target, "sluice-demo.db", session::quiet)?;
     let telemetry = session::init_telemetry(&place.settings)?;
     let source = place.open_source()?;
-    let in_source = source.counts().await.map_err(|error| session::source_failure(&error))?;
+    let in_source = source.counts().await?;
     let target = local::migrated(session, &place.settings).await?;
     session::note(format_args!("source  {}: {in_source}", place.source_name));
     session::note(format_args!("target  {}", target.describe()));
@@ -85,16 +84,9 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
     local.stop().await;
     let (followed, took) = outcome?;
 
-    let counts = target.counts().await.map_err(|error| session::store_failure(&error))?;
+    let counts = target.counts().await?;
     let (rejects, more_rejects) = rejects(&target, &followed.progress.run).await?;
     let run = &followed.progress.run;
-    let in_source = LevelCounts {
-        services: in_source.services,
-        providers: in_source.providers,
-        bundles: in_source.bundles,
-        subscription_fields: in_source.subscription_fields,
-    };
-    let counts = LevelCounts::from(counts);
     let demo = DemoReport {
         run_id: run.run_id.to_string(),
         state: shown_state(&followed.progress),
@@ -103,12 +95,12 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         equal: counts == in_source,
         generation: run.generation.map(|generation| generation.0),
         unchanged_providers: followed.progress.providers.unchanged,
-        removed: LevelCounts::from(followed.progress.removed),
+        removed: followed.progress.removed,
         bundles_written: followed.progress.bundles_written,
         subscription_fields_written: followed.progress.fields_written,
         source: place.source_name,
         target: target.describe(),
-        rejects: rejects.into_iter().map(RejectLine::from).collect(),
+        rejects,
         more_rejects,
         reason: run.reason.clone().or_else(|| followed.progress.held.clone()),
         duration_ms: millis(took),
@@ -117,23 +109,22 @@ pub async fn run(session: &Session, args: DemoArgs) -> Result<Exit, Failure> {
         place: given,
     };
     target.close().await;
-    output::answer(&demo, args.output.output)?;
+    output::answer(&demo, args.output)?;
     drop(telemetry);
     Ok(demo.exit())
 }
 
 /// Aborts what an earlier demo left open when it was killed. Anybody else's run is left alone.
 async fn sweep(target: &Store) -> Result<(), Failure> {
-    let failed = |error| session::operation_failure(&error);
-    match open::run(target).await.map_err(failed)? {
+    match open::run(target).await? {
         None => Ok(()),
         Some(run) if is_demo(&run) => {
             let reason = "left open by a demo that ended early; the next demo aborted it";
-            target.abort_run(run.run_id, reason).await.map_err(|error| session::store_failure(&error))?;
+            target.abort_run(run.run_id, reason).await?;
             session::note(format_args!("an earlier demo left run {} open on this target: aborted it", run.run_id));
             Ok(())
         }
-        Some(_) => open::refuse(target).await.map_err(failed),
+        Some(_) => Ok(open::refuse(target).await?),
     }
 }
 
@@ -167,28 +158,9 @@ fn millis(duration: Duration) -> u64 {
 
 // === the report's parts ===
 
-impl From<Counts> for LevelCounts {
-    fn from(counts: Counts) -> Self {
-        let Counts { services, providers, bundles, subscription_fields } = counts;
-        Self { services, providers, bundles, subscription_fields }
-    }
-}
-
 impl From<[Option<Duration>; 4]> for StageDurations {
     fn from(durations: [Option<Duration>; 4]) -> Self {
         let [root, providers, bundles, activator] = durations.map(|duration| duration.map(millis));
         Self { root, providers, bundles, activator }
-    }
-}
-
-impl From<Reject> for RejectLine {
-    fn from(reject: Reject) -> Self {
-        Self {
-            place: reject.place,
-            level: reject.level,
-            document_id: reject.document_id,
-            code: reject.code,
-            reason: reject.reason,
-        }
     }
 }

@@ -39,7 +39,6 @@ pub struct DevArgs {
     /// File or target URL [default: sluice-dev.db in the current folder]
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -84,7 +83,7 @@ pub async fn run(session: &Session, args: DevArgs) -> Result<Exit, Failure> {
         config: config.0.path().to_owned(),
         program: session::program(),
     };
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     let outcome = tokio::select! {
         stopped = stopped() => stopped,
         failure = local.failed() => Err(failure),

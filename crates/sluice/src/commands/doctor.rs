@@ -34,7 +34,6 @@ Examples:
   sluice doctor -o json | jq '.checks[] | select(.state != \"ok\")'"
 )]
 pub struct DoctorArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -60,7 +59,7 @@ pub async fn run(session: &Session, args: DoctorArgs) -> Result<Exit, Failure> {
     }
     checks.push(disk::check(&settings));
     let report = DoctorReport::of(checks);
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(report.exit())
 }
 

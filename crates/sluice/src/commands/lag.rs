@@ -72,8 +72,8 @@ pub async fn run(session: &Session, args: LagArgs) -> Result<Exit, Failure> {
         stages.push(StageBehind::new((word, group, topic), now, before, bound, now_ms));
     }
     let is_fine = stages.iter().all(|stage| stage.verdict == Verdict::Fine);
-    output::answer(&LagReport(stages), args.output.output)?;
-    Ok(if is_fine { Exit::Ok } else { Exit::NotReady })
+    let shown = output::answer(&LagReport(stages), args.output)?;
+    Ok(if is_fine { shown } else { Exit::NotReady })
 }
 
 async fn look(settings: &settings::Kafka) -> Result<Vec<GroupLag>, pipeline_kafka::Error> {

@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
 };
 
 /// How to migrate.
@@ -29,7 +29,6 @@ pub struct MigrateArgs {
     /// Say what there is to do, and what is in the way, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -58,14 +57,13 @@ pub async fn run(session: &Session, args: MigrateArgs) -> Result<Exit, Failure> 
     let store = session.store(&session.settings()?).await?;
     let target = store.describe();
     let report = if args.dry_run {
-        let plan = store.plan_migration().await.map_err(|error| session::store_failure(&error))?;
+        let plan = store.plan_migration().await?;
         MigrateReport::planned(target, plan)
     } else {
-        let migrated = store.migrate().await.map_err(|error| session::store_failure(&error))?;
+        let migrated = store.migrate().await?;
         MigrateReport::done(target, migrated)
     };
-    output::answer(&report, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&report, args.output)
 }
 
 // === impl MigrateReport ===

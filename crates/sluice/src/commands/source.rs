@@ -86,11 +86,11 @@ pub async fn run(session: &Session, SourceVerb::Export(args): SourceVerb) -> Res
     let bar = bar();
     let exported = export::export(&settings.source, &args.folder, &|file, documents| show(&bar, file, documents)).await;
     bar.finish_and_clear();
-    let exported = exported.map_err(|error| session::source_failure(&error))?;
+    let exported = exported?;
     let exit = if exported.is_complete() { Exit::Ok } else { Exit::Rejects };
     let (folder, written, left_out) = (args.folder.display().to_string(), exported.written, LeftOut::from(exported));
     left_out.note();
-    output::answer(&ExportReport { folder, written, left_out }, args.output.output)?;
+    output::answer(&ExportReport { folder, written, left_out }, args.output)?;
     Ok(exit)
 }
 

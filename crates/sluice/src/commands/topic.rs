@@ -52,7 +52,6 @@ pub struct CreateArgs {
     /// Say what is missing, and create nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -78,7 +77,7 @@ struct TopicsReport {
 pub async fn run(session: &Session, TopicVerb::Create(args): TopicVerb) -> Result<Exit, Failure> {
     let settings = session.settings()?.kafka;
     let topics = settings.names().topics();
-    let report = admin::check(&settings, topics.clone()).await.map_err(|error| session::kafka_failure(&error))?;
+    let report = admin::check(&settings, topics.clone()).await?;
     let replicas = replicas(args.replication, report.brokers.len())?;
     let letters = settings.names().topic(DEAD_LETTERS);
     let kept = |topic: &String| if *topic == letters { args.letters_retention.0 } else { args.retention.0 };
@@ -87,17 +86,14 @@ pub async fn run(session: &Session, TopicVerb::Create(args): TopicVerb) -> Resul
         partitions: args.partitions,
         replicas,
     };
-    let created = if args.dry_run {
-        report.missing_topics
-    } else {
-        provision::ensure_topics(&settings, &wanted).await.map_err(|error| session::kafka_failure(&error))?
-    };
+    let created =
+        if args.dry_run { report.missing_topics } else { provision::ensure_topics(&settings, &wanted).await? };
     let is_new = |topic: &String| created.iter().any(|created| created == topic);
     let present: Vec<String> = topics.into_iter().filter(|topic| !is_new(topic)).collect();
     if !created.is_empty() && replicas < provision::REPLICAS {
         session::note(format_args!(
             "{} of each partition: a broker that is lost takes messages with it; production wants {} brokers and replicas",
-            text::plural(i64::from(replicas), "replica"),
+            text::plural(replicas, "replica"),
             provision::REPLICAS
         ));
     }
@@ -115,8 +111,7 @@ pub async fn run(session: &Session, TopicVerb::Create(args): TopicVerb) -> Resul
         created,
         present,
     };
-    output::answer(&report, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&report, args.output)
 }
 
 /// As many as were asked for, or what production wants and the cluster can.
@@ -124,7 +119,7 @@ fn replicas(asked: Option<i32>, brokers: usize) -> Result<i32, Failure> {
     let brokers = i32::try_from(brokers).unwrap_or(i32::MAX);
     match asked {
         Some(asked) if asked > brokers => {
-            let brokers = text::plural(i64::from(brokers), "broker");
+            let brokers = text::plural(brokers, "broker");
             Err(Failure::new(Exit::NotReady, format!("the cluster has {brokers}, and cannot keep {asked} replicas"))
                 .hint("add brokers, or ask for fewer: --replication N"))
         }

@@ -7,7 +7,6 @@ use std::{
 
 use clap::Args;
 use futures::TryStreamExt as _;
-use pipeline_compare::Kind;
 use pipeline_model::{
     documents::Found,
     ids::{Generation, ServiceId},
@@ -99,7 +98,7 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
     if args.invariants {
         return invariants::run(&store, args.output).await;
     }
-    let source = pipeline_source::open(&settings.source).map_err(|error| session::source_failure(&error))?;
+    let source = pipeline_source::open(&settings.source)?;
     let part = Part {
         services: args.service.iter().map(|id| ServiceId(id.clone())).collect(),
         after: args.after,
@@ -117,12 +116,12 @@ pub async fn run(session: &Session, args: VerifyArgs) -> Result<Exit, Failure> {
         }
     };
     progress.finish();
-    let complete = ended.transpose().map_err(|error| session::operation_failure(&error))?.is_some();
+    let complete = ended.transpose()?.is_some();
     let report = VerifyReport::new(&store, comparison.tally().clone(), complete, start.elapsed());
     if let Some(resume) = &report.resume {
         session::note(format_args!("interrupted; to go on: {resume}"));
     }
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(report.exit())
 }
 
@@ -131,10 +130,10 @@ async fn refuse_unknown(store: &Store, source: &dyn Source, part: &Part) -> Resu
     if part.services.is_empty() {
         return Ok(());
     }
-    let copied = store.copied_services(part.generation).await.map_err(|error| session::store_failure(&error))?;
+    let copied = store.copied_services(part.generation).await?;
     let mut known: HashSet<ServiceId> = copied.into_iter().map(|service| service.service_id).collect();
     let mut services = source.services();
-    while let Some(found) = services.try_next().await.map_err(|error| session::source_failure(&error))? {
+    while let Some(found) = services.try_next().await? {
         match found {
             Found::Document(service) => drop(known.insert(service.id)),
             Found::Fault(fault) => known.extend(fault.service_id),
@@ -152,7 +151,7 @@ async fn refuse_unknown(store: &Store, source: &dyn Source, part: &Part) -> Resu
 
 /// Providers of the copy in the services to be compared.
 async fn expected(store: &Store, part: &Part) -> Result<i64, Failure> {
-    let counts = store.copied_provider_counts().await.map_err(|error| session::store_failure(&error))?;
+    let counts = store.copied_provider_counts().await?;
     Ok(counts.iter().filter(|(id, _)| part.contains(id)).map(|(_, count)| count).sum())
 }
 
@@ -206,16 +205,9 @@ impl Report for VerifyReport {
         if !tally.differences.is_empty() || !tally.rejects.is_empty() {
             let mut table = output::table(&["KIND", "LEVEL", "WHERE", "WHAT"]);
             for difference in tally.differences.iter().chain(&tally.rejects) {
-                let kind = match difference.kind {
-                    Kind::Missing => "missing",
-                    Kind::Extra => "extra",
-                    Kind::Changed => "changed",
-                    Kind::Damaged => "damaged",
-                    Kind::Rejected => "rejected",
-                };
                 let what = difference.what.as_deref().unwrap_or("");
                 table.add_row([
-                    kind,
+                    text::word(&difference.kind).as_str(),
                     difference.level,
                     &output::printable(&difference.path()),
                     &output::printable(what),

@@ -75,9 +75,9 @@ impl Place {
 /// Connects to the target and gives it its tables: in local mode nobody else will.
 pub async fn migrated(session: &Session, settings: &Settings) -> Result<Store, Failure> {
     let store = session.store(settings).await?;
-    store.migrate().await.map_err(|error| session::store_failure(&error))?;
-    store.check_writable().await.map_err(|error| session::store_failure(&error))?;
-    store.claim(&settings.kafka.topic_prefix).await.map_err(|error| session::store_failure(&error))?;
+    store.migrate().await?;
+    store.check_writable().await?;
+    store.claim(&settings.kafka.topic_prefix).await?;
     Ok(store)
 }
 

@@ -8,14 +8,10 @@ fn seconds(seconds: u64) -> Duration {
 fn snapshot(planned: i64, settled: i64) -> Snapshot {
     Snapshot {
         state: "running".to_owned(),
-        services_expected: Some(2),
-        services_discovered: 2,
-        services_planned: planned,
+        services: ServiceProgress { expected: Some(2), discovered: 2, planned, ..ServiceProgress::default() },
         planning_complete: planned == 2,
-        batches_planned: planned,
-        batches_stored: settled / 50,
-        providers_planned: planned * 50,
-        providers_done: settled,
+        batches: BatchProgress { planned, stored: settled / 50 },
+        providers: ProviderProgress { planned: planned * 50, stored: settled, ..ProviderProgress::default() },
         ..Snapshot::default()
     }
 }
@@ -90,7 +86,9 @@ fn a_run_whose_providers_are_all_settled_has_no_eta() {
 
 #[test]
 fn a_held_run_says_why_instead_of_when() {
-    let held = Snapshot { held: Some("3 rejected, 0 tolerated".to_owned()), providers_rejected: 3, ..snapshot(2, 100) };
+    let mut held = snapshot(2, 97);
+    held.providers.rejected = 3;
+    held.held = Some("3 rejected, 0 tolerated".to_owned());
     let view = Model::default().observe(seconds(0), &held);
     assert_eq!(view.summary(), "3 providers rejected | held: 3 rejected, 0 tolerated");
 }

@@ -16,98 +16,47 @@ const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(10);
 
 /// A message could not be turned into a record.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum DecodeError {
     /// No bytes at all: a tombstone.
     #[error("the message is empty")]
     Empty,
     /// The bytes do not begin as the registry's format does.
     #[error("{length} bytes that begin with {first:#04x} are not in the schema registry's wire format")]
-    NotWireFormat {
-        /// The first byte.
-        first: u8,
-        /// How many bytes there are.
-        length: usize,
-    },
+    NotWireFormat { first: u8, length: usize },
     /// Cut off, too long, or with lengths that nobody writes.
     #[error("the message of schema {id} is not a whole record")]
-    Damaged {
-        /// The schema it says it was written with.
-        id: SchemaId,
-        /// What is wrong.
-        #[source]
-        source: Fault,
-    },
+    Damaged { id: SchemaId, source: Fault },
     /// Whole as far as it was read, and more than a record may be.
     #[error("the message of schema {id} asks for more than a record may have")]
-    Excessive {
-        /// The schema it says it was written with.
-        id: SchemaId,
-        /// Which bound it goes beyond.
-        #[source]
-        source: Fault,
-    },
+    Excessive { id: SchemaId, source: Fault },
     /// The registry does not know the schema.
     #[error("the message says it was written with schema {id}, which is not registered")]
-    UnknownSchema {
-        /// The id in the message.
-        id: SchemaId,
-    },
+    UnknownSchema { id: SchemaId },
     /// The writer's schema is known, and beyond this program.
     #[error("a message of schema {id} cannot be read as a record of `{topic}`: {reason}")]
-    Unresolvable {
-        /// The topic of the record that was wanted.
-        topic: &'static str,
-        /// The writer's schema.
-        id: SchemaId,
-        /// What does not fit.
-        reason: String,
-    },
+    Unresolvable { topic: &'static str, id: SchemaId, reason: String },
     /// The schemas go together, and this message's values do not.
     #[error("the message of schema {id} does not fit a record of `{topic}`")]
-    Unfit {
-        /// The topic of the record that was wanted.
-        topic: &'static str,
-        /// The writer's schema.
-        id: SchemaId,
-        /// What does not fit.
-        #[source]
-        source: Unfit,
-    },
+    Unfit { topic: &'static str, id: SchemaId, source: Unfit },
     /// A message of a foreign topic is not in the form that its reader knows.
     #[error("the message cannot be read: {reason}")]
-    Foreign {
-        /// What is wrong with it.
-        reason: String,
-    },
+    Foreign { reason: String },
     /// The writer's schema could not be fetched.
     #[error("could not fetch schema {id} to read a message")]
-    Registry {
-        /// The id in the message.
-        id: SchemaId,
-        /// Why not.
-        #[source]
-        source: Error,
-    },
+    Registry { id: SchemaId, source: Error },
 }
 
 /// A record could not be turned into a message: a fault of this program.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts show what the fields are")]
 pub enum EncodeError {
     /// The stage never said that it writes this topic.
     #[error("the schema of `{topic}` was not looked up at the start")]
-    NotPrepared {
-        /// The topic.
-        topic: &'static str,
-    },
+    NotPrepared { topic: &'static str },
     /// The record does not fit its schema.
     #[error("a record of `{topic}` does not fit its schema")]
-    Unfit {
-        /// The topic.
-        topic: &'static str,
-        /// What does not fit.
-        #[source]
-        source: Box<AvroError>,
-    },
+    Unfit { topic: &'static str, source: Box<AvroError> },
 }
 
 // === impl DecodeError ===

@@ -1,4 +1,6 @@
-use apache_avro::{reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter};
+use apache_avro::{
+    Schema as AvroSchema, reader::datum::GenericDatumReader, types::Value, writer::datum::GenericDatumWriter,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -33,15 +35,15 @@ fn everything(next: Option<Value>) -> Value {
     Value::Record(fields.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-fn written(schema: &Schema) -> Vec<u8> {
+fn written(schema: &AvroSchema) -> Vec<u8> {
     let value = everything(Some(everything(None)));
     GenericDatumWriter::builder(schema).build().unwrap().write_value_to_vec(value).unwrap()
 }
 
 #[test]
 fn a_whole_datum_passes_and_every_cut_or_addition_is_noticed() {
-    let schema = Schema::parse_str(EVERYTHING).unwrap();
-    let layout = Layout::of(&schema).unwrap();
+    let schema = AvroSchema::parse_str(EVERYTHING).unwrap();
+    let layout = Layout::of(EVERYTHING).unwrap();
     let mut bytes = written(&schema);
     assert_eq!(layout.check(&bytes), Ok(()));
     for cut in 0..bytes.len() {
@@ -53,7 +55,7 @@ fn a_whole_datum_passes_and_every_cut_or_addition_is_noticed() {
 
 #[test]
 fn arrays_of_several_blocks_with_and_without_sizes_pass() {
-    let layout = Layout::of(&Schema::parse_str(r#"{"type":"array","items":"int"}"#).unwrap()).unwrap();
+    let layout = Layout::of(r#"{"type":"array","items":"int"}"#).unwrap();
     // Two items; then minus one, its size of one byte, one item; then the end.
     assert_eq!(layout.check(&[4, 2, 4, 1, 2, 6, 0]), Ok(()));
 }
@@ -61,7 +63,7 @@ fn arrays_of_several_blocks_with_and_without_sizes_pass() {
 #[test]
 fn lengths_and_counts_beyond_the_data_are_refused_at_once() {
     let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    let check = |schema: &str, bytes: &[u8]| Layout::of(&Schema::parse_str(schema).unwrap()).unwrap().check(bytes);
+    let check = |schema: &str, bytes: &[u8]| Layout::of(schema).unwrap().check(bytes);
     assert_eq!(check(r#""string""#, &huge), Err(Fault::Truncated));
     assert_eq!(check(r#""bytes""#, &[1]), Err(Fault::Damaged { what: "a length is negative" }));
     let too_many = Err(Fault::Damaged { what: "it counts more items than it has" });
@@ -73,7 +75,7 @@ fn lengths_and_counts_beyond_the_data_are_refused_at_once() {
 #[test]
 fn a_message_cannot_choose_how_deep_the_decoder_recurses() {
     let recursive = r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"]}]}"#;
-    let layout = Layout::of(&Schema::parse_str(recursive).unwrap()).unwrap();
+    let layout = Layout::of(recursive).unwrap();
     assert_eq!(layout.check(&[2, 2, 2, 0]), Ok(()));
     assert_eq!(layout.check(&[2; 100_000]), Err(Fault::Excessive { what: "it is nested too deeply" }));
 }
@@ -95,14 +97,14 @@ pub(crate) fn doubling(levels: usize, innermost: &str) -> String {
 fn values_count_whether_they_have_bytes_or_not() {
     let too_many = Err(Fault::Excessive { what: "it has too many values" });
     for (innermost, datum) in [("", vec![]), (r#"{"name":"n","type":"null"}"#, vec![]), ("", vec![0; 60])] {
-        let layout = Layout::of(&Schema::parse_str(&doubling(50, innermost)).unwrap()).unwrap();
+        let layout = Layout::of(&doubling(50, innermost)).unwrap();
         assert_eq!(layout.check(&datum), too_many);
     }
     // As many items as the bytes of a small message may count, each a tree without a byte.
     let tree = format!(r#"{{"type":"array","items":{}}}"#, doubling(30, ""));
-    let layout = Layout::of(&Schema::parse_str(&tree).unwrap()).unwrap();
+    let layout = Layout::of(&tree).unwrap();
     assert_eq!(layout.check(&[2, 0]), too_many);
-    let few = Layout::of(&Schema::parse_str(&doubling(10, "")).unwrap()).unwrap();
+    let few = Layout::of(&doubling(10, "")).unwrap();
     assert_eq!(few.check(&[]), Ok(()));
 }
 
@@ -110,8 +112,7 @@ fn values_count_whether_they_have_bytes_or_not() {
 fn what_names_and_symbols_take_when_they_are_decoded_counts() {
     let name = "n".repeat(10_000);
     let too_large = Err(Fault::Excessive { what: "it takes too much memory" });
-    let items =
-        |items: &str| Layout::of(&Schema::parse_str(&format!(r#"{{"type":"array","items":{items}}}"#)).unwrap());
+    let items = |items: &str| Layout::of(&format!(r#"{{"type":"array","items":{items}}}"#));
     let mut datum = vec![0x80, 0x40]; // 4,096 items
     datum.extend([0; 4_097]);
     let symbols = items(&format!(r#"{{"type":"enum","name":"E","symbols":["{name}"]}}"#)).unwrap();
@@ -125,7 +126,7 @@ fn what_names_and_symbols_take_when_they_are_decoded_counts() {
 #[test]
 fn a_megabyte_of_short_texts_is_not_too_much() {
     let texts = 200_000_usize;
-    let layout = Layout::of(&Schema::parse_str(r#"{"type":"array","items":"string"}"#).unwrap()).unwrap();
+    let layout = Layout::of(r#"{"type":"array","items":"string"}"#).unwrap();
     let mut datum = vec![0x80, 0xb5, 0x18]; // 200,000 items
     (0..texts).for_each(|_| datum.extend([8, b'p', b'-', b'1', b'2']));
     datum.push(0);
@@ -135,8 +136,8 @@ fn a_megabyte_of_short_texts_is_not_too_much() {
 proptest! {
     #[test]
     fn whatever_passes_can_be_decoded_to_its_end(bytes in mutations()) {
-        let schema = Schema::parse_str(EVERYTHING).unwrap();
-        if Layout::of(&schema).unwrap().check(&bytes).is_ok() {
+        let schema = AvroSchema::parse_str(EVERYTHING).unwrap();
+        if Layout::of(EVERYTHING).unwrap().check(&bytes).is_ok() {
             let mut rest = bytes.as_slice();
             // Text that is not UTF-8 and symbols that do not exist are the decoder's to find.
             if GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut rest).is_ok() {
@@ -148,7 +149,7 @@ proptest! {
 
 /// Arbitrary bytes, and real ones with a byte changed.
 fn mutations() -> impl Strategy<Value = Vec<u8>> {
-    let real = written(&Schema::parse_str(EVERYTHING).unwrap());
+    let real = written(&AvroSchema::parse_str(EVERYTHING).unwrap());
     let changed = (0..real.len(), any::<u8>()).prop_map(move |(place, byte)| {
         let mut bytes = real.clone();
         bytes[place] = byte;

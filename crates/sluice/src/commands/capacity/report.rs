@@ -245,7 +245,7 @@ impl Report for CapacityReport {
     fn text(&self) -> String {
         let [services, providers, bundles, fields, rows] =
             ["services", "providers", "bundles", "subscription_fields", "rows"]
-                .map(|name| of_thousands(self.data.get(name).copied().unwrap_or_default()));
+                .map(|name| text::count(self.data.get(name).copied().unwrap_or_default()));
         let mut table = output::table(&["WHAT", "HOW MANY", "WHY"]);
         let rate = format!("{} rows/s", grouped(self.full.rows_per_second));
         let changed = format!("{} % changed", self.next.changed * 100.0);
@@ -253,8 +253,7 @@ impl Report for CapacityReport {
             table.add_row([name.to_owned(), time(run.seconds), format!("{what}; {}", about(run.limited_by).0)]);
         }
         for Recommendation { name, value, unit, reason } in &self.recommendations {
-            let bytes = || text::bytes(i64::try_from(*value).unwrap_or(i64::MAX));
-            let amount = if unit.is_empty() { of_thousands(*value) } else { bytes() };
+            let amount = if unit.is_empty() { text::count(*value) } else { text::bytes(*value) };
             table.add_row([(*name).to_owned(), amount, reason.clone()]);
         }
         let (table, (limit, change)) = (output::table_text(&table), about(self.full.limited_by));
@@ -277,9 +276,5 @@ fn time(seconds: f64) -> String {
 }
 
 fn grouped(number: f64) -> String {
-    of_thousands(whole(number))
-}
-
-fn of_thousands(number: u64) -> String {
-    text::count(i64::try_from(number).unwrap_or(i64::MAX))
+    text::count(whole(number))
 }

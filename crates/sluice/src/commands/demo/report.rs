@@ -3,29 +3,21 @@
 use std::{borrow::Cow, time::Duration};
 
 use percent_encoding::percent_decode_str;
+use pipeline_store::{Counts, Reject};
 use serde::Serialize;
 
 use crate::{
+    commands::run::report::reject_lines,
     exit::Exit,
     output::{self, Report},
     text,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Rejects that the text shows; the rest is counted.
 const SHOWN_REJECTS: usize = 10;
-
-/// Documents of each level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LevelCounts {
-    /// Provider services.
-    pub services: i64,
-    /// Providers.
-    pub providers: i64,
-    /// Bundles.
-    pub bundles: i64,
-    /// Subscription fields.
-    pub subscription_fields: i64,
-}
 
 /// The answer; scripts rely on the names.
 #[derive(Clone, Debug, Serialize)]
@@ -36,9 +28,9 @@ pub struct DemoReport {
     pub state: String,
     /// What readers see now.
     #[serde(flatten)]
-    pub counts: LevelCounts,
+    pub counts: Counts,
     /// Sound documents in the source.
-    pub source_counts: LevelCounts,
+    pub source_counts: Counts,
     /// The two are equal.
     pub equal: bool,
     /// The generation that the run filled.
@@ -46,7 +38,7 @@ pub struct DemoReport {
     /// Providers whose subtree was the same as before, so that nothing was written for them.
     pub unchanged_providers: i64,
     /// Rows that the run takes out of the views.
-    pub removed: LevelCounts,
+    pub removed: Counts,
     /// Rows written to `sluice_content_bundle`.
     pub bundles_written: i64,
     /// Rows written to `sluice_content_field`.
@@ -56,7 +48,7 @@ pub struct DemoReport {
     /// Where the rows are, without a password.
     pub target: String,
     /// Documents that cannot be stored.
-    pub rejects: Vec<RejectLine>,
+    pub rejects: Vec<Reject>,
     /// There are more rejects than those listed.
     pub more_rejects: bool,
     /// Why the run was not activated, when it was not.
@@ -72,21 +64,6 @@ pub struct DemoReport {
     /// Source and target as they were given, as flags for the shell.
     #[serde(skip)]
     pub place: String,
-}
-
-/// One document that cannot be stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RejectLine {
-    /// Where it stands, such as `providers.jsonl:17`.
-    pub place: String,
-    /// Level of the hierarchy.
-    pub level: String,
-    /// Its id, when it has a readable one.
-    pub document_id: Option<String>,
-    /// The rule that it breaks.
-    pub code: String,
-    /// What was found and what was expected.
-    pub reason: String,
 }
 
 /// How long each stage was seen at work.
@@ -143,12 +120,7 @@ impl DemoReport {
             return String::new();
         }
         let mut lines = vec!["These documents were rejected; the rest of the copy is complete:".to_owned()];
-        lines.extend(self.rejects.iter().take(SHOWN_REJECTS).map(RejectLine::text));
-        let hidden = self.rejects.len().saturating_sub(SHOWN_REJECTS);
-        if hidden > 0 {
-            let at_least = if self.more_rejects { "at least " } else { "" };
-            lines.push(format!("  and {at_least}{hidden} more: see `-o json`"));
-        }
+        lines.extend(reject_lines(&self.rejects, SHOWN_REJECTS, self.more_rejects));
         format!("\n{}\n", lines.join("\n"))
     }
 
@@ -237,163 +209,9 @@ Try next:
     }
 }
 
-impl RejectLine {
-    /// One line, led by the place, so that editors can jump to it.
-    fn text(&self) -> String {
-        format!("  {}: {} ({})", self.place, self.reason, self.code)
-    }
-}
-
 /// The path in a `sqlite:` URL.
 pub fn sqlite_path(url: &str) -> Option<Cow<'_, str>> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     percent_decode_str(path).decode_utf8().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::output::{Format, render};
-
-    fn report() -> DemoReport {
-        let counts = LevelCounts { services: 20, providers: 284, bundles: 4_552, subscription_fields: 51_549 };
-        DemoReport {
-            run_id: "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10".to_owned(),
-            state: "activated".to_owned(),
-            counts,
-            source_counts: counts,
-            equal: true,
-            generation: Some(1),
-            unchanged_providers: 0,
-            removed: LevelCounts::default(),
-            bundles_written: 4_552,
-            subscription_fields_written: 51_549,
-            source: "the sample catalogue".to_owned(),
-            target: "sqlite:///home/me/sluice-demo.db".to_owned(),
-            rejects: Vec::new(),
-            more_rejects: false,
-            reason: None,
-            duration_ms: 6_420,
-            stage_durations_ms: StageDurations { root: Some(12), bundles: Some(1_300), ..StageDurations::default() },
-            program: "sluice".to_owned(),
-            place: String::new(),
-        }
-    }
-
-    fn with_rejects(number: usize) -> DemoReport {
-        let reject = |line: usize| RejectLine {
-            place: format!("providers.jsonl:{line}"),
-            level: "provider".to_owned(),
-            document_id: None,
-            code: "SLUICE-DOCUMENT-003".to_owned(),
-            reason: "`id` is missing".to_owned(),
-        };
-        let counts = LevelCounts { providers: 280, ..report().counts };
-        DemoReport { rejects: (1..=number).map(reject).collect(), counts, equal: false, ..report() }
-    }
-
-    #[test]
-    fn the_text_shows_both_counts_and_how_to_look() {
-        insta::assert_snapshot!(render(&report(), Format::Table).unwrap(), @"
-                             SOURCE    COPY
-        provider services        20      20  equal
-        providers               284     284  equal
-        bundles               4,552   4,552  equal
-        subscription fields  51,549  51,549  equal
-
-        run         01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10
-        state       activated
-        generation  1
-        unchanged   0 of 284 providers
-        written     4,552 bundles, 51,549 subscription fields
-        removed     0 providers, 0 bundles, 0 subscription fields
-        took        6.4 s (root 12 ms, bundles 1.3 s)
-        source      the sample catalogue
-        target      sqlite:///home/me/sluice-demo.db
-
-        Look at it:
-          sqlite3 -header -column /home/me/sluice-demo.db 'select service_id, provider_id, bundle_id, name from bundles limit 5'
-
-        Try next:
-          sluice demo    again: nothing changed, so nothing is written
-          sluice dev     keep it running, and start runs from another shell
-          sluice demo --source 'generator:?services=40&providers=10000&bundles=20&fields=5&seed=1' --target generated.db
-        ");
-    }
-
-    #[test]
-    fn the_json_has_the_names_that_scripts_rely_on() {
-        insta::assert_snapshot!(render(&report(), Format::Json).unwrap(), @r#"
-        {
-          "run_id": "01980f6e-3c5a-7cc1-9b1e-0d2c5e8a4f10",
-          "state": "activated",
-          "services": 20,
-          "providers": 284,
-          "bundles": 4552,
-          "subscription_fields": 51549,
-          "source_counts": {
-            "services": 20,
-            "providers": 284,
-            "bundles": 4552,
-            "subscription_fields": 51549
-          },
-          "equal": true,
-          "generation": 1,
-          "unchanged_providers": 0,
-          "removed": {
-            "services": 0,
-            "providers": 0,
-            "bundles": 0,
-            "subscription_fields": 0
-          },
-          "bundles_written": 4552,
-          "subscription_fields_written": 51549,
-          "source": "the sample catalogue",
-          "target": "sqlite:///home/me/sluice-demo.db",
-          "rejects": [],
-          "more_rejects": false,
-          "duration_ms": 6420,
-          "stage_durations_ms": {
-            "root": 12,
-            "providers": null,
-            "bundles": 1300,
-            "activator": null
-          }
-        }
-        "#);
-    }
-
-    #[test]
-    fn rejects_are_shown_up_to_a_bound() {
-        insta::assert_snapshot!(with_rejects(12).rejects_text().trim(), @"
-        These documents were rejected; the rest of the copy is complete:
-          providers.jsonl:1: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:2: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:3: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:4: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:5: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:6: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:7: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:8: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:9: `id` is missing (SLUICE-DOCUMENT-003)
-          providers.jsonl:10: `id` is missing (SLUICE-DOCUMENT-003)
-          and 2 more: see `-o json`
-        ");
-    }
-
-    #[test]
-    fn a_difference_without_rejects_is_a_failure() {
-        assert_eq!(report().exit(), Exit::Ok);
-        assert_eq!(with_rejects(1).exit(), Exit::Rejects);
-        assert_eq!(DemoReport { equal: false, ..report() }.exit(), Exit::Failed);
-        assert_eq!(DemoReport { state: "failed".to_owned(), ..report() }.exit(), Exit::Failed);
-    }
-
-    #[test]
-    fn the_path_is_one_word_for_the_shell() {
-        assert_eq!(sqlite_path("sqlite:///a/b.db?mode=rwc").as_deref(), Some("/a/b.db"));
-        assert_eq!(sqlite_path("sqlite:///pct%2541.db").as_deref(), Some("/pct%41.db"));
-        assert_eq!(sqlite_path("mysql://u@h/db"), None);
-    }
 }

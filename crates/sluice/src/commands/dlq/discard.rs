@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{SelectArgs, none_found, part};
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -66,7 +66,6 @@ pub async fn run(session: &Session, args: DiscardArgs) -> Result<Exit, Failure> 
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
     let discard = Discard { letters: args.select.filter(&store).await? };
-    let dry_run = args.confirm.dry_run;
     let question = |shown: &Discarding| {
         let count = shown.letters.len();
         if count == 0 {
@@ -74,11 +73,12 @@ pub async fn run(session: &Session, args: DiscardArgs) -> Result<Exit, Failure> 
         }
         (count > 1).then(|| format!("Discard {count} dead letters?"))
     };
-    let discarding = carried_out(&discard, &at, &args.confirm, &args.reason, question).await?;
+    let Outcome { dry_run, answer: discarding } =
+        carried_out(&discard, &at, &args.confirm, &args.reason, question).await?;
     let line =
         |(letter, outcome): (DeadLetter, Discarded)| DiscardedLetter { id: letter.id, part: part(&letter), outcome };
     let report = DiscardReport { dry_run, letters: discarding.letters.into_iter().map(line).collect() };
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(report.exit())
 }
 

@@ -2,7 +2,6 @@
 
 use clap::{Args, ValueEnum};
 use pipeline_store::{DeadLetter, LetterState};
-use serde::Serialize;
 
 use super::{FilterArgs, part};
 use crate::{
@@ -49,10 +48,6 @@ pub enum StateArg {
     All,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Letters(Vec<DeadLetter>);
-
 /// Lists dead letters.
 pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
@@ -63,18 +58,17 @@ pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
         StateArg::Discarded => Some(LetterState::Discarded),
         StateArg::All => None,
     };
-    let letters = store.dead_letters(&filter, args.limit).await.map_err(|error| session::store_failure(&error))?;
+    let letters = store.dead_letters(&filter, args.limit).await?;
     if letters.is_empty() {
         session::note(format_args!("no dead letter of this kind in `{}`; see all: --state all", store.describe()));
     }
-    output::answer(&Letters(letters), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&letters, args.output)
 }
 
-impl Report for Letters {
+impl Report for Vec<DeadLetter> {
     fn text(&self) -> String {
         let mut table = output::table(&["ID", "STATE", "STAGE", "RUN", "PART", "CODE", "SINCE", "REASON"]);
-        for letter in &self.0 {
+        for letter in self {
             table.add_row([
                 letter.id.to_string(),
                 letter.state.as_str().to_owned(),
@@ -86,6 +80,6 @@ impl Report for Letters {
                 output::printable(&letter.reason).chars().take(REASON).collect(),
             ]);
         }
-        if self.0.is_empty() { String::new() } else { output::table_text(&table) }
+        if self.is_empty() { String::new() } else { output::table_text(&table) }
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{SelectArgs, none_found, part};
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -94,7 +94,6 @@ pub async fn run(session: &Session, args: ReplayArgs) -> Result<Exit, Failure> {
         rate: args.rate,
         requested_by: request::requested_by("sluice dlq replay"),
     };
-    let dry_run = args.confirm.dry_run;
     let question = |shown: &Replaying| {
         if shown.letters.is_empty() {
             none_found(&store);
@@ -102,9 +101,10 @@ pub async fn run(session: &Session, args: ReplayArgs) -> Result<Exit, Failure> {
         let count = shown.letters.iter().filter(|(_, route)| !matches!(route, Route::Skip(_))).count();
         (count > 1).then(|| format!("Replay {count} dead letters?"))
     };
-    let replaying = carried_out(&replay, &at, &args.confirm, &args.reason, question).await?;
+    let Outcome { dry_run, answer: replaying } =
+        carried_out(&replay, &at, &args.confirm, &args.reason, question).await?;
     let report = ReplayReport::of(replaying, dry_run);
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(report.exit())
 }
 
@@ -168,8 +168,8 @@ impl Report for ReplayReport {
         );
         let skipped = self.letters.iter().filter(|letter| matches!(letter.route, Route::Skip(_))).count();
         if self.letters.len() > 1 {
-            let done = i64::try_from(self.letters.len() - skipped).unwrap_or(i64::MAX);
-            lines.push(format!("{} {would}replayed, {skipped} not", text::plural(done, "dead letter")));
+            let done = text::plural(self.letters.len() - skipped, "dead letter");
+            lines.push(format!("{done} {would}replayed, {skipped} not"));
         }
         lines.join("\n")
     }

@@ -62,8 +62,7 @@ pub struct LetterReport {
 pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
-    output::answer(&LetterReport::read(&store, &settings, args.id).await?, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&LetterReport::read(&store, &settings, args.id).await?, args.output)
 }
 
 // === impl LetterReport ===
@@ -71,10 +70,9 @@ pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
 impl LetterReport {
     /// Reads row and message. A broker that is away costs the message only: the row says where and why.
     pub async fn read(store: &Store, settings: &Settings, id: i64) -> Result<Self, Failure> {
-        let letter = store.dead_letter(id).await.map_err(|error| session::store_failure(&error))?;
-        let failed = |error| session::operation_failure(&error);
-        let letter = letter.ok_or_else(|| failed(Error::NoSuchLetter { id, target: store.describe() }))?;
-        let run = run_of(store, &letter).await.map_err(failed)?;
+        let letter = store.dead_letter(id).await?;
+        let letter = letter.ok_or_else(|| Error::NoSuchLetter { id, target: store.describe() })?;
+        let run = run_of(store, &letter).await?;
         let (delivery, unread) = match kafka::read_at(&settings.kafka, &letter.letter.position()).await {
             Ok(Some(delivery)) => (Some(delivery), None),
             Ok(None) => (None, Some(format!("{} is gone: the topic no longer keeps it", letter.letter))),

@@ -81,7 +81,7 @@ const FAULTS: [Fault; 8] = [
         state: State::NotReady,
         what: "without a leader, so that nobody reads or writes them",
         hint: "bring the brokers back that have these partitions",
-        found: |(topic, _, _)| (topic.leaderless > 0).then(|| text::plural(count(topic.leaderless), "partition")),
+        found: |(topic, _, _)| (topic.leaderless > 0).then(|| text::plural(topic.leaderless, "partition")),
     },
     Fault {
         state: State::NotReady,
@@ -155,10 +155,6 @@ impl Fault {
         let detail = format!("{}: {}", self.what, found.join(", "));
         (!found.is_empty()).then(|| Check::new("topics", self.state, detail).hint(self.hint))
     }
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn folders(settings: &Settings) -> Vec<PathBuf> {
 fn judge(free: &[(PathBuf, Option<u64>)]) -> Check {
     let told = free.iter().map(|(folder, free)| match free {
         Some(free) => {
-            format!("`{}` has {} free", folder.display(), text::bytes(i64::try_from(*free).unwrap_or(i64::MAX)))
+            format!("`{}` has {} free", folder.display(), text::bytes(*free))
         }
         None => format!("`{}` cannot be looked at", folder.display()),
     });

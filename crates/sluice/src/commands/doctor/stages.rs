@@ -58,7 +58,7 @@ fn of_group(
     max_age: Duration,
 ) -> Check {
     let workers = match group.members {
-        Some(members) => text::plural(i64::try_from(members).unwrap_or(i64::MAX), "worker"),
+        Some(members) => text::plural(members, "worker"),
         None => "workers unknown".to_owned(),
     };
     let Some(waiting) = group.waiting else {

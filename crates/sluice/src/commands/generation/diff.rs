@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report, printable},
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -94,12 +94,10 @@ pub async fn run(session: &Session, args: DiffArgs) -> Result<Exit, Failure> {
                 more = args.rows;
             }
         })
-        .await
-        .map_err(|error| session::operation_failure(&error))?;
+        .await?;
     let (from, to) = (difference.from, difference.to);
     let report = DiffReport { from, to, changes, services, rows: args.rows.then_some(rows), more };
-    output::answer(&report, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&report, args.output)
 }
 
 // === impl Line ===
@@ -152,7 +150,7 @@ impl Report for DiffReport {
         for each in &self.services {
             table.add_row(cells(each.service_id.to_string(), &each.changes));
         }
-        let differ = text::plural(i64::try_from(self.services.len()).unwrap_or(i64::MAX), "service");
+        let differ = text::plural(self.services.len(), "service");
         let mut lines = vec![output::table_text(&table)];
         if let Some(rows) = &self.rows {
             lines.push(String::new());

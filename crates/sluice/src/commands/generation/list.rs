@@ -2,7 +2,6 @@
 
 use clap::Args;
 use pipeline_store::Kept;
-use serde::Serialize;
 
 use crate::{
     exit::Exit,
@@ -27,28 +26,23 @@ pub struct ListArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Generations(Vec<Kept>);
-
 /// Lists generations.
 pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
-    let kept = store.generations().await.map_err(|error| session::store_failure(&error))?;
+    let kept = store.generations().await?;
     if kept.is_empty() {
         session::note(format_args!(
             "nothing was ever activated in `{}`; start a run: sluice run start",
             store.describe()
         ));
     }
-    output::answer(&Generations(kept), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&kept, args.output)
 }
 
-impl Report for Generations {
+impl Report for Vec<Kept> {
     fn text(&self) -> String {
         let mut table = output::table(&["GENERATION", "RUN", "BY", "ACTIVATED", "SERVICES", "READERS", "KEPT"]);
-        for each in &self.0 {
+        for each in self {
             table.add_row([
                 each.generation.to_string(),
                 each.run_id.to_string(),
@@ -59,6 +53,6 @@ impl Report for Generations {
                 if each.whole { "all".to_owned() } else { "in part".to_owned() },
             ]);
         }
-        if self.0.is_empty() { String::new() } else { output::table_text(&table) }
+        if self.is_empty() { String::new() } else { output::table_text(&table) }
     }
 }

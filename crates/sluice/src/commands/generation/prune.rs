@@ -4,10 +4,9 @@ use clap::Args;
 use pipeline_model::ids::Generation;
 use pipeline_operations::{Installation, prune::Prune};
 use pipeline_store::Pruned;
-use serde::Serialize;
 
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -39,13 +38,6 @@ pub struct PruneArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct PruneReport {
-    dry_run: bool,
-    #[serde(flatten)]
-    pruned: Pruned,
-}
-
 /// Prunes.
 pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
@@ -58,20 +50,19 @@ pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
         }
         Some("Delete these rows?".to_owned())
     };
-    let pruned = carried_out(&prune, &at, &args.confirm, &args.reason, question).await?;
-    let report = PruneReport { dry_run, pruned };
-    output::answer(&report, args.output.output)?;
-    Ok(if report.pruned.stopped_by.is_some() { Exit::Failed } else { Exit::Ok })
+    let outcome = carried_out(&prune, &at, &args.confirm, &args.reason, question).await?;
+    output::answer(&outcome, args.output)?;
+    Ok(if outcome.answer.stopped_by.is_some() { Exit::Failed } else { Exit::Ok })
 }
 
-impl Report for PruneReport {
+impl Report for Outcome<Pruned> {
     fn text(&self) -> String {
-        let kept: Vec<String> = self.pruned.kept.iter().map(Generation::to_string).collect();
+        let kept: Vec<String> = self.answer.kept.iter().map(Generation::to_string).collect();
         let verb = if self.dry_run { "would delete" } else { "deleted" };
-        let stopped = self.pruned.stopped_by.map_or_else(String::new, |run| {
+        let stopped = self.answer.stopped_by.map_or_else(String::new, |run| {
             format!("\nstopped before the end: run {run} was opened; call again when it has ended")
         });
-        format!("{verb} {}\nkept generations: {}{stopped}", rows(&self.pruned), kept.join(", "))
+        format!("{verb} {}\nkept generations: {}{stopped}", rows(&self.answer), kept.join(", "))
     }
 }
 

@@ -13,7 +13,7 @@ use pipeline_store::{BEFORE_THE_FIRST, Move};
 use serde::Serialize;
 
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -66,18 +66,17 @@ pub async fn run(session: &Session, args: RollbackArgs) -> Result<Exit, Failure>
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
     let roll_back = RollBack { services: args.service.iter().map(|id| ServiceId(id.clone())).collect() };
-    let dry_run = args.confirm.dry_run;
     let question = |shown: &Moves| {
         warn(&shown.services);
         Some("Roll back?".to_owned())
     };
-    let moves = carried_out(&roll_back, &at, &args.confirm, &args.reason, question).await?;
+    let Outcome { dry_run, answer: moves } =
+        carried_out(&roll_back, &at, &args.confirm, &args.reason, question).await?;
     let unannounced = moves.unannounced.as_ref().map(why);
     if let Some(why) = &unannounced {
         session::note(format_args!("readers were moved, but nobody was told on `{}`: {why}", Activated::TOPIC));
     }
-    output::answer(&RollbackReport { dry_run, unannounced, services: moves.services }, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&RollbackReport { dry_run, unannounced, services: moves.services }, args.output)
 }
 
 fn why(unannounced: &Unannounced) -> String {
@@ -93,7 +92,7 @@ fn warn(plan: &[Move]) {
     if vanishing > 0 {
         session::note(format_args!(
             "{} will not be seen any more after the rollback",
-            text::plural(i64::try_from(vanishing).unwrap_or(i64::MAX), "service")
+            text::plural(vanishing, "service")
         ));
     }
 }
@@ -112,7 +111,7 @@ impl Report for RollbackReport {
             };
             table.add_row([each.service_id.to_string(), each.from.to_string(), to, readers.to_owned()]);
         }
-        let count = text::plural(i64::try_from(self.services.len()).unwrap_or(i64::MAX), "service");
+        let count = text::plural(self.services.len(), "service");
         let verdict = if self.dry_run { "would be rolled back" } else { "rolled back" };
         let more = if self.services.len() > SHOWN { ", the first of them above" } else { "" };
         format!("{}\n{count} {verdict}{more}", output::table_text(&table))

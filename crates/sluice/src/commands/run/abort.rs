@@ -55,6 +55,5 @@ pub async fn run(session: &Session, args: AbortArgs) -> Result<Exit, Failure> {
         Some("Abort this run?".to_owned())
     };
     let aborting = carried_out(&abort, &at, &args.confirm, &args.reason, question).await?;
-    output::answer(&RunReport::read(&store, aborting.progress).await?, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&RunReport::read(&store, aborting.answer.progress).await?, args.output)
 }

@@ -6,11 +6,10 @@ use pipeline_operations::{
     removals::{AcceptRemovals, Removals},
 };
 use pipeline_store::Loss;
-use serde::Serialize;
 
 use super::{RunRef, report::removed};
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -45,28 +44,18 @@ pub struct AcceptArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct AcceptReport {
-    dry_run: bool,
-    #[serde(flatten)]
-    removals: Removals,
-}
-
 /// Accepts.
 pub async fn run(session: &Session, args: AcceptArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, accept) = (Installation::new(&store, &settings), AcceptRemovals { run: args.run.id(&store).await? });
-    let dry_run = args.confirm.dry_run;
     let question = |shown: &Removals| Some(format!("Let run {} take away {}?", shown.run_id, removed(&shown.accepted)));
-    let removals = carried_out(&accept, &at, &args.confirm, &args.reason, question).await?;
-    output::answer(&AcceptReport { dry_run, removals }, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&carried_out(&accept, &at, &args.confirm, &args.reason, question).await?, args.output)
 }
 
-impl Report for AcceptReport {
+impl Report for Outcome<Removals> {
     fn text(&self) -> String {
-        let Removals { run_id, accepted, services } = &self.removals;
+        let Removals { run_id, accepted, services } = &self.answer;
         let mut lines = Vec::new();
         if !services.is_empty() {
             let mut table = output::table(&["SERVICE", "PROVIDERS", "BUNDLES", "SUBSCRIPTION FIELDS", ""]);

@@ -6,15 +6,15 @@ use pipeline_operations::{
     Installation, Operation as _,
     activate::{Activate, Activating},
 };
-use serde::Serialize;
 
 use super::RunRef;
 use crate::{
+    confirm::Outcome,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
     request,
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -42,16 +42,8 @@ pub struct ActivateArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct ActivateReport {
-    dry_run: bool,
-    #[serde(flatten)]
-    activating: Activating,
-}
-
 /// Activates, or says what that would change.
 pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, activate) = (Installation::new(&store, &settings), Activate { run: args.run.id(&store).await? });
@@ -60,20 +52,19 @@ pub async fn run(session: &Session, args: ActivateArgs) -> Result<Exit, Failure>
     } else {
         // What would change for readers takes long to count, and nobody asked.
         activate.carry_out(&at, None, &request::by(&args.reason)).await
-    }
-    .map_err(failed)?;
+    }?;
     let exit = match (&activating.held, args.dry_run || activating.complete) {
         (Some(_), _) => Exit::Rejects,
         (None, true) => Exit::Ok,
         (None, false) => Exit::NotReady,
     };
-    output::answer(&ActivateReport { dry_run: args.dry_run, activating }, args.output.output)?;
+    output::answer(&Outcome { dry_run: args.dry_run, answer: activating }, args.output)?;
     Ok(exit)
 }
 
-impl Report for ActivateReport {
+impl Report for Outcome<Activating> {
     fn text(&self) -> String {
-        let Activating { run_id, complete, held, changes, activated, .. } = &self.activating;
+        let Activating { run_id, complete, held, changes, activated, .. } = &self.answer;
         let mut lines = Vec::new();
         if let Some(changes) = changes {
             let mut table = output::table(&["LEVEL", "ADDED", "CHANGED", "REMOVED"]);
@@ -87,8 +78,7 @@ impl Report for ActivateReport {
             }
             lines.push(output::table_text(&table));
         } else {
-            let count = i64::try_from(activated.len()).unwrap_or(i64::MAX);
-            lines.push(format!("run {run_id}: {} switched", text::plural(count, "service")));
+            lines.push(format!("run {run_id}: {} switched", text::plural(activated.len(), "service")));
         }
         if !complete {
             lines.push("the run is still loading: only what is stored is counted".to_owned());

@@ -2,14 +2,13 @@
 
 use clap::Args;
 use pipeline_store::Step;
-use serde::Serialize;
 
 use super::RunRef;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -31,28 +30,22 @@ pub struct HistoryArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct History(Vec<Step>);
-
 /// Shows the steps.
 pub async fn run(session: &Session, args: HistoryArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run = args.run.find(&store).await?;
-    let steps = store.history(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+    let steps = store.history(run.run_id).await?;
     let Some(steps) = steps else {
         return Err(Failure::new(Exit::Failed, format!("run {} is gone from the ledger", run.run_id)));
     };
-    output::answer(&History(steps), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&steps, args.output)
 }
 
-impl Report for History {
+impl Report for Vec<Step> {
     fn text(&self) -> String {
         let mut table = output::table(&["WHEN", "WHAT", "TO", "WHO", "DETAIL"]);
-        for Step { at_ms, what, subject, who, detail } in &self.0 {
-            let [subject, who, detail] = [subject, who, detail].map(|word| output::printable(word));
-            table.add_row([text::time(*at_ms), (*what).to_owned(), subject, who, detail]);
+        for Step { at_ms, what, subject, who, detail } in self {
+            table.add_row([text::time(*at_ms).as_str(), what, subject, who, detail]);
         }
         output::table_text(&table)
     }

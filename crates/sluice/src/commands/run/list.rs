@@ -2,7 +2,6 @@
 
 use clap::Args;
 use pipeline_store::{Run, RunState};
-use serde::Serialize;
 
 use super::report::took;
 use crate::{
@@ -26,16 +25,12 @@ pub struct ListArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Runs(Vec<Run>);
-
 /// Lists runs.
 pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
-    let mut runs = store.runs(args.limit).await.map_err(|error| session::store_failure(&error))?;
+    let mut runs = store.runs(args.limit).await?;
     for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
-        let progress = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+        let progress = store.progress(run.run_id).await?;
         if let Some(reason) = progress.and_then(|progress| progress.held) {
             (run.state, run.reason) = (RunState::Held, Some(reason));
         }
@@ -43,15 +38,14 @@ pub async fn run(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
     if runs.is_empty() {
         session::note(format_args!("no run yet in `{}`; start one: sluice run start", store.describe()));
     }
-    output::answer(&Runs(runs), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&runs, args.output)
 }
 
-impl Report for Runs {
+impl Report for Vec<Run> {
     fn text(&self) -> String {
         let mut table =
             output::table(&["RUN", "STATE", "GENERATION", "ACTIVATION", "REQUESTED", "BY", "TOOK", "REASON"]);
-        for run in &self.0 {
+        for run in self {
             table.add_row([
                 run.run_id.to_string(),
                 text::word(&run.state),
@@ -63,6 +57,6 @@ impl Report for Runs {
                 run.reason.clone().unwrap_or_default(),
             ]);
         }
-        if self.0.is_empty() { String::new() } else { output::table_text(&table) }
+        if self.is_empty() { String::new() } else { output::table_text(&table) }
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use pipeline_model::ids::{Generation, RunId};
 use pipeline_store::{Run, Store};
 
-use crate::{exit::Exit, failure::Failure, session};
+use crate::{exit::Exit, failure::Failure};
 
 /// Characters of an id's beginning, at least: fewer say less than how often one errs.
 const SHORTEST: usize = 4;
@@ -52,19 +52,18 @@ impl FromStr for RunRef {
 impl RunRef {
     /// The run's id. An id that was given whole need not be in the ledger.
     pub async fn id(&self, store: &Store) -> Result<RunId, Failure> {
-        let failed = |error: pipeline_store::Error| session::store_failure(&error);
         let none = |what: String| Failure::new(Exit::Failed, format!("there is no run {what}`{}`", store.describe()));
         match self {
             Self::Id(id) => Ok(*id),
-            Self::Latest => match store.latest_run().await.map_err(failed)? {
+            Self::Latest => match store.latest_run().await? {
                 Some(run) => Ok(run.run_id),
                 None => Err(none("yet in ".to_owned()).hint("start one: sluice run start")),
             },
             Self::Generation(generation) => {
-                let found = store.run_of_generation(*generation).await.map_err(failed)?;
+                let found = store.run_of_generation(*generation).await?;
                 found.ok_or_else(|| none(format!("of generation {generation} in ")).hint("list them: sluice run ls"))
             }
-            Self::Beginning(beginning) => match store.runs_beginning(beginning).await.map_err(failed)?.as_slice() {
+            Self::Beginning(beginning) => match store.runs_beginning(beginning).await?.as_slice() {
                 [] => Err(none(format!("whose id begins with {beginning} in ")).hint("list them: sluice run ls")),
                 [only] => Ok(*only),
                 [one, other, ..] => {
@@ -78,7 +77,7 @@ impl RunRef {
     /// The run, which has to be in the ledger.
     pub async fn find(&self, store: &Store) -> Result<Run, Failure> {
         let id = self.id(store).await?;
-        let run = store.run(id).await.map_err(|error| session::store_failure(&error))?;
+        let run = store.run(id).await?;
         run.ok_or_else(|| {
             Failure::new(Exit::Failed, format!("there is no run {id} in `{}`", store.describe()))
                 .hint("list them: sluice run ls")

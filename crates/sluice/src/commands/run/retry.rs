@@ -7,11 +7,10 @@ use pipeline_operations::{
     retry::{Retry, Retrying},
 };
 use pipeline_store::Retried;
-use serde::Serialize;
 
 use super::RunRef;
 use crate::{
-    confirm::{ConfirmArgs, carried_out},
+    confirm::{ConfirmArgs, Outcome, carried_out},
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
@@ -46,46 +45,37 @@ pub struct RetryArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct RetryReport {
-    dry_run: bool,
-    #[serde(flatten)]
-    retrying: Retrying,
-}
-
 /// Retries.
 pub async fn run(session: &Session, args: RetryArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let (at, retry) = (Installation::new(&store, &settings), Retry { run: args.run.id(&store).await? });
-    let dry_run = args.confirm.dry_run;
     let question = |_: &Retrying| Some("Retry the failed parts of this run?".to_owned());
-    let retrying = carried_out(&retry, &at, &args.confirm, &args.reason, question).await?;
+    let outcome = carried_out(&retry, &at, &args.confirm, &args.reason, question).await?;
     let left = |retried: &Retried| !retried.left.is_empty() || retried.unreachable > 0;
-    let left = retrying.retried.as_ref().is_some_and(left);
-    output::answer(&RetryReport { dry_run, retrying }, args.output.output)?;
+    let left = outcome.answer.retried.as_ref().is_some_and(left);
+    output::answer(&outcome, args.output)?;
     Ok(if left { Exit::Rejects } else { Exit::Ok })
 }
 
-impl Report for RetryReport {
+impl Report for Outcome<Retrying> {
     fn text(&self) -> String {
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let Retrying { run_id, rejected_providers, retried, services_announced, batches_announced } = &self.retrying;
-        let services = text::plural(count(*services_announced), "service");
-        let announced = count(*batches_announced);
+        let Retrying { run_id, rejected_providers, retried, services_announced, batches_announced } = &self.answer;
+        let services = text::plural(*services_announced, "service");
+        let announced = batches(*batches_announced);
         let Some(retried) = retried else {
             return format!(
                 "would try again: {} with the rest of their batches or services; would announce again, besides these: \
                  {services} and {} that are not done",
                 text::plural(*rejected_providers, "rejected provider"),
-                batches(announced),
+                announced,
             );
         };
         let mut text = format!(
             "run {run_id}: {} and {} set back; {services} and {} announced again",
             batches(retried.batches),
-            text::plural(count(retried.services.len()), "service"),
-            batches(announced),
+            text::plural(retried.services.len(), "service"),
+            announced,
         );
         if retried.unreachable > 0 {
             text.push_str(&format!(
@@ -97,7 +87,7 @@ impl Report for RetryReport {
             let left: Vec<&str> = retried.left.iter().map(ServiceId::as_str).take(20).collect();
             text.push_str(&format!(
                 "\nonly a new run can mend the rejects of {}: {}",
-                text::plural(count(retried.left.len()), "service"),
+                text::plural(retried.left.len(), "service"),
                 left.join(", ")
             ));
         }
@@ -105,6 +95,7 @@ impl Report for RetryReport {
     }
 }
 
-fn batches(count: i64) -> String {
-    format!("{} {}", text::count(count), if count == 1 { "batch" } else { "batches" })
+fn batches(number: impl TryInto<i64>) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    format!("{} {}", text::count(number), if number == 1 { "batch" } else { "batches" })
 }

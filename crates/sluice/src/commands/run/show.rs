@@ -7,7 +7,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs},
-    session::{self, Session},
+    session::Session,
 };
 
 /// Which run.
@@ -29,11 +29,11 @@ pub struct ShowArgs {
 pub async fn run(session: &Session, args: ShowArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run = args.run.find(&store).await?;
-    let progress = store.progress(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+    let progress = store.progress(run.run_id).await?;
     let Some(progress) = progress else {
         return Err(Failure::new(Exit::Failed, format!("run {} is gone from the ledger", run.run_id)));
     };
     let report = RunReport::read(&store, progress).await?;
-    output::answer(&report, args.output.output)?;
+    output::answer(&report, args.output)?;
     Ok(if report.held.is_some() { Exit::Rejects } else { Exit::Ok })
 }

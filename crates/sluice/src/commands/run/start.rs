@@ -59,7 +59,6 @@ pub struct StartArgs {
     /// Check and show what would be asked for, and ask for nothing
     #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -81,7 +80,6 @@ struct StartReport {
 
 /// Starts a run.
 pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
@@ -92,21 +90,21 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
         batch_size: args.batch_size.unwrap_or(settings.stage.batch_size),
         tolerance: args.tolerate.into(),
     };
-    let mut started = start.preview(&at).await.map_err(failed)?;
+    let mut started = start.preview(&at).await?;
     if !args.dry_run {
-        started = start.carry_out(&at, Some(&started), &request::by(&args.reason)).await.map_err(failed)?;
+        started = start.carry_out(&at, Some(&started), &request::by(&args.reason)).await?;
     }
     let sent = started.position.map(|place| Sent::new(&settings, place));
     let report = StartReport::of(started.request, args.activation, args.dry_run, &settings);
     if !args.wait {
-        output::answer(&report, args.output.output)?;
+        output::answer(&report, args.output)?;
         return Ok(Exit::Ok);
     }
     session::note(format_args!("run {}", report.run_id));
     let run_id = RunId::parse(&report.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout };
     let followed = wait::shown(&store, watched).await?;
-    wait::finish(&store, followed, args.output.output).await
+    wait::finish(&store, followed, args.output).await
 }
 
 // === impl StartReport ===

@@ -6,15 +6,15 @@ use pipeline_operations::{
     tolerate::{self, Tolerated},
 };
 use pipeline_store::Tolerance;
-use serde::Serialize;
 
 use super::RunRef;
 use crate::{
+    confirm::Outcome,
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
     request::{self, Tolerate},
-    session::{self, Session},
+    session::Session,
 };
 
 /// Which run, and how much.
@@ -44,32 +44,23 @@ pub struct TolerateArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-struct TolerateReport {
-    dry_run: bool,
-    #[serde(flatten)]
-    tolerated: Tolerated,
-}
-
 /// Changes the tolerance.
 pub async fn run(session: &Session, args: TolerateArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::operation_failure(&error);
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let at = Installation::new(&store, &settings);
     let tolerate = tolerate::Tolerate { run: args.run.id(&store).await?, tolerance: args.tolerance.into() };
-    let mut tolerated = tolerate.preview(&at).await.map_err(failed)?;
+    let mut tolerated = tolerate.preview(&at).await?;
     if !args.dry_run {
-        tolerated = tolerate.carry_out(&at, Some(&tolerated), &request::by(&args.reason)).await.map_err(failed)?;
+        tolerated = tolerate.carry_out(&at, Some(&tolerated), &request::by(&args.reason)).await?;
     }
-    output::answer(&TolerateReport { dry_run: args.dry_run, tolerated }, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&Outcome { dry_run: args.dry_run, answer: tolerated }, args.output)
 }
 
-impl Report for TolerateReport {
+impl Report for Outcome<Tolerated> {
     fn text(&self) -> String {
         let verb = if self.dry_run { "would tolerate" } else { "tolerates" };
-        let Tolerated { run_id, before, after } = &self.tolerated;
+        let Tolerated { run_id, before, after } = &self.answer;
         format!("run {run_id} {verb} {} (before: {})", words(after), words(before))
     }
 }

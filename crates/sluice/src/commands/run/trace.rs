@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
     text,
 };
 
@@ -88,12 +88,11 @@ pub async fn run(session: &Session, args: TraceArgs) -> Result<Exit, Failure> {
     let settings = session.settings()?;
     let store = session.migrated_store(&settings).await?;
     let run = args.run.find(&store).await?;
-    let timeline = store.timeline(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+    let timeline = store.timeline(run.run_id).await?;
     let Some(timeline) = timeline else {
         return Err(Failure::new(Exit::Failed, format!("run {} is gone from the ledger", run.run_id)));
     };
-    output::answer(&RunTrace::of(timeline, args.services, &settings.telemetry.trace_url), args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&RunTrace::of(timeline, args.services, &settings.telemetry.trace_url), args.output)
 }
 
 // === impl RunTrace ===
@@ -187,7 +186,7 @@ impl Report for RunTrace {
             let switch =
                 service.waits_for.map_or_else(|| or_dash(service.switch_ms), |what| format!("waits for {what}"));
             table.add_row([
-                output::printable(service.service_id.as_str()),
+                service.service_id.to_string(),
                 text::count(service.batches),
                 or_dash(service.plan_ms),
                 or_dash(service.queue_ms),

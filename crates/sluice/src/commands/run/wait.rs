@@ -68,7 +68,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
             let line = serde_json::to_string(view).unwrap_or_default();
             if line != last {
                 // A reader that cannot be written to is found out by the answer at the end.
-                output::write(&format!("{line}\n")).unwrap_or_default();
+                output::write(&format!("{line}\n")).unwrap_or(Exit::Ok);
                 last = line;
             }
         })
@@ -76,7 +76,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
     } else {
         shown(&store, watched).await?
     };
-    finish(&store, followed, args.output.output).await
+    finish(&store, followed, args.output).await
 }
 
 /// Waits for a run.
@@ -85,7 +85,7 @@ pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
     let run_id = args.run.id(&store).await?;
     let watched = Watched { run_id, sent: None, timeout: args.timeout };
     let followed = follow::follow(&store, watched, |_, _| {}).await?;
-    finish(&store, followed, args.output.output).await
+    finish(&store, followed, args.output).await
 }
 
 /// Follows a run with progress on standard error.
@@ -97,8 +97,8 @@ pub async fn shown(store: &Store, watched: Watched<'_>) -> Result<Followed, Fail
 }
 
 /// Answers with the run's last state; the exit code says how it ended.
-pub async fn finish(store: &Store, followed: Followed, format: Format) -> Result<Exit, Failure> {
+pub async fn finish(store: &Store, followed: Followed, output: OutputArgs) -> Result<Exit, Failure> {
     let report = RunReport::read(store, followed.progress).await?;
-    output::answer(&report, format)?;
+    output::answer(&report, output)?;
     Ok(report.exit())
 }

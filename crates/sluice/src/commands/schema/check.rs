@@ -74,7 +74,7 @@ pub async fn run(session: &Session, args: CheckArgs) -> Result<Exit, Failure> {
         topics: args.topics,
         today: text::time(text::now_ms()),
     };
-    let checked = check.run(settings.as_ref()).await.map_err(|error| session::gate_failure(&error))?;
+    let checked = check.run(settings.as_ref()).await?;
     for Tried { topic, read, strange } in checked.tried {
         let said = if strange > 0 { format!(", {strange} of them no record for anybody") } else { String::new() };
         session::note(format_args!("{topic}: {read} messages read{said}"));

@@ -8,14 +8,13 @@ use schema_gate::{
     files,
     past::{Against, History},
 };
-use serde::Serialize;
 
 use super::settings_for;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
 };
 
 /// What to compare.
@@ -34,30 +33,23 @@ pub struct DiffArgs {
     /// What to compare them with: git:REF, registry, or a folder of earlier schemas
     #[arg(long, default_value = "git:HEAD", value_name = "PAST")]
     pub against: Against,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Differences(Vec<Difference>);
-
 /// Compares.
 pub async fn run(session: &Session, args: DiffArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::gate_failure(&error);
     let settings = settings_for(session, &args.against)?;
-    let files = files::find(&args.paths).map_err(failed)?;
-    let history = History::of(settings.as_ref(), &args.against, &args.paths, &files, false).await.map_err(failed)?;
-    let differences = changes::differences(&files, &history).map_err(failed)?;
-    output::answer(&Differences(differences), args.output.output)?;
-    Ok(Exit::Ok)
+    let files = files::find(&args.paths)?;
+    let history = History::of(settings.as_ref(), &args.against, &args.paths, &files, false).await?;
+    let differences = changes::differences(&files, &history)?;
+    output::answer(&differences, args.output)
 }
 
-impl Report for Differences {
+impl Report for Vec<Difference> {
     fn text(&self) -> String {
         let mut lines = Vec::new();
-        for Difference { subject, file, version, changes } in &self.0 {
+        for Difference { subject, file, version, changes } in self {
             match version {
                 None => lines.push(format!("{subject}: new, in {file}")),
                 Some(_) if changes.is_empty() => {}

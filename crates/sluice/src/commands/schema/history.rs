@@ -8,14 +8,13 @@ use schema_gate::{
     files,
     past::{Against, History},
 };
-use serde::Serialize;
 
 use super::settings_for;
 use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
 };
 
 /// Whose history.
@@ -34,30 +33,23 @@ pub struct HistoryArgs {
     /// Where to look: registry, or git:REF
     #[arg(long = "in", default_value = "registry", value_name = "PAST")]
     pub past: Against,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Revisions(Vec<Revision>);
-
 /// Lists.
 pub async fn run(session: &Session, args: HistoryArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::gate_failure(&error);
     let settings = settings_for(session, &args.past)?;
-    let files = files::find(&args.paths).map_err(failed)?;
-    let history = History::of(settings.as_ref(), &args.past, &args.paths, &files, true).await.map_err(failed)?;
-    let revisions = changes::revisions(&files, &history).map_err(failed)?;
-    output::answer(&Revisions(revisions), args.output.output)?;
-    Ok(Exit::Ok)
+    let files = files::find(&args.paths)?;
+    let history = History::of(settings.as_ref(), &args.past, &args.paths, &files, true).await?;
+    let revisions = changes::revisions(&files, &history)?;
+    output::answer(&revisions, args.output)
 }
 
-impl Report for Revisions {
+impl Report for Vec<Revision> {
     fn text(&self) -> String {
         let mut table = output::table(&["SUBJECT", "VERSION", "READABLE", "CHANGES"]);
-        for Revision { subject, version, readable, changes } in &self.0 {
+        for Revision { subject, version, readable, changes } in self {
             let changes = if changes.is_empty() { "-".to_owned() } else { changes.join("; ") };
             table.add_row([subject.as_str(), version, readable.unwrap_or("-"), &changes]);
         }

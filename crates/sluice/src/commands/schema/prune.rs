@@ -8,7 +8,6 @@ use schema_gate::{
     old_versions::{self, OldVersion},
     subjects,
 };
-use serde::Serialize;
 
 use crate::{
     confirm::ConfirmArgs,
@@ -38,34 +37,28 @@ pub struct PruneArgs {
     pub output: OutputArgs,
 }
 
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Versions(Vec<OldVersion>);
-
 /// Prunes.
 pub async fn run(session: &Session, args: PruneArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::gate_failure(&error);
     let settings = session.settings()?;
-    let (registry, _) = subjects::registry(Some(&settings)).map_err(failed)?;
-    let mut versions = Versions(old_versions::plan(&registry, &settings.kafka, args.keep).await.map_err(failed)?);
-    let unused = versions.0.iter().filter(|version| version.is_unused()).count();
+    let (registry, _) = subjects::registry(Some(&settings))?;
+    let mut versions = old_versions::plan(&registry, &settings.kafka, args.keep).await?;
+    let unused = versions.iter().filter(|version| version.is_unused()).count();
     if !args.confirm.dry_run && unused > 0 {
         session::note(format_args!("{}", versions.text()));
-        let count = text::plural(i64::try_from(unused).unwrap_or(i64::MAX), "version");
+        let count = text::plural(unused, "version");
         args.confirm.confirm(&format!("Delete {count}?"))?;
-        old_versions::delete(&registry, &mut versions.0).await.map_err(failed)?;
+        old_versions::delete(&registry, &mut versions).await?;
     }
-    output::answer(&versions, args.output.output)?;
-    Ok(Exit::Ok)
+    output::answer(&versions, args.output)
 }
 
-impl Report for Versions {
+impl Report for Vec<OldVersion> {
     fn text(&self) -> String {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return "no version is old enough".to_owned();
         }
         let mut table = output::table(&["SUBJECT", "VERSION", "ID", "STATE"]);
-        for OldVersion { subject, version, id, state } in &self.0 {
+        for OldVersion { subject, version, id, state } in self {
             table.add_row([subject.as_str(), &version.to_string(), &id.to_string(), state]);
         }
         output::table_text(&table)

@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session::{self, Session},
+    session::Session,
 };
 
 /// How to register.
@@ -25,7 +25,6 @@ pub struct RegisterArgs {
     /// Say what would be registered, and whether the registry would take it
     #[arg(long)]
     pub dry_run: bool,
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -36,7 +35,6 @@ pub struct RegisterArgs {
   sluice schema ls
   sluice schema ls -o json | jq -r '.[] | select(.id == null) | .subject'")]
 pub struct ListArgs {
-    /// How to answer.
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -47,24 +45,21 @@ struct Listed(Subjects);
 
 /// Registers, or says what that would do.
 pub async fn register(session: &Session, args: RegisterArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::gate_failure(&error);
-    let (registry, names) = subjects::registry(Some(&session.settings()?)).map_err(failed)?;
+    let (registry, names) = subjects::registry(Some(&session.settings()?))?;
     let found = if args.dry_run {
         subjects::plan(&registry, &names).await
     } else {
         subjects::register(&registry, &names).await
     };
-    let listed = Listed(found.map_err(failed)?);
-    output::answer(&listed, args.output.output)?;
+    let listed = Listed(found?);
+    output::answer(&listed, args.output)?;
     Ok(listed.exit())
 }
 
 /// Lists.
 pub async fn list(session: &Session, args: ListArgs) -> Result<Exit, Failure> {
-    let failed = |error| session::gate_failure(&error);
-    let (registry, names) = subjects::registry(Some(&session.settings()?)).map_err(failed)?;
-    output::answer(&Listed(subjects::list(&registry, &names).await.map_err(failed)?), args.output.output)?;
-    Ok(Exit::Ok)
+    let (registry, names) = subjects::registry(Some(&session.settings()?))?;
+    output::answer(&Listed(subjects::list(&registry, &names).await?), args.output)
 }
 
 // === impl Listed ===

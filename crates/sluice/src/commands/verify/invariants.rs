@@ -8,7 +8,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{self, OutputArgs, Report},
-    session, text,
+    text,
 };
 
 #[derive(Debug, Serialize)]
@@ -42,11 +42,11 @@ enum Verdict {
 
 /// Checks.
 pub async fn run(store: &Store, output: OutputArgs) -> Result<Exit, Failure> {
-    let open = open::run(store).await.map_err(|error| session::operation_failure(&error))?.is_some();
-    let violations = store.check_invariants().await.map_err(|error| session::store_failure(&error))?;
+    let open = open::run(store).await?.is_some();
+    let violations = store.check_invariants().await?;
     let invariants = INVARIANTS.iter().map(|invariant| line(invariant, &violations, open)).collect();
     let report = InvariantsReport { holds: violations.is_empty(), target: store.describe(), invariants, violations };
-    output::answer(&report, output.output)?;
+    output::answer(&report, output)?;
     Ok(if report.holds { Exit::Ok } else { Exit::Failed })
 }
 
@@ -93,8 +93,7 @@ impl Report for InvariantsReport {
         parts.push(if self.holds {
             format!("{}: every invariant holds", self.target)
         } else {
-            let count = i64::try_from(self.violations.len()).unwrap_or(i64::MAX);
-            format!("{}: {}", self.target, text::plural(count, "violation"))
+            format!("{}: {}", self.target, text::plural(self.violations.len(), "violation"))
         });
         parts.join("\n\n")
     }

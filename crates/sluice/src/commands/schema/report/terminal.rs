@@ -63,7 +63,7 @@ fn sums(verdict: &Verdict) -> String {
     let states = states.map(|state| (count(state), state)).into_iter().filter(|(count, _)| *count > 0);
     let states: Vec<String> = states.map(|(count, state)| format!("{count} {state}")).collect();
     let (errors, warnings, waived) = verdict.counts();
-    let schemas = text::plural(i64::try_from(verdict.subjects.len()).unwrap_or(0), "schema");
+    let schemas = text::plural(verdict.subjects.len(), "schema");
     let waived = if waived > 0 { format!(", {waived} waived") } else { String::new() };
     let states = if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
     format!(

@@ -1,18 +1,21 @@
-//! Rows of each level, counted together.
+//! What there is of each level, counted together.
 
-use pipeline_model::documents::Level;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// So many rows of each level: those that readers see, or those that leave their sight.
+use crate::documents::Level;
+
+/// So many documents of each level in a source, or so many rows: those that readers see, or those that leave their sight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counts {
-    /// Of the view `provider_services`.
+    /// Provider services.
     pub services: i64,
-    /// Of the view `providers`.
+    /// Providers.
     pub providers: i64,
-    /// Of the view `bundles`.
+    /// Bundles.
     pub bundles: i64,
-    /// Of the view `subscription_fields`.
+    /// Subscription fields, nested ones and those in a collection of their own.
     pub subscription_fields: i64,
 }
 
@@ -20,7 +23,7 @@ impl Counts {
     /// From the top of the hierarchy down.
     pub const LEVELS: [Level; 4] = [Level::Service, Level::Provider, Level::Bundle, Level::SubscriptionField];
 
-    /// Rows of one level.
+    /// Those of one level.
     pub fn of(&self, level: Level) -> i64 {
         match level {
             Level::Service => self.services,
@@ -30,7 +33,7 @@ impl Counts {
         }
     }
 
-    /// Whether there is no row of any level.
+    /// Whether there is nothing of any level.
     pub fn is_zero(&self) -> bool {
         *self == Self::default()
     }
@@ -54,5 +57,15 @@ impl Counts {
             bundles: combine(self.bundles, other.bundles),
             subscription_fields: combine(self.subscription_fields, other.subscription_fields),
         }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { services, providers, bundles, subscription_fields } = self;
+        write!(
+            f,
+            "{services} services, {providers} providers, {bundles} bundles, {subscription_fields} subscription fields"
+        )
     }
 }
