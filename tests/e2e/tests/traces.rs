@@ -1,7 +1,7 @@
 //! The trace of a run, as real Jaeger gives it: one tree, whoever ended the run, and never too large to be opened.
 //!
 //! `cargo xtask observe` runs these tests: it builds Jaeger.
-#![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
+#![expect(clippy::expect_used, reason = "test code outside of test functions")]
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -110,6 +110,8 @@ fn a_run_is_one_tree_from_the_request_to_the_activations() {
     let spans =
         jaeger.trace(&run.id, |spans| has_root(spans) && spans.iter().filter(|it| it.name == "activate").count() == 5);
     let tree = drawn(&spans);
+    // For a person who wants to look: `-- --nocapture`.
+    println!("{tree}{}", pipeline.sluice(&["run", "trace", &run.id]).run().expect_code(0).stdout);
     assert_one_tree(&spans, &root);
     let run_span = spans.iter().find(|span| span.name == "run").expect("a root");
     assert_eq!((run_span.id.as_str(), run_span.tag("sluice.run.state").as_str()), (root.as_str(), "activated"));
