@@ -1,11 +1,5 @@
 //! The runtime over the local broker and the embedded registry: same Kafka code, same wire format as in production.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 

@@ -37,7 +37,7 @@ impl Store {
             sum("CASE WHEN stored_at_ms >= ? THEN providers ELSE 0 END"),
         );
         let from: Value<'_> = (now_ms - RECENT_MS).into();
-        let batches = session.fetch_one(sql, &[from.clone(), from.clone(), from, (&run_id).into()]).await?;
+        let batches = session.fetch_one(sql, &[from, from, from, (&run_id).into()]).await?;
         Ok(Some(Sight {
             elapsed_ms: now_ms - run.started_at_ms,
             discovered_ms: since(services.discovered_at_ms).filter(|_| run.discovered),
