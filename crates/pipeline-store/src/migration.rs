@@ -101,8 +101,13 @@ impl Store {
         for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
             for statement in migration.statements(dialect, &self.views) {
                 let statement = statement.replace("{collation}", collation);
-                if !is_done(session, &statement).await? {
-                    session.execute_text(&statement).await?;
+                if is_done(session, &statement).await? {
+                    continue;
+                }
+                let made = session.execute_text(&statement).await;
+                // A file lets two migrations go side by side: the other one may have added the column meanwhile.
+                if made.is_err() && !is_done(session, &statement).await? {
+                    made?;
                 }
             }
             session

@@ -48,6 +48,8 @@ mod driver;
 #[cfg(feature = "tls")]
 #[path = "contract/encryption.rs"]
 mod encryption;
+#[path = "contract/estimates.rs"]
+mod estimates;
 #[path = "contract/etags.rs"]
 mod etags;
 #[path = "contract/exactness.rs"]

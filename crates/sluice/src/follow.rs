@@ -6,14 +6,19 @@
 use std::time::{Duration, Instant};
 
 use pipeline_model::ids::RunId;
-use pipeline_store::{LetterFilter, LetterState, Progress, RunState, Store};
+use pipeline_store::{
+    LetterFilter, LetterState, Progress, Run, RunState, Store,
+    estimate::{Earlier, Estimate},
+};
 
 use crate::{
     exit::Exit,
     failure::Failure,
     outlook::Sent,
     progress::{Model, Snapshot, View},
-    session, text,
+    session,
+    skew::Skew,
+    text,
 };
 
 /// How often the ledger is asked. Progress is cheap to read, and people notice half a second.
@@ -54,6 +59,14 @@ pub struct Watched<'a> {
     pub sent: Option<&'a Sent>,
     /// How long at most.
     pub timeout: Option<Duration>,
+    /// How unevenly batches wait, where somebody asks.
+    pub skew: Option<&'a Skew>,
+}
+
+/// When a run will end; what earlier runs took is read once.
+#[derive(Default)]
+struct Expected {
+    earlier: Option<Vec<Earlier>>,
 }
 
 /// When a run was seen to change.
@@ -78,12 +91,14 @@ pub async fn follow(
     let mut last_answer = start;
     let mut warned = false;
     let mut changes: Option<Changes> = None;
+    let mut expected = Expected::default();
     loop {
         match store.progress(run_id).await {
             Ok(Some(progress)) => {
                 last_answer = Instant::now();
                 let seen = Snapshot::from(&progress);
-                show(start.elapsed(), &model.observe(start.elapsed(), &seen));
+                let estimate = expected.of(store, &progress.run, watched.skew.map_or(1.0, Skew::now)).await;
+                show(start.elapsed(), &model.observe(start.elapsed(), &seen, &estimate));
                 if changes.as_ref().is_none_or(|changes| changes.last != seen) {
                     changes = Some(Changes { last: seen, at: last_answer });
                 }
@@ -94,7 +109,7 @@ pub async fn follow(
             Ok(None) => {
                 last_answer = Instant::now();
                 let requested = Snapshot { state: "requested".to_owned(), ..Snapshot::default() };
-                show(start.elapsed(), &model.observe(start.elapsed(), &requested));
+                show(start.elapsed(), &model.observe(start.elapsed(), &requested, &Estimate::default()));
                 if let Some(failure) = dead_request(store, run_id).await {
                     return Err(failure);
                 }
@@ -146,6 +161,18 @@ async fn timed_out(watched: Watched<'_>, still: Option<Duration>, elapsed: Durat
          wait again: sluice run wait {run_id}",
         text::duration(still)
     ))
+}
+
+// === impl Expected ===
+
+impl Expected {
+    /// Unknown when the target is away; that shows at the next look at the run.
+    async fn of(&mut self, store: &Store, run: &Run, skew: f64) -> Estimate {
+        if self.earlier.is_none() {
+            self.earlier = store.earlier_runs(run).await.ok();
+        }
+        store.estimate(run, self.earlier.as_deref().unwrap_or_default(), skew).await.unwrap_or_default()
+    }
 }
 
 // === impl Watched ===

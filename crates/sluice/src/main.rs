@@ -22,6 +22,7 @@ mod pages;
 mod progress;
 mod request;
 mod session;
+mod skew;
 mod text;
 
 use crate::{cli::Cli, exit::Exit, failure::Failure, global::Color, output::Format};

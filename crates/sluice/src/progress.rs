@@ -1,12 +1,15 @@
 //! From what the ledger says to what a person sees: N of M for each stage, a rate, and an ETA that is honest.
 //!
 //! The model is a pure function of the snapshots it was shown and of the times they were taken at; it reads no clock
-//! and no terminal. The ETA stays *unknown* until every service is planned, because before that M still grows, and
-//! until the rate has been seen for a few seconds, because the first batches say nothing about the rest.
+//! and no terminal. The ETA is the ledger's own ([`pipeline_store::estimate`]): a range that is wide at first, and
+//! *unknown* until the run or an earlier one has shown how fast it goes.
 
 use std::{collections::VecDeque, time::Duration};
 
-use pipeline_store::{BatchProgress, Progress, ProviderProgress, RunState, ServiceProgress};
+use pipeline_store::{
+    BatchProgress, Progress, ProviderProgress, RunState, ServiceProgress,
+    estimate::{Estimate, Span},
+};
 use serde::Serialize;
 
 use crate::text;
@@ -19,8 +22,6 @@ mod tests;
 const WINDOW: Duration = Duration::from_secs(10);
 /// A rate that was seen for less is not shown.
 const FIRST_RATE: Duration = Duration::from_secs(1);
-/// An ETA that rests on a rate seen for less is not shown.
-const WARM_UP: Duration = Duration::from_secs(3);
 
 /// What the ledger said about a run at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,17 +85,27 @@ pub struct StageLine {
     pub total_is_final: bool,
     /// What is counted.
     pub unit: &'static str,
+    /// When the stage will be done.
+    pub eta: Eta,
 }
 
-/// When a run will be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "known", content = "seconds")]
+/// When a run, or a stage of it, will be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "known")]
 pub enum Eta {
     /// Not to be told yet.
+    #[default]
     Unknown,
-    /// In about so many seconds.
-    Seconds(u64),
-    /// All providers are settled.
+    /// In so many seconds.
+    Seconds {
+        /// Probably.
+        seconds: u64,
+        /// At the earliest.
+        earliest: u64,
+        /// At the latest.
+        latest: u64,
+    },
+    /// The stage is done; of a run: all providers are settled.
     Done,
 }
 
@@ -116,17 +127,17 @@ pub fn shown_state(progress: &Progress) -> String {
 // === impl Model ===
 
 impl Model {
-    /// Takes in a snapshot, seen so long after the start of the watch, and says what to show.
-    pub fn observe(&mut self, at: Duration, snapshot: &Snapshot) -> View {
+    /// Takes in a snapshot, seen so long after the start of the watch, with the ledger's estimate, and says what to show.
+    pub fn observe(&mut self, at: Duration, snapshot: &Snapshot, estimate: &Estimate) -> View {
         self.sample(at, snapshot.providers.settled());
-        let stages = stages(snapshot);
+        let stages = stages(snapshot, estimate);
         for (timing, line) in self.timings.iter_mut().zip(&stages) {
             timing.observe(at, line);
         }
         View {
             state: snapshot.state.clone(),
             providers_per_second: self.rate(FIRST_RATE),
-            eta: self.eta(snapshot),
+            eta: eta(snapshot, estimate),
             rejected: snapshot.providers.rejected,
             held: snapshot.held.clone(),
             stages,
@@ -157,21 +168,13 @@ impl Model {
         let settled = u32::try_from(now - before).ok()?;
         (seen >= at_least && settled > 0).then(|| f64::from(settled) / seen.as_secs_f64())
     }
+}
 
-    fn eta(&self, snapshot: &Snapshot) -> Eta {
-        if !snapshot.planning_complete || snapshot.state != "running" {
-            return Eta::Unknown;
-        }
-        let Ok(left) = u32::try_from(snapshot.providers.planned - snapshot.providers.settled()) else {
-            return Eta::Unknown;
-        };
-        match (left, self.rate(WARM_UP)) {
-            (0, _) => Eta::Done,
-            (_, None) => Eta::Unknown,
-            (left, Some(rate)) => {
-                Eta::Seconds(Duration::try_from_secs_f64(f64::from(left) / rate).map_or(u64::MAX, |d| d.as_secs() + 1))
-            }
-        }
+fn eta(snapshot: &Snapshot, estimate: &Estimate) -> Eta {
+    let is_settled = snapshot.planning_complete && snapshot.providers.planned == snapshot.providers.settled();
+    match Eta::of(snapshot, estimate.activator) {
+        Eta::Seconds { .. } | Eta::Unknown if is_settled && snapshot.state == "running" => Eta::Done,
+        eta => eta,
     }
 }
 
@@ -189,10 +192,20 @@ impl Timing {
 }
 
 /// N of M of each stage. M of a stage is what the stage before it has done so far.
-fn stages(snapshot: &Snapshot) -> [StageLine; 4] {
+fn stages(snapshot: &Snapshot, estimate: &Estimate) -> [StageLine; 4] {
     let discovery_is_final = snapshot.services.expected.is_some();
     let services = snapshot.services.expected.or_else(|| positive(snapshot.services.discovered));
-    let line = |stage, done, total, total_is_final, unit| StageLine { stage, done, total, total_is_final, unit };
+    let line = |stage, done, total, total_is_final, unit| {
+        let span = match stage {
+            "root" => estimate.root,
+            "providers" => estimate.providers,
+            "bundles" => estimate.bundles,
+            _ => estimate.activator,
+        };
+        let is_done = total_is_final && total == Some(done);
+        let eta = if is_done { Eta::Done } else { Eta::of(snapshot, span) };
+        StageLine { stage, done, total, total_is_final, unit, eta }
+    };
     [
         line("root", snapshot.services.discovered, services, discovery_is_final, "services discovered"),
         line("providers", snapshot.services.planned, services, discovery_is_final, "services planned"),
@@ -209,6 +222,20 @@ fn stages(snapshot: &Snapshot) -> [StageLine; 4] {
 
 fn positive(number: i64) -> Option<i64> {
     (number > 0).then_some(number)
+}
+
+// === impl Eta ===
+
+impl Eta {
+    fn of(snapshot: &Snapshot, span: Option<Span>) -> Self {
+        let whole = |ms: i64| u64::try_from(ms).unwrap_or_default().div_ceil(1_000);
+        match span {
+            Some(Span { earliest_ms, expected_ms, latest_ms }) if snapshot.state == "running" => {
+                Self::Seconds { seconds: whole(expected_ms), earliest: whole(earliest_ms), latest: whole(latest_ms) }
+            }
+            _ => Self::Unknown,
+        }
+    }
 }
 
 // === impl View ===
@@ -245,8 +272,10 @@ impl View {
         match (&self.held, self.eta) {
             (Some(reason), _) => parts.push(format!("held: {reason}")),
             (None, Eta::Unknown) => parts.push("ETA unknown".to_owned()),
-            (None, Eta::Seconds(seconds)) => {
-                parts.push(format!("ETA {}", text::seconds(seconds)));
+            (None, Eta::Seconds { seconds, earliest, latest }) => {
+                let (seconds, earliest, latest) =
+                    (text::seconds(seconds), text::seconds(earliest), text::seconds(latest));
+                parts.push(format!("ETA {seconds} ({earliest} to {latest})"));
             }
             (None, Eta::Done) => parts.push("all providers settled".to_owned()),
         }

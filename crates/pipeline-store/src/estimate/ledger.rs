@@ -1,6 +1,6 @@
 //! What the ledger says of a run that goes on, and of those before it: the times are in rows that are there anyway.
 
-use super::{Earlier, Recent, Sight};
+use super::{Earlier, Estimate, Recent, Sight, estimate};
 use crate::{
     Error, Run, Store,
     clock::now_ms,
@@ -17,7 +17,7 @@ const READ: &str = "(stored_at_ms IS NULL OR stored_at_ms > planned_at_ms)";
 
 impl Store {
     /// What is seen of a run now; `None` when the run is not open. Partitions are not the ledger's to know: `skew` is 1.
-    pub async fn sight(&self, run: &Run) -> Result<Option<Sight>, Error> {
+    pub(super) async fn sight(&self, run: &Run) -> Result<Option<Sight>, Error> {
         if run.finished_at_ms.is_some() {
             return Ok(None);
         }
@@ -54,6 +54,13 @@ impl Store {
             },
             skew: 1.0,
         }))
+    }
+
+    /// When a run and its stages will be done, seen with what earlier runs took; all unknown when the run is not open. `skew`
+    /// is [`Sight::skew`].
+    pub async fn estimate(&self, run: &Run, earlier: &[Earlier], skew: f64) -> Result<Estimate, Error> {
+        let sight = self.sight(run).await?;
+        Ok(sight.map(|sight| estimate(&Sight { skew, ..sight }, earlier)).unwrap_or_default())
     }
 
     /// The last runs before this one that ended as they should, over the same services.

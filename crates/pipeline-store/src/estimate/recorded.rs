@@ -1,4 +1,4 @@
-//! Ten runs as their ledgers have them, from which any moment can be seen again.
+//! Runs as their ledgers have them, from which any moment can be seen again.
 
 use std::fmt::Write as _;
 

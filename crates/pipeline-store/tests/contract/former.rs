@@ -140,7 +140,8 @@ async fn tables_and_indexes_get_new_names_and_views_answer_the_same() {
         let store = connect(url).await;
         let identity = store.identity().await.unwrap();
         let plan = store.plan_migration().await.unwrap();
-        assert_eq!((plan.from, plan.to, plan.makes), (8, VERSION, vec![]));
+        // What later steps add.
+        assert_eq!((plan.from, plan.to, plan.makes), (8, VERSION, vec!["sluice_run_estimate".to_owned()]));
         assert_eq!(plan.replaces, if url.starts_with("sqlite") { vec![] } else { VIEWS.map(str::to_owned).to_vec() });
         let mut wanted = FORMER.map(|(from, to)| Rename { from, to });
         let mut found = plan.renames;

@@ -137,7 +137,7 @@ async fn synchronise(local: &mut Local, target: &Store, start: &Start) -> Result
     let begun = Instant::now();
     let run_id = local.request(target, start).await?;
     let mut display = Display::to_stderr();
-    let watched = Watched { run_id, sent: None, timeout: None };
+    let watched = Watched { run_id, sent: None, timeout: None, skew: None };
     let followed = tokio::select! {
         followed = follow(target, watched, |at, view| display.show(at, view)) => followed,
         failure = local.failed() => Err(failure),

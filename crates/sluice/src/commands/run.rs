@@ -9,6 +9,7 @@ use crate::{exit::Exit, failure::Failure, session::Session};
 pub mod abort;
 pub mod accept;
 pub mod activate;
+mod eta;
 pub mod history;
 pub mod list;
 mod reference;

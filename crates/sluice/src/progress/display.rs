@@ -6,7 +6,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     output,
-    progress::{StageLine, View},
+    progress::{Eta, StageLine, View},
     text,
 };
 
@@ -102,7 +102,11 @@ impl Bars {
 }
 
 fn message(line: &StageLine) -> String {
-    format!("{} {}", line.ratio(), line.unit)
+    let eta = match line.eta {
+        Eta::Seconds { seconds, .. } => format!(", done in about {}", text::seconds(seconds)),
+        Eta::Unknown | Eta::Done => String::new(),
+    };
+    format!("{} {}{eta}", line.ratio(), line.unit)
 }
 
 // === impl Lines ===

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use pipeline_store::{
     BatchProgress, Counts, Exceeded, LetterFilter, LetterState, Progress, ProviderProgress, Reject, Run, RunState,
-    ServiceProgress, Store,
+    ServiceProgress, Store, estimate::Estimate,
 };
 use serde::Serialize;
 
+use super::eta::{self, EtaError};
 use crate::{
     exit::Exit,
     failure::Failure,
@@ -60,6 +61,10 @@ pub struct RunReport {
     pub more_rejects: bool,
     /// Open dead letters of the run.
     pub dead_letters: usize,
+    /// When the stages and the run will be done, while it is open.
+    pub eta: Estimate,
+    /// How wrong the ETA was, of a run that was activated.
+    pub eta_error: EtaError,
 }
 
 // === impl RunReport ===
@@ -69,7 +74,10 @@ impl RunReport {
     pub async fn read(store: &Store, progress: Progress) -> Result<Self, Failure> {
         let (rejects, more_rejects) = rejects(store, &progress.run).await?;
         let dead_letters = open_letters(store, &progress.run).await?;
-        Ok(Self { dead_letters, ..Self::new(progress, rejects, more_rejects) })
+        let eta_error = EtaError::read(store, &progress.run).await?;
+        let earlier = store.earlier_runs(&progress.run).await?;
+        let eta = store.estimate(&progress.run, &earlier, 1.0).await?;
+        Ok(Self { dead_letters, eta, eta_error, ..Self::new(progress, rejects, more_rejects) })
     }
 
     fn new(progress: Progress, rejects: Vec<Reject>, more_rejects: bool) -> Self {
@@ -94,6 +102,8 @@ impl RunReport {
             rejects,
             more_rejects,
             dead_letters: 0,
+            eta: Estimate::default(),
+            eta_error: EtaError::default(),
         }
     }
 
@@ -162,6 +172,8 @@ impl Report for RunReport {
         }
         rows.extend(run.reason.clone().map(|reason| ("reason", reason)));
         rows.extend(took(run).map(|took| ("took", took)));
+        let eta = if self.held.is_none() { self.eta.activator.map(eta::in_words) } else { None };
+        rows.extend(self.eta_error.in_words().or(eta).map(|words| ("eta", words)));
         rows.push((
             "services",
             format!(

@@ -20,6 +20,7 @@ use crate::{
     output::{self, OutputArgs, Report},
     request::{self, Switch, Tolerate},
     session::{self, Session},
+    skew::Skew,
     text,
 };
 
@@ -102,7 +103,8 @@ pub async fn run(session: &Session, args: StartArgs) -> Result<Exit, Failure> {
     }
     session::note(format_args!("run {}", report.run_id));
     let run_id = RunId::parse(&report.run_id).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout };
+    let skew = Skew::watch(&settings.kafka);
+    let watched = follow::Watched { run_id, sent: sent.as_ref(), timeout: args.timeout, skew: Some(&skew) };
     let followed = wait::shown(&store, watched).await?;
     wait::finish(&store, followed, args.output).await
 }

@@ -13,6 +13,7 @@ use crate::{
     output::{self, Format, OutputArgs},
     progress::display::Display,
     session::Session,
+    skew::Skew,
     text,
 };
 
@@ -20,8 +21,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Progress goes to standard error, the answer at the end to standard output; with `-o jsonl` each
-change is one line on standard output. The total of the bundles stage grows until every service is planned;
-until then there is no ETA.
+change is one line on standard output. The ETA is a range that narrows; it is unknown until the run, or one before
+it, has shown how fast it goes. `sluice run show` tells afterwards how wrong it was.
 
 Examples:
   sluice run watch
@@ -59,9 +60,11 @@ pub struct WaitArgs {
 
 /// Follows a run with progress.
 pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> {
-    let store = session.migrated_store(&session.settings()?).await?;
+    let settings = session.settings()?;
+    let store = session.migrated_store(&settings).await?;
     let run_id = args.run.id(&store).await?;
-    let watched = Watched { run_id, sent: None, timeout: None };
+    let skew = Skew::watch(&settings.kafka);
+    let watched = Watched { run_id, sent: None, timeout: None, skew: Some(&skew) };
     let followed = if args.output.output == Format::Jsonl {
         let mut last = String::new();
         follow::follow(&store, watched, |_, view| {
@@ -83,7 +86,7 @@ pub async fn watch(session: &Session, args: WatchArgs) -> Result<Exit, Failure> 
 pub async fn wait(session: &Session, args: WaitArgs) -> Result<Exit, Failure> {
     let store = session.migrated_store(&session.settings()?).await?;
     let run_id = args.run.id(&store).await?;
-    let watched = Watched { run_id, sent: None, timeout: args.timeout };
+    let watched = Watched { run_id, sent: None, timeout: args.timeout, skew: None };
     let followed = follow::follow(&store, watched, |_, _| {}).await?;
     finish(&store, followed, args.output).await
 }

@@ -171,7 +171,18 @@ fn the_json_has_the_names_that_scripts_rely_on() {
         }
       ],
       "more_rejects": false,
-      "dead_letters": 0
+      "dead_letters": 0,
+      "eta": {
+        "root": null,
+        "providers": null,
+        "bundles": null,
+        "activator": null
+      },
+      "eta_error": {
+        "at_10_percent": null,
+        "at_50_percent": null,
+        "at_90_percent": null
+      }
     }
     "#);
 }
