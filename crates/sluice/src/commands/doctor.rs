@@ -19,7 +19,7 @@ mod report;
 mod stages;
 mod target;
 
-pub(in crate::commands) use self::stages::STAGES;
+pub(crate) use self::stages::STAGES;
 
 /// How to answer.
 #[derive(Debug, Args)]

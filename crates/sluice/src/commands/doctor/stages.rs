@@ -20,7 +20,7 @@ use crate::{session, text};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a stage is called here, its group's word, and the topic that it reads.
-pub(in crate::commands) const STAGES: [(&str, &str, &str); 4] = [
+pub(crate) const STAGES: [(&str, &str, &str); 4] = [
     ("stage-root", "root", RunRequested::TOPIC),
     ("stage-providers", "providers", ServiceDiscovered::TOPIC),
     ("stage-bundles", "bundles", BatchPlanned::TOPIC),
