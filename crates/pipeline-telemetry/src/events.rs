@@ -72,6 +72,9 @@ pub enum Dropped {
 
 /// Spans are dropped. No line: the collector's trouble has one, and the rest is no trouble.
 pub fn spans_dropped(reason: Dropped, spans: usize) {
+    if spans == 0 {
+        return;
+    }
     metrics::counter!(SPANS_DROPPED, "reason" => reason.as_str()).increment(spans as u64);
 }
 

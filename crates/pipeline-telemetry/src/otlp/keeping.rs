@@ -74,9 +74,17 @@ pub(super) struct Keeper<P> {
     next: P,
     slow: Duration,
     budget: Budget,
-    /// Spans that have ended, by the one above them.
-    waiting: Mutex<HashMap<SpanId, Vec<SpanData>>>,
+    waiting: Mutex<Waiting>,
     queued: Queued,
+}
+
+/// Spans that have ended and wait for the end of the one above them.
+#[derive(Debug, Default)]
+struct Waiting {
+    below: HashMap<SpanId, Vec<SpanData>>,
+    /// The spans above them, the oldest first; some have ended since.
+    order: VecDeque<SpanId>,
+    spans: usize,
 }
 
 /// Counts what was handed to the exporter and not yet taken by it, so that what does not fit is dropped here, where it is
@@ -167,7 +175,7 @@ impl<P: SpanProcessor> Keeper<P> {
         {
             let mut waiting = lock(&self.waiting);
             let mut open = vec![span.span_context.span_id()];
-            while let Some(children) = open.pop().map(|id| waiting.remove(&id).unwrap_or_default()) {
+            while let Some(children) = open.pop().map(|id| waiting.take(id)) {
                 open.extend(children.iter().map(|child| child.span_context.span_id()));
                 below.extend(children);
             }
@@ -190,15 +198,38 @@ impl<P: SpanProcessor> Keeper<P> {
         let duration = span.end_time.duration_since(span.start_time).unwrap_or_default();
         span.span_kind == SpanKind::Consumer && duration >= self.slow
     }
+}
 
-    fn wait(&self, span: SpanData) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.values().map(Vec::len).sum::<usize>() >= WAITING {
-            drop(waiting);
-            events::spans_dropped(Dropped::TooManyOpen, 1);
-            return;
+// === impl Waiting ===
+
+impl Waiting {
+    /// Gives how many spans were dropped for this one: those that waited longest. The one above them ended before they
+    /// did, or never will.
+    fn push(&mut self, span: SpanData) -> usize {
+        let mut dropped = 0;
+        while self.spans >= WAITING
+            && let Some(oldest) = self.order.pop_front()
+        {
+            dropped += self.take(oldest).len();
         }
-        waiting.entry(span.parent_span_id).or_default().push(span);
+        let above = span.parent_span_id;
+        let below = self.below.entry(above).or_default();
+        if below.is_empty() {
+            self.order.push_back(above);
+        }
+        below.push(span);
+        self.spans += 1;
+        dropped
+    }
+
+    fn take(&mut self, above: SpanId) -> Vec<SpanData> {
+        let below = self.below.remove(&above).unwrap_or_default();
+        self.spans -= below.len();
+        // What has ended since is at the front, mostly.
+        while self.order.front().is_some_and(|oldest| !self.below.contains_key(oldest)) {
+            self.order.pop_front();
+        }
+        below
     }
 }
 
@@ -213,7 +244,8 @@ impl<P: SpanProcessor> SpanProcessor for Keeper<P> {
         } else if span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID {
             self.decide(span);
         } else {
-            self.wait(span);
+            let dropped = lock(&self.waiting).push(span);
+            events::spans_dropped(Dropped::TooManyOpen, dropped);
         }
     }
 

@@ -98,11 +98,14 @@ pub fn producer_span(topic: &str, run_id: Option<RunId>, parent: Option<&TraceCo
         { names::DESTINATION } = topic,
         { names::OPERATION_NAME } = "send",
         { names::OPERATION_TYPE } = "send",
-        { names::KEPT } = true,
         { names::ERROR_TYPE } = Empty,
     );
     super::adopt(&span, parent);
-    // Without an exporter there is no such span, and what follows belongs below what led to it.
-    let context = super::exported_context(&span).or(parent.copied()).unwrap_or_else(TraceContext::root);
+    // Where there is no such span, what follows belongs below what led to it.
+    let context = match super::exported_context(&span) {
+        Some(own) if own.is_sampled() => own,
+        Some(own) => parent.map_or(own, |parent| parent.with_sampled(false)),
+        None => parent.copied().unwrap_or_else(TraceContext::root),
+    };
     MessageSpan { span, context }
 }

@@ -175,7 +175,7 @@ fn what_a_person_sends_stands_below_its_run_or_what_led_to_it() {
     let (run_id, root) = run();
     let (spans, (sent, again)) = exported(NEVER, 100, |_| {
         let sent = producer_span("sluice.sync.run-requested.v1", Some(run_id), None).context;
-        (sent, producer_span("sluice.sync.batch-planned.v1", Some(run_id), Some(&sent.with_sampled(false))).context)
+        (sent, producer_span("sluice.sync.batch-planned.v1", Some(run_id), Some(&sent)).context)
     });
     assert_eq!(names(&spans), ["send sluice.sync.run-requested.v1", "send sluice.sync.batch-planned.v1"]);
     assert_eq!(format!("{:016x}", spans[0].parent_span_id), root.span_id());
@@ -183,6 +183,32 @@ fn what_a_person_sends_stands_below_its_run_or_what_led_to_it() {
     assert!(again.is_sampled());
     // Where nothing is exported, what follows hangs below the run itself.
     assert_eq!(producer_span("t", Some(run_id), None).context, root);
+}
+
+#[test]
+fn a_person_who_sends_much_does_not_fill_the_trace() {
+    let (run_id, root) = run();
+    let (spans, last) = exported(NEVER, 100_000, |_| {
+        (0..3_000).map(|_| producer_span("sluice.sync.batch-planned.v1", Some(run_id), None).context).last()
+    });
+    assert_eq!(spans.len(), 1_000);
+    assert_eq!(last, Some(root.with_sampled(false)), "what follows hangs where something is");
+}
+
+#[test]
+fn spans_that_end_after_the_one_above_them_do_not_stay() {
+    let (_, root) = run();
+    let above = root.with_sampled(false);
+    let (spans, ()) = exported(NEVER, 100_000, |_| {
+        for _ in 0..10_000 {
+            let message = consumer_span("bundles", &AT, Some(&above));
+            let late = message.span.in_scope(|| SourceSpan::new("files", "read bundles", "bundles", None));
+            drop(message);
+            drop(late);
+        }
+        handle(&above, true);
+    });
+    assert_eq!(spans.len(), 3, "there is room for those of a message that failed");
 }
 
 #[test]
