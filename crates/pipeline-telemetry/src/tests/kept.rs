@@ -189,7 +189,8 @@ fn what_a_person_sends_stands_below_its_run_or_what_led_to_it() {
 fn a_person_who_sends_much_does_not_fill_the_trace() {
     let (run_id, root) = run();
     let (spans, last) = exported(NEVER, 100_000, |_| {
-        (0..3_000).map(|_| producer_span("sluice.sync.batch-planned.v1", Some(run_id), None).context).last()
+        let send = |_| producer_span("sluice.sync.batch-planned.v1", Some(run_id), None).context;
+        (0..3_000).map(send).collect::<Vec<_>>().pop()
     });
     assert_eq!(spans.len(), 1_000);
     assert_eq!(last, Some(root.with_sampled(false)), "what follows hangs where something is");
