@@ -194,6 +194,8 @@ mod tests {
 
     use super::{super::failure::Failure, *};
 
+    const FAILED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
     #[test]
     fn a_dead_letter_keeps_key_bytes_and_foreign_headers_and_says_why_once() {
         let delivery = Delivery {
@@ -275,7 +277,7 @@ mod tests {
                 header(header::MESSAGE, "no"),
                 header(header::CODE, "SLUICE-MESSAGE-001"),
                 header(header::RUN_ID, "run"),
-                header(header::TRACEPARENT, "trace"),
+                header(header::TRACEPARENT, FAILED),
                 header(header::REPLAY_OF, "4"),
             ],
         };
@@ -287,5 +289,7 @@ mod tests {
         let names: Vec<&str> = message.headers.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["mine", header::RUN_ID, header::TRACEPARENT, header::REPLAY_OF]);
         assert_eq!(message.headers.last(), Some(&header(header::REPLAY_OF, "5")));
+        // Nothing is exported here: what follows is below the message that failed.
+        assert!(message.headers.contains(&header(header::TRACEPARENT, FAILED)));
     }
 }
