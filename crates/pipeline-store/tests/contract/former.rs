@@ -29,6 +29,8 @@ const FORMER: [(&str, &str); 14] = [
     ("sync_dead_letter", "sluice_dead_letter"),
     ("sync_audit", "sluice_audit"),
 ];
+/// Columns that these tables have got since.
+const LATER: [(&str, &str); 1] = [("sluice_run", "end_told_at_ms")];
 const VIEWS: [&str; 4] = ["provider_services", "providers", "bundles", "subscription_fields"];
 
 /// The statements of version 8: today's definitions of the time, with the former names.
@@ -63,6 +65,9 @@ async fn make_version_8(url: &str, rows: &str) {
     } else {
         rows.rsplit_once('/').unwrap().1.to_owned()
     };
+    for (table, column) in LATER {
+        statements.push(format!("ALTER TABLE {place}.{table} DROP COLUMN {column}"));
+    }
     for (former, today) in FORMER {
         statements.push(format!("INSERT INTO {former} SELECT * FROM {place}.{today}"));
     }
