@@ -61,7 +61,9 @@ fn by_digits(bytes: &[u8]) -> (usize, char) {
     match (first.and_then(|unit| character(&[unit])), pair) {
         (Some(one), _) => (6, one),
         (None, Some(pair)) => (12, pair),
-        (None, None) => (6, char::REPLACEMENT_CHARACTER),
+        (None, None) if first.is_some() => (6, char::REPLACEMENT_CHARACTER),
+        // It broke off: what stands where its digits should may be the beginning of another document.
+        (None, None) => (2, char::REPLACEMENT_CHARACTER),
     }
 }
 
@@ -88,6 +90,8 @@ mod tests {
             (r#"{"id":"b","\u00e9\n\"":"\ud83e\udd5d"}}"#, false),
             (r#"{"id":"b","fields":[{"id":1}"#, true),
             (r#"{"id":"b","x":"\u00"#, false),
+            (r#"{"id":"b","x":"\u{"id":"c"}"#, true),
+            (r#"{"id":"b","x":"\u00"id":"c"}"#, true),
             (r#"{"id":"b","x":"\"id"#, false),
             (r#"{"id":"b","x":"\"id\""#, false),
             ("\\", false),
