@@ -34,7 +34,7 @@ impl Operation for Abort {
         open::still(at.store, self.run, shown.is_some()).await?;
         let aborted = at.store.abort_run_by(self.run, &by.who, &by.why).await?;
         let aborted = aborted.ok_or_else(|| Error::ended(self.run))?;
-        at.store.tell_ends(&RunEvents::new(), None).await?;
+        at.store.tell_ends(&RunEvents::new(), None).await;
         self.read(at, Some(aborted)).await
     }
 }

@@ -62,7 +62,7 @@ impl Operation for Activate {
         let (subject, result) = (self.run.to_string(), format!("{} services were switched", activated.len()));
         let deed = Deed { who: &by.who, what: "run activate", subject: &subject, why: &by.why, result: &result };
         at.store.audit(&deed).await?;
-        at.store.tell_ends(&RunEvents::new(), None).await?;
+        at.store.tell_ends(&RunEvents::new(), None).await;
         Ok(Activating { activated, ..self.read(at.store).await? })
     }
 }

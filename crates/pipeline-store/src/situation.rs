@@ -1,6 +1,7 @@
 //! How the copy is, for metrics: the open run, what it waits for, and how old what readers see is.
 
-use pipeline_telemetry::run_events::{OpenRun, Situation};
+use pipeline_model::chain::Chain;
+use pipeline_telemetry::run_events::{OpenRun, RunEvents, Situation};
 
 use crate::{
     Error, Store,
@@ -10,8 +11,16 @@ use crate::{
 };
 
 impl Store {
-    /// How the copy is now. Reads a few small tables; every few seconds is often enough.
-    pub async fn situation(&self) -> Result<Situation, Error> {
+    /// Tells how the copy is now. Reads a few small tables; every few seconds is often enough. Nobody's work fails because
+    /// of it.
+    pub async fn tell_situation(&self, events: &RunEvents) {
+        match self.situation().await {
+            Ok(situation) => events.situation(&situation),
+            Err(error) => events.not_told("how the copy is", &Chain(&error)),
+        }
+    }
+
+    async fn situation(&self) -> Result<Situation, Error> {
         let mut session = self.database.session(Operation::new("read the situation of", "the copy")).await?;
         let now = now_ms();
         let sql = "SELECT COUNT(*) AS found FROM sluice_dead_letter WHERE state = 'open'";

@@ -4,10 +4,10 @@
 //! So it is not who ends a run that shows it, but whoever looks next and can: activators on their timer, the command after
 //! what it did. A conditional update lets one of them win.
 
-use pipeline_model::ids::RunId;
+use pipeline_model::{chain::Chain, ids::RunId};
 use pipeline_telemetry::{run_events::RunEvents, span::EndedRun};
 
-use crate::{Error, Progress, RunState, Store, clock::now_ms, database::Session, operation::Operation, run};
+use crate::{Error, Progress, Store, clock::now_ms, operation::Operation, run};
 
 /// Runs, the newest first, among which ends are looked for: few are ended between two looks.
 const NEWEST: i64 = 20;
@@ -16,23 +16,53 @@ const OLDEST_MS: i64 = 3_600_000;
 
 impl Store {
     /// Shows the ends of runs that nobody has shown yet; of `refused` too, which has no generation. Does nothing in a
-    /// process that cannot show them.
-    pub async fn tell_ends(&self, events: &RunEvents, refused: Option<RunId>) -> Result<(), Error> {
-        if !events.shows_ends() {
-            return Ok(());
+    /// process that cannot show them. Nobody's work fails because of it: what was not shown is shown by the next who looks.
+    pub async fn tell_ends(&self, events: &RunEvents, refused: Option<RunId>) {
+        if events.shows_ends()
+            && let Err(error) = self.show_ends(events, refused).await
+        {
+            events.not_told("how runs ended", &Chain(&error));
         }
-        let mut session = self.database.session(Operation::new("look for", "ended runs")).await?;
-        let mut ended = newest(&mut session).await?;
-        ended.extend(refused);
-        for id in ended {
-            if !claim(&mut session, id).await? {
-                continue;
-            }
-            if let Some(run) = self.progress(id).await?.as_ref().and_then(Progress::ended) {
+    }
+
+    async fn show_ends(&self, events: &RunEvents, refused: Option<RunId>) -> Result<(), Error> {
+        for id in self.untold().await?.into_iter().chain(refused) {
+            // Read first: who has claimed it is the only one that shows it.
+            let ended = self.progress(id).await?.as_ref().and_then(Progress::ended);
+            if let Some(run) = ended
+                && self.is_ours_to_show(id).await?
+            {
                 events.ended(&run);
             }
         }
         Ok(())
+    }
+
+    /// The newest runs that have ended and were not shown.
+    async fn untold(&self) -> Result<Vec<RunId>, Error> {
+        let mut session = self.database.session(Operation::new("look for", "ended runs")).await?;
+        let rows = session
+            .fetch_all(
+                "SELECT run_id FROM (SELECT run_id, finished_at_ms, end_told_at_ms FROM sluice_run \
+                 WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT ?) newest \
+                 WHERE finished_at_ms > ? AND end_told_at_ms IS NULL",
+                &[NEWEST.into(), now_ms().saturating_sub(OLDEST_MS).into()],
+            )
+            .await?;
+        rows.into_iter().map(|row| run::run_id(&row)).collect()
+    }
+
+    /// Whether it is this call that is to show the end of a run.
+    async fn is_ours_to_show(&self, id: RunId) -> Result<bool, Error> {
+        let mut session = self.database.session(Operation::new("note the end of run", id.to_string())).await?;
+        let claimed = session
+            .execute(
+                "UPDATE sluice_run SET end_told_at_ms = ? WHERE run_id = ? AND finished_at_ms IS NOT NULL \
+                 AND end_told_at_ms IS NULL",
+                &[now_ms().into(), (&id.to_string()).into()],
+            )
+            .await?;
+        Ok(claimed == 1)
     }
 }
 
@@ -54,29 +84,4 @@ impl Progress {
             rejected_providers: providers.rejected,
         })
     }
-}
-
-/// The newest runs that have ended and were not shown.
-async fn newest(session: &mut Session) -> Result<Vec<RunId>, Error> {
-    let rows = session
-        .fetch_all(
-            "SELECT run_id FROM (SELECT run_id, finished_at_ms, end_told_at_ms FROM sluice_run \
-             WHERE generation IS NOT NULL ORDER BY generation DESC LIMIT ?) newest \
-             WHERE finished_at_ms > ? AND end_told_at_ms IS NULL",
-            &[NEWEST.into(), now_ms().saturating_sub(OLDEST_MS).into()],
-        )
-        .await?;
-    rows.into_iter().map(|row| run::run_id(&row)).collect()
-}
-
-/// Whether it is this call that is to show the end of a run.
-async fn claim(session: &mut Session, id: RunId) -> Result<bool, Error> {
-    let claimed = session
-        .execute(
-            "UPDATE sluice_run SET end_told_at_ms = ? WHERE run_id = ? AND finished_at_ms IS NOT NULL \
-             AND end_told_at_ms IS NULL AND state <> ?",
-            &[now_ms().into(), (&id.to_string()).into(), RunState::Running.as_str().into()],
-        )
-        .await?;
-    Ok(claimed == 1)
 }

@@ -199,9 +199,10 @@ impl RunEvents {
         debug!(%run_id, %service_id, %waiting, "not yet complete");
     }
 
-    /// When the run will end could not be noted.
-    pub fn not_estimated(&self, run_id: RunId, error: &dyn fmt::Display) {
-        debug!(%run_id, %error, "the estimate was not noted");
+    /// Something that only tells how the copy or a run is could not be told, such as `when the run will end`. Nothing
+    /// else fails because of it; the next turn tells it.
+    pub fn not_told(&self, what: &'static str, error: &dyn fmt::Display) {
+        debug!(what, %error, "not told");
     }
 
     /// A service was switched, and these rows left the views.

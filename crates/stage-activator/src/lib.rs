@@ -17,8 +17,11 @@ use pipeline_model::{
     ids::{InvalidRunId, RunId, ServiceId},
     needs::Needs,
 };
-use pipeline_store::{Activatable, Counts, Hold, Outcome, ServiceActivation, Store};
+use pipeline_store::{Activatable, Counts, Hold, Outcome, Run, ServiceActivation, Store};
 use pipeline_telemetry::run_events::{Activations, HeldBy, RunEvents};
+
+/// How often a process tells how the copy is; a collector of metrics rarely asks more often.
+const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// The stage.
 pub struct ActivatorStage {
@@ -29,9 +32,6 @@ pub struct ActivatorStage {
     /// When this process told last how the copy is.
     told: Mutex<Option<Instant>>,
 }
-
-/// How often a process tells how the copy is; a collector of metrics rarely asks more often.
-const TELL_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a service could not be activated.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl ActivatorStage {
                     self.events.removed(level, activations.iter().map(|each| each.rows_removed.of(level)).sum());
                 }
                 attempt.activated(activations.iter().map(|each| (&each.service_id, each.duration_ms)));
-                self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
+                self.store.tell_ends(&self.events, None).await;
                 Ok(activations)
             }
             Outcome::NotYet(waiting) => {
@@ -84,21 +84,26 @@ impl ActivatorStage {
 }
 
 impl ActivatorStage {
-    /// Tells how the copy is, if that was some time ago.
-    async fn tell_situation(&self) -> Result<(), Error> {
-        let now = Instant::now();
-        let is_due = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_due = told.is_none_or(|told| now.duration_since(told) >= TELL_AFTER);
-            if is_due {
-                *told = Some(now);
-            }
-            is_due
-        };
-        if is_due {
-            self.events.situation(&self.store.situation().await.map_err(Error::Ledger)?);
+    /// Tells how the copy is, when the open run is expected to end, and how runs ended. Nothing rests on it.
+    async fn observe(&self, run: Option<&Run>) {
+        if self.is_time_to_tell() {
+            self.store.tell_situation(&self.events).await;
         }
-        Ok(())
+        if let Some(run) = run
+            && let Err(error) = self.store.note_estimate(run).await
+        {
+            self.events.not_told("when the run will end", &error);
+        }
+        self.store.tell_ends(&self.events, None).await;
+    }
+
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.is_none_or(|told| told.elapsed() >= TELL_AFTER);
+        if is_time {
+            *told = Some(Instant::now());
+        }
+        is_time
     }
 
     /// Tells what holds the open run, and writes down once that the guard does.
@@ -117,18 +122,6 @@ impl ActivatorStage {
             self.events.held_by_guard(run.run_id, reason);
         }
         Ok(())
-    }
-}
-
-impl ActivatorStage {
-    /// Notes when the open run is expected to end, so that it is known also when nobody watches. Nothing rests on it, so a
-    /// failure holds nothing up.
-    async fn estimate(&self, Activatable { run, hold, .. }: &Activatable) {
-        if let (Some(run), None) = (run, hold)
-            && let Err(error) = self.store.note_estimate(run).await
-        {
-            self.events.not_estimated(run.run_id, &error);
-        }
     }
 }
 
@@ -163,15 +156,14 @@ impl Stage for ActivatorStage {
     }
 
     async fn tick(&self) -> Result<Emit<Activated>, Error> {
-        self.tell_situation().await?;
         let found = self.store.activatable().await.map_err(Error::Ledger)?;
         self.tell(&found).await?;
-        self.estimate(&found).await;
+        let goes_on = found.run.clone().filter(|_| found.hold.is_none());
         for (run_id, service_id) in found.due() {
             // What it activates is among the unannounced below.
             self.activate(run_id, &service_id).await?;
         }
-        self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
+        self.observe(goes_on.as_ref()).await;
         let unannounced = self.store.unannounced(None).await.map_err(Error::Ledger)?;
         Ok(unannounced.into_iter().map(Activated::from).collect())
     }

@@ -127,7 +127,7 @@ impl RootStage {
         match discovered.failed {
             Some(reason) => {
                 self.events.ended_as_failed(run_id, &reason);
-                self.store.tell_ends(&self.events, None).await.map_err(Error::Ledger)?;
+                self.store.tell_ends(&self.events, None).await;
             }
             None => self.events.discovered(run_id, discovered.services, discovered.removed),
         }
@@ -204,7 +204,7 @@ impl Stage for RootStage {
         if run.state != RunState::Running {
             self.events.nothing_to_do(run.run_id, run.state.as_str(), run.reason.as_deref());
             let refused = (run.state == RunState::Refused).then_some(run.run_id);
-            self.store.tell_ends(&self.events, refused).await.map_err(Error::Ledger)?;
+            self.store.tell_ends(&self.events, refused).await;
             return Ok(Emit::nothing());
         }
         if !run.discovered {
