@@ -17,8 +17,9 @@ const SLUICE: &str = "sluice";
 pub struct Step {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub at_ms: i64,
-    /// What happened, in few words that stay the same, such as `service activated`.
-    pub what: &'static str,
+    /// What happened, in few words that stay the same, such as `service activated`; of what a person did, the verb, such as
+    /// `dlq discard`.
+    pub what: String,
     /// To what: the run, a service, a dead letter.
     pub subject: String,
     /// Who did it: a person, or `sluice`.
@@ -35,9 +36,9 @@ impl Store {
             return Ok(None);
         };
         let run_id = id.to_string();
-        let of_run = |at_ms: i64, what: &'static str, who: &str, detail: &str| Step {
+        let of_run = |at_ms: i64, what: &str, who: &str, detail: &str| Step {
             at_ms,
-            what,
+            what: what.to_owned(),
             subject: run_id.clone(),
             who: who.to_owned(),
             detail: detail.to_owned(),
@@ -72,9 +73,9 @@ async fn services(session: &mut Session, run_id: &str, steps: &mut Vec<Step>) ->
                removed FROM sluice_run_service WHERE run_id = ? ORDER BY service_id";
     for row in session.fetch_all(sql, &[run_id.into()]).await?.into_iter() {
         let service = row.text("service_id")?;
-        let mut step = |at_ms: Option<i64>, what, detail: String| {
-            let step = |at_ms| Step { at_ms, what, subject: service.clone(), who: SLUICE.to_owned(), detail };
-            steps.extend(at_ms.map(step));
+        let mut step = |at_ms: Option<i64>, what: &str, detail: String| {
+            let (what, subject, who) = (what.to_owned(), service.clone(), SLUICE.to_owned());
+            steps.extend(at_ms.map(|at_ms| Step { at_ms, what, subject, who, detail }));
         };
         let is_removed = row.int("removed")? != 0;
         let gone = if is_removed { "it is gone from the source" } else { "" };
@@ -93,7 +94,7 @@ async fn letters(session: &mut Session, run_id: &str, steps: &mut Vec<Step>) -> 
         let detail = format!("{}: {}", row.text("code")?, row.text("reason")?);
         steps.push(Step {
             at_ms: row.int("recorded_at_ms")?,
-            what: "message given up",
+            what: "message given up".to_owned(),
             subject: format!("dead letter {}", row.int("letter_id")?),
             who: format!("{SLUICE} ({})", row.text("stage")?),
             detail,
@@ -115,11 +116,11 @@ async fn deeds(session: &mut Session, run_id: &str, steps: &mut Vec<Step>) -> Re
 
 fn deed(row: &Row<'_>) -> Result<Step, Error> {
     let (why, result, subject) = (row.text("why")?, row.text("result")?, row.text("subject")?);
-    let detail = [row.text("what")?, why, result].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let detail = [why, result].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let is_letter = subject.bytes().all(|byte| byte.is_ascii_digit());
     Ok(Step {
         at_ms: row.int("at_ms")?,
-        what: "written down",
+        what: row.text("what")?,
         subject: if is_letter { format!("dead letter {subject}") } else { subject },
         who: row.text("who")?,
         detail: detail.join(": "),

@@ -3,7 +3,7 @@
 //!
 //! ERROR is for a person now, WARN is where to look first, INFO is the life of the process, DEBUG is each message.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use metrics::Gauge;
 use tracing::{debug, error, info, trace, warn};
@@ -12,7 +12,7 @@ use pipeline_model::chain::Chain;
 
 use super::{
     coordinates::Coordinates,
-    metrics::{DATABASE_CONNECTIONS, EXPORT_FAILURES, Outcome, SPANS_DROPPED, StageMetrics},
+    metrics::{Outcome, StageMetrics},
     names,
 };
 
@@ -48,45 +48,6 @@ pub struct WaitingAlone(Gauge);
 /// Counts messages as in flight until it is dropped.
 #[must_use = "the messages count as finished when it is dropped"]
 pub struct InFlight(Gauge, f64);
-
-/// A batch of spans is lost, since the trace collector did not take it. The line is written for the first one only.
-pub fn spans_lost(collector: &str, reason: &'static str, error: impl fmt::Display, is_first: bool) {
-    metrics::counter!(EXPORT_FAILURES, "reason" => reason).increment(1);
-    if is_first {
-        warn!(collector, reason, %error, "spans are lost until the trace collector takes them; this is said once");
-    }
-}
-
-/// Why a span is not exported, though it was to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
-    /// The exporter is slower than the spans come.
-    QueueFull,
-    /// The collector did not take the spans.
-    NotTaken,
-    /// So many spans of the trace failed or were slow that it would become too large.
-    TooManyOfTrace,
-    /// Too many spans wait for the end of the one above them.
-    TooManyOpen,
-}
-
-/// Spans are dropped. No line: the collector's trouble has one, and the rest is no trouble.
-pub fn spans_dropped(reason: Dropped, spans: usize) {
-    if spans == 0 {
-        return;
-    }
-    metrics::counter!(SPANS_DROPPED, "reason" => reason.as_str()).increment(spans as u64);
-}
-
-/// So many connections to the target are at work more than before, or fewer.
-pub fn connections_in_use(more: f64) {
-    metrics::gauge!(DATABASE_CONNECTIONS).increment(more);
-}
-
-/// Tasks of a stage that has stopped compute without a pause; the end of the process ends them.
-pub fn left_behind(stage: &'static str, tasks: usize) {
-    warn!(stage, tasks, "tasks compute without a pause and are left behind");
-}
 
 // === impl StageEvents ===
 
@@ -357,19 +318,6 @@ impl StageEvents {
     fn answer(&self, outcome: Outcome, elapsed: Duration) {
         self.metrics.handled(outcome);
         self.metrics.duration.record(elapsed.as_secs_f64());
-    }
-}
-
-// === impl Dropped ===
-
-impl Dropped {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::NotTaken => "not_taken",
-            Self::TooManyOfTrace => "too_many_of_trace",
-            Self::TooManyOpen => "too_many_open",
-        }
     }
 }
 

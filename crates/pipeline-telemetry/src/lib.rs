@@ -7,7 +7,7 @@
 //! | [`span`] | the spans of a run: messages, transactions, calls to the source, activations, the run itself |
 //! | `sampling` | which batches a trace keeps in any case |
 //! | [`metrics`] | every metric, declared once; `docs/telemetry.md` is made from it |
-//! | [`events`] | one function for each observable event, which writes log line and metric together |
+//! | [`events`], [`run_events`], [`process_events`] | one function for each observable event of a stage, a run or a process, which writes log line and metric together |
 //! | [`names`] | the names of the conventions, pinned to one version |
 //!
 //! Logs go to standard error, since standard output belongs to the answers of commands. The log filter decides about
@@ -47,6 +47,7 @@ pub mod metrics;
 pub mod names;
 #[cfg(feature = "otlp")]
 mod otlp;
+pub mod process_events;
 mod reference;
 pub mod run_events;
 mod sampling;

@@ -103,11 +103,11 @@ pub(super) fn kept(next: impl SpanProcessor + 'static, slow: Duration, queued: Q
         .with_span_processor(Keeper::new(next, slow, budget, queued))
 }
 
-/// Exports the root of a run's trace; says whether this process exports at all.
-pub(super) fn export_run(run: &EndedRun) -> bool {
-    let Some(provider) = PROVIDER.get() else { return false };
-    root_span(provider, run);
-    true
+/// Exports the root of a run's trace, if this process exports.
+pub(super) fn export_run(run: &EndedRun) {
+    if let Some(provider) = PROVIDER.get() {
+        root_span(provider, run);
+    }
 }
 
 /// Whether this process exports.
@@ -135,11 +135,10 @@ pub(super) fn root_span(provider: &SdkTracerProvider, run: &EndedRun) {
     let mut span = ids::given(TraceId::from(trace_id), SpanId::from(span_id), || {
         tracer.build_with_context(builder, &Context::new())
     });
-    match &run.reason {
-        Some(reason) if run.state != "activated" => span.set_status(Status::error(reason.clone())),
-        _ if run.state != "activated" => span.set_status(Status::error(run.state)),
-        _ => span.set_status(Status::Ok),
-    }
+    span.set_status(match run.state {
+        "activated" => Status::Ok,
+        state => Status::error(run.reason.clone().unwrap_or_else(|| state.to_owned())),
+    });
     span.end_with_timestamp(end);
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use super::{
     metrics::{DECLARED, Declared},
     names::{ATTRIBUTES, SCHEMA_URL},
+    sampling::{DETAILS, LATE, MESSAGES, ONE_IN},
 };
 
 const INTRODUCTION: &str = "\
@@ -46,9 +47,9 @@ ended; until then its children are there, below a span that is still to come.
 
 A trace stays small enough to be opened. It keeps each service, each message that fails or takes longer than
 `telemetry.slow_batch_ms`, and a sample of the other batches: the numbers 0, 1, 2, 4, 8 and so on of each service, and one in
-32 of all. The sample follows from the run and the number alone, so all processes agree. It travels in the message header
+{ONE_IN} of all. The sample follows from the run and the number alone, so all processes agree. It travels in the message header
 `traceparent` (W3C Trace Context); what follows from a message that is left out stands below the nearest span that is kept. Of one
-trace a process keeps 1,000 messages, 500 spans below them and 100 late ones (failed or slow); a dead letter and its replay stand in
+trace a process keeps {MESSAGES} messages, {DETAILS} spans below them and {LATE} late ones (failed or slow); a dead letter and its replay stand in
 the trace of their run.
 
 Spans are sent by OTLP over HTTP to `telemetry.otlp_endpoint`, by builds with the feature `otlp`; other builds pass the
@@ -73,7 +74,13 @@ fn write_tables(page: &mut String) -> fmt::Result {
         let Declared { name, kind, unit, help, .. } = declared;
         writeln!(page, "| `{name}` | {} | {} | {} | {help} |", kind.as_str(), unit.as_str(), labels(declared))?;
     }
-    page.push_str(TRACES);
+    let numbers = [
+        ("{ONE_IN}", ONE_IN.to_string()),
+        ("{MESSAGES}", MESSAGES.to_string()),
+        ("{DETAILS}", DETAILS.to_string()),
+        ("{LATE}", LATE.to_string()),
+    ];
+    page.push_str(&numbers.iter().fold(TRACES.to_owned(), |text, (name, number)| text.replace(name, number)));
     writeln!(page, "Names of attributes follow one pinned version of the conventions: <{SCHEMA_URL}>.\n")?;
     page.push_str("| attribute | meaning |\n|---|---|\n");
     for (name, meaning) in ATTRIBUTES {

@@ -5,8 +5,14 @@
 //! the run and the number of the batch alone: whoever asks gets the same answer, in every process and after every crash.
 //! It travels as the flag *sampled* of the message's `traceparent`.
 
-/// One batch in so many, beside the first ones.
-const ONE_IN: u64 = 32;
+/// Sampled messages of one trace that a process keeps, at most.
+pub const MESSAGES: usize = 1_000;
+/// Sampled spans below messages, such as transactions, that a process keeps of one trace, at most.
+pub const DETAILS: usize = 500;
+/// Messages of one trace that are kept for how they fared, at most.
+pub const LATE: usize = 100;
+/// One batch in so many is kept, beside the first ones.
+pub const ONE_IN: u64 = 32;
 /// The golden ratio in 64 bits: neighbours lie far apart after a multiplication with it.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 

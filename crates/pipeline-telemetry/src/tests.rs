@@ -262,12 +262,12 @@ fn each_event_moves_its_metric() {
     Activations::default().attempt(run_id, &service).activated([(&service, 240_000)].into_iter());
     TransactionSpan::new("mysql", String::new, "metric-test").failed("SLUICE-X-001");
     SourceSpan::new("files", "metric-test", "bundles", None).failed("SLUICE-X-001");
-    events::connections_in_use(2.0);
-    events::connections_in_use(-1.0);
+    process_events::connections_in_use(2.0);
+    process_events::connections_in_use(-1.0);
     let in_flight = events.begin(1);
     drop(events.begin(1));
-    events::spans_lost("c", "refused", "x", true);
-    events::spans_dropped(events::Dropped::TooManyOpen, 6);
+    process_events::spans_lost("c", "refused", "x", true);
+    process_events::spans_dropped(process_events::Dropped::NotTaken, 6);
     events.unavailable("SLUICE-X-004", &failed("x"), second, second);
     events.paused();
     let waiting = events.waits_alone();
@@ -321,7 +321,7 @@ fn each_event_moves_its_metric() {
         "sluice_source_duration_seconds_count{operation=\"metric-test\"} 1",
         "sluice_source_failures_total{operation=\"metric-test\"} 1",
         "sluice_database_connections_in_use 1",
-        "sluice_trace_spans_dropped_total{reason=\"too_many_open\"} 6",
+        "sluice_trace_spans_dropped_total{reason=\"not_taken\"} 6",
         "sluice_rows_written_total{path=\"load_data\"} 5",
         "sluice_rows_written_total{path=\"insert\"} 2",
         "sluice_trace_export_failures_total{reason=\"refused\"} 1",

@@ -237,6 +237,7 @@ async fn its_history_and_its_times_can_be_read(world: &World, run_id: &str) {
     assert!(count("message given up") >= 1, "{history}");
     let discard = steps.iter().find(|step| step["detail"].as_str().is_some_and(|it| it.contains("not needed")));
     assert!(discard.unwrap()["subject"].as_str().unwrap().starts_with("dead letter "), "{history}");
+    assert_eq!(discard.unwrap()["what"], "dlq discard");
     assert!(steps.is_sorted_by_key(|step| step["at_ms"].as_i64()));
 
     let (trace, code) = world.sluice(&["run", "trace", run_id]).await;

@@ -23,7 +23,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::failure::Failure;
 use crate::admin::Health;
-use pipeline_telemetry::events;
+use pipeline_telemetry::process_events;
 
 /// Code of a task that panicked.
 pub(crate) const PANICKED: &str = "SLUICE-RUNTIME-001";
@@ -135,7 +135,7 @@ impl Tasks {
             }
         });
         if ended.await.is_err() {
-            events::left_behind(self.stage, self.set.len());
+            process_events::left_behind(self.stage, self.set.len());
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, MySql, MySqlConnection, MySqlPool, pool::PoolConnection};
 
-use pipeline_telemetry::events::connections_in_use;
+use pipeline_telemetry::process_events::connections_in_use;
 
 use crate::error::fault::{is_denied, is_full};
 

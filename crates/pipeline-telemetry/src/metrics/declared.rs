@@ -119,8 +119,8 @@ declared! {
     GENERATION = "sluice_generation", Gauge of Count by []:
         "The newest generation that readers see of any service; 0 when none was activated.";
     FRESHNESS = "sluice_freshness_seconds", Gauge of Seconds by []:
-        "How old what readers see is: time since the last run was asked for that was activated as a whole. -1 when \
-         none was.";
+        "How old what readers see is: time since the run was asked for that filled the oldest generation they see of any \
+         service. -1 when nothing was activated.";
     ACTIVATION_DURATION = "sluice_activation_duration_seconds", Histogram of Seconds by []:
         "Time that an attempt took which switched readers, with its transaction.";
     END_TO_END = "sluice_request_to_activation_seconds", Histogram of Seconds by []:
@@ -129,10 +129,10 @@ declared! {
         by [("outcome", "`written`, `unchanged`, `rejected`, `skipped`")]:
         "Providers of batches that this process stored, by what became of them. `unchanged` costs next to nothing.";
     DATABASE_DURATION = "sluice_database_duration_seconds", Histogram of Seconds
-        by [("operation", "what the transaction is for, such as `store batch`; about thirty")]:
+        by [("operation", "what the transaction is for, such as `store batch`; a closed set")]:
         "Time of a transaction of the target, from asking for a connection to its end.";
     DATABASE_FAILURES = "sluice_database_failures_total", Counter of Count
-        by [("operation", "what the transaction is for, such as `store batch`; about thirty")]:
+        by [("operation", "what the transaction is for, such as `store batch`; a closed set")]:
         "Statements and commits that failed.";
     DATABASE_CONNECTIONS = "sluice_database_connections_in_use", Gauge of Count by []:
         "Connections to the target that this process works with now.";

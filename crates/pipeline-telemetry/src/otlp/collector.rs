@@ -24,7 +24,7 @@ use reqwest::{
 };
 use tracing::Metadata;
 
-use crate::events;
+use crate::process_events;
 
 use super::TIMEOUT;
 
@@ -86,7 +86,7 @@ impl Collector {
             Outcome::Taken if before != outcome => tracing::info!(collector, "the trace collector takes spans again"),
             Outcome::Taken => {}
             _ => {
-                events::spans_lost(collector, outcome.as_str(), reason, before != outcome);
+                process_events::spans_lost(collector, outcome.as_str(), reason, before != outcome);
             }
         }
     }

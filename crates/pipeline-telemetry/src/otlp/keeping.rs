@@ -34,17 +34,12 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    events::{self, Dropped},
     names,
+    process_events::{self, Dropped},
+    sampling::{DETAILS, LATE, MESSAGES},
 };
 
-/// Sampled messages of one trace that a process keeps, at most.
-const MESSAGES: usize = 1_000;
-/// Sampled spans below messages, such as transactions, that a process keeps of one trace, at most.
-const DETAILS: usize = 500;
-/// Messages of one trace that were kept for how they fared, at most.
-const LATE: usize = 100;
-/// Spans that wait for the end of the one above them, over all traces.
+/// Spans that wait for the end of the one above them, over all traces. A span ends after all that is below it.
 const WAITING: usize = 4_096;
 /// Traces whose numbers are remembered: few are open at once.
 const TRACES: usize = 64;
@@ -78,12 +73,10 @@ pub(super) struct Keeper<P> {
     queued: Queued,
 }
 
-/// Spans that have ended and wait for the end of the one above them.
+/// Spans that have ended, by the one above them, which has not.
 #[derive(Debug, Default)]
 struct Waiting {
     below: HashMap<SpanId, Vec<SpanData>>,
-    /// The spans above them, the oldest first; some have ended since.
-    order: VecDeque<SpanId>,
     spans: usize,
 }
 
@@ -165,7 +158,7 @@ impl<P: SpanProcessor> Keeper<P> {
         if self.queued.begin() {
             self.next.on_end(span);
         } else {
-            events::spans_dropped(Dropped::QueueFull, 1);
+            process_events::spans_dropped(Dropped::QueueFull, 1);
         }
     }
 
@@ -186,7 +179,7 @@ impl<P: SpanProcessor> Keeper<P> {
         }
         let trace = span.span_context.trace_id();
         if !is_marked && !self.budget.of(trace, |kept| has_place(&mut kept.late, LATE)) {
-            events::spans_dropped(Dropped::TooManyOfTrace, 1 + below.len());
+            process_events::spans_dropped(Dropped::TooManyOfTrace, 1 + below.len());
             return;
         }
         for span in below.into_iter().chain([span]) {
@@ -203,32 +196,18 @@ impl<P: SpanProcessor> Keeper<P> {
 // === impl Waiting ===
 
 impl Waiting {
-    /// Gives how many spans were dropped for this one: those that waited longest. The one above them ended before they
-    /// did, or never will.
-    fn push(&mut self, span: SpanData) -> usize {
-        let mut dropped = 0;
-        while self.spans >= WAITING
-            && let Some(oldest) = self.order.pop_front()
-        {
-            dropped += self.take(oldest).len();
+    /// Whether there was a place for it.
+    fn push(&mut self, span: SpanData) -> bool {
+        let has_place = has_place(&mut self.spans, WAITING);
+        if has_place {
+            self.below.entry(span.parent_span_id).or_default().push(span);
         }
-        let above = span.parent_span_id;
-        let below = self.below.entry(above).or_default();
-        if below.is_empty() {
-            self.order.push_back(above);
-        }
-        below.push(span);
-        self.spans += 1;
-        dropped
+        has_place
     }
 
     fn take(&mut self, above: SpanId) -> Vec<SpanData> {
         let below = self.below.remove(&above).unwrap_or_default();
         self.spans -= below.len();
-        // What has ended since is at the front, mostly.
-        while self.order.front().is_some_and(|oldest| !self.below.contains_key(oldest)) {
-            self.order.pop_front();
-        }
         below
     }
 }
@@ -243,9 +222,8 @@ impl<P: SpanProcessor> SpanProcessor for Keeper<P> {
             self.hand_on(span);
         } else if span.parent_span_is_remote || span.parent_span_id == SpanId::INVALID {
             self.decide(span);
-        } else {
-            let dropped = lock(&self.waiting).push(span);
-            events::spans_dropped(Dropped::TooManyOpen, dropped);
+        } else if !lock(&self.waiting).push(span) {
+            process_events::spans_dropped(Dropped::TooManyOpen, 1);
         }
     }
 
@@ -314,7 +292,7 @@ impl<E: SpanExporter> SpanExporter for Counting<E> {
         self.queued.taken(spans);
         let exported = self.exporter.export(batch).await;
         if exported.is_err() {
-            events::spans_dropped(Dropped::NotTaken, spans);
+            process_events::spans_dropped(Dropped::NotTaken, spans);
         }
         exported
     }

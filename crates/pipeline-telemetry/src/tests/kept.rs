@@ -27,6 +27,13 @@ fn names(spans: &[SpanData]) -> Vec<&str> {
     spans.iter().map(|span| span.name.as_ref()).collect()
 }
 
+/// Spans that were dropped for this reason.
+fn dropped(reason: &str) -> u64 {
+    let text = metrics::install().render();
+    let line = text.lines().find(|line| line.starts_with(metrics::SPANS_DROPPED) && line.contains(reason));
+    line.map_or(0, |line| line.rsplit(' ').next().expect("a value").parse().expect("a count"))
+}
+
 /// A message that reads and writes.
 fn handle(parent: &TraceContext, fails: bool) -> TraceContext {
     let message = consumer_span("bundles", &AT, Some(parent));
@@ -104,13 +111,8 @@ fn a_trace_is_bounded_and_its_root_is_in_it_all_the_same() {
 
 #[test]
 fn spans_that_nobody_takes_are_counted_and_cost_nothing_more() {
-    let dropped = || {
-        let metrics = metrics::install().render();
-        let line = metrics.lines().find(|line| line.starts_with(metrics::SPANS_DROPPED) && line.contains("queue_full"));
-        line.map_or(0, |line| line.rsplit(' ').next().expect("a value").parse::<u64>().expect("a count"))
-    };
     let (_, root) = run();
-    let before = dropped();
+    let before = dropped("queue_full");
     let (spans, ()) = exported(NEVER, 4, |_| {
         for _ in 0..10 {
             handle(&root, false);
@@ -118,7 +120,7 @@ fn spans_that_nobody_takes_are_counted_and_cost_nothing_more() {
     });
     // The exporter of this test takes what it is given and never says so.
     assert_eq!(spans.len(), 4);
-    assert_eq!(dropped() - before, 26);
+    assert_eq!(dropped("queue_full") - before, 26);
 }
 
 #[test]
@@ -197,19 +199,20 @@ fn a_person_who_sends_much_does_not_fill_the_trace() {
 }
 
 #[test]
-fn spans_that_end_after_the_one_above_them_do_not_stay() {
+fn what_waits_is_bounded_and_what_has_no_place_is_counted() {
     let (_, root) = run();
-    let above = root.with_sampled(false);
+    let before = dropped("too_many_open");
     let (spans, ()) = exported(NEVER, 100_000, |_| {
-        for _ in 0..10_000 {
-            let message = consumer_span("bundles", &AT, Some(&above));
-            let late = message.span.in_scope(|| SourceSpan::new("files", "read bundles", "bundles", None));
-            drop(message);
-            drop(late);
-        }
-        handle(&above, true);
+        let message = consumer_span("bundles", &AT, Some(&root.with_sampled(false)));
+        message.span.in_scope(|| {
+            (0..5_000).for_each(|_| drop(SourceSpan::new("files", "read bundles", "bundles", None)));
+        });
+        message.failed("SLUICE-X-001");
     });
-    assert_eq!(spans.len(), 3, "there is room for those of a message that failed");
+    assert_eq!(spans.len(), 4_096 + 1);
+    assert_eq!(dropped("too_many_open") - before, 5_000 - 4_096);
+    let (next, _) = exported(NEVER, 100_000, |_| handle(&root.with_sampled(false), true));
+    assert_eq!(next.len(), 3, "their places are free again");
 }
 
 #[test]

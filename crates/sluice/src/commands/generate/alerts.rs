@@ -12,10 +12,7 @@ use pipeline_telemetry::metrics::{
 };
 use serde::Serialize;
 
-use crate::text;
-
-/// The stages that every installation has.
-const STAGES: [&str; 4] = ["root", "providers", "bundles", "activator"];
+use crate::{commands::doctor::STAGES, text};
 
 /// The goals that the rules watch, and where people read on.
 #[derive(Clone, Debug, Args)]
@@ -97,7 +94,7 @@ pub fn rules(goals: &Goals) -> Rules {
 /// Runs are told by every activator: the largest value is the one of who looked last.
 fn alerts(goals: &Goals) -> Vec<Alert> {
     let retention = goals.retention.as_secs() / 5 * 4;
-    let stages_down = STAGES.map(|stage| format!("absent({ASSIGNED}{{stage=\"{stage}\"}})")).join(" or ");
+    let stages_down = STAGES.map(|(_, stage, _)| format!("absent({ASSIGNED}{{stage=\"{stage}\"}})")).join(" or ");
     vec![
         Alert {
             name: "SluiceRunStandsStill",

@@ -184,9 +184,7 @@ pub fn all() -> Vec<Dashboard> {
                     "By stage and outcome; rejects become letters at once.",
                     "ops",
                     &[(
-                        &format!(
-                            "sum by (stage, outcome) (rate({HANDLED}{{outcome!=\"ok\"}}[5m])) or sum by (stage) (rate({HANDLED}[5m])) * 0"
-                        ),
+                        &format!("sum by (stage, outcome) (rate({HANDLED}{{outcome!=\"ok\"}}[5m]))"),
                         "{{stage}} {{outcome}}",
                     )],
                 ),
