@@ -7,6 +7,7 @@ use contract::{
     stage::{Emitted, keeps_its_contract},
     world::World,
 };
+use pipeline_core::stage::Stage;
 use pipeline_model::{
     contracts::{Activated, Activation, BatchPlanned, Confirmed, Message, RunRequested, ServiceDiscovered},
     ids::RunId,
@@ -107,5 +108,5 @@ async fn the_four_stages_keep_the_contract_of_a_stage() {
         .execute(&pool)
         .await
         .unwrap();
-    ActivatorStage::new(store.clone(), Duration::from_secs(3_600)).tick().await.unwrap();
+    Stage::tick(&ActivatorStage::new(store.clone(), Duration::from_secs(3_600))).await.unwrap();
 }
