@@ -11,7 +11,6 @@ use std::{
 use pipeline_settings::settings;
 use rdkafka::{
     Offset, TopicPartitionList,
-    config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::Message as _,
@@ -20,7 +19,7 @@ use rdkafka::{
 use super::{
     Error, admin,
     asking::{Asker, ask},
-    client_config, refusal,
+    reader, refusal,
     told::Common,
 };
 
@@ -106,20 +105,14 @@ async fn read_first(
     topic: String,
     places: HashMap<i32, i64>,
 ) -> Result<HashMap<i32, Oldest>, Error> {
-    let mut config = client_config(settings, GROUP);
-    config
-        .set("group.id", GROUP)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        // One message of each partition is wanted: the brokers give the first batch of a partition however large it is.
-        .set("max.partition.fetch.bytes", "1024")
-        .set("queued.min.messages", "1")
-        .set("fetch.wait.max.ms", "20")
-        .set("auto.offset.reset", "earliest");
-    let consumer: BaseConsumer<Common> =
-        BaseConsumer::from_config_and_context(&config, Common::new("lag", settings))
-            .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })?;
+    // One message of each partition is wanted: the brokers give the first batch of a partition however large it is.
+    let sparing = [
+        ("max.partition.fetch.bytes", "1024"),
+        ("queued.min.messages", "1"),
+        ("fetch.wait.max.ms", "20"),
+        ("auto.offset.reset", "earliest"),
+    ];
+    let consumer = reader::client(settings, GROUP, &sparing)?;
     let asked = topic.clone();
     // Polling blocks its thread.
     let reading = tokio::task::spawn_blocking(move || {

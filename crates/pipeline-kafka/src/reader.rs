@@ -62,7 +62,8 @@ impl PlaceReader {
     /// # Errors
     /// [`Error::Client`] when librdkafka refuses the configuration.
     pub fn open(settings: &settings::Kafka, partition: Partition) -> Result<Self, Error> {
-        let consumer = client(settings)?;
+        // A place before the first kept message must not be answered with a later one.
+        let consumer = client(settings, GROUP, &[("auto.offset.reset", "error")])?;
         let topic = settings.names().topic(&partition.topic);
         let state = Some(State { consumer, topic: topic.clone(), next: None, ahead: None });
         Ok(Self { state, partition, topic, settings: settings.clone() })
@@ -92,16 +93,22 @@ impl PlaceReader {
     }
 }
 
-fn client(settings: &settings::Kafka) -> Result<BaseConsumer<Common>, Error> {
-    let mut config = client_config(settings, GROUP);
+/// A client that reads and leaves no trace; `group` is its name, and `more` is what librdkafka is told besides.
+pub(super) fn client(
+    settings: &settings::Kafka,
+    group: &'static str,
+    more: &[(&str, &str)],
+) -> Result<BaseConsumer<Common>, Error> {
+    let mut config = client_config(settings, group);
     config
-        .set("group.id", GROUP)
+        .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true")
-        // A place before the first kept message must not be answered with a later one.
-        .set("auto.offset.reset", "error");
-    BaseConsumer::from_config_and_context(&config, Common::new("reader", settings))
+        .set("enable.partition.eof", "true");
+    for (key, value) in more {
+        config.set(*key, *value);
+    }
+    BaseConsumer::from_config_and_context(&config, Common::new(group.trim_start_matches("sluice-"), settings))
         .map_err(|source| Error::Client { bootstrap_servers: settings.bootstrap_servers.clone(), source })
 }
 

@@ -1,7 +1,7 @@
 //! What the command tells of messages that wait, held against what was sent and when.
 #![expect(clippy::panic, clippy::expect_used, reason = "test code outside of test functions")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use e2e::pipeline::Pipeline;
 use serde_json::Value;
@@ -54,7 +54,9 @@ fn a_paused_stage_is_behind_by_what_was_sent_and_since_when() {
     assert_eq!((number(&nothing, "messages"), seconds(&nothing), &nothing["trend"]), (0, 0.0, &Value::Null));
     pipeline.workers.root.signal(Signal::SIGSTOP);
     let first = request(&pipeline);
-    std::thread::sleep(Duration::from_secs(3));
+    wait::until_blocking("the first request has waited", wait::PATIENCE, || {
+        (seconds(&root(&pipeline, "0s", 0)) > 3.0).then_some(())
+    });
     request(&pipeline);
     request(&pipeline);
 

@@ -6,7 +6,7 @@ use pipeline_store::{
 };
 use serde::Serialize;
 
-use crate::{failure::Failure, session, text};
+use crate::{failure::Failure, text};
 
 /// How wrong the ETA of a run was that an activator noted: the expected length less the true one, as a share of the true one;
 /// `None` where it was unknown then.
@@ -31,7 +31,7 @@ impl EtaError {
         let (RunState::Activated, Some(finished_at_ms)) = (run.state, run.finished_at_ms) else {
             return Ok(Self::default());
         };
-        let noted = store.estimates(run.run_id).await.map_err(|error| session::store_failure(&error))?;
+        let noted = store.estimates(run.run_id).await?;
         let [at_10_percent, at_50_percent, at_90_percent] = misses(&noted, finished_at_ms - run.started_at_ms);
         Ok(Self { at_10_percent, at_50_percent, at_90_percent })
     }
