@@ -25,6 +25,8 @@ use crate::{Error, error::DriverError, operation::Operation};
 use server::AtWork;
 use session::{Handle, failed};
 
+#[cfg(test)]
+pub(crate) use arguments::check_size;
 pub(crate) use loader::Loader;
 pub(crate) use row::{Row, Rows};
 pub(crate) use server::{Limits, Server};
